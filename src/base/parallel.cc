@@ -1,0 +1,145 @@
+#include "base/parallel.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+
+namespace sumi {
+namespace {
+
+thread_local int t_index = 0;
+thread_local bool t_inside = false;
+
+// Workers sleep on a condition variable between jobs; a job is an atomic counter that all threads draw tasks from.
+class Pool {
+ public:
+  explicit Pool(int threads) : threads_(threads) {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  }
+
+  ~Pool() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& worker : workers_) worker.join();
+  }
+
+  int threads() const { return threads_; }
+
+  void run(int64_t tasks, const std::function<void(int64_t)>& body) {
+    std::lock_guard one_job(job_mutex_);
+    {
+      std::lock_guard lock(mutex_);
+      body_ = &body;
+      tasks_ = tasks;
+      next_.store(0, std::memory_order_relaxed);
+      active_ = threads_ - 1;
+      error_ = nullptr;
+      ++generation_;
+    }
+    wake_.notify_all();
+    drain();
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return active_ == 0; });
+    body_ = nullptr;
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void drain() {
+    t_inside = true;
+    try {
+      for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) (*body_)(task);
+    } catch (...) {
+      next_.store(tasks_, std::memory_order_relaxed);
+      std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+    t_inside = false;
+  }
+
+  void work(int index) {
+    t_index = index;
+    uint64_t seen = 0;
+    for (;;) {
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+        if (stopping_) return;
+        seen = generation_;
+      }
+      drain();
+      std::lock_guard lock(mutex_);
+      if (--active_ == 0) done_.notify_one();
+    }
+  }
+
+  const int threads_;
+  std::vector<std::thread> workers_;
+  std::mutex job_mutex_;  // one job at a time; callers from several threads queue here
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(int64_t)>* body_ = nullptr;
+  int64_t tasks_ = 0;
+  std::atomic<int64_t> next_{0};
+  int active_ = 0;
+  uint64_t generation_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr error_;
+};
+
+std::mutex g_pool_mutex;
+std::unique_ptr<Pool> g_pool;
+
+Pool& pool() {
+  std::lock_guard lock(g_pool_mutex);
+  if (!g_pool) g_pool = std::make_unique<Pool>(available_cores());
+  return *g_pool;
+}
+
+}  // namespace
+
+int available_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return std::max(1u, std::thread::hardware_concurrency());
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int num_threads() { return pool().threads(); }
+
+void set_num_threads(int threads) {
+  SUMI_CHECK_KIND(kUsage, threads >= 1 && threads <= 1024, "the number of threads must be 1 to 1024, not {}", threads);
+  std::lock_guard lock(g_pool_mutex);
+  if (g_pool && g_pool->threads() == threads) return;
+  g_pool.reset();
+  g_pool = std::make_unique<Pool>(threads);
+}
+
+void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) {
+  if (tasks <= 0) return;
+  if (tasks == 1 || t_inside) {
+    for (int64_t task = 0; task < tasks; ++task) body(task);
+    return;
+  }
+  Pool& workers = pool();
+  if (workers.threads() == 1) {
+    for (int64_t task = 0; task < tasks; ++task) body(task);
+    return;
+  }
+  workers.run(tasks, body);
+}
+
+int thread_index() { return t_index; }
+
+}  // namespace sumi

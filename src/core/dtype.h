@@ -1,0 +1,47 @@
+// Element types of tensors and files, and scalar conversions between the floating-point ones.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+namespace sumi {
+
+// Every type that safetensors names. The engine computes in kF32; the others are storage.
+enum class DType : uint8_t { kF32, kF16, kBF16, kF64, kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool, kF8E4M3, kF8E5M2 };
+
+// Bytes of one element.
+int64_t size_of(DType dtype);
+
+// "f32", "bf16", "i64", …
+std::string_view name_of(DType dtype);
+
+// The type of that name, case-insensitively ("F32", "float32" and "f32" alike); throws Error(kUsage) for any other.
+DType dtype_from_name(std::string_view name);
+
+bool is_floating(DType dtype);
+
+// Bit patterns; value semantics are in the conversions below.
+struct Half { uint16_t bits = 0; };
+struct BFloat16 { uint16_t bits = 0; };
+
+// IEEE binary16 -> float, exact; subnormals, infinities and NaN included.
+float to_float(Half value);
+inline float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+inline float to_float(float value) { return value; }
+inline float to_float(double value) { return static_cast<float>(value); }
+
+// Round to nearest, ties to even, as PyTorch does; overflow goes to infinity.
+Half to_half(float value);
+BFloat16 to_bfloat16(float value);
+
+template <class T> constexpr DType dtype_of();
+template <> constexpr DType dtype_of<float>() { return DType::kF32; }
+template <> constexpr DType dtype_of<double>() { return DType::kF64; }
+template <> constexpr DType dtype_of<Half>() { return DType::kF16; }
+template <> constexpr DType dtype_of<BFloat16>() { return DType::kBF16; }
+template <> constexpr DType dtype_of<int64_t>() { return DType::kI64; }
+template <> constexpr DType dtype_of<int32_t>() { return DType::kI32; }
+template <> constexpr DType dtype_of<uint8_t>() { return DType::kU8; }
+
+}  // namespace sumi

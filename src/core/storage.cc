@@ -1,0 +1,126 @@
+#include "core/storage.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "base/check.h"
+
+namespace sumi {
+namespace {
+
+// Best-fit free list over blocks whose sizes are rounded to an eighth of a power of two, so that activations of nearly
+// the same size share blocks.
+class HostAllocator {
+ public:
+  std::byte* take(int64_t& bytes) {
+    bytes = round_up(bytes);
+    std::lock_guard lock(mutex_);
+    auto it = free_.lower_bound(bytes);
+    if (it != free_.end() && it->first <= bytes + bytes / 4) {
+      bytes = it->first;
+      std::byte* block = it->second;
+      free_.erase(it);
+      cached_ -= bytes;
+      count_live(bytes);
+      return block;
+    }
+    const int64_t limit = std::max(peak_, live_ + bytes);
+    while (!free_.empty() && live_ + cached_ + bytes > limit) drop(std::prev(free_.end()));
+    std::byte* block = fresh(bytes);
+    if (block == nullptr) {
+      while (!free_.empty()) drop(free_.begin());
+      block = fresh(bytes);
+      SUMI_CHECK_KIND(kUnavailable, block != nullptr,
+                      "out of memory: {} MB more were needed with {} MB in use; try a smaller picture or batch",
+                      bytes >> 20, live_ >> 20);
+    }
+    count_live(bytes);
+    return block;
+  }
+
+  void give_back(std::byte* block, int64_t bytes) {
+    std::lock_guard lock(mutex_);
+    live_ -= bytes;
+    cached_ += bytes;
+    free_.emplace(bytes, block);
+  }
+
+  void release() {
+    std::lock_guard lock(mutex_);
+    while (!free_.empty()) drop(free_.begin());
+  }
+
+  HostMemory figures() {
+    std::lock_guard lock(mutex_);
+    return {live_, cached_, peak_};
+  }
+
+ private:
+  using FreeList = std::multimap<int64_t, std::byte*>;
+
+  static int64_t round_up(int64_t bytes) {
+    int64_t unit = 64;
+    while (unit * 8 < bytes) unit *= 2;
+    return std::max<int64_t>(64, (bytes + unit - 1) / unit * unit);
+  }
+
+  static std::byte* fresh(int64_t bytes) {
+    // From a quarter of a megabyte on, pages straight from the system: they go back in whole when dropped.
+    if (bytes < kMapFrom) return static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(bytes)));
+    void* pages = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return nullptr;
+    if (bytes >= (int64_t{4} << 20)) madvise(pages, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+    return static_cast<std::byte*>(pages);
+  }
+
+  void drop(FreeList::iterator it) {
+    cached_ -= it->first;
+    if (it->first < kMapFrom) {
+      std::free(it->second);
+    } else {
+      munmap(it->second, static_cast<size_t>(it->first));
+    }
+    free_.erase(it);
+  }
+
+  void count_live(int64_t bytes) {
+    live_ += bytes;
+    peak_ = std::max(peak_, live_);
+  }
+
+  static constexpr int64_t kMapFrom = 256 << 10;
+  std::mutex mutex_;
+  FreeList free_;
+  int64_t live_ = 0, cached_ = 0, peak_ = 0;
+};
+
+HostAllocator& allocator() {
+  static auto* instance = new HostAllocator;  // outlives every static tensor
+  return *instance;
+}
+
+class HostStorage : public Storage {
+ public:
+  explicit HostStorage(int64_t bytes) : capacity_(bytes) {
+    data_ = allocator().take(capacity_);
+    bytes_ = bytes;
+  }
+  ~HostStorage() override { allocator().give_back(data_, capacity_); }
+
+ private:
+  int64_t capacity_;
+};
+
+}  // namespace
+
+StoragePtr allocate_host(int64_t bytes) { return std::make_shared<HostStorage>(bytes); }
+
+HostMemory host_memory() { return allocator().figures(); }
+
+void release_cached_host_memory() { allocator().release(); }
+
+}  // namespace sumi

@@ -1,0 +1,76 @@
+// What a model is made of: the sizes of its three networks and its noise schedule.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "diffusion/sampling.h"
+#include "io/checkpoint.h"
+
+namespace sumi::models {
+
+// LDM's UNetModel (openaimodel.py), field by field.
+struct UNetConfig {
+  int64_t in_channels = 4, out_channels = 4, model_channels = 320;
+  std::vector<int64_t> attention_resolutions{4, 2, 1};  // downsampling factors that have attention
+  std::vector<int64_t> num_res_blocks{2};               // one for all levels, or one per level
+  std::vector<int64_t> channel_mult{1, 2, 4, 4};
+  int64_t num_heads = -1;          // this or num_head_channels
+  int64_t num_head_channels = -1;
+  bool use_spatial_transformer = true;   // else LDM's plain AttentionBlock
+  int64_t transformer_depth = 1;
+  int64_t context_dim = 768;             // 0: no context (self-attention in its place)
+  bool use_linear_in_transformer = false;
+  bool use_scale_shift_norm = false;
+  bool resblock_updown = false;
+  bool conv_resample = true;
+  bool legacy = true;                    // head width rule of LDM where num_head_channels is given
+};
+
+// LDM's AutoencoderKL.
+struct AutoencoderConfig {
+  int64_t embed_dim = 4, z_channels = 4, in_channels = 3, out_channels = 3, ch = 128, resolution = 256;
+  std::vector<int64_t> ch_mult{1, 2, 4, 4};
+  int64_t num_res_blocks = 2;
+  std::vector<int64_t> attn_resolutions{};
+  double scale_factor = 0.18215;
+  int64_t downsampling() const { return int64_t{1} << (ch_mult.size() - 1); }
+};
+
+// CLIP text transformer (openai/clip-vit-large-patch14 by default).
+struct ClipTextConfig {
+  int64_t vocab_size = 49408, max_positions = 77, hidden_size = 768, layers = 12, heads = 12, intermediate_size = 3072;
+  bool quick_gelu = true;   // else the exact GELU
+  double layer_norm_eps = 1e-5;
+};
+
+struct ModelConfig {
+  std::string family;  // "sd1", "ldm"
+  UNetConfig unet;
+  AutoencoderConfig autoencoder;
+  ClipTextConfig text;
+  std::string beta_schedule = "linear";
+  int timesteps = 1000;
+  double linear_start = 0.00085, linear_end = 0.012;
+  diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
+  int64_t default_size = 512;  // pixels
+};
+
+// Throws Error(kData) with one sentence where the sizes make no network (zero or huge widths, heads that do not divide
+// the channels, …).
+void check_config(const ModelConfig& config);
+
+// From an LDM YAML file.
+ModelConfig config_from_yaml(const std::filesystem::path& path);
+// From a diffusers folder's component configs (unet/config.json, vae/config.json, text_encoder/config.json,
+// scheduler/scheduler_config.json). Unknown custom-code fields are ignored with a warning.
+ModelConfig config_from_diffusers(const std::filesystem::path& folder);
+// From names and shapes alone. Throws Error(kData) that says which family the file resembles and what it lacks.
+ModelConfig detect_config(const io::Checkpoint& checkpoint);
+
+// The configuration for `checkpoint`: `yaml` where given, else the folder's own, else detected; checked.
+ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml);
+
+}  // namespace sumi::models

@@ -1,0 +1,49 @@
+// A latent diffusion model: text encoder, UNet and autoencoder, bound to a checkpoint's tensors.
+#pragma once
+
+#include <memory>
+
+#include "models/config.h"
+
+namespace sumi::models {
+
+class ClipText;
+class UNet;
+class AutoencoderKL;
+
+struct LoadOptions {
+  Device device = Device::kCpu;
+  bool text = true, unet = true, autoencoder = true;   // which parts to bind
+  bool use_ema = true;                                  // prefer model_ema.* weights where the file has them
+};
+
+class StableDiffusion {
+ public:
+  // Binds weights as they lie in the file (mapped, in the file's type). A mismatch throws Error(kData) that lists the
+  // first five missing, unexpected and misshapen tensors.
+  static StableDiffusion load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
+                              const LoadOptions& options);
+  StableDiffusion(StableDiffusion&&) noexcept;
+  ~StableDiffusion();
+
+  const ModelConfig& config() const;
+  const diffusion::NoiseSchedule& noise_schedule() const;
+
+  // ids [B,T] i64 → last hidden state after the final layer norm, [B,T,D].
+  Tensor encode_text(const Tensor& ids) const;
+  // x [B,H,W,C], one timestep a batch entry, context [B,T,D] (undefined for a model without context) → [B,H,W,C].
+  Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const;
+  // Latents as the UNet has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
+  Tensor decode(const Tensor& latent) const;
+  // z [B,h,w,4] as the autoencoder has it (not scaled) → picture.
+  Tensor decode_unscaled(const Tensor& z) const;
+  // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled.
+  Tensor encode(const Tensor& image) const;
+
+ private:
+  StableDiffusion();
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sumi::models

@@ -1,0 +1,50 @@
+// What every layer and model is: named parameters that one function, visit(), shows to whoever asks.
+//
+// One visit() serves loading, listing, casting, moving, initialising and, later, training.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/tensor.h"
+
+namespace sumi::nn {
+
+// A parameter: the shape that the checkpoint must have, and the tensor once it is bound. The layout is the file's
+// ([out,in] linear, [out,in,kh,kw] convolution), and so is the type.
+struct Param {
+  Shape shape;
+  Tensor value;
+  // A checkpoint may hold the same values under another shape of equal size: a 1x1 convolution stored as a linear
+  // matrix or the other way round.
+  bool reshape_allowed = false;
+};
+
+class Module;
+
+class ParamVisitor {
+ public:
+  virtual ~ParamVisitor() = default;
+  // Shows a parameter of the module being visited.
+  void operator()(std::string_view name, Param& param);
+  // Visits a child under `name.`; an empty name adds nothing.
+  void operator()(std::string_view name, Module& child);
+
+ protected:
+  virtual void param(const std::string& full_name, Param& param) = 0;
+
+ private:
+  std::string prefix_;
+};
+
+class Module {
+ public:
+  virtual ~Module() = default;
+  virtual void visit(ParamVisitor& visitor) = 0;
+};
+
+// Calls `f(full_name, param)` for each parameter of `module`, names prefixed with `prefix`.
+void for_each_param(Module& module, const std::string& prefix, const std::function<void(const std::string&, Param&)>& f);
+
+}  // namespace sumi::nn

@@ -1,0 +1,24 @@
+// Rearrangements: NCHW ↔ NHWC, concatenation, nearest-neighbour doubling, type casts.
+#pragma once
+
+#include <vector>
+
+#include "core/kernel_slot.h"
+#include "core/tensor.h"
+
+namespace sumi {
+
+// [N,C,H,W] → [N,H,W,C], any element type.
+Tensor nchw_to_nhwc(const Tensor& x);
+// [N,H,W,C] → [N,C,H,W], any element type.
+Tensor nhwc_to_nchw(const Tensor& x);
+// x [.., Cx] and y [.., Cy] → [.., Cx+Cy]; all other sizes equal; float32.
+Tensor concat_channels(const Tensor& x, const Tensor& y);
+// Concatenation along the first dimension; types and other sizes equal.
+Tensor concat_rows(const std::vector<Tensor>& parts);
+// [N,H,W,C] → [N,2H,2W,C], each pixel four times.
+Tensor upsample_nearest_2x(const Tensor& x);
+// x in another type: to float32 from f16, bf16, f64; from float32 to f16, bf16 (round to nearest even).
+Tensor cast(const Tensor& x, DType dtype);
+
+}  // namespace sumi

@@ -1,0 +1,44 @@
+// CLIP's byte-pair-encoding tokenizer, ids equal to the original's.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sumi::text {
+
+class ClipTokenizer {
+ public:
+  // Reads `vocab.json` and `merges.txt` in `folder`. Throws Error with the file, the line and the rule broken.
+  static ClipTokenizer load(const std::filesystem::path& folder);
+
+  // Ids of the prompt alone, without start and end marks. Invalid UTF-8 or NUL: Error(kUsage); over 64 KiB likewise.
+  std::vector<int64_t> encode(std::string_view prompt) const;
+  // [start] ids [end] padded with the end mark to `length`, cut to fit; `cut` tells how many ids did not.
+  std::vector<int64_t> encode_padded(std::string_view prompt, int64_t length = 77, int64_t* cut = nullptr) const;
+
+  int64_t vocab_size() const;
+  int64_t start_id() const;
+  int64_t end_id() const;
+
+ private:
+  struct Data;
+  std::shared_ptr<const Data> data_;
+};
+
+// Where a tokenizer's two files are looked for, in this order: `explicit_dir` (--tokenizer), `model_path` itself or its
+// folder, then their `tokenizer/` subfolder, sumi's data folder ($SUMI_HOME, else $XDG_DATA_HOME/sumi, else
+// ~/.local/share/sumi: `tokenizer/`), the Hugging Face cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub:
+// models--openai--clip-vit-large-patch14/snapshots/*). Throws Error(kNoInput) that lists what was looked at and says
+// how to get one (`sumi pull tokenizer`).
+std::filesystem::path find_tokenizer(const std::optional<std::filesystem::path>& explicit_dir,
+                                     const std::filesystem::path& model_path);
+
+// The data folder named above.
+std::filesystem::path data_folder();
+
+}  // namespace sumi::text

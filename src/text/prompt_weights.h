@@ -1,0 +1,26 @@
+// A1111's prompt syntax: (word), ((word)), (word:1.2), [word], \( escapes, BREAK; and its 75-token chunks.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/clip_tokenizer.h"
+
+namespace sumi::text {
+
+struct WeightedText { std::string text; float weight = 1.0f; };
+
+// Splits a prompt into spans of one weight. Unbalanced brackets weigh to the end as A1111 has it. Nesting beyond 64, and
+// weights that are not finite or beyond ±1000, throw Error(kUsage). Linear time.
+std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt);
+
+// Rows of 77 ids each ([start] 75 ids [end]) and the weight of each id. At least one row.
+struct WeightedChunks {
+  std::vector<std::vector<int64_t>> ids;
+  std::vector<std::vector<float>> weights;
+  bool plain() const;  // one row, all weights 1
+};
+WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt);
+
+}  // namespace sumi::text
