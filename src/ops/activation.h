@@ -1,0 +1,30 @@
+// Activation functions. All float32; shapes are kept unless said.
+#pragma once
+
+#include <string_view>
+
+#include "core/kernel_slot.h"
+#include "core/tensor.h"
+
+namespace sumi {
+
+enum class Act : unsigned char {
+  kNone,
+  kSilu,       // x·σ(x)
+  kGelu,       // x·Φ(x), exact (erf)
+  kQuickGelu,  // x·σ(1.702x), as CLIP has it
+};
+
+// act(x), elementwise.
+Tensor activate(const Tensor& x, Act act);
+inline Tensor silu(const Tensor& x) { return activate(x, Act::kSilu); }
+
+// x [.., 2C] → [.., C]: first half times GELU of the second half (Shazeer 2020; LDM `GEGLU`).
+Tensor geglu(const Tensor& x);
+
+using ActivateKernel = void(const float* x, float* out, int64_t count, Act act);
+using GegluKernel = void(const float* x, float* out, int64_t rows, int64_t channels);
+extern KernelSlot<ActivateKernel> activate_slot;
+extern KernelSlot<GegluKernel> geglu_slot;
+
+}  // namespace sumi

@@ -1,0 +1,45 @@
+#include "ops/elementwise.h"
+
+#include "ops/op_check.h"
+
+namespace sumi {
+
+constinit KernelSlot<AffineKernel> affine_slot("affine");
+constinit KernelSlot<MulKernel> mul_slot("mul");
+constinit KernelSlot<AddPerChannelKernel> add_per_channel_slot("add_per_channel");
+
+Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
+  check_f32("affine", "x", x);
+  if (y) {
+    check_f32("affine", "y", y);
+    SUMI_CHECK(x.shape() == y.shape(), "affine: the shapes {} and {} differ", x.shape().str(), y.shape().str());
+  }
+  const Device device = common_device("affine", {&x, &y});
+  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  affine_slot.on(device)(a, x.data<float>(), b, y ? y.data<float>() : nullptr, c, out.data<float>(), x.numel());
+  return out;
+}
+
+Tensor mul(const Tensor& x, const Tensor& y) {
+  check_f32("mul", "x", x);
+  check_f32("mul", "y", y);
+  SUMI_CHECK(x.shape() == y.shape(), "mul: the shapes {} and {} differ", x.shape().str(), y.shape().str());
+  const Device device = common_device("mul", {&x, &y});
+  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  mul_slot.on(device)(x.data<float>(), y.data<float>(), out.data<float>(), x.numel());
+  return out;
+}
+
+Tensor add_per_channel(const Tensor& x, const Tensor& e) {
+  check_f32("add_per_channel", "x", x);
+  check_f32("add_per_channel", "e", e);
+  SUMI_CHECK(x.rank() == 4 && e.rank() == 2 && x.dim(0) == e.dim(0) && x.dim(3) == e.dim(1),
+             "add_per_channel: {} does not fit {}", e.shape().str(), x.shape().str());
+  const Device device = common_device("add_per_channel", {&x, &e});
+  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  add_per_channel_slot.on(device)(x.data<float>(), e.data<float>(), out.data<float>(), x.dim(0), x.dim(1) * x.dim(2),
+                                  x.dim(3));
+  return out;
+}
+
+}  // namespace sumi

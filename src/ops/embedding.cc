@@ -1,0 +1,28 @@
+#include "ops/embedding.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "ops/layout.h"
+
+namespace sumi {
+
+Tensor embedding(const Tensor& ids, const Tensor& table) {
+  SUMI_CHECK(ids.dtype() == DType::kI64, "embedding: ids must be i64, not {}", name_of(ids.dtype()));
+  SUMI_CHECK(table.rank() == 2, "embedding: {} is not a table", table.shape().str());
+  SUMI_CHECK_KIND(kUnavailable, is_host(table.device()), "op embedding is not available on the backend {}", name_of(table.device()));
+  Shape shape = ids.shape();
+  std::vector<int64_t> dims = shape.dims();
+  dims.push_back(table.dim(1));
+  Tensor out = Tensor::empty(Shape(dims), DType::kF32, table.device());
+  const int64_t width = table.dim(1);
+  for (int64_t i = 0; i < ids.numel(); ++i) {
+    const int64_t id = ids.data<int64_t>()[i];
+    SUMI_CHECK(id >= 0 && id < table.dim(0), "embedding: id {} is not in a table of {} rows", id, table.dim(0));
+    const Tensor row = cast(table.rows(id, id + 1), DType::kF32);
+    std::copy_n(row.data<float>(), width, out.data<float>() + i * width);
+  }
+  return out;
+}
+
+}  // namespace sumi

@@ -1,0 +1,151 @@
+#include "ops/layout.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.h"
+#include "ops/op_check.h"
+
+namespace sumi {
+namespace {
+
+void check_host(std::string_view op, const Tensor& x) {
+  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op, name_of(x.device()));
+}
+
+// out[n, j, i] = x[n, i, j] for matrices of `rows`×`cols`, in square blocks that fit a cache line each way.
+template <class T>
+void transpose(const T* x, T* out, int64_t batch, int64_t rows, int64_t cols) {
+  constexpr int64_t kBlock = 16;
+  const int64_t blocks = (rows + kBlock - 1) / kBlock;
+  parallel_for(batch * blocks, [&](int64_t task) {
+    const int64_t n = task / blocks, i0 = task % blocks * kBlock, i1 = std::min(rows, i0 + kBlock);
+    const T* from = x + n * rows * cols;
+    T* to = out + n * rows * cols;
+    for (int64_t j0 = 0; j0 < cols; j0 += kBlock) {
+      for (int64_t j = j0; j < std::min(cols, j0 + kBlock); ++j) {
+        for (int64_t i = i0; i < i1; ++i) to[j * rows + i] = from[i * cols + j];
+      }
+    }
+  });
+}
+
+Tensor transpose_last(const Tensor& x, const Shape& shape, int64_t rows, int64_t cols) {
+  check_host("transpose", x);
+  Tensor out = Tensor::empty(shape, x.dtype(), x.device());
+  const int64_t batch = shape[0];
+  switch (size_of(x.dtype())) {
+    case 1: transpose(x.data<uint8_t>(), out.data<uint8_t>(), batch, rows, cols); break;
+    case 2: transpose(x.data<uint16_t>(), out.data<uint16_t>(), batch, rows, cols); break;
+    case 4: transpose(x.data<uint32_t>(), out.data<uint32_t>(), batch, rows, cols); break;
+    default: transpose(x.data<uint64_t>(), out.data<uint64_t>(), batch, rows, cols);
+  }
+  return out;
+}
+
+template <class From, class To, class Convert>
+void convert(const Tensor& x, Tensor& out, Convert f) {
+  constexpr int64_t kChunk = 1 << 16;
+  parallel_for((x.numel() + kChunk - 1) / kChunk, [&](int64_t task) {
+    const int64_t end = std::min(x.numel(), (task + 1) * kChunk);
+    const From* from = x.data<From>();
+    To* to = out.data<To>();
+    for (int64_t i = task * kChunk; i < end; ++i) to[i] = f(from[i]);
+  });
+}
+
+}  // namespace
+
+Tensor nchw_to_nhwc(const Tensor& x) {
+  SUMI_CHECK(x.rank() == 4, "nchw_to_nhwc: {} has not four dimensions", x.shape().str());
+  return transpose_last(x, {x.dim(0), x.dim(2), x.dim(3), x.dim(1)}, x.dim(1), x.dim(2) * x.dim(3));
+}
+
+Tensor nhwc_to_nchw(const Tensor& x) {
+  SUMI_CHECK(x.rank() == 4, "nhwc_to_nchw: {} has not four dimensions", x.shape().str());
+  return transpose_last(x, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dim(1) * x.dim(2), x.dim(3));
+}
+
+Tensor concat_channels(const Tensor& x, const Tensor& y) {
+  check_f32("concat_channels", "x", x);
+  check_f32("concat_channels", "y", y);
+  check_host("concat_channels", x);
+  const Device device = common_device("concat_channels", {&x, &y});
+  const int64_t cx = x.dim(-1), cy = y.dim(-1), rows = x.numel() / cx;
+  Shape shape = x.shape();
+  shape[-1] = cy;
+  SUMI_CHECK(shape == y.shape(), "concat_channels: {} and {} differ before the channels", x.shape().str(), y.shape().str());
+  shape[-1] = cx + cy;
+  Tensor out = Tensor::empty(shape, DType::kF32, device);
+  constexpr int64_t kRows = 64;
+  parallel_for((rows + kRows - 1) / kRows, [&](int64_t task) {
+    for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row) {
+      float* to = out.data<float>() + row * (cx + cy);
+      std::copy_n(x.data<float>() + row * cx, cx, to);
+      std::copy_n(y.data<float>() + row * cy, cy, to + cx);
+    }
+  });
+  return out;
+}
+
+Tensor concat_rows(const std::vector<Tensor>& parts) {
+  SUMI_CHECK(!parts.empty(), "concat_rows: nothing to join");
+  Shape shape = parts[0].shape();
+  int64_t rows = 0;
+  for (const Tensor& part : parts) {
+    shape[0] = part.dim(0);
+    SUMI_CHECK(part.shape() == shape && part.dtype() == parts[0].dtype(), "concat_rows: {} does not join {}",
+               part.shape().str(), parts[0].shape().str());
+    rows += part.dim(0);
+  }
+  shape[0] = rows;
+  check_host("concat_rows", parts[0]);
+  Tensor out = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
+  std::byte* to = out.raw();
+  for (const Tensor& part : parts) {
+    std::memcpy(to, part.raw(), static_cast<size_t>(part.bytes()));
+    to += part.bytes();
+  }
+  return out;
+}
+
+Tensor upsample_nearest_2x(const Tensor& x) {
+  check_f32("upsample_nearest_2x", "x", x);
+  check_host("upsample_nearest_2x", x);
+  SUMI_CHECK(x.rank() == 4, "upsample_nearest_2x: {} has not four dimensions", x.shape().str());
+  const int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
+  Tensor out = Tensor::empty({x.dim(0), 2 * height, 2 * width, channels}, DType::kF32, x.device());
+  parallel_for(x.dim(0) * height, [&](int64_t row) {
+    const float* from = x.data<float>() + row * width * channels;
+    float* to = out.data<float>() + row * 4 * width * channels;
+    for (int64_t column = 0; column < width; ++column) {
+      std::copy_n(from + column * channels, channels, to + 2 * column * channels);
+      std::copy_n(from + column * channels, channels, to + (2 * column + 1) * channels);
+    }
+    std::copy_n(to, 2 * width * channels, to + 2 * width * channels);
+  });
+  return out;
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  check_host("cast", x);
+  if (x.dtype() == dtype) return x;
+  Tensor out = Tensor::empty(x.shape(), dtype, x.device());
+  const DType from = x.dtype();
+  if (from == DType::kF16 && dtype == DType::kF32) {
+    convert<Half, float>(x, out, [](Half v) { return to_float(v); });
+  } else if (from == DType::kBF16 && dtype == DType::kF32) {
+    convert<BFloat16, float>(x, out, [](BFloat16 v) { return to_float(v); });
+  } else if (from == DType::kF64 && dtype == DType::kF32) {
+    convert<double, float>(x, out, [](double v) { return static_cast<float>(v); });
+  } else if (from == DType::kF32 && dtype == DType::kF16) {
+    convert<float, Half>(x, out, [](float v) { return to_half(v); });
+  } else if (from == DType::kF32 && dtype == DType::kBF16) {
+    convert<float, BFloat16>(x, out, [](float v) { return to_bfloat16(v); });
+  } else {
+    fail(ErrorKind::kData, "cast: from {} to {} is not offered", name_of(from), name_of(dtype));
+  }
+  return out;
+}
+
+}  // namespace sumi

@@ -1,0 +1,42 @@
+#include "ops/norm.h"
+
+#include "ops/matmul.h"
+#include "ops/op_check.h"
+
+namespace sumi {
+
+constinit KernelSlot<GroupNormKernel> group_norm_slot("group_norm");
+constinit KernelSlot<LayerNormKernel> layer_norm_slot("layer_norm");
+
+Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
+  check_f32("group_norm", "x", x);
+  SUMI_CHECK(x.rank() >= 3, "group_norm: x {} needs a batch, pixels and channels", x.shape().str());
+  const int64_t channels = x.dim(-1);
+  SUMI_CHECK(options.groups > 0 && channels % options.groups == 0, "group_norm: {} channels do not make {} groups", channels,
+             options.groups);
+  SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "group_norm: {} gains and {} biases for {} channels",
+             gain.numel(), bias.numel(), channels);
+  const Device device = common_device("group_norm", {&x, &gain, &bias});
+  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
+  group_norm_slot.on(device)({.x = x.data<float>(), .gain = gain32.data<float>(), .bias = bias32.data<float>(),
+                              .out = out.data<float>(), .batch = x.dim(0),
+                              .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels), .channels = channels,
+                              .groups = options.groups, .eps = options.eps, .act = options.act});
+  return out;
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
+  check_f32("layer_norm", "x", x);
+  const int64_t channels = x.dim(-1);
+  SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "layer_norm: {} gains and {} biases for {} channels",
+             gain.numel(), bias.numel(), channels);
+  const Device device = common_device("layer_norm", {&x, &gain, &bias});
+  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
+  layer_norm_slot.on(device)(x.data<float>(), gain32.data<float>(), bias32.data<float>(), out.data<float>(),
+                             x.numel() / channels, channels, eps);
+  return out;
+}
+
+}  // namespace sumi

@@ -1,0 +1,33 @@
+// Normalisation layers.
+#pragma once
+
+#include "ops/activation.h"
+
+namespace sumi {
+
+// x [N,H,W,C] (or [N,T,C]): mean and variance over each sample's pixels and group of C/groups channels, then
+// gain and bias [C], then the activation. Biased variance, as PyTorch. (Wu and He 2018)
+struct GroupNormOptions {
+  int64_t groups = 32;
+  double eps = 1e-5;
+  Act act = Act::kNone;   // kNone or kSilu
+};
+Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options);
+
+// x [.., C]: each row to mean 0 and variance 1, then gain and bias [C]. (Ba et al. 2016)
+Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps = 1e-5);
+
+struct GroupNormArgs {
+  const float *x, *gain, *bias;
+  float* out;
+  int64_t batch, pixels, channels, groups;
+  double eps;
+  Act act;
+};
+using GroupNormKernel = void(const GroupNormArgs& args);
+using LayerNormKernel = void(const float* x, const float* gain, const float* bias, float* out, int64_t rows,
+                             int64_t channels, double eps);
+extern KernelSlot<GroupNormKernel> group_norm_slot;
+extern KernelSlot<LayerNormKernel> layer_norm_slot;
+
+}  // namespace sumi
