@@ -127,6 +127,23 @@ Tensor upsample_nearest_2x(const Tensor& x) {
   return out;
 }
 
+Tensor mean_pool_2x2(const Tensor& x) {
+  check_f32("mean_pool_2x2", "x", x);
+  check_host("mean_pool_2x2", x);
+  SUMI_CHECK(x.rank() == 4, "mean_pool_2x2: {} has not four dimensions", x.shape().str());
+  const int64_t in_h = x.dim(1), in_w = x.dim(2), height = in_h / 2, width = in_w / 2, channels = x.dim(3);
+  Tensor out = Tensor::empty({x.dim(0), height, width, channels}, DType::kF32, x.device());
+  parallel_for(x.dim(0) * height, [&](int64_t row) {
+    const float* above = x.data<float>() + (row / height * in_h + row % height * 2) * in_w * channels;
+    const float* below = above + in_w * channels;
+    float* to = out.data<float>() + row * width * channels;
+    for (int64_t column = 0; column < width; ++column, above += 2 * channels, below += 2 * channels, to += channels) {
+      for (int64_t c = 0; c < channels; ++c) to[c] = 0.25f * (above[c] + above[channels + c] + below[c] + below[channels + c]);
+    }
+  });
+  return out;
+}
+
 Tensor cast(const Tensor& x, DType dtype) {
   check_host("cast", x);
   if (x.dtype() == dtype) return x;

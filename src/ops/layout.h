@@ -18,6 +18,8 @@ Tensor concat_channels(const Tensor& x, const Tensor& y);
 Tensor concat_rows(const std::vector<Tensor>& parts);
 // [N,H,W,C] → [N,2H,2W,C], each pixel four times.
 Tensor upsample_nearest_2x(const Tensor& x);
+// [N,H,W,C] → [N,H/2,W/2,C], means of 2x2 pixels; an odd last row or column is left out.
+Tensor mean_pool_2x2(const Tensor& x);
 // x in another type: to float32 from f16, bf16, f64; from float32 to f16, bf16 (round to nearest even).
 Tensor cast(const Tensor& x, DType dtype);
 

@@ -1,0 +1,125 @@
+#include "models/autoencoder_kl/autoencoder_kl.h"
+
+#include <algorithm>
+
+#include "ops/layout.h"
+
+namespace sumi::models {
+namespace {
+
+constexpr nn::Conv2dConfig kConv3x3{.kernel = 3, .pad_begin = 1};
+constexpr nn::Conv2dConfig kConv1x1{.kernel = 1};
+// The encoder halves with one zero row below and one zero column on the right.
+constexpr nn::Conv2dConfig kConvDown{.kernel = 3, .stride = 2, .pad_begin = 0, .pad_end = 1};
+constexpr GroupNormOptions kNormSilu{.groups = 32, .eps = 1e-6, .act = Act::kSilu};
+
+bool attends_at(const AutoencoderConfig& c, int64_t resolution) {
+  return std::find(c.attn_resolutions.begin(), c.attn_resolutions.end(), resolution) != c.attn_resolutions.end();
+}
+
+VaeLevel make_level(int64_t in, int64_t out, int64_t blocks, bool attends) {
+  VaeLevel level;
+  for (int64_t i = 0; i < blocks; ++i) {
+    level.blocks.push_back(std::make_unique<VaeResBlock>(i == 0 ? in : out, out));
+    if (attends) level.attentions.push_back(std::make_unique<VaeAttention>(out));
+  }
+  return level;
+}
+
+}  // namespace
+
+Tensor VaeLevel::run(Tensor h) const {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    h = (*blocks[i])(h);
+    if (!attentions.empty()) h = (*attentions[i])(h);
+  }
+  return h;
+}
+
+void VaeLevel::visit(nn::ParamVisitor& v, const std::string& name, const char* resample_name) {
+  for (size_t i = 0; i < blocks.size(); ++i) v(name + ".block." + std::to_string(i), *blocks[i]);
+  for (size_t i = 0; i < attentions.size(); ++i) v(name + ".attn." + std::to_string(i), *attentions[i]);
+  if (resample) v(name + "." + resample_name + ".conv", *resample);
+}
+
+VaeEncoder::VaeEncoder(const AutoencoderConfig& c)
+    : conv_in_(c.in_channels, c.ch, kConv3x3), middle_(c.ch * c.ch_mult.back()),
+      norm_out_(c.ch * c.ch_mult.back(), kNormSilu), conv_out_(c.ch * c.ch_mult.back(), 2 * c.z_channels, kConv3x3) {
+  int64_t channels = c.ch, resolution = c.resolution;
+  for (size_t i = 0; i < c.ch_mult.size(); ++i, resolution /= 2) {
+    const int64_t width = c.ch * c.ch_mult[i];
+    levels_.push_back(make_level(channels, width, c.num_res_blocks, attends_at(c, resolution)));
+    if (i + 1 < c.ch_mult.size()) levels_.back().resample.emplace(width, width, kConvDown);
+    channels = width;
+  }
+}
+
+Tensor VaeEncoder::operator()(const Tensor& image) const {
+  Tensor h = conv_in_(image);
+  for (const VaeLevel& level : levels_) {
+    h = level.run(std::move(h));
+    if (level.resample) h = (*level.resample)(h);
+  }
+  return conv_out_(norm_out_(middle_(h)));
+}
+
+void VaeEncoder::visit(nn::ParamVisitor& v) {
+  v("conv_in", conv_in_);
+  for (size_t i = 0; i < levels_.size(); ++i) levels_[i].visit(v, "down." + std::to_string(i), "downsample");
+  v("mid", middle_);
+  v("norm_out", norm_out_);
+  v("conv_out", conv_out_);
+}
+
+VaeDecoder::VaeDecoder(const AutoencoderConfig& c)
+    : conv_in_(c.z_channels, c.ch * c.ch_mult.back(), kConv3x3), middle_(c.ch * c.ch_mult.back()),
+      levels_(c.ch_mult.size()), norm_out_(c.ch * c.ch_mult[0], kNormSilu), conv_out_(c.ch * c.ch_mult[0], c.out_channels, kConv3x3) {
+  int64_t channels = c.ch * c.ch_mult.back(), resolution = c.resolution >> (c.ch_mult.size() - 1);
+  for (size_t i = c.ch_mult.size(); i-- > 0; resolution *= 2) {
+    const int64_t width = c.ch * c.ch_mult[i];
+    levels_[i] = make_level(channels, width, c.num_res_blocks + 1, attends_at(c, resolution));
+    if (i > 0) levels_[i].resample.emplace(width, width, kConv3x3);
+    channels = width;
+  }
+}
+
+Tensor VaeDecoder::operator()(const Tensor& z) const {
+  Tensor h = middle_(conv_in_(z));
+  for (size_t i = levels_.size(); i-- > 0;) {
+    h = levels_[i].run(std::move(h));
+    if (!levels_[i].resample) continue;
+    h = upsample_nearest_2x(h);
+    h = (*levels_[i].resample)(h);
+  }
+  h = norm_out_(h);
+  return conv_out_(h);
+}
+
+void VaeDecoder::visit(nn::ParamVisitor& v) {
+  v("conv_in", conv_in_);
+  v("mid", middle_);
+  for (size_t i = 0; i < levels_.size(); ++i) levels_[i].visit(v, "up." + std::to_string(i), "upsample");
+  v("norm_out", norm_out_);
+  v("conv_out", conv_out_);
+}
+
+AutoencoderKL::AutoencoderKL(const AutoencoderConfig& c)
+    : encoder_(c), decoder_(c), quant_(2 * c.z_channels, 2 * c.embed_dim, kConv1x1),
+      post_quant_(c.embed_dim, c.z_channels, kConv1x1), downsampling_(c.downsampling()) {}
+
+Tensor AutoencoderKL::encode(const Tensor& image) const {
+  SUMI_CHECK_KIND(kUsage, image.rank() == 4 && image.dim(1) % downsampling_ == 0 && image.dim(2) % downsampling_ == 0,
+                  "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", downsampling_, image.shape().str());
+  return quant_(encoder_(image));
+}
+
+Tensor AutoencoderKL::decode(const Tensor& z) const { return decoder_(post_quant_(z)); }
+
+void AutoencoderKL::visit(nn::ParamVisitor& v) {
+  v("encoder", encoder_);
+  v("decoder", decoder_);
+  v("quant_conv", quant_);
+  v("post_quant_conv", post_quant_);
+}
+
+}  // namespace sumi::models

@@ -1,0 +1,71 @@
+// The autoencoder between pictures and latents.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "models/autoencoder_kl/blocks.h"
+#include "models/config.h"
+
+namespace sumi::models {
+
+// One resolution of the encoder or decoder: residual blocks, each with attention where the configuration asks for it,
+// then a change of size.
+struct VaeLevel {
+  std::vector<std::unique_ptr<VaeResBlock>> blocks;
+  std::vector<std::unique_ptr<VaeAttention>> attentions;   // empty, or one a block
+  std::optional<nn::Conv2d> resample;
+
+  Tensor run(Tensor h) const;   // the blocks, without the change of size
+  void visit(nn::ParamVisitor& v, const std::string& name, const char* resample_name);
+};
+
+// Picture [N,H,W,3] → moments [N,H/f,W/f,2z].                                      (LDM `Encoder`)
+class VaeEncoder : public nn::Module {
+ public:
+  explicit VaeEncoder(const AutoencoderConfig& config);
+  Tensor operator()(const Tensor& image) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  nn::Conv2d conv_in_;
+  std::vector<VaeLevel> levels_;
+  VaeMiddle middle_;
+  nn::GroupNorm norm_out_;
+  nn::Conv2d conv_out_;
+};
+
+// z [N,h,w,z] → picture [N,f·h,f·w,3].                                             (LDM `Decoder`)
+class VaeDecoder : public nn::Module {
+ public:
+  explicit VaeDecoder(const AutoencoderConfig& config);
+  Tensor operator()(const Tensor& z) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  nn::Conv2d conv_in_;
+  VaeMiddle middle_;
+  std::vector<VaeLevel> levels_;   // by resolution, highest first, as the checkpoint numbers them
+  nn::GroupNorm norm_out_;
+  nn::Conv2d conv_out_;
+};
+
+// Encoder and decoder with the 1x1 convolutions around the latent.                 (Kingma and Welling 2014; LDM `AutoencoderKL`)
+class AutoencoderKL : public nn::Module {
+ public:
+  explicit AutoencoderKL(const AutoencoderConfig& config);
+  // Picture [N,H,W,3] in [-1, 1] → moments [N,H/f,W/f,2·embed]: mean, then log-variance.
+  Tensor encode(const Tensor& image) const;
+  // z [N,h,w,embed] → picture in about [-1, 1]. Not scaled: the caller divides by the scale factor.
+  Tensor decode(const Tensor& z) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  VaeEncoder encoder_;
+  VaeDecoder decoder_;
+  nn::Conv2d quant_, post_quant_;
+  int64_t downsampling_;
+};
+
+}  // namespace sumi::models

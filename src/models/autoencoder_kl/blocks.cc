@@ -1,0 +1,59 @@
+#include "models/autoencoder_kl/blocks.h"
+
+namespace sumi::models {
+namespace {
+
+constexpr GroupNormOptions kNorm{.groups = 32, .eps = 1e-6};
+constexpr GroupNormOptions kNormSilu{.groups = 32, .eps = 1e-6, .act = Act::kSilu};
+constexpr nn::Conv2dConfig kConv3x3{.kernel = 3, .pad_begin = 1};
+
+}  // namespace
+
+VaeResBlock::VaeResBlock(int64_t in, int64_t out)
+    : norm1_(in, kNormSilu), conv1_(in, out, kConv3x3), norm2_(out, kNormSilu), conv2_(out, out, kConv3x3) {
+  if (in != out) shortcut_.emplace(in, out, nn::Conv2dConfig{.kernel = 1});
+}
+
+Tensor VaeResBlock::operator()(const Tensor& x) const {
+  Tensor h = conv1_(norm1_(x));
+  h = norm2_(h);   // the unnormed picture is let go before conv2 asks for its own: at 512x512 each holds 134 MB
+  return conv2_(h, shortcut_ ? (*shortcut_)(x) : x);
+}
+
+void VaeResBlock::visit(nn::ParamVisitor& v) {
+  v("norm1", norm1_);
+  v("conv1", conv1_);
+  v("norm2", norm2_);
+  v("conv2", conv2_);
+  if (shortcut_) v("nin_shortcut", *shortcut_);
+}
+
+VaeAttention::VaeAttention(int64_t channels)
+    : norm_(channels, kNorm), q_(channels, channels, {.conv_1x1 = true}), k_(channels, channels, {.conv_1x1 = true}),
+      v_(channels, channels, {.conv_1x1 = true}), out_(channels, channels, {.conv_1x1 = true}) {}
+
+Tensor VaeAttention::operator()(const Tensor& x) const {
+  const Tensor h = norm_(x).reshape({x.dim(0), x.dim(1) * x.dim(2), x.dim(3)});
+  const Tensor mixed = attention(q_(h), k_(h), v_(h), {.heads = 1});
+  return out_(mixed, {.residual = x.reshape(h.shape())}).reshape(x.shape());
+}
+
+void VaeAttention::visit(nn::ParamVisitor& v) {
+  v("norm", norm_);
+  v("q", q_);
+  v("k", k_);
+  v("v", v_);
+  v("proj_out", out_);
+}
+
+VaeMiddle::VaeMiddle(int64_t channels) : block1_(channels, channels), attention_(channels), block2_(channels, channels) {}
+
+Tensor VaeMiddle::operator()(const Tensor& x) const { return block2_(attention_(block1_(x))); }
+
+void VaeMiddle::visit(nn::ParamVisitor& v) {
+  v("block_1", block1_);
+  v("attn_1", attention_);
+  v("block_2", block2_);
+}
+
+}  // namespace sumi::models

@@ -1,0 +1,50 @@
+// Building blocks of the autoencoder.
+#pragma once
+
+#include <optional>
+
+#include "nn/layers.h"
+
+namespace sumi::models {
+
+// Residual block without time.   x [N,H,W,in] → [N,H,W,out]          (LDM `ResnetBlock`, temb_channels 0)
+class VaeResBlock : public nn::Module {
+ public:
+  VaeResBlock(int64_t in, int64_t out);
+  Tensor operator()(const Tensor& x) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  nn::GroupNorm norm1_;
+  nn::Conv2d conv1_;
+  nn::GroupNorm norm2_;
+  nn::Conv2d conv2_;
+  std::optional<nn::Conv2d> shortcut_;
+};
+
+// Self-attention over pixels with one head.   x [N,H,W,C] → [N,H,W,C]          (LDM `AttnBlock`)
+class VaeAttention : public nn::Module {
+ public:
+  explicit VaeAttention(int64_t channels);
+  Tensor operator()(const Tensor& x) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  nn::GroupNorm norm_;
+  nn::Linear q_, k_, v_, out_;
+};
+
+// Residual block, attention, residual block: the lowest resolution of encoder and decoder.
+class VaeMiddle : public nn::Module {
+ public:
+  explicit VaeMiddle(int64_t channels);
+  Tensor operator()(const Tensor& x) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  VaeResBlock block1_;
+  VaeAttention attention_;
+  VaeResBlock block2_;
+};
+
+}  // namespace sumi::models

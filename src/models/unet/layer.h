@@ -1,0 +1,19 @@
+// What the UNet's blocks have in common: a picture in, a picture out, conditioned on time and text.
+#pragma once
+
+#include "nn/layers.h"
+
+namespace sumi::models {
+
+struct Conditioning {
+  Tensor emb;       // timestep embedding [N, 4·model_channels]
+  Tensor context;   // text [N,S,D], or undefined
+};
+
+class UNetLayer : public nn::Module {
+ public:
+  // x [N,H,W,C] → [N,H',W',C'].
+  virtual Tensor operator()(const Tensor& x, const Conditioning& c) const = 0;
+};
+
+}  // namespace sumi::models

@@ -1,0 +1,38 @@
+// The network that predicts the noise.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "models/config.h"
+#include "models/unet/layer.h"
+
+namespace sumi::models {
+
+// LDM's UNetModel: down with skips, a middle, up with the skips joined.      (Rombach et al. 2022; `openaimodel.py`)
+class UNet : public nn::Module {
+ public:
+  explicit UNet(const UNetConfig& config);
+  // x [N,H,W,in], timesteps one a sample, context [N,S,D] or undefined → [N,H,W,out]. H and W must be multiples of
+  // 2^(levels-1).
+  Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const;
+  void visit(nn::ParamVisitor& v) override;
+
+ private:
+  using Block = std::vector<std::unique_ptr<UNetLayer>>;   // LDM `TimestepEmbedSequential`
+
+  std::unique_ptr<UNetLayer> attention_layer(int64_t channels) const;
+  void build_down();
+  void build_up();
+  static Tensor run(const Block& block, Tensor h, const Conditioning& c);
+
+  UNetConfig config_;
+  nn::Linear time1_, time2_;
+  std::vector<Block> input_blocks_, output_blocks_;
+  Block middle_;
+  nn::GroupNorm out_norm_;
+  nn::Conv2d out_conv_;
+  std::vector<int64_t> skip_channels_;   // while building
+};
+
+}  // namespace sumi::models

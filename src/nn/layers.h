@@ -1,0 +1,85 @@
+// The layers of which models are built: parameters and a call, nothing else.
+#pragma once
+
+#include "nn/module.h"
+#include "ops/attention.h"
+#include "ops/conv.h"
+#include "ops/norm.h"
+
+namespace sumi::nn {
+
+struct LinearConfig {
+  bool bias = true;
+  bool conv_1x1 = false;   // stored as a 1x1 convolution [out,in,1,1]; either form is accepted
+};
+
+// x [.., in] → [.., out].
+class Linear : public Module {
+ public:
+  Linear(int64_t in, int64_t out, LinearConfig config = {});
+  Tensor operator()(const Tensor& x, const LinearOptions& options = {}) const;
+  void visit(ParamVisitor& v) override;
+
+ private:
+  Param weight_, bias_;
+  bool has_bias_;
+};
+
+struct Conv2dConfig {
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t pad_begin = 0;
+  int64_t pad_end = -1;    // -1: as pad_begin
+};
+
+// x [N,H,W,in] → [N,H',W',out].
+class Conv2d : public Module {
+ public:
+  Conv2d(int64_t in, int64_t out, Conv2dConfig config);
+  Tensor operator()(const Tensor& x, const Tensor& residual = {}) const;
+  void visit(ParamVisitor& v) override;
+
+ private:
+  Param weight_, bias_;
+  Conv2dConfig config_;
+};
+
+class GroupNorm : public Module {
+ public:
+  GroupNorm(int64_t channels, GroupNormOptions options);
+  Tensor operator()(const Tensor& x) const;
+  void visit(ParamVisitor& v) override;
+
+ private:
+  Param weight_, bias_;
+  GroupNormOptions options_;
+};
+
+class LayerNorm : public Module {
+ public:
+  explicit LayerNorm(int64_t channels, double eps = 1e-5);
+  Tensor operator()(const Tensor& x) const;
+  void visit(ParamVisitor& v) override;
+
+ private:
+  Param weight_, bias_;
+  double eps_;
+};
+
+class Embedding : public Module {
+ public:
+  Embedding(int64_t rows, int64_t width);
+  // ids [..] i64 → [.., width].
+  Tensor operator()(const Tensor& ids) const;
+  void visit(ParamVisitor& v) override;
+  Device device() const { return weight_.value.device(); }
+
+ private:
+  Param weight_;
+};
+
+// Sinusoidal embedding of timesteps: [cos(t·f) | sin(t·f)], f_i = max_period^(-i/half), computed in float as the
+// original does; an odd width ends in a zero. Returns [N, width]. (Ho et al. 2020; LDM `timestep_embedding`)
+Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, Device device, double max_period = 10000.0);
+
+}  // namespace sumi::nn
