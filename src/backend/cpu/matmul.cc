@@ -1,0 +1,228 @@
+// Linear layers and convolution as one blocked product: rows are pixels or tokens, columns are output channels.
+//
+// A task owns a block of the output (rows × columns) and runs over the whole inner dimension in slices. For each slice it
+// packs its part of the weights into panels (widened to float there, so that f16 and bf16 files are never held twice),
+// then, strip by strip, packs kRows rows of the input and multiplies. An input pixel is read where it lies: no im2col
+// matrix exists, only the strip of kRows pixels × one slice. Cost of packing: half a cycle a value, against columns/16
+// cycles of multiplication for each input value and rows/16 for each weight (AVX-512, one multiply-add a cycle).
+//
+// Every output element is summed over the inner dimension in an order that depends on the layer's sizes alone, never on
+// where the blocks fall: any number of threads gives the same bytes.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/matmul.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target:
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/scratch.h"
+#include "backend/cpu/tile-inl.h"
+#include "base/parallel.h"
+#include "hwy/highway.h"
+#include "ops/conv.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sumi::backend::cpu {
+namespace HWY_NAMESPACE {
+
+// Inner slice: the strip of A (12 × 384 floats = 18 KB) stays in a 32 KB L1 while the panels of B stream past it.
+constexpr int64_t kSlice = 384;
+// Columns of a task: 384 × 384 floats of packed weights = 590 KB, of a 1 MB L2.
+constexpr int64_t kMaxColumns = 384;
+constexpr int64_t kMaxRows = 1024;
+// Blocks are made smaller until a layer has this many tasks, so that several cores share even small ones.
+constexpr int64_t kMinTasks = 8;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+struct Blocking {
+  int64_t rows, columns, row_blocks, column_blocks;
+};
+
+Blocking choose_blocking(int64_t m, int64_t n) {
+  Blocking b;
+  b.column_blocks = ceil_div(n, kMaxColumns);
+  b.row_blocks = ceil_div(m, kMaxRows);
+  while (b.row_blocks * b.column_blocks < kMinTasks && (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
+    if (m / b.row_blocks > 2 * (n / b.column_blocks)) {
+      b.row_blocks *= 2;
+    } else {
+      b.column_blocks *= 2;
+    }
+  }
+  b.rows = round_up(ceil_div(m, b.row_blocks), kRows);
+  b.columns = round_up(ceil_div(n, b.column_blocks), kCols);
+  b.row_blocks = ceil_div(m, b.rows);
+  b.column_blocks = ceil_div(n, b.columns);
+  return b;
+}
+
+// The geometry of a convolution; a linear layer is one with a 1x1 kernel over a single line of pixels.
+struct Taps {
+  int64_t count;   // kernel_h · kernel_w
+  int64_t slice;   // input channels a slice; inner order of a slice is [tap][channel]
+};
+
+Taps choose_slice(int64_t in_c, int64_t taps) {
+  const int64_t slices = std::max<int64_t>(1, ceil_div(in_c * taps, kSlice));
+  return {taps, std::min(in_c, round_up(ceil_div(in_c, slices), 4))};
+}
+
+// Packs weights of outputs [o0, o0 + columns) and input channels [c0, c0 + channels) into panels of kCols.
+// weight [out_c, in_c, taps]: a row's slice is contiguous in (channel, tap); the panel wants (tap, channel).
+template <class T>
+void pack_weights(const T* weight, int64_t out_c, int64_t in_c, int64_t taps, int64_t o0, int64_t columns, int64_t c0,
+                  int64_t channels, float* HWY_RESTRICT packed, float* HWY_RESTRICT staging) {
+  const int64_t depth = channels * taps;
+  for (int64_t panel = 0; panel < columns; panel += kCols) {
+    const T* rows[kCols];
+    for (int j = 0; j < kCols; ++j) {
+      rows[j] = weight + (std::min(o0 + panel + j, out_c - 1) * in_c + c0) * taps;   // beyond the last: never stored
+    }
+    float* to = packed + panel * depth;
+    if (taps == 1) {
+      pack_rows<kCols>(rows, depth, to);
+      continue;
+    }
+    pack_rows<kCols>(rows, depth, staging);
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t t = 0; t < taps; ++t) {
+        std::memcpy(to + (t * channels + c) * kCols, staging + (c * taps + t) * kCols, sizeof(float) * kCols);
+      }
+    }
+  }
+}
+
+void pack_weights(WeightView weight, int64_t out_c, int64_t in_c, int64_t taps, int64_t o0, int64_t columns, int64_t c0,
+                  int64_t channels, float* packed, float* staging) {
+  switch (weight.dtype) {
+    case DType::kF16:
+      return pack_weights(static_cast<const hwy::float16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+    case DType::kBF16:
+      return pack_weights(static_cast<const hwy::bfloat16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+    default:
+      return pack_weights(static_cast<const float*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+  }
+}
+
+// out[m0 + r, o0 + c] for a strip of up to kRows rows, from a packed strip and packed panels.
+void multiply_strip(const float* strip, const float* panels, int64_t depth, float* out, int64_t stride, int64_t rows,
+                    int64_t columns, bool accumulate) {
+  HWY_ALIGN float edge[kRows * kCols];
+  for (int64_t panel = 0; panel < columns; panel += kCols) {
+    const float* b = panels + panel * depth;
+    float* c = out + panel;
+    const int64_t width = std::min<int64_t>(kCols, columns - panel);
+    if (rows == kRows && width == kCols) {
+      tile<kTileVectors>(strip, b, depth, c, stride, accumulate);
+      continue;
+    }
+    if (accumulate) {
+      for (int64_t r = 0; r < rows; ++r) std::memcpy(edge + r * kCols, c + r * stride, sizeof(float) * static_cast<size_t>(width));
+    }
+    tile<kTileVectors>(strip, b, depth, edge, kCols, accumulate);
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(c + r * stride, edge + r * kCols, sizeof(float) * static_cast<size_t>(width));
+  }
+}
+
+// Bias, activation and residual on finished rows, while they are in cache.
+void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, const float* bias, const float* residual, Act act) {
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = out + r * stride;
+    if (bias) {
+      for (int64_t c = 0; c < columns; ++c) row[c] += bias[c];
+    }
+    if (act != Act::kNone) activate_slot.on(Device::kCpu)(row, row, columns, act);
+    if (residual) {
+      for (int64_t c = 0; c < columns; ++c) row[c] += residual[r * stride + c];
+    }
+  }
+}
+
+// Runs the blocked product. `pack_strip(m0, rows, c0, channels, to)` packs kRows input rows (the last repeated where
+// fewer are left), inner order [tap][channel].
+template <class PackStrip>
+void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int64_t tap_count, float* out,
+                     const float* bias, const float* residual, Act act, const PackStrip& pack_strip) {
+  const Blocking blocking = choose_blocking(m, n);
+  const Taps taps = choose_slice(in_c, tap_count);
+  const int64_t depth = taps.slice * taps.count;
+  parallel_for(blocking.row_blocks * blocking.column_blocks, [&](int64_t task) {
+    const int64_t o0 = task / blocking.row_blocks * blocking.columns, columns = std::min(blocking.columns, n - o0);
+    const int64_t begin = task % blocking.row_blocks * blocking.rows, end = std::min(m, begin + blocking.rows);
+    const int64_t panel_floats = round_up(columns, kCols) * depth;
+    float* panels = thread_scratch(static_cast<size_t>(panel_floats + kCols * depth + kRows * depth + 64));
+    float* staging = panels + panel_floats;
+    float* strip = staging + kCols * depth + 16;
+    for (int64_t c0 = 0; c0 < in_c; c0 += taps.slice) {
+      const int64_t channels = std::min(taps.slice, in_c - c0);
+      pack_weights(weight, n, in_c, taps.count, o0, columns, c0, channels, panels, staging);
+      for (int64_t row = begin; row < end; row += kRows) {
+        const int64_t rows = std::min<int64_t>(kRows, end - row);
+        pack_strip(row, c0, channels, strip);
+        float* to = out + row * n + o0;
+        multiply_strip(strip, panels, channels * taps.count, to, n, rows, columns, c0 > 0);
+        if (c0 + channels < in_c) continue;
+        finish_rows(to, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + row * n + o0 : nullptr, act);
+      }
+    }
+  });
+}
+
+void Linear(const LinearArgs& a) {
+  if (a.m == 0 || a.n == 0) return;
+  blocked_product(a.weight, a.m, a.n, a.k, 1, a.out, a.bias, a.residual, a.act,
+                  [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
+                    const float* rows[kRows];
+                    for (int r = 0; r < kRows; ++r) rows[r] = a.x + std::min(row + r, a.m - 1) * a.k + c0;
+                    pack_rows<kRows>(rows, channels, strip);
+                  });
+}
+
+void Conv(const ConvArgs& a) {
+  HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};   // stands for pixels outside the picture
+  const int64_t m = a.batch * a.out_h * a.out_w;
+  if (m == 0 || a.out_c == 0) return;
+  blocked_product(a.weight, m, a.out_c, a.in_c, a.kernel_h * a.kernel_w, a.out, a.bias, a.residual, Act::kNone,
+                  [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
+                    int64_t top[kRows], left[kRows];
+                    const float* image[kRows];
+                    for (int r = 0; r < kRows; ++r) {
+                      const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
+                      left[r] = pixel % a.out_w * a.stride - a.pad;
+                      top[r] = line % a.out_h * a.stride - a.pad;
+                      image[r] = a.x + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
+                    }
+                    for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
+                      for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
+                        const float* rows[kRows];
+                        for (int r = 0; r < kRows; ++r) {
+                          const int64_t y = top[r] + ky, x = left[r] + kx;
+                          const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
+                          rows[r] = inside ? image[r] + (y * a.in_w + x) * a.in_c : kZeros;
+                        }
+                        pack_rows<kRows>(rows, channels, strip);
+                        strip += kRows * channels;
+                      }
+                    }
+                  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sumi::backend::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sumi::backend::cpu {
+namespace {
+
+HWY_EXPORT(Linear);
+HWY_EXPORT(Conv);
+
+const KernelRegistration kLinear(linear_slot, Device::kCpu, +[](const LinearArgs& a) { HWY_DYNAMIC_DISPATCH(Linear)(a); });
+const KernelRegistration kConv(conv2d_slot, Device::kCpu, +[](const ConvArgs& a) { HWY_DYNAMIC_DISPATCH(Conv)(a); });
+
+}  // namespace
+}  // namespace sumi::backend::cpu
+#endif
