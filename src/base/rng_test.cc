@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../tests/support/mini_safetensors.h"
+#include "tests/support/mini_safetensors.h"
 #include "base/check.h"
 #include "base/philox.h"
 

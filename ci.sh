@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# The one script for people and for CI.
+#
+#   ./ci.sh deps [program|all]   install what is missing (asks the system first: needs nothing when all is there)
+#   ./ci.sh build [preset]       configure and build: release (default), dev, asan, tsan
+#   ./ci.sh test                 deps, build, every test; ends with "N passed, N failed"
+#   ./ci.sh asan                 the same under the address and undefined-behaviour sanitizers
+#   ./ci.sh lint [file...]       layers, format, clang-tidy of what changed since the last commit (or of the files given)
+#   ./ci.sh bench                the benches, with the machine's own peak beside each figure
+#   ./ci.sh soak [rounds]        the tests again and again (20 rounds) until one fails
+#
+# SUMI_JOBS sets how many compilers and tests run at once (default: one a core).
+set -euo pipefail
+cd "$(dirname "$0")"
+
+jobs=${SUMI_JOBS:-$(nproc 2>/dev/null || sysctl -n hw.ncpu)}
+
+die() { echo "ci.sh: $*" >&2; exit 1; }
+say() { echo "== $*"; }
+
+# What each job needs: the name pkg-config (pc:) or the shell (cmd:) knows it by, and the packages that bring it
+# with apt, dnf and brew.
+needs_program="
+cmd:pkg-config  pkg-config            pkgconf             pkgconf
+cmd:c++         g++                   gcc-c++             gcc
+cmd:cmake       cmake                 cmake               cmake
+cmd:ninja       ninja-build           ninja-build         ninja
+pc:fmt          libfmt-dev            fmt-devel           fmt
+pc:nlohmann_json nlohmann-json3-dev   json-devel          nlohmann-json
+pc:yaml-cpp     libyaml-cpp-dev       yaml-cpp-devel      yaml-cpp
+pc:CLI11        libcli11-dev          cli11-devel         cli11
+pc:libpng       libpng-dev            libpng-devel        libpng
+pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
+pc:zlib         zlib1g-dev            zlib-devel          zlib
+pc:libcrypto    libssl-dev            openssl-devel       openssl
+pc:libhwy       libhwy-dev            highway-devel       highway
+pc:libutf8proc  libutf8proc-dev       utf8proc-devel      utf8proc
+pc:libpcre2-8   libpcre2-dev          pcre2-devel         pcre2
+"
+needs_all="$needs_program
+pc:gtest        libgtest-dev          gtest-devel         googletest
+pc:gmock        libgmock-dev          gmock-devel         googletest
+"
+needs_lint="
+cmd:clang-format clang-format         clang-tools-extra   clang-format
+cmd:clang-tidy  clang-tidy            clang-tools-extra   llvm
+cmd:python3     python3               python3             python
+"
+needs_bench="
+pc:benchmark    libbenchmark-dev      google-benchmark-devel google-benchmark
+pc:dnnl         libdnnl-dev           onednn-devel        onednn
+pc:openblas     libopenblas-dev       openblas-devel      openblas
+"
+
+# Packages of the list in $1 that are missing, by the column $2 (2 apt, 3 dnf, 4 brew).
+missing() {
+  local what packages
+  while read -r what packages; do
+    case $what in
+      "") continue ;;
+      cmd:*) command -v "${what#cmd:}" >/dev/null && continue ;;
+      pc:dnnl) [ -e /usr/include/dnnl.h ] || [ -e /usr/include/oneapi/dnnl/dnnl.h ] && continue ;;
+      pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${what#pc:}" && continue ;;
+    esac
+    echo "$packages" | awk -v column="$(($2 - 1))" '{print $column}'
+  done <<<"$1" | sort -u
+}
+
+deps() {
+  local list packages as_root=""
+  case ${1:-all} in
+    program) list=$needs_program ;;
+    all) list=$needs_all ;;
+    lint) list=$needs_lint ;;
+    bench) list=$needs_bench ;;
+    *) die "deps: program, all, lint or bench, not \"$1\"" ;;
+  esac
+  packages=$(missing "$list" 2)
+  [ -z "$packages" ] && return
+  if ! command -v apt-get >/dev/null; then
+    if command -v dnf >/dev/null; then
+      die "libraries are missing; run:  sudo dnf install $(missing "$list" 3 | xargs)"
+    fi
+    die "libraries are missing; with Homebrew run:  brew install $(missing "$list" 4 | xargs)"
+  fi
+  [ "$(id -u)" = 0 ] || as_root=sudo
+  [ -z "$as_root" ] || command -v sudo >/dev/null ||
+    die "packages are missing; as root run:  apt-get install $(echo "$packages" | xargs)"
+  say "installing: $(echo "$packages" | xargs)"
+  $as_root apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null
+}
+
+# build PRESET [target...]
+build() {
+  local preset=${1:-release}
+  [ $# -gt 0 ] && shift
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  cmake --build --preset "$preset" --parallel "$jobs" ${1+--target "$@"}
+}
+
+# Runs the tests of a build tree and closes with the count in one line.
+run_tests() {
+  local tree=$1 log status=0
+  log=$(mktemp)
+  (cd "$tree" && ctest --output-on-failure --parallel "$jobs" --timeout 900 --no-tests=error) 2>&1 | tee "$log" || status=$?
+  if [[ $(tail -n 200 "$log") =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+    echo "$((BASH_REMATCH[2] - BASH_REMATCH[1])) passed, ${BASH_REMATCH[1]} failed"
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+lint() {
+  local files status=0
+  deps lint
+  python3 tools/check_layers.py || status=1
+  if [ $# -gt 0 ]; then
+    files=$*
+  else
+    files=$( (git diff --name-only HEAD; git diff --name-only HEAD~1; git ls-files --others --exclude-standard) 2>/dev/null |
+      sort -u | grep -E '\.(cc|h)$' | xargs -r ls 2>/dev/null || true)
+  fi
+  git ls-files '*.cc' '*.h' | xargs -r clang-format --dry-run -Werror || status=1
+  [ -z "$files" ] && return "$status"
+  [ -f build/release/compile_commands.json ] || cmake --preset release >/dev/null
+  echo "$files" | xargs -n1 | grep '\.cc$' | xargs -r -n1 -P "$jobs" clang-tidy --quiet -p build/release || status=1
+  return "$status"
+}
+
+bench() {
+  deps bench
+  build release benches
+  local program
+  for program in build/release/bench/*_bench; do
+    say "$(basename "$program")"
+    "$program" "$@"
+  done
+}
+
+command=${1:-help}
+[ $# -gt 0 ] && shift
+case $command in
+  deps) deps "$@" ;;
+  build) build "$@" ;;
+  test) deps; build release; run_tests build/release ;;
+  asan)
+    deps
+    build asan
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+    run_tests build/asan
+    ;;
+  lint) lint "$@" ;;
+  bench) bench "$@" ;;
+  soak)
+    deps
+    build release
+    (cd build/release && ctest --parallel "$jobs" --repeat "until-fail:${1:-20}" --output-on-failure)
+    ;;
+  *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; [ "$command" = help ] ;;
+esac
