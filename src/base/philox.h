@@ -1,6 +1,7 @@
 // Philox 4x32-10, the counter-based generator behind CUDA's random numbers.
 //
-// Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC'11). A pure function of counter and key.
+// Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC'11). A pure function of counter and
+// key.
 #pragma once
 
 #include <array>

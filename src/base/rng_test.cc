@@ -5,17 +5,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/support/mini_safetensors.h"
 #include "base/check.h"
 #include "base/philox.h"
+#include "tests/support/mini_safetensors.h"
 
 namespace sumi {
 namespace {
 
 constexpr uint64_t kSeeds[] = {0, 42, 1234567890123};
 
-template <class T>
-std::vector<T> golden(const std::string& name) {
+template <class T> std::vector<T> golden(const std::string& name) {
   return test::read_tensor<T>(SUMI_TEST_DATA "/torch_cpu_rng.safetensors", name);
 }
 
@@ -100,8 +99,7 @@ TEST(TorchCpuGenerator, OddRangesAreRefusedOrStayInside) {
 TEST(Philox, KnownAnswers) {
   using Counter = std::array<uint32_t, 4>;
   EXPECT_EQ(philox4x32_10({0, 0, 0, 0}, {0, 0}), (Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox4x32_10({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
-            (Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox4x32_10({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}), (Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -111,13 +109,14 @@ TEST(Philox, KnownAnswers) {
 // as it is printed in many a Triton tutorial.
 TEST(TorchCudaGenerator, EqualsPublishedTorchCudaNumbers) {
   TorchCudaGenerator zero(0);
-  expect_near(randn(zero, 12), {-0.92466259f, -0.42534415f, -2.6438457f, 0.14518388f, -0.12086647f, -0.57972564f,
-                                -0.62285122f, -0.32838709f, -1.07454231f, -0.36314407f, -1.67105067f, 2.26550497f},
+  expect_near(randn(zero, 12),
+              {-0.92466259f, -0.42534415f, -2.6438457f, 0.14518388f, -0.12086647f, -0.57972564f, -0.62285122f,
+               -0.32838709f, -1.07454231f, -0.36314407f, -1.67105067f, 2.26550497f},
               2e-6);
   TorchCudaGenerator answer(42);
-  expect_near(randn(answer, 19), {0.1940f, 2.1614f, -0.1721f, 0.8491f, -1.9244f, 0.6530f, -0.6494f, -0.8175f, 0.5280f,
-                                  -1.2753f, -1.6621f, -0.3033f, -0.0926f, 0.1992f, -1.1204f, 1.8577f, -0.7145f,
-                                  0.6881f, 0.7968f},
+  expect_near(randn(answer, 19),
+              {0.1940f, 2.1614f, -0.1721f, 0.8491f, -1.9244f, 0.6530f, -0.6494f, -0.8175f, 0.5280f, -1.2753f, -1.6621f,
+               -0.3033f, -0.0926f, 0.1992f, -1.1204f, 1.8577f, -0.7145f, 0.6881f, 0.7968f},
               6e-5);
   TorchCudaGenerator uniform(0);
   expect_near(rand(uniform, 10),

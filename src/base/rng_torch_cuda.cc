@@ -46,8 +46,7 @@ FourFloats four_normals(const std::array<uint32_t, 4>& bits) {
   return result;
 }
 
-template <class MakeFour>
-void fill(std::span<float> out, uint64_t seed, uint64_t& offset, MakeFour make_four) {
+template <class MakeFour> void fill(std::span<float> out, uint64_t seed, uint64_t& offset, MakeFour make_four) {
   const uint64_t count = out.size();
   if (count == 0) return;
   const uint64_t threads = kThreadsPerBlock * std::min((count + kThreadsPerBlock - 1) / kThreadsPerBlock, kMaxBlocks);
@@ -55,8 +54,8 @@ void fill(std::span<float> out, uint64_t seed, uint64_t& offset, MakeFour make_f
   for (uint64_t start = 0; start < count; start += 4 * threads, offset += 4) {
     const uint64_t draw = offset / 4;
     for (uint64_t thread = 0; thread < std::min(threads, count - start); ++thread) {
-      const FourFloats four = make_four(philox4x32_10({static_cast<uint32_t>(draw), static_cast<uint32_t>(draw >> 32),
-                                                       static_cast<uint32_t>(thread), 0}, key));
+      const FourFloats four = make_four(philox4x32_10(
+          {static_cast<uint32_t>(draw), static_cast<uint32_t>(draw >> 32), static_cast<uint32_t>(thread), 0}, key));
       for (uint64_t i = 0; i < 4; ++i) {
         const uint64_t element = start + i * threads + thread;
         if (element < count) out[element] = four[i];

@@ -9,13 +9,24 @@
 
 namespace sumi::text {
 
-struct WeightedText { std::string text; float weight = 1.0f; };
+// Text of one weight; or, with no text, the BREAK after which a new chunk begins.
+struct WeightedText {
+  std::string text;
+  float weight = 1.0f;
+  bool is_break = false;
+};
 
-// Splits a prompt into spans of one weight. Unbalanced brackets weigh to the end as A1111 has it. Nesting beyond 64, and
-// weights that are not finite or beyond ±1000, throw Error(kUsage). Linear time.
+// Splits a prompt into spans of one weight. Unbalanced brackets weigh to the end as A1111 has it. Nesting beyond 64,
+// and weights that are not finite or beyond ±1000, throw Error(kUsage), as do the prompts that ClipTokenizer::encode
+// and refuse_network_tags refuse. Linear time.
 std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt);
 
-// Rows of 77 ids each ([start] 75 ids [end]) and the weight of each id. At least one row.
+// Throws Error(kUsage) for a prompt with a <lora:NAME:WEIGHT> tag (lyco and hypernet alike): none is supported, and a
+// NAME with a path in it never will be.
+void refuse_network_tags(std::string_view prompt);
+
+// Rows of 77 ids each ([start] 75 ids [end]) and the weight of each id. At least one row. A row that fills up within 20
+// ids of a comma ends at that comma, as A1111 has it.
 struct WeightedChunks {
   std::vector<std::vector<int64_t>> ids;
   std::vector<std::vector<float>> weights;

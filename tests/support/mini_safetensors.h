@@ -12,8 +12,7 @@
 namespace sumi::test {
 
 // The values of one tensor of a safetensors file, its bytes read as T.
-template <class T>
-std::vector<T> read_tensor(const std::string& path, const std::string& name) {
+template <class T> std::vector<T> read_tensor(const std::string& path, const std::string& name) {
   std::ifstream file(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   uint64_t header_size = 0;

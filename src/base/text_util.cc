@@ -1,0 +1,69 @@
+#include "base/text_util.h"
+
+namespace sumi {
+
+std::optional<char32_t> decode_utf8(std::string_view text, size_t& position) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[position + i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) {
+    ++position;
+    return first;
+  }
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() - position < length) return std::nullopt;
+  char32_t value = first & (0x7F >> length);
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return std::nullopt;
+    value = value << 6 | (byte(i) & 0x3F);
+  }
+  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kSmallest[length] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return std::nullopt;
+  position += length;
+  return value;
+}
+
+std::optional<size_t> find_invalid_utf8(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    if (!decode_utf8(text, position)) return position;
+  }
+  return std::nullopt;
+}
+
+void append_utf8(std::string& text, char32_t code_point) {
+  const auto put = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
+  const auto put_tail = [&](int shift) { put(0x80 | (code_point >> shift & 0x3F)); };
+  if (code_point < 0x80) {
+    put(code_point);
+  } else if (code_point < 0x800) {
+    put(0xC0 | code_point >> 6);
+    put_tail(0);
+  } else if (code_point < 0x10000) {
+    put(0xE0 | code_point >> 12);
+    put_tail(6);
+    put_tail(0);
+  } else {
+    put(0xF0 | code_point >> 18);
+    put_tail(12);
+    put_tail(6);
+    put_tail(0);
+  }
+}
+
+std::string strip_control(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (size_t position = 0; position < text.size();) {
+    const std::optional<char32_t> code_point = decode_utf8(text, position);
+    if (!code_point) {
+      append_utf8(result, 0xFFFD);
+      ++position;
+    } else if (*code_point == '\n' || *code_point == '\r' || *code_point == '\t') {
+      result.push_back(' ');
+    } else if (*code_point >= 0x20 && (*code_point < 0x7F || *code_point > 0x9F)) {
+      append_utf8(result, *code_point);
+    }
+  }
+  return result;
+}
+
+}  // namespace sumi

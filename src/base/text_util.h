@@ -1,0 +1,24 @@
+// UTF-8 that came from outside: decoding it strictly, and making it safe to print.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sumi {
+
+// The code point that begins at `position`, which is moved past it. Nothing, and the position as it was, where the
+// bytes are not UTF-8: overlong forms, surrogates and values over U+10FFFF included. `position` must be inside.
+std::optional<char32_t> decode_utf8(std::string_view text, size_t& position);
+
+// Offset of the first byte that is not UTF-8, or nothing when all is.
+std::optional<size_t> find_invalid_utf8(std::string_view text);
+
+void append_utf8(std::string& text, char32_t code_point);
+
+// `text` for logs, errors and metadata: line breaks and tabs become spaces, other control characters (C0, DEL, C1)
+// vanish, bytes that are not UTF-8 become U+FFFD.
+std::string strip_control(std::string_view text);
+
+}  // namespace sumi

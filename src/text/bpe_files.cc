@@ -1,0 +1,129 @@
+#include "text/bpe_files.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/text_util.h"
+
+namespace sumi::text {
+namespace {
+
+constexpr uintmax_t kMaxFileBytes = 16 << 20;  // CLIP's files have 1 MB and 0.5 MB
+constexpr int64_t kMaxTokens = 1 << 20;
+
+std::string read_text(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status),
+                  "{}: no such file; a tokenizer is a folder with vocab.json and merges.txt (`sumi pull tokenizer`)",
+                  file.string());
+  SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", file.string());
+  const uintmax_t size = std::filesystem::file_size(file, error);
+  SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", file.string(), error.message());
+  SUMI_CHECK(size <= kMaxFileBytes, "{}: {} bytes; a tokenizer's file has at most {}", file.string(), size,
+             kMaxFileBytes);
+  std::string text(size, '\0');
+  std::ifstream stream(file, std::ios::binary);
+  stream.read(text.data(), static_cast<std::streamsize>(size));
+  SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", file.string());
+  SUMI_CHECK(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"), "{}: is UTF-16; save it as UTF-8",
+             file.string());
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  return text;
+}
+
+// Takes the vocabulary event by event: nothing nested is ever built, and a repeated key is seen.
+class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit VocabularyReader(const std::filesystem::path& file) : file_(file.string()) {}
+
+  Vocabulary take() {
+    const auto count = static_cast<int64_t>(vocabulary_.size());
+    std::vector<bool> seen(vocabulary_.size());
+    for (const auto& [token, id] : vocabulary_) {
+      SUMI_CHECK(id < count, "{}: token \"{}\" has id {}, but the ids of {} tokens must be 0 to {}", file_,
+                 strip_control(token), id, count, count - 1);
+      SUMI_CHECK(!seen[id], "{}: id {} is given twice, the second time to \"{}\"", file_, id, strip_control(token));
+      seen[id] = true;
+    }
+    return std::move(vocabulary_);
+  }
+
+  bool start_object(size_t) override {
+    if (inside_) refuse();
+    return inside_ = true;
+  }
+  bool key(std::string& name) override {
+    token_ = std::move(name);
+    return true;
+  }
+  bool number_unsigned(uint64_t id) override {
+    if (!inside_) refuse();
+    SUMI_CHECK(id < uint64_t{kMaxTokens}, "{}: token \"{}\" has id {}, over the limit of {}", file_,
+               strip_control(token_), id, kMaxTokens);
+    const bool fresh = vocabulary_.emplace(token_, static_cast<int32_t>(id)).second;
+    SUMI_CHECK(fresh, "{}: token \"{}\" is listed twice", file_, strip_control(token_));
+    return true;
+  }
+  bool number_integer(int64_t id) override {
+    fail(ErrorKind::kData, "{}: token \"{}\" has the negative id {}", file_, strip_control(token_), id);
+  }
+  bool end_object() override { return true; }
+  bool null() override { refuse(); }
+  bool boolean(bool) override { refuse(); }
+  bool number_float(double, const std::string&) override { refuse(); }
+  bool string(std::string&) override { refuse(); }
+  bool binary(nlohmann::json::binary_t&) override { refuse(); }
+  bool start_array(size_t) override { refuse(); }
+  bool end_array() override { refuse(); }
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
+    fail(ErrorKind::kData, "{}: not valid JSON at byte {}", file_, position);
+  }
+
+ private:
+  [[noreturn]] void refuse() {
+    fail(ErrorKind::kData, "{}: must be one flat object of token: whole number, which fails after token \"{}\"", file_,
+         strip_control(token_));
+  }
+
+  std::string file_;
+  std::string token_;
+  bool inside_ = false;
+  Vocabulary vocabulary_;
+};
+
+}  // namespace
+
+Vocabulary read_vocabulary(const std::filesystem::path& file) {
+  const std::string text = read_text(file);
+  VocabularyReader reader(file);
+  nlohmann::json::sax_parse(text, &reader);
+  return reader.take();
+}
+
+MergeList read_merges(const std::filesystem::path& file) {
+  const std::string text = read_text(file);
+  MergeList merges;
+  int64_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line(text.data() + begin, end - begin);
+    begin = end + 1;
+    ++number;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty() || (number == 1 && line.starts_with("#version"))) continue;
+    const size_t space = line.find(' ');
+    const bool two_parts = space != std::string_view::npos && space > 0 && space + 1 < line.size() &&
+                           line.find(' ', space + 1) == std::string_view::npos;
+    SUMI_CHECK(two_parts, "{}, line {}: a merge is two tokens with one space between them", file.string(), number);
+    SUMI_CHECK(!find_invalid_utf8(line), "{}, line {}: not UTF-8", file.string(), number);
+    SUMI_CHECK(static_cast<int64_t>(merges.size()) < kMaxTokens, "{}: more than {} merges", file.string(), kMaxTokens);
+    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+  }
+  SUMI_CHECK(!merges.empty(), "{}: holds no merges", file.string());
+  return merges;
+}
+
+}  // namespace sumi::text

@@ -1,0 +1,115 @@
+#include "text/clip_tokenizer.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "text/bpe.h"
+#include "text/normalize.h"
+
+namespace sumi::text {
+namespace {
+
+// Words: an English ending after an apostrophe, a run of letters, one digit, or a run of anything else but spaces.
+constexpr const char* kWordPattern = R"('s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}]+)";
+constexpr std::string_view kStartMark = "<|startoftext|>";
+constexpr std::string_view kEndMark = "<|endoftext|>";
+
+struct PcreDeleter {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+  void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
+};
+
+std::unique_ptr<pcre2_code, PcreDeleter> compile_word_pattern() {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  std::unique_ptr<pcre2_code, PcreDeleter> code(pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(kWordPattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &offset, nullptr));
+  SUMI_CHECK_KIND(kUnavailable, code, "this PCRE2 library has no Unicode support (error {})", error);
+  pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // where there is no JIT, matching is only slower
+  return code;
+}
+
+}  // namespace
+
+struct ClipTokenizer::Data {
+  Bpe bpe;
+  std::unique_ptr<pcre2_code, PcreDeleter> words;
+  int64_t start_id = 0;
+  int64_t end_id = 0;
+
+  // Appends the ids of text that holds no marks.
+  void append_words(std::string_view text, std::vector<int64_t>& ids) const {
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    const std::unique_ptr<pcre2_match_data, PcreDeleter> match(pcre2_match_data_create(1, nullptr));
+    SUMI_CHECK_KIND(kUnavailable, match, "out of memory");
+    PCRE2_SIZE position = 0;
+    while (position < text.size()) {
+      const int result =
+          pcre2_match(words.get(), subject, text.size(), position, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
+      if (result == PCRE2_ERROR_NOMATCH) return;
+      SUMI_CHECK_KIND(kInternal, result > 0, "splitting the prompt into words failed (PCRE2 error {})", result);
+      const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match.get());
+      bpe.append(text.substr(bounds[0], bounds[1] - bounds[0]), ids);
+      position = bounds[1];
+    }
+  }
+};
+
+ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder) {
+  const std::filesystem::path vocabulary = folder / "vocab.json";
+  auto data = std::make_shared<Data>();
+  data->bpe = Bpe::load(vocabulary, folder / "merges.txt");
+  data->words = compile_word_pattern();
+  const auto find_mark = [&](std::string_view mark) {
+    const auto id = data->bpe.find(std::string(mark));
+    SUMI_CHECK(id, "{}: no token {}; this is not the vocabulary of a CLIP tokenizer", vocabulary.string(), mark);
+    return *id;
+  };
+  data->start_id = find_mark(kStartMark);
+  data->end_id = find_mark(kEndMark);
+  ClipTokenizer tokenizer;
+  tokenizer.data_ = std::move(data);
+  return tokenizer;
+}
+
+std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
+  check_prompt(prompt);
+  const std::string cleaned = clean_prompt(prompt);
+  std::string_view rest = cleaned;
+  std::vector<int64_t> ids;
+  // The two marks, spelled out in a prompt, are tokens before anything else is.
+  while (!rest.empty()) {
+    size_t mark = rest.find("<|");
+    while (mark != std::string_view::npos && !rest.substr(mark).starts_with(kStartMark) &&
+           !rest.substr(mark).starts_with(kEndMark)) {
+      mark = rest.find("<|", mark + 1);
+    }
+    data_->append_words(rest.substr(0, mark), ids);
+    if (mark == std::string_view::npos) break;
+    const bool start = rest.substr(mark).starts_with(kStartMark);
+    ids.push_back(start ? data_->start_id : data_->end_id);
+    rest.remove_prefix(mark + (start ? kStartMark : kEndMark).size());
+  }
+  return ids;
+}
+
+std::vector<int64_t> ClipTokenizer::encode_padded(std::string_view prompt, int64_t length, int64_t* cut) const {
+  SUMI_CHECK_KIND(kUsage, length >= 2, "a padded prompt needs room for its two marks, not a length of {}", length);
+  std::vector<int64_t> ids = encode(prompt);
+  const auto count = static_cast<int64_t>(ids.size());
+  const int64_t kept = std::min(count, length - 2);
+  if (cut) *cut = count - kept;
+  ids.resize(kept);
+  ids.insert(ids.begin(), data_->start_id);
+  ids.resize(length, data_->end_id);
+  return ids;
+}
+
+int64_t ClipTokenizer::vocab_size() const { return data_->bpe.size(); }
+int64_t ClipTokenizer::start_id() const { return data_->start_id; }
+int64_t ClipTokenizer::end_id() const { return data_->end_id; }
+
+}  // namespace sumi::text

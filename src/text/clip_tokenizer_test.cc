@@ -1,0 +1,228 @@
+#include "text/clip_tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+
+#include "base/check.h"
+#include "tests/support/made_up_tokenizer.h"
+
+namespace sumi::text {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// CLIP's own vocabulary is not ours to ship: it is used where the machine has it.
+std::optional<fs::path> clip_folder() {
+  const char* named = std::getenv("SUMI_CLIP_DIR");
+  if (named && *named) return fs::path(named);
+  const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
+  if (fs::exists(beside_the_checkout / "vocab.json")) return beside_the_checkout;
+  try {
+    return find_tokenizer(std::nullopt, "");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+TEST(ClipVocabulary, IdsEqualTheOriginals) {
+  const auto folder = clip_folder();
+  if (!folder)
+    GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
+  const ClipTokenizer tokenizer = ClipTokenizer::load(*folder);
+  EXPECT_EQ(tokenizer.vocab_size(), 49408);
+  EXPECT_EQ(tokenizer.start_id(), 49406);
+  EXPECT_EQ(tokenizer.end_id(), 49407);
+  std::ifstream file(SUMI_TEST_DATA "/clip_tokens.json");
+  const nlohmann::json cases = nlohmann::json::parse(file);
+  ASSERT_EQ(cases.size(), 32u);
+  for (const auto& entry : cases) {
+    const auto prompt = entry["prompt"].get<std::string>();
+    EXPECT_EQ(tokenizer.encode(prompt), entry["ids"].get<std::vector<int64_t>>()) << prompt;
+    EXPECT_EQ(tokenizer.encode_padded(prompt), entry["padded"].get<std::vector<int64_t>>()) << prompt;
+  }
+}
+
+class ClipTokenizerTest : public testing::Test {
+ protected:
+  void SetUp() override { test::write_made_up_tokenizer(folder_.path()); }
+  ClipTokenizer load() const { return ClipTokenizer::load(folder_.path()); }
+  std::string spelled(std::string_view prompt) const {  // the bytes of the tokens, words ending in '/'
+    static const nlohmann::json vocabulary = test::made_up_vocabulary();
+    std::map<int64_t, std::string> tokens;
+    for (const auto& [token, id] : vocabulary.items()) tokens[id] = token;
+    std::string result;
+    for (const int64_t id : load().encode(prompt)) result += tokens.at(id);
+    for (size_t end; (end = result.find("</w>")) != std::string::npos;) result.erase(end, 3)[end] = '/';
+    return result;
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(ClipTokenizerTest, SplitsIntoWords) {
+  EXPECT_EQ(spelled("Cat, DOG!"), "cat/,/dog/!/");
+  EXPECT_EQ(spelled("it's they'll don't o'clock"), "it/'s/they/'ll/don/'t/o/'/clock/");
+  EXPECT_EQ(spelled("a1b22"), "a/1/b/2/2/");
+  EXPECT_EQ(spelled(" \t\r\n cat \xE3\x80\x80\xC2\x85 dog  "), "cat/dog/");
+  EXPECT_EQ(spelled("wow!?...no"), "wow/!?.../no/");
+  EXPECT_EQ(spelled(""), "");
+  EXPECT_EQ(spelled("   "), "");
+}
+
+TEST_F(ClipTokenizerTest, ComposesAndLowersAsUnicodeDoes) {
+  const ClipTokenizer tokenizer = load();
+  EXPECT_EQ(tokenizer.encode("e\xCC\x81"), tokenizer.encode("\xC3\xA9"));  // e + acute is é
+  EXPECT_EQ(tokenizer.encode("\xC3\x89"), tokenizer.encode("\xC3\xA9"));   // É
+  EXPECT_EQ(tokenizer.encode("\xC4\xB0"), tokenizer.encode("i\xCC\x87"));  // İ
+  EXPECT_EQ(tokenizer.encode("\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB"),
+            tokenizer.encode("\xED\x95\x9C"));  // 한 of its jamo
+  // Marks in either order are one thing: dot below (class 220) goes before dot above (230).
+  EXPECT_EQ(tokenizer.encode("q\xCC\x87\xCC\xA3"), tokenizer.encode("q\xCC\xA3\xCC\x87"));
+}
+
+TEST_F(ClipTokenizerTest, MarksInAPromptAreTokens) {
+  const ClipTokenizer tokenizer = load();
+  const int64_t start = test::kMadeUpStart, end = test::kMadeUpEnd;
+  EXPECT_THAT(tokenizer.encode("<|startoftext|>cat<|endoftext|>"), ElementsAre(start, 514, end));
+  EXPECT_THAT(tokenizer.encode("!<|ENDOFTEXT|>"), ElementsAre(256 + '!', end));
+  EXPECT_THAT(tokenizer.encode("<|cat"), ElementsAre('<', 256 + '|', 514));
+}
+
+TEST_F(ClipTokenizerTest, PadsAndCuts) {
+  const ClipTokenizer tokenizer = load();
+  int64_t cut = -1;
+  EXPECT_THAT(tokenizer.encode_padded("cat dog", 6, &cut), ElementsAre(521, 514, 517, 522, 522, 522));
+  EXPECT_EQ(cut, 0);
+  EXPECT_THAT(tokenizer.encode_padded("cat dog cats", 4, &cut), ElementsAre(521, 514, 517, 522));
+  EXPECT_EQ(cut, 1);
+  EXPECT_EQ(tokenizer.encode_padded("").size(), 77u);  // bad-input item 124
+  EXPECT_THROW(tokenizer.encode_padded("cat", 1), Error);
+}
+
+TEST_F(ClipTokenizerTest, BadPromptsAreRefused) {  // bad-input items 125, 127, 128
+  const ClipTokenizer tokenizer = load();
+  const auto refusal = [&](std::string_view prompt) -> std::string {
+    try {
+      tokenizer.encode(prompt);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "it was taken";
+  };
+  EXPECT_THAT(refusal(std::string(1 << 20, 'a')), HasSubstr("at most 65536"));
+  EXPECT_THAT(refusal("caf\xE9 noir"), HasSubstr("not UTF-8 at byte 3"));
+  EXPECT_THAT(refusal(std::string_view("a\0b", 3)), HasSubstr("NUL character at byte 1"));
+}
+
+TEST_F(ClipTokenizerTest, LongPromptsOfAnyKindTakeNoTime) {
+  const ClipTokenizer tokenizer = load();
+  std::string marks = "a";  // classes 230 and 220 apart, the worst case of a bubble sort
+  while (marks.size() < 32768) marks += "\xCC\x81";
+  while (marks.size() < 65535) marks += "\xCC\xA3";
+  std::string words;
+  while (words.size() < 65532) words += "1 a'";
+  std::string near_marks;
+  while (near_marks.size() < 65534) near_marks += "<|";
+  for (const std::string& prompt :
+       {std::string(65536, 'a'), std::string(65536, '!'), std::string(65536, ' '), marks, words, near_marks}) {
+    const auto begin = std::chrono::steady_clock::now();
+    tokenizer.encode(prompt);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << prompt.substr(0, 8);
+  }
+}
+
+TEST_F(ClipTokenizerTest, AVocabularyWithoutTheMarksIsRefused) {
+  nlohmann::json vocabulary = test::made_up_vocabulary();
+  vocabulary.erase("<|endoftext|>");
+  test::write_file(folder_ / "vocab.json", vocabulary.dump());
+  EXPECT_THROW(load(), Error);
+}
+
+class FindTokenizerTest : public testing::Test {
+ protected:
+  // Every place outside the test's own folder is out of reach.
+  void SetUp() override {
+    for (const char* name : kNames) {
+      const char* value = std::getenv(name);
+      saved_.emplace_back(name, value ? std::optional<std::string>(value) : std::nullopt);
+      unsetenv(name);
+    }
+    setenv("HOME", (folder_ / "home").c_str(), 1);
+  }
+  void TearDown() override {
+    for (const auto& [name, value] : saved_) value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
+  }
+
+  static constexpr const char* kNames[] = {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HUB_CACHE", "HF_HOME"};
+  std::vector<std::pair<std::string, std::optional<std::string>>> saved_;
+  test::TempFolder folder_;
+};
+
+TEST_F(FindTokenizerTest, DataFolderFollowsTheEnvironment) {
+  EXPECT_EQ(data_folder(), folder_ / "home/.local/share/sumi");
+  setenv("XDG_DATA_HOME", "/x", 1);
+  EXPECT_EQ(data_folder(), "/x/sumi");
+  setenv("SUMI_HOME", "/s", 1);
+  EXPECT_EQ(data_folder(), "/s");
+  unsetenv("SUMI_HOME");
+  unsetenv("XDG_DATA_HOME");
+  unsetenv("HOME");
+  EXPECT_THROW(data_folder(), Error);
+}
+
+TEST_F(FindTokenizerTest, NearerPlacesComeFirst) {
+  const fs::path model = folder_ / "models/sd.safetensors";
+  test::write_file(model, "x");
+  const fs::path snapshots = "models--openai--clip-vit-large-patch14/snapshots";
+  // From the last place to the first: each new one is preferred to those before it.
+  for (const fs::path& place :
+       {folder_ / "home/.cache/huggingface/hub" / snapshots / "b",
+        folder_ / "home/.cache/huggingface/hub" / snapshots / "a", folder_ / "home/.local/share/sumi/tokenizer",
+        folder_ / "models/tokenizer", folder_ / "models"}) {
+    test::write_made_up_tokenizer(place);
+    EXPECT_EQ(find_tokenizer(std::nullopt, model), place);
+  }
+  EXPECT_EQ(find_tokenizer(std::nullopt, folder_ / "models"), folder_ / "models");
+  setenv("HF_HOME", (folder_ / "hf").c_str(), 1);
+  setenv("SUMI_HOME", (folder_ / "nowhere").c_str(), 1);
+  test::write_made_up_tokenizer(folder_ / "hf/hub" / snapshots / "c");
+  EXPECT_EQ(find_tokenizer(std::nullopt, ""), folder_ / "hf/hub" / snapshots / "c");
+  EXPECT_EQ(find_tokenizer(folder_ / "hf/hub" / snapshots / "c", model), folder_ / "hf/hub" / snapshots / "c");
+}
+
+TEST_F(FindTokenizerTest, SaysWhereItLookedAndWhatToDo) {
+  try {
+    find_tokenizer(std::nullopt, folder_ / "models/sd.safetensors");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNoInput);
+    for (const char* part :
+         {"models/tokenizer", ".local/share/sumi/tokenizer", "huggingface/hub", "sumi pull tokenizer"}) {
+      EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+  }
+  // A folder that was named is not passed over for another.
+  test::write_made_up_tokenizer(folder_ / "home/.local/share/sumi/tokenizer");
+  EXPECT_THROW(find_tokenizer(folder_ / "empty", ""), Error);
+}
+
+TEST_F(FindTokenizerTest, HalfATokenizerIsRefused) {  // bad-input item 101
+  test::write_made_up_tokenizer(folder_ / "home/.local/share/sumi/tokenizer");
+  test::write_file(folder_ / "models/tokenizer/vocab.json", "{}");
+  try {
+    find_tokenizer(std::nullopt, folder_ / "models/sd.safetensors");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), HasSubstr("vocab.json but no merges.txt"));
+  }
+}
+
+}  // namespace
+}  // namespace sumi::text

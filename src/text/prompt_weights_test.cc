@@ -1,0 +1,190 @@
+#include "text/prompt_weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+
+#include "base/check.h"
+#include "tests/support/made_up_tokenizer.h"
+
+namespace sumi::text {
+namespace {
+
+using testing::HasSubstr;
+
+// "text*weight|text*weight", weights of 1 left out, a BREAK as "##".
+std::string shown(std::string_view prompt) {
+  std::string result;
+  for (const WeightedText& span : parse_weighted_prompt(prompt)) {
+    if (!result.empty()) result += '|';
+    result += span.is_break ? "##" : span.weight == 1.0f ? span.text : fmt::format("{}*{:.4g}", span.text, span.weight);
+  }
+  return result;
+}
+
+std::string refusal(std::string_view prompt) {
+  try {
+    parse_weighted_prompt(prompt);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    return error.what();
+  }
+  return "it was taken";
+}
+
+TEST(PromptWeights, BracketsWeighTheirText) {
+  EXPECT_EQ(shown("normal text"), "normal text");
+  EXPECT_EQ(shown("an (important) word"), "an |important*1.1| word");
+  EXPECT_EQ(shown("((very)) much"), "very*1.21| much");
+  EXPECT_EQ(shown("[less]"), "less*0.9091");
+  EXPECT_EQ(shown("(word:1.5) [a]"), "word*1.5| |a*0.9091");
+  EXPECT_EQ(shown("(word : -.5 )"), "word *-0.5");
+  EXPECT_EQ(shown("(a (b:2) c:0.5)"), "a *0.5|b| c*0.5");
+  EXPECT_EQ(shown("a (((house:1.3)) [on] a (hill:0.5), sun, (((sky)))."),
+            "a |house*1.573| *1.1|on| a *1.1|hill*0.55|, sun, *1.1|sky*1.464|.*1.1");
+}
+
+TEST(PromptWeights, UnbalancedBracketsWeighToTheEnd) {
+  EXPECT_EQ(shown("(unbalanced"), "unbalanced*1.1");
+  EXPECT_EQ(shown("a [b (c"), "a |b *0.9091|c");
+  EXPECT_EQ(shown("a) b] c"), "a) b] c");
+  EXPECT_EQ(shown("a:1.2) b"), "a:1.2) b");
+  EXPECT_EQ(shown("(a:b)"), "a:b*1.1");
+  EXPECT_EQ(shown("(a:.)"), "a:.*1.1");
+  EXPECT_EQ(shown("a:1.5"), "a:1.5");
+  EXPECT_EQ(shown(""), "");
+  EXPECT_EQ(shown("()"), "");
+  EXPECT_EQ(shown("([)]x"), "x");
+}
+
+TEST(PromptWeights, EscapesStandForTheCharacter) {
+  EXPECT_EQ(shown(R"(\(literal\] \\ \[x\))"), R"((literal] \ [x))");
+  EXPECT_EQ(shown(R"(a\b\)"), "ab");
+  EXPECT_EQ(shown(R"((a \(b\):1.5))"), "a (b)*1.5");
+}
+
+TEST(PromptWeights, BreakIsAWordOfItsOwn) {
+  EXPECT_EQ(shown("a cat BREAK a dog"), "a cat|##|a dog");
+  EXPECT_EQ(shown("BREAK"), "##");
+  EXPECT_EQ(shown("aBREAK BREAKb BREAK_ break \xC3\xA9"
+                  "BREAK"),
+            "aBREAK BREAKb BREAK_ break \xC3\xA9"
+            "BREAK");
+  EXPECT_EQ(shown("(a BREAK b:1.5)"), "a*1.5|##|b*1.5");
+}
+
+TEST(PromptWeights, WeightsOutOfReasonAreRefused) {  // bad-input item 131
+  for (const std::string weight : {"1e309", "1E5", "nan", "NaN", "-inf", "1001", "-1000.5", "1.2.3"}) {
+    EXPECT_THAT(refusal("(a:" + weight + ")"), HasSubstr("not a plain number")) << weight;
+  }
+  EXPECT_EQ(shown("(a:+-3)"), "a:+-3*1.1");
+  EXPECT_THAT(refusal("(a:" + std::string(400, '9') + ")"), HasSubstr("not a plain number"));
+  EXPECT_THAT(refusal("((a:1000):1000)"), HasSubstr("beyond"));
+  EXPECT_EQ(shown("(a:1000) (b:-1000)"), "a*1000| |b*-1000");
+  EXPECT_EQ(shown("(naan:infinite)"), "naan:infinite*1.1");
+}
+
+TEST(PromptWeights, DeepNestingIsRefusedAtOnce) {  // bad-input item 130
+  EXPECT_THAT(refusal(std::string(100'000, '(')), HasSubstr("at most"));
+  EXPECT_THAT(refusal(std::string(60'000, '(')), HasSubstr("nested more than 64"));
+  EXPECT_THAT(refusal(std::string(33, '(') + std::string(33, '[')), HasSubstr("nested more than 64"));
+  EXPECT_EQ(shown(std::string(60, '(') + "a" + std::string(60, ')')), "a*304.5");
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string piece : {"(a)", ":", "a(", "(a:1 ", ": ", "BREAK ", "\\", "()"}) {
+    std::string prompt;
+    while (prompt.size() + piece.size() <= 65536) prompt += piece;
+    try {
+      parse_weighted_prompt(prompt);
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
+TEST(PromptWeights, BadBytesAndNetworkTagsAreRefused) {  // bad-input items 125, 127, 128, 132
+  EXPECT_THAT(refusal("caf\xE9"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(refusal(std::string_view("a\0", 2)), HasSubstr("NUL"));
+  EXPECT_THAT(refusal("a <lora:../../x:1>"), HasSubstr("\"../../x\" is a path"));
+  EXPECT_THAT(refusal("a <lora:..\\x:1>"), HasSubstr("is a path"));
+  EXPECT_THAT(refusal("a <lora:/etc/passwd>"), HasSubstr("is a path"));
+  EXPECT_THAT(refusal("a <lora:style:0.8> b"), HasSubstr("the lora \"style\", which this build does not support"));
+  EXPECT_THAT(refusal("<hypernet:x\x1B[2J:1>"), HasSubstr("\"x[2J\""));
+  EXPECT_EQ(shown("a <lora b> <lora:open"), "a <lora b> <lora:open");
+}
+
+class ChunkTest : public testing::Test {
+ protected:
+  ChunkTest() {
+    test::write_made_up_tokenizer(folder_.path());
+    tokenizer_ = ClipTokenizer::load(folder_.path());
+  }
+  WeightedChunks chunk(std::string_view prompt) const { return chunk_weighted_prompt(*tokenizer_, prompt); }
+
+  test::TempFolder folder_;
+  std::optional<ClipTokenizer> tokenizer_;
+};
+
+std::string repeat(std::string_view text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
+TEST_F(ChunkTest, AShortPromptIsOneRow) {
+  const WeightedChunks empty = chunk("");
+  ASSERT_EQ(empty.ids.size(), 1u);
+  EXPECT_EQ(empty.ids[0], tokenizer_->encode_padded(""));
+  EXPECT_TRUE(empty.plain());
+  const WeightedChunks plain = chunk("cat dog");
+  EXPECT_EQ(plain.ids[0], tokenizer_->encode_padded("cat dog"));
+  EXPECT_TRUE(plain.plain());
+  const WeightedChunks weighted = chunk("cat (dog:1.5) cat");
+  EXPECT_EQ(weighted.ids[0], tokenizer_->encode_padded("cat dog cat"));
+  EXPECT_FALSE(weighted.plain());
+  std::vector<float> weights(77, 1.0f);
+  weights[2] = 1.5f;
+  EXPECT_EQ(weighted.weights[0], weights);
+}
+
+TEST_F(ChunkTest, LongPromptsGoOnInFurtherRows) {
+  const WeightedChunks exact = chunk(repeat("cat ", 75));
+  ASSERT_EQ(exact.ids.size(), 1u);
+  EXPECT_EQ(exact.ids[0].back(), test::kMadeUpEnd);
+  const WeightedChunks two = chunk(repeat("cat ", 76) + "(dog)");
+  ASSERT_EQ(two.ids.size(), 2u);
+  EXPECT_FALSE(two.plain());
+  EXPECT_EQ(two.ids[1], tokenizer_->encode_padded("cat dog"));
+  EXPECT_EQ(two.weights[1][2], 1.1f);
+  for (const auto& row : two.ids) EXPECT_EQ(row.size(), 77u);
+}
+
+TEST_F(ChunkTest, ARowEndsAtACommaNearItsEnd) {
+  // 60 words and a comma, then words without one: the row's last 14 words move on together.
+  const WeightedChunks near = chunk(repeat("cat ", 60) + "," + repeat(" (dog:2)", 20));
+  ASSERT_EQ(near.ids.size(), 2u);
+  EXPECT_EQ(near.ids[0], tokenizer_->encode_padded(repeat("cat ", 60) + ","));
+  EXPECT_EQ(near.ids[1], tokenizer_->encode_padded(repeat("dog ", 20)));
+  EXPECT_EQ(near.weights[0][62], 1.0f);
+  EXPECT_EQ(near.weights[1][1], 2.0f);
+  EXPECT_EQ(near.weights[1][20], 2.0f);
+  EXPECT_EQ(near.weights[1][21], 1.0f);
+  // The comma is the 55th of the row: 20 words after it are one too many.
+  const WeightedChunks far = chunk(repeat("cat ", 54) + "," + repeat(" dog", 30));
+  EXPECT_EQ(far.ids[0], tokenizer_->encode_padded(repeat("cat ", 54) + "," + repeat(" dog", 20)));
+  const WeightedChunks edge = chunk(repeat("cat ", 55) + "," + repeat(" dog", 30));
+  EXPECT_EQ(edge.ids[0], tokenizer_->encode_padded(repeat("cat ", 55) + ","));
+}
+
+TEST_F(ChunkTest, BreakBeginsARow) {
+  const WeightedChunks chunks = chunk("cat BREAK dog");
+  ASSERT_EQ(chunks.ids.size(), 2u);
+  EXPECT_EQ(chunks.ids[0], tokenizer_->encode_padded("cat"));
+  EXPECT_EQ(chunks.ids[1], tokenizer_->encode_padded("dog"));
+  EXPECT_EQ(chunk("cat BREAK").ids.size(), 1u);
+}
+
+}  // namespace
+}  // namespace sumi::text
