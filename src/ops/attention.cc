@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/flop_count.h"
 #include "ops/op_check.h"
 
 namespace sumi {
@@ -18,6 +19,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
              options.heads);
   const Device device = common_device("attention", {&q, &k, &v});
   Tensor out = Tensor::empty(q.shape(), DType::kF32, device);
+  FlopCount::add(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)));
   const int64_t head_dim = q.dim(2) / options.heads;
   attention_slot.on(device)({.q = q.data<float>(), .k = k.data<float>(), .v = v.data<float>(), .out = out.data<float>(),
                              .batch = q.dim(0), .queries = q.dim(1), .keys = k.dim(1), .heads = options.heads,

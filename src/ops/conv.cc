@@ -1,5 +1,8 @@
 #include "ops/conv.h"
 
+#include <algorithm>
+
+#include "ops/flop_count.h"
 #include "ops/op_check.h"
 
 namespace sumi {
@@ -23,6 +26,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
              options.residual.shape().str(), shape.str());
   const Device device = common_device("conv2d", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
+  FlopCount::add(2.0 * static_cast<double>(out.numel()) * static_cast<double>(weight.numel() / std::max<int64_t>(1, weight.dim(0))));
   const Tensor bias32 = as_f32(bias);
   conv2d_slot.on(device)({.x = x.data<float>(), .weight = weight_view(weight), .bias = bias32.data<float>(),
                           .residual = options.residual.data<float>(), .out = out.data<float>(), .batch = x.dim(0),

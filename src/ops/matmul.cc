@@ -1,6 +1,9 @@
 #include "ops/matmul.h"
 
+#include <algorithm>
+
 #include "ops/layout.h"
+#include "ops/flop_count.h"
 #include "ops/op_check.h"
 
 namespace sumi {
@@ -33,6 +36,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
              options.residual.shape().str(), shape.str());
   const Device device = common_device("linear", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
+  FlopCount::add(2.0 * static_cast<double>(x.numel()) * static_cast<double>(n));
   const Tensor bias32 = as_f32(bias);
   linear_slot.on(device)({.x = x.data<float>(), .weight = weight_view(weight), .bias = bias32.data<float>(),
                           .residual = options.residual.data<float>(), .out = out.data<float>(),

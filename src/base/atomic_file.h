@@ -1,0 +1,32 @@
+// A file that is there whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+namespace sumi {
+
+// Writes go to a temporary file beside `path`; commit() makes it durable (fsync) and puts it in `path`'s place in one
+// step (rename, then fsync of the folder). Destroyed without commit(), it leaves nothing. Every failure of the system
+// throws Error(kCannotCreate) or Error(kIo) that names the file.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::filesystem::path& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  int64_t bytes_written() const { return written_; }
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+  int64_t written_ = 0;
+};
+
+}  // namespace sumi

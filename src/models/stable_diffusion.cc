@@ -1,0 +1,66 @@
+#include "models/stable_diffusion.h"
+
+#include <optional>
+
+#include "io/bind.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
+#include "models/clip_text/clip_text.h"
+#include "models/unet/unet.h"
+#include "ops/elementwise.h"
+
+namespace sumi::models {
+
+struct StableDiffusion::Parts {
+  ModelConfig config;
+  diffusion::NoiseSchedule noise;
+  Device device;
+  std::shared_ptr<const io::Checkpoint> checkpoint;   // keeps the mapping
+  std::optional<ClipText> text;
+  std::optional<UNet> unet;
+  std::optional<AutoencoderKL> autoencoder;
+};
+
+StableDiffusion::StableDiffusion() : parts_(std::make_unique<Parts>()) {}
+StableDiffusion::StableDiffusion(StableDiffusion&&) noexcept = default;
+StableDiffusion::~StableDiffusion() = default;
+
+StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
+                                      const LoadOptions& options) {
+  check_config(config);
+  StableDiffusion model;
+  Parts& parts = *model.parts_;
+  parts.config = config;
+  parts.noise = diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end);
+  parts.device = options.device;
+  io::BindReport report;
+  const io::BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
+  if (options.text) {
+    io::bind(parts.text.emplace(config.text), *checkpoint, "cond_stage_model.transformer.text_model.", report, bind_options);
+  }
+  if (options.unet) io::bind(parts.unet.emplace(config.unet), *checkpoint, "model.diffusion_model.", report, bind_options);
+  if (options.autoencoder) {
+    io::bind(parts.autoencoder.emplace(config.autoencoder), *checkpoint, "first_stage_model.", report, bind_options);
+  }
+  report.check();
+  parts.checkpoint = std::move(checkpoint);
+  return model;
+}
+
+const ModelConfig& StableDiffusion::config() const { return parts_->config; }
+const diffusion::NoiseSchedule& StableDiffusion::noise_schedule() const { return parts_->noise; }
+
+Tensor StableDiffusion::encode_text(const Tensor& ids) const { return (*parts_->text)(ids); }
+
+Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const {
+  return (*parts_->unet)(x, timesteps, context);
+}
+
+Tensor StableDiffusion::decode(const Tensor& latent) const {
+  return decode_unscaled(latent * static_cast<float>(1.0 / parts_->config.autoencoder.scale_factor));
+}
+
+Tensor StableDiffusion::decode_unscaled(const Tensor& z) const { return parts_->autoencoder->decode(z); }
+
+Tensor StableDiffusion::encode(const Tensor& image) const { return parts_->autoencoder->encode(image); }
+
+}  // namespace sumi::models
