@@ -40,6 +40,7 @@ pc:libpcre2-8   libpcre2-dev          pcre2-devel         pcre2
 needs_all="$needs_program
 pc:gtest        libgtest-dev          gtest-devel         googletest
 pc:gmock        libgmock-dev          gmock-devel         googletest
+cmd:python3     python3               python3             python
 "
 needs_lint="
 cmd:clang-format clang-format         clang-tools-extra   clang-format
@@ -96,7 +97,8 @@ deps() {
 build() {
   local preset=${1:-release}
   [ $# -gt 0 ] && shift
-  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  # A whole build looks for libraries anew; for single targets the tree is taken as it stands.
+  if [ $# -eq 0 ] || [ ! -f "build/$preset/build.ninja" ]; then cmake --preset "$preset" >/dev/null; fi
   cmake --build --preset "$preset" --parallel "$jobs" ${1+--target "$@"}
 }
 

@@ -32,7 +32,8 @@ std::string describe_progress(const ProgressOptions& options, int64_t done, doub
   std::string out = options.label + " ";
   if (options.bytes) {
     const double mega = 1e6;
-    out += options.total > 0 ? fmt::format("{:.1f}/{:.1f} MB", static_cast<double>(done) / mega, static_cast<double>(options.total) / mega)
+    out += options.total > 0 ? fmt::format("{:.1f}/{:.1f} MB", static_cast<double>(done) / mega,
+                                           static_cast<double>(options.total) / mega)
                              : fmt::format("{:.1f} MB", static_cast<double>(done) / mega);
     if (rate > 0) out += fmt::format(", {:.1f} MB/s", rate / mega);
   } else {
@@ -47,8 +48,7 @@ std::string describe_progress(const ProgressOptions& options, int64_t done, doub
   return out;
 }
 
-Progress::Progress(ProgressOptions options)
-    : options_(std::move(options)), begin_(Clock::now()), drawn_(begin_) {
+Progress::Progress(ProgressOptions options) : options_(std::move(options)), begin_(Clock::now()), drawn_(begin_) {
   terminal_ = !options_.quiet && isatty(fileno(options_.out)) == 1;
   if (terminal_) draw(begin_);
 }

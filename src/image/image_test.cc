@@ -1,0 +1,128 @@
+// Conversion, grid and metadata.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/check.h"
+#include "image/convert.h"
+#include "image/grid.h"
+#include "image/metadata.h"
+
+namespace sumi::image {
+namespace {
+
+TEST(Convert, ClampsAndTruncates) {
+  // 0.5 is 127.5 of 255: truncated to 127. 254.99 stays 254.
+  const Tensor picture =
+      Tensor::from(std::vector<float>{-1.0f, 0.0f, 1.0f, -3.0f, 7.0f, 2 * 254.99f / 255 - 1}, {1, 1, 2, 3});
+  const std::vector<Image> images = to_images(picture);
+  ASSERT_EQ(images.size(), 1u);
+  EXPECT_EQ(images[0].width, 2);
+  EXPECT_EQ(images[0].height, 1);
+  EXPECT_EQ(images[0].pixels, (std::vector<uint8_t>{0, 127, 255, 0, 255, 254}));
+}
+
+TEST(Convert, KeepsPicturesApartAndRowsInOrder) {
+  Tensor pictures = Tensor::full({2, 3, 4, 3}, -1.0f);
+  pictures.data<float>()[((1 * 3 + 2) * 4 + 1) * 3] = 1.0f;  // second picture, row 2, column 1, red
+  const std::vector<Image> images = to_images(pictures);
+  EXPECT_EQ(images[0], Image(4, 3));
+  EXPECT_EQ(images[1].row(2)[3], 255);
+}
+
+TEST(Convert, RefusesNumbersThatAreNone) {
+  const Tensor picture = Tensor::full({1, 1, 1, 3}, NAN);
+  EXPECT_THROW(to_images(picture), Error);
+  EXPECT_THROW(to_images(Tensor::zeros({1, 3, 8, 8})), Error);
+}
+
+TEST(Convert, ComesBackFromEightBits) {
+  Image image(2, 1);
+  image.pixels = {0, 51, 102, 153, 204, 255};
+  const Tensor x = from_images({image});
+  EXPECT_EQ(x.shape(), (Shape{1, 1, 2, 3}));
+  EXPECT_FLOAT_EQ(x.data<float>()[0], -1.0f);
+  EXPECT_FLOAT_EQ(x.data<float>()[1], -0.6f);
+  EXPECT_FLOAT_EQ(x.data<float>()[5], 1.0f);
+  EXPECT_THROW(from_images({image, Image(1, 1)}), Error);
+}
+
+Image solid(int64_t width, int64_t height, uint8_t value) {
+  Image image(width, height);
+  std::fill(image.pixels.begin(), image.pixels.end(), value);
+  return image;
+}
+
+TEST(Grid, LaysPicturesOutWithBlackGutters) {
+  const Image grid = make_grid({solid(3, 2, 10), solid(3, 2, 20), solid(3, 2, 30)}, 2);
+  EXPECT_EQ(grid.width, 2 * (3 + 2) + 2);
+  EXPECT_EQ(grid.height, 2 * (2 + 2) + 2);
+  const auto at = [&](int64_t x, int64_t y) { return static_cast<int>(grid.row(y)[3 * x]); };
+  EXPECT_EQ(at(0, 0), 0);
+  EXPECT_EQ(at(1, 3), 0);
+  EXPECT_EQ(at(2, 2), 10);
+  EXPECT_EQ(at(4, 3), 10);
+  EXPECT_EQ(at(5, 3), 0);
+  EXPECT_EQ(at(7, 2), 20);
+  EXPECT_EQ(at(2, 6), 30);
+  EXPECT_EQ(at(7, 6), 0);  // the last row is short
+  EXPECT_EQ(at(11, 9), 0);
+}
+
+TEST(Grid, HasNoMoreColumnsThanPictures) { EXPECT_EQ(make_grid({solid(4, 4, 1), solid(4, 4, 2)}, 9).width, 2 * 6 + 2); }
+
+TEST(Grid, LeavesASinglePictureAlone) { EXPECT_EQ(make_grid({solid(4, 4, 5)}, 3), solid(4, 4, 5)); }
+
+TEST(Grid, RefusesWhatMakesNone) {
+  EXPECT_THROW(make_grid({}, 1), Error);
+  EXPECT_THROW(make_grid({solid(4, 4, 1), solid(4, 5, 1)}, 2), Error);
+  EXPECT_THROW(make_grid({solid(4, 4, 1), solid(4, 4, 1)}, 0), Error);
+}
+
+GenerationParameters example() {
+  return {.prompt = "a photograph of an astronaut riding a horse",
+          .negative_prompt = "blurry",
+          .steps = 50,
+          .sampler = "PLMS",
+          .schedule = "uniform",
+          .guidance = 7.5,
+          .seed = 42,
+          .width = 512,
+          .height = 768,
+          .model = "sd-v1-4",
+          .version = "sumi 0.1.0"};
+}
+
+TEST(Metadata, ReadsAsTheWebUiWritesIt) {
+  EXPECT_EQ(
+      format_parameters(example()),
+      "a photograph of an astronaut riding a horse\nNegative prompt: blurry\n"
+      "Steps: 50, Sampler: PLMS, Schedule type: uniform, CFG scale: 7.5, Seed: 42, Size: 512x768, Model: sd-v1-4, "
+      "Version: sumi 0.1.0");
+}
+
+TEST(Metadata, LeavesOutWhatIsEmpty) {
+  GenerationParameters p = example();
+  p.negative_prompt = p.schedule = p.model = "";
+  EXPECT_EQ(format_parameters(p),
+            "a photograph of an astronaut riding a horse\n"
+            "Steps: 50, Sampler: PLMS, CFG scale: 7.5, Seed: 42, Size: 512x768, Version: sumi 0.1.0");
+}
+
+TEST(Metadata, QuotesValuesThatWouldSplit) {
+  GenerationParameters p = example();
+  p.model = "mine, \"best\": v2";
+  EXPECT_NE(format_parameters(p).find("Model: \"mine, \\\"best\\\": v2\","), std::string::npos);
+}
+
+TEST(Metadata, StripsControlCharacters) {
+  GenerationParameters p = example();
+  p.prompt = "a\x1b[31m red\tcat\x7f\nsecond line\r";
+  EXPECT_EQ(format_parameters(p).substr(0, 27), "a[31m red cat\nsecond line\nN");
+  EXPECT_EQ(strip_controls("a\nb"), "a b");
+  EXPECT_EQ(strip_controls("caf\u00e9 \u0085\u009b[2J 猫"), "caf\u00e9 [2J 猫");
+  EXPECT_EQ(strip_controls(std::string("a\0b", 3)), "ab");
+}
+
+}  // namespace
+}  // namespace sumi::image

@@ -1,0 +1,37 @@
+// The generation parameters that a picture carries, in the text that AUTOMATIC1111's web UI writes and others read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sumi::image {
+
+// The PNG text chunk's key.
+inline constexpr const char* kParametersKey = "parameters";
+
+struct GenerationParameters {
+  std::string prompt;
+  std::string negative_prompt;  // empty: left out, as are the empty texts below
+  int64_t steps = 0;
+  std::string sampler;
+  std::string schedule;
+  double guidance = 0.0;
+  uint64_t seed = 0;
+  int64_t width = 0;
+  int64_t height = 0;
+  std::string model;    // name of the checkpoint, no path
+  std::string version;  // "sumi 0.1.0"
+};
+
+// prompt
+// Negative prompt: …
+// Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.5, Seed: 42, Size: 512x512, Model: …, Version: …
+// Control characters other than newlines are left out; a value with a comma, colon or newline is quoted as JSON.
+std::string format_parameters(const GenerationParameters& parameters);
+
+// `text` less its control characters (C0, DEL, C1; newline and tab become spaces unless `keep_newlines`), for logs,
+// names and metadata.
+std::string strip_controls(std::string_view text, bool keep_newlines = false);
+
+}  // namespace sumi::image

@@ -1,0 +1,39 @@
+// PNG files, by libpng.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "image/image.h"
+
+namespace sumi::image {
+
+// Keyword (1 to 79 printable ASCII characters) and text (UTF-8): kept as tEXt where the text is ASCII, else as iTXt.
+using PngText = std::pair<std::string, std::string>;
+
+// An RGB picture as the bytes of a PNG file. The same picture and texts give the same bytes.
+std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>& texts = {});
+
+// Writes a PNG file: whole under its name, or not at all. Throws Error(kCannotCreate).
+void write_png(const std::filesystem::path& path, const Image& image, const std::vector<PngText>& texts = {});
+
+struct Png {
+  Image image;  // RGB, 8 bits; palettes and gray are expanded, 16 bits cut to 8, transparency dropped
+  std::vector<PngText> texts;
+};
+
+// Pictures beyond this many pixels are refused before memory is taken for them.
+inline constexpr int64_t kMaxPixels = 64 << 20;
+
+// Throws Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too large, truncated, a bad
+// checksum.
+Png decode_png(std::span<const std::byte> bytes, const std::string& name = "the picture");
+
+// Reads and decodes a file. Throws Error(kNoInput) where it cannot be read.
+Png read_png(const std::filesystem::path& path);
+
+}  // namespace sumi::image
