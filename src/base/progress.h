@@ -9,10 +9,10 @@
 namespace sumi {
 
 struct ProgressOptions {
-  std::string label;         // "sampling", "downloading model.safetensors"
-  int64_t total = 0;         // steps, or bytes; 0: not known
-  bool bytes = false;        // count bytes instead of steps
-  bool quiet = false;        // draw nothing at all
+  std::string label;   // "sampling", "downloading model.safetensors"
+  int64_t total = 0;   // steps, or bytes; 0: not known
+  bool bytes = false;  // count bytes instead of steps
+  bool quiet = false;  // draw nothing at all
   std::FILE* out = stderr;
 };
 
