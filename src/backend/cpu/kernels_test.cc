@@ -115,7 +115,8 @@ TEST_P(CpuKernels, ConvolutionEqualsReference) {
   struct Case { int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end; };
   for (const Case c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1}, {2, 5, 7, 4, 32, 3, 1, 1, 1}, {1, 8, 8, 33, 17, 3, 1, 1, 1},
                        {2, 9, 6, 48, 40, 3, 2, 1, 1}, {1, 8, 10, 20, 24, 3, 2, 0, 1}, {1, 6, 5, 130, 3, 1, 1, 0, 0},
-                       {1, 16, 16, 96, 64, 3, 1, 1, 1}, {1, 7, 7, 3, 9, 5, 1, 2, 2}}) {
+                       {1, 16, 16, 96, 64, 3, 1, 1, 1}, {2, 13, 18, 70, 100, 3, 1, 1, 1}, {1, 41, 43, 33, 34, 3, 1, 0, 0},
+                       {1, 7, 7, 3, 9, 5, 1, 2, 2}}) {
     const Tensor x = random({c.n, c.h, c.w, c.in}), bias = random({c.out});
     for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
       const Tensor w = cast(random({c.out, c.in, c.kernel, c.kernel}), dtype);

@@ -17,6 +17,7 @@
 
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/tile-inl.h"
+#include "backend/cpu/winograd.h"
 #include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/conv.h"
@@ -221,7 +222,10 @@ HWY_EXPORT(Linear);
 HWY_EXPORT(Conv);
 
 const KernelRegistration kLinear(linear_slot, Device::kCpu, +[](const LinearArgs& a) { HWY_DYNAMIC_DISPATCH(Linear)(a); });
-const KernelRegistration kConv(conv2d_slot, Device::kCpu, +[](const ConvArgs& a) { HWY_DYNAMIC_DISPATCH(Conv)(a); });
+const KernelRegistration kConv(conv2d_slot, Device::kCpu, +[](const ConvArgs& a) {
+  if (winograd_pays(a)) return winograd_conv(a);
+  HWY_DYNAMIC_DISPATCH(Conv)(a);
+});
 
 }  // namespace
 }  // namespace sumi::backend::cpu

@@ -85,8 +85,9 @@ HWY_INLINE void pack_rows(const T* const* rows, int64_t count, float* HWY_RESTRI
   }
 }
 
-// c[r·stride + v] (+)= Σ_k a[k·kRows + r]·b[k·kVectors·kLanes + v]. One fixed order of k for every element.
-template <int kVectors>
+// c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kVectors·kLanes + v], where a(k, r) is a[k·kRows + r], or a[r·kRowStride + k] if
+// that is given: rows at a distance known to the compiler need no packing. One fixed order of k for every element.
+template <int kVectors, int kRowStride = 0>
 HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count, float* HWY_RESTRICT c,
                      int64_t stride, bool accumulate) {
   const F32 d;
@@ -103,11 +104,11 @@ HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, i
     for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V value = hn::Set(d, a[r]);
+      const V value = hn::Set(d, a[kRowStride > 0 ? r * kRowStride : r]);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(value, column[v], sum[r][v]);
     }
-    a += kRows;
+    a += kRowStride > 0 ? 1 : kRows;
     b += kVectors * kLanes;
   }
 #pragma GCC unroll 16

@@ -1,0 +1,170 @@
+// The 3x3 convolution kernel built on winograd-inl.h.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/winograd.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target:
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/scratch.h"
+#include "backend/cpu/winograd-inl.h"
+#include "backend/cpu/winograd.h"
+#include "base/parallel.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sumi::backend::cpu {
+namespace HWY_NAMESPACE {
+
+constexpr int64_t kDepth = 64;                // input channels a slice
+constexpr int64_t kTiles = 96 / kRows * kRows;  // tiles a task
+constexpr int64_t kMaxPanels = 64 / kCols > 1 ? 64 / kCols : 2;   // panels of output channels a task
+
+struct Geometry {
+  int64_t tiles_y, tiles_x, tiles, tile_blocks, columns, column_blocks;
+};
+
+Geometry geometry(const ConvArgs& a) {
+  Geometry g;
+  g.tiles_y = (a.out_h + 3) / 4;
+  g.tiles_x = (a.out_w + 3) / 4;
+  g.tiles = a.batch * g.tiles_y * g.tiles_x;
+  g.tile_blocks = (g.tiles + kTiles - 1) / kTiles;
+  g.columns = kMaxPanels * kCols;
+  g.column_blocks = (a.out_c + g.columns - 1) / g.columns;
+  return g;
+}
+
+// Where a task keeps its three blocks.
+struct Blocks {
+  float *inputs, *weights, *sums, *taps;
+  explicit Blocks(int64_t columns) {
+    float* memory = thread_scratch(static_cast<size_t>(kPoints * kDepth * (kTiles + kCols) + kPoints * kTiles * columns + 9 * kDepth * kCols + 64));
+    inputs = memory;                                        // [point][tile][kDepth]
+    weights = inputs + kPoints * kTiles * kDepth;           // [point][channel][kCols]
+    sums = weights + kPoints * kDepth * kCols;              // [panel][point][tile][kCols]
+    taps = sums + kPoints * kTiles * columns;               // [channel][tap][kCols]
+  }
+};
+
+// Patches of tiles [first, first + count) for channels [c0, c0 + channels).
+void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64_t count, int64_t c0, int64_t channels, float* out) {
+  HWY_ALIGN static constexpr float kZeros[kDepth + 16] = {};
+  const F32 d;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t tile = first + t, n = tile / (g.tiles_y * g.tiles_x);
+    const int64_t top = tile / g.tiles_x % g.tiles_y * 4 - a.pad, left = tile % g.tiles_x * 4 - a.pad;
+    const float* patch[kPoints];
+    for (int64_t row = 0; row < 6; ++row) {
+      for (int64_t column = 0; column < 6; ++column) {
+        const int64_t y = top + row, x = left + column;
+        const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
+        patch[row * 6 + column] = inside ? a.x + ((n * a.in_h + y) * a.in_w + x) * a.in_c + c0 : kZeros;
+      }
+    }
+    float* to = out + t * kDepth;
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes) transform_patch(d, patch, c, to + c, kTiles * kDepth);
+    const hn::FixedTag<float, 1> single;
+    for (; c < channels; ++c) transform_patch(single, patch, c, to + c, kTiles * kDepth);
+  }
+}
+
+// Filters of outputs [o0, o0 + kCols) and input channels [c0, c0 + channels).
+template <class T>
+void transform_weights(const T* weight, const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
+  const T* rows[kCols];
+  for (int j = 0; j < kCols; ++j) rows[j] = weight + (std::min(o0 + j, a.out_c - 1) * a.in_c + c0) * 9;   // beyond the last: never stored
+  pack_rows<kCols>(rows, channels * 9, blocks.taps);
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int v = 0; v < kTileVectors; ++v) {
+      transform_filter(blocks.taps + c * 9 * kCols + v * kLanes, blocks.weights + c * kCols + v * kLanes, kDepth * kCols);
+    }
+  }
+}
+
+void transform_weights(const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
+  switch (a.weight.dtype) {
+    case DType::kF16: return transform_weights(static_cast<const hwy::float16_t*>(a.weight.data), a, o0, c0, channels, blocks);
+    case DType::kBF16: return transform_weights(static_cast<const hwy::bfloat16_t*>(a.weight.data), a, o0, c0, channels, blocks);
+    default: return transform_weights(static_cast<const float*>(a.weight.data), a, o0, c0, channels, blocks);
+  }
+}
+
+// Adds bias and residual to the outputs of a block of tiles and writes them.
+void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, int64_t first, int64_t count, int64_t o0, int64_t panel) {
+  const F32 d;
+  const int64_t width = std::min<int64_t>(kCols, a.out_c - o0);
+  HWY_ALIGN float row_of_panel[kCols];
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t tile = first + t, n = tile / (g.tiles_y * g.tiles_x);
+    const int64_t top = tile / g.tiles_x % g.tiles_y * 4, left = tile % g.tiles_x * 4;
+    const float* sums = blocks.sums + (panel * kPoints * kTiles + t) * kCols;
+    hn::Vec<F32> y[kTileVectors][16];
+    for (int v = 0; v < kTileVectors; ++v) transform_sums(d, sums + v * kLanes, kTiles * kCols, y[v]);
+    for (int64_t i = 0; i < 16; ++i) {
+      const int64_t row = top + i / 4, column = left + i % 4;
+      if (row >= a.out_h || column >= a.out_w) continue;
+      const int64_t at = ((n * a.out_h + row) * a.out_w + column) * a.out_c + o0;
+      for (int v = 0; v < kTileVectors; ++v) {
+        if ((v + 1) * kLanes <= width) {
+          auto value = y[v][i];
+          if (a.bias) value = hn::Add(value, hn::LoadU(d, a.bias + o0 + v * kLanes));
+          if (a.residual) value = hn::Add(value, hn::LoadU(d, a.residual + at + v * kLanes));
+          hn::StoreU(value, d, a.out + at + v * kLanes);
+          continue;
+        }
+        hn::StoreU(y[v][i], d, row_of_panel);
+        for (int64_t c = v * kLanes; c < width; ++c) {
+          a.out[at + c] = row_of_panel[c - v * kLanes] + (a.bias ? a.bias[o0 + c] : 0.0f) + (a.residual ? a.residual[at + c] : 0.0f);
+        }
+      }
+    }
+  }
+}
+
+void Winograd(const ConvArgs& a) {
+  const Geometry g = geometry(a);
+  parallel_for(g.tile_blocks * g.column_blocks, [&](int64_t task) {
+    const int64_t first = task % g.tile_blocks * kTiles, count = std::min(kTiles, g.tiles - first);
+    const int64_t o0 = task / g.tile_blocks * g.columns, columns = std::min(g.columns, a.out_c - o0);
+    const int64_t panels = (columns + kCols - 1) / kCols;
+    const Blocks blocks(g.columns);
+    for (int64_t c0 = 0; c0 < a.in_c; c0 += kDepth) {
+      const int64_t channels = std::min(kDepth, a.in_c - c0);
+      transform_inputs(a, g, first, count, c0, channels, blocks.inputs);
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        transform_weights(a, o0 + panel * kCols, c0, channels, blocks);
+        for (int64_t point = 0; point < kPoints; ++point) {
+          const float* inputs = blocks.inputs + point * kTiles * kDepth;
+          const float* weights = blocks.weights + point * kDepth * kCols;
+          float* sums = blocks.sums + (panel * kPoints + point) * kTiles * kCols;
+          for (int64_t t = 0; t < count; t += kRows) {
+            tile<kTileVectors, kDepth>(inputs + t * kDepth, weights, channels, sums + t * kCols, kCols, c0 > 0);
+          }
+        }
+      }
+    }
+    for (int64_t panel = 0; panel < panels; ++panel) write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sumi::backend::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sumi::backend::cpu {
+
+HWY_EXPORT(Winograd);
+
+bool winograd_pays(const ConvArgs& a) {
+  if (a.kernel_h != 3 || a.kernel_w != 3 || a.stride != 1) return false;
+  const int64_t tiles = a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
+  return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
+}
+
+void winograd_conv(const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(Winograd)(args); }
+
+}  // namespace sumi::backend::cpu
+#endif

@@ -1,0 +1,82 @@
+#include "pipeline/bench.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "ops/flop_count.h"
+#include "ops/machine_peak.h"
+
+namespace sumi::pipeline {
+namespace {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : 0.5 * (values[half - 1] + values[half]);
+}
+
+// Smooth values of about unit size: no denormals and no zeros that a kernel could be quick on.
+Tensor waves(const Shape& shape, Device device) {
+  Tensor out = Tensor::empty(shape, DType::kF32, device);
+  int64_t i = 0;
+  for (float& value : out.span<float>()) value = static_cast<float>(1.4 * std::sin(0.7 * static_cast<double>(i++)));
+  return out;
+}
+
+// The network of that name, with inputs of the size asked for.
+std::function<void()> network(const models::StableDiffusion& model, Device device, const std::string& name, int64_t size) {
+  const models::ModelConfig& c = model.config();
+  const int64_t side = size / c.autoencoder.downsampling();
+  if (name == "unet_step") {
+    const Tensor x = waves({2, side, side, c.unet.in_channels}, device);
+    const Tensor context = c.unet.context_dim > 0 ? waves({2, c.text.max_positions, c.unet.context_dim}, device) : Tensor();
+    return [&model, x, context] { model.predict(x, {500.0, 500.0}, context); };
+  }
+  if (name == "vae_decode") {
+    const Tensor z = waves({1, side, side, c.autoencoder.embed_dim}, device);
+    return [&model, z] { model.decode_unscaled(z); };
+  }
+  Tensor ids = Tensor::empty({2, c.text.max_positions}, DType::kI64, device);
+  for (int64_t i = 0; i < ids.numel(); ++i) ids.data<int64_t>()[i] = (i * 37) % c.text.vocab_size;
+  return [&model, ids] { model.encode_text(ids); };
+}
+
+}  // namespace
+
+const std::vector<std::string>& bench_names() {
+  static const std::vector<std::string> names{"unet_step", "vae_decode", "text_encode"};
+  return names;
+}
+
+BenchResult run_bench(const models::StableDiffusion& model, Device device, const BenchOptions& options,
+                      const std::function<void(const std::string&, int, int)>& on_run) {
+  const auto& names = bench_names();
+  SUMI_CHECK_KIND(kUsage, options.only.empty() || std::find(names.begin(), names.end(), options.only) != names.end(),
+                  "there is no bench \"{}\"; there are {}", options.only, fmt::join(names, ", "));
+  BenchResult result{};
+  std::vector<double> peaks{measure_fma_peak()};
+  for (const std::string& name : names) {
+    if (!options.only.empty() && name != options.only) continue;
+    const std::function<void()> run = network(model, device, name, options.size);
+    std::vector<double> seconds;
+    double flops = 0.0;
+    for (int i = -1; i < options.repetitions; ++i) {
+      if (on_run) on_run(name, i + 1, options.repetitions + 1);
+      const auto begin = std::chrono::steady_clock::now();
+      const FlopCount count;
+      run();
+      const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      flops = count.flops();
+      peaks.push_back(measure_fma_peak());
+      if (i >= 0) seconds.push_back(elapsed);   // the first run maps the weights in
+    }
+    result.lines.push_back({name, median(seconds), flops * 1e-9});
+  }
+  result.fma_peak_gflops = median(peaks);
+  return result;
+}
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,38 @@
+// How fast the three networks run here, and what share of the machine's multiply-add peak that is.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/stable_diffusion.h"
+
+namespace sumi::pipeline {
+
+struct BenchOptions {
+  int repetitions = 3;         // medians are reported
+  std::string only;            // one of bench_names(), or empty for all
+  int64_t size = 512;          // pixels a side of the picture
+};
+
+struct BenchLine {
+  std::string name;
+  double seconds;              // median
+  double gflop;                // counted for direct convolution
+  double gflops() const { return gflop / seconds; }
+};
+
+struct BenchResult {
+  double fma_peak_gflops;      // measured before, between and after the repetitions; median
+  std::vector<BenchLine> lines;
+};
+
+// "unet_step" (batch 2: guidance), "vae_decode" (one picture), "text_encode" (batch 2 of 77 ids).
+const std::vector<std::string>& bench_names();
+
+// Runs each network once to warm up and then `repetitions` times. `on_run(name, repetition, repetitions)` is called
+// before each. Throws Error(kUsage) for an unknown name.
+BenchResult run_bench(const models::StableDiffusion& model, Device device, const BenchOptions& options,
+                      const std::function<void(const std::string&, int, int)>& on_run = {});
+
+}  // namespace sumi::pipeline

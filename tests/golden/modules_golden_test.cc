@@ -1,0 +1,77 @@
+// The three networks against the numbers of the original implementation, on the synthetic weights.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <optional>
+
+#include "io/checkpoint.h"
+#include "models/stable_diffusion.h"
+#include "ops/layout.h"
+#include "tools/synthetic.h"
+
+namespace sumi {
+namespace {
+
+struct Golden {
+  std::string size;      // "tiny" or "sd1"
+  DType dtype;
+  Device device;
+  double tolerance;      // relative L2: f32 rounding differs between engines; f16 and bf16 weights are rounded
+};
+
+class ModulesGolden : public testing::TestWithParam<Golden> {
+ protected:
+  void SetUp() override {
+    const Golden& p = GetParam();
+    const std::filesystem::path vectors = std::string(SUMI_TEST_DATA) + "/" + p.size + "_modules.safetensors";
+    if (!std::filesystem::exists(vectors)) GTEST_SKIP() << "the golden vectors " << vectors << " are not shipped";
+    golden_ = io::open_checkpoint(vectors);
+    const std::filesystem::path folder = SUMI_TEST_MODELS;
+    std::filesystem::create_directories(folder);
+    const std::filesystem::path file = folder / (p.size + "_" + std::string(name_of(p.dtype)) + "_modules.safetensors");
+    if (!std::filesystem::exists(file)) tools::write_synthetic(file, {.size = p.size, .dtype = p.dtype});
+    std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(file);
+    const models::ModelConfig config = models::config_for(*checkpoint, p.size == "tiny" ? std::string(SUMI_TEST_DATA) + "/tiny.yaml" : "");
+    model_.emplace(models::StableDiffusion::load(checkpoint, config, {.device = p.device}));
+  }
+
+  Tensor vector(const std::string& name) const { return golden_->tensor(name).to(GetParam().device); }
+  Tensor picture(const std::string& name) const { return nchw_to_nhwc(vector(name)); }
+
+  void expect_close(const Tensor& nhwc, const std::string& name) const {
+    const Tensor got = nhwc.rank() == 4 ? nhwc_to_nchw(nhwc) : nhwc, want = vector(name);
+    ASSERT_EQ(got.shape(), want.shape());
+    double difference = 0.0, norm = 0.0;
+    for (int64_t i = 0; i < got.numel(); ++i) {
+      difference += std::pow(double{got.data<float>()[i]} - want.data<float>()[i], 2);
+      norm += std::pow(double{want.data<float>()[i]}, 2);
+    }
+    EXPECT_LE(std::sqrt(difference / norm), GetParam().tolerance) << name;
+  }
+
+  std::unique_ptr<io::Checkpoint> golden_;
+  std::optional<models::StableDiffusion> model_;
+};
+
+TEST_P(ModulesGolden, EqualTheOriginal) {
+  expect_close(model_->encode_text(golden_->tensor("text_ids")), "text_hidden");
+  for (const std::string k : {"0", "1"}) {
+    std::vector<double> timesteps;
+    const Tensor t = golden_->tensor("unet_t" + k);
+    for (int64_t value : t.span<int64_t>()) timesteps.push_back(static_cast<double>(value));
+    expect_close(model_->predict(picture("unet_x" + k), timesteps, vector("text_hidden")), "unet_eps" + k);
+    expect_close(model_->decode_unscaled(picture("vae_z" + k)), "vae_image" + k);
+    expect_close(model_->encode(picture("vae_in" + k)), "vae_moments" + k);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
+                         testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5}, Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
+                                         Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2}, Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
+                         [](const auto& info) {
+                           return info.param.size + "_" + std::string(name_of(info.param.dtype)) + "_" + std::string(name_of(info.param.device));
+                         });
+
+}  // namespace
+}  // namespace sumi
