@@ -1,0 +1,157 @@
+#include "app/pull.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/check.h"
+#include "base/text_util.h"
+#include "text/clip_tokenizer.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPublicHub = "https://huggingface.co";
+constexpr const char* kTokenizerRepository = "openai/clip-vit-large-patch14";
+constexpr size_t kMaxListing = 4 << 20;  // 14,000 files
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// An access token or an endpoint that was pasted with a line break would end up inside a header.
+void check_printable(std::string_view text, const char* what) {
+  const bool good = text.find(' ') == std::string_view::npos && strip_control(text) == text;
+  SUMI_CHECK_KIND(kUsage, good, "the {} has spaces or control characters in it", what);
+}
+
+std::string find_endpoint(const PullOptions& options) {
+  std::string endpoint = options.endpoint.empty() ? environment("HF_ENDPOINT") : options.endpoint;
+  if (endpoint.empty()) endpoint = kPublicHub;
+  check_printable(endpoint, "endpoint");
+  while (endpoint.ends_with('/')) endpoint.pop_back();
+  SUMI_CHECK_KIND(kUsage, endpoint.starts_with("https://") || endpoint.starts_with("http://"),
+                  "the endpoint {} must begin with https:// or http://", endpoint);
+  return endpoint;
+}
+
+std::string escape_path(std::string_view path) {
+  std::string result;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (begin > 0) result += '/';
+    result += url_escape(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return result;
+}
+
+// One repository at one revision on one hub.
+class Hub {
+ public:
+  Hub(std::string repository, const PullOptions& options)
+      : repository_(std::move(repository)), revision_(options.revision), endpoint_(find_endpoint(options)) {
+    check_repository_name(repository_);
+    const bool good = !revision_.empty() && revision_.size() <= 200 && revision_.find("..") == std::string::npos;
+    SUMI_CHECK_KIND(kUsage, good && strip_control(revision_) == revision_, "\"{}\" is not a revision",
+                    strip_control(revision_));
+    file_options_ = {.token = options.token.empty() ? environment("HF_TOKEN") : options.token,
+                     .quiet = options.quiet,
+                     .retries = options.retries,
+                     .backoff = options.backoff,
+                     .cancelled = options.cancelled};
+    check_printable(file_options_.token, "access token");
+  }
+
+  const std::string& repository() const { return repository_; }
+
+  // What the repository holds. With `optional`, a hub that knows no such list has the empty one.
+  std::vector<HubFile> list(bool optional = false) const {
+    const std::string url =
+        fmt::format("{}/api/models/{}/revision/{}?blobs=true", endpoint_, repository_, url_escape(revision_));
+    std::string body;
+    const auto take = [&](const HttpResponse&, std::string_view piece) {
+      SUMI_CHECK(body.size() + piece.size() <= kMaxListing, "{}: the list of files has no end", url);
+      body += piece;
+    };
+    const HttpRequest request{.url = url, .token = file_options_.token, .cancelled = file_options_.cancelled};
+    const HttpResponse response = get_with_retries(request, file_options_, take, [&](HttpRequest&) { body.clear(); });
+    if (optional && response.status == 404) return {};
+    if (!response.ok()) fail_for(url, response);
+    return parse_listing(repository_, body);
+  }
+
+  // Fetches those of `files` that are not in `folder` yet.
+  void fetch(const std::vector<HubFile>& files, const fs::path& folder) const {
+    std::vector<HubFile> missing;
+    int64_t bytes = 0;
+    for (const HubFile& file : files) {
+      if (is_complete(folder / file.name, file, file_options_.cancelled)) continue;
+      missing.push_back(file);
+      bytes += file.size.value_or(0);
+    }
+    check_space(folder, bytes);
+    if (!file_options_.quiet) {
+      fmt::print(stderr, "{}: {} of {} files to fetch ({:.1f} MB) to {}\n", repository_, missing.size(), files.size(),
+                 static_cast<double>(bytes) / 1e6, folder.string());
+    }
+    for (const HubFile& file : missing) {
+      const std::string url =
+          fmt::format("{}/{}/resolve/{}/{}", endpoint_, repository_, url_escape(revision_), escape_path(file.name));
+      pull_file(url, file, folder / file.name, file_options_);
+    }
+  }
+
+ private:
+  // Refuses before the first byte what cannot fit. The pieces of an earlier try count as not there: a safe guess.
+  static void check_space(const fs::path& folder, int64_t bytes) {
+    std::error_code error;
+    fs::path existing = fs::absolute(folder, error);
+    while (!existing.empty() && !fs::exists(existing, error) && existing != existing.parent_path()) {
+      existing = existing.parent_path();
+    }
+    const fs::space_info space = fs::space(existing, error);
+    SUMI_CHECK_KIND(kCannotCreate, error || static_cast<uintmax_t>(bytes) <= space.available,
+                    "{}: {:.1f} GB are free, {:.1f} GB are needed; name another folder with --out", existing.string(),
+                    static_cast<double>(space.available) / 1e9, static_cast<double>(bytes) / 1e9);
+  }
+
+  std::string repository_;
+  std::string revision_;
+  std::string endpoint_;
+  PullFileOptions file_options_;
+};
+
+fs::path pull_tokenizer(const PullOptions& options) {
+  const Hub hub(kTokenizerRepository, options);
+  const fs::path folder = options.out.empty() ? text::data_folder() / "tokenizer" : options.out;
+  std::vector<HubFile> files;
+  for (const HubFile& file : hub.list(/*optional=*/true)) {
+    if (file.name == "vocab.json" || file.name == "merges.txt") files.push_back(file);
+  }
+  // A plain mirror has no list: its files are asked for by name, and go unchecked but for the reading below.
+  if (files.empty()) files = {{.name = "vocab.json"}, {.name = "merges.txt"}};
+  hub.fetch(files, folder);
+  text::ClipTokenizer::load(folder);  // what came is a tokenizer
+  return folder;
+}
+
+fs::path pull_model(const PullOptions& options) {
+  const Hub hub(options.what, options);
+  std::string name = options.what;
+  name.replace(name.find('/'), 1, "--");
+  const fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
+  hub.fetch(choose_files(hub.repository(), hub.list(), options.fp16), folder);
+  return folder;
+}
+
+}  // namespace
+
+fs::path pull(const PullOptions& options) {
+  return options.what == "tokenizer" ? pull_tokenizer(options) : pull_model(options);
+}
+
+}  // namespace sumi::app

@@ -1,0 +1,46 @@
+// One HTTP GET after another over libcurl: redirects, resuming, stalls, cancelling. http and https only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace sumi::app {
+
+struct HttpRequest {
+  std::string url;
+  std::string token;       // sent as a bearer token to the URL's own host alone, over https or to this machine
+  int64_t begin = 0;       // first byte wanted
+  int stall_seconds = 30;  // gives up when nothing arrives for so long
+  std::function<bool()> cancelled;
+};
+
+struct HttpResponse {
+  std::string error;       // why no whole answer came; empty when one did
+  bool permanent = false;  // that error would come again: a bad certificate, a redirect to file://
+  long status = 0;
+  std::map<std::string, std::string> headers;  // of the last answer, names in lower case
+  std::string linked_size, linked_etag;  // the hub's X-Linked-… headers, of whichever answer in a redirect had them
+
+  bool ok() const { return error.empty() && (status == 200 || status == 206); }
+  // Worth another try: the line broke, or the server is busy.
+  bool passing_trouble() const {
+    return !permanent && (!error.empty() || status == 408 || status == 429 || status >= 500);
+  }
+  // "HTTP 404", "Couldn't resolve host name".
+  std::string describe() const;
+};
+
+// Takes the body of a 200 or 206 piece by piece; other bodies are dropped. `head` is the answer so far. What it throws
+// ends the transfer and is thrown on.
+using HttpSink = std::function<void(const HttpResponse& head, std::string_view piece)>;
+
+// Throws Error(kCancelled) when `cancelled` says so; trouble on the way is in the response.
+HttpResponse http_get(const HttpRequest& request, const HttpSink& sink);
+
+// The text with everything but unreserved characters as %XX.
+std::string url_escape(std::string_view text);
+
+}  // namespace sumi::app
