@@ -1,0 +1,204 @@
+#include "io/name_map.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tools/checkpoint_layout.h"
+
+namespace sumi::io {
+namespace {
+
+std::set<std::string> manifest(const std::string& size) {
+  std::ifstream file(std::string(SUMI_TEST_DATA) + "/" + size + "_manifest.json");
+  std::set<std::string> names;
+  const auto json = nlohmann::json::parse(file);
+  for (const auto& [name, unused] : json.items()) names.insert(name);
+  return names;
+}
+
+// The names below `prefix`, without it.
+std::set<std::string> below(const std::set<std::string>& names, std::string_view prefix) {
+  std::set<std::string> out;
+  for (const auto& name : names) {
+    if (name.starts_with(prefix)) out.insert(name.substr(prefix.size()));
+  }
+  return out;
+}
+
+HasTensor has_in(const std::set<std::string>& names) {
+  return [&names](const std::string& name) { return names.contains(name); };
+}
+
+// Every CompVis name has one diffusers name and comes back from it; the diffusers names are returned.
+std::set<std::string> check_both_ways(const NameMap& map, const std::set<std::string>& names, std::string_view prefix) {
+  std::set<std::string> others;
+  for (const auto& name : names) {
+    const std::string full = std::string(prefix) + name;
+    const auto other = map.to_diffusers(full);
+    EXPECT_TRUE(other) << full;
+    if (!other) continue;
+    EXPECT_TRUE(others.insert(*other).second) << *other;
+    EXPECT_EQ(map.to_compvis(*other), full);
+  }
+  EXPECT_FALSE(others.empty());
+  return others;
+}
+
+class WholeManifest : public testing::TestWithParam<const char*> {};
+
+TEST_P(WholeManifest, UNetBothWaysFromEitherSide) {
+  const auto names = below(manifest(GetParam()), kUNetPrefix);
+  const auto others = check_both_ways(unet_name_map(unet_stages_of_compvis(has_in(names))), names, kUNetPrefix);
+  const NameMap back = unet_name_map(unet_stages_of_diffusers(has_in(others)));
+  std::set<std::string> returned;
+  for (const auto& other : others) returned.insert(back.to_compvis(other).value_or("").substr(kUNetPrefix.size()));
+  EXPECT_EQ(returned, names);
+}
+
+TEST_P(WholeManifest, VaeBothWaysFromEitherSide) {
+  const auto names = below(manifest(GetParam()), kVaePrefix);
+  const auto others = check_both_ways(vae_name_map(vae_levels_of_compvis(has_in(names))), names, kVaePrefix);
+  const NameMap back = vae_name_map(vae_levels_of_diffusers(has_in(others)));
+  std::set<std::string> returned;
+  for (const auto& other : others) returned.insert(back.to_compvis(other).value_or("").substr(kVaePrefix.size()));
+  EXPECT_EQ(returned, names);
+}
+
+TEST_P(WholeManifest, TextBothWays) {
+  check_both_ways(text_name_map(), below(manifest(GetParam()), kTextPrefix), kTextPrefix);
+}
+
+// The table of the synthetic checkpoints is made the other way, from the architecture.
+TEST_P(WholeManifest, AgreesWithTheLayoutOfTheSyntheticCheckpoints) {
+  const auto all = manifest(GetParam());
+  const auto unet = below(all, kUNetPrefix), vae = below(all, kVaePrefix);
+  const NameMap unet_map = unet_name_map(unet_stages_of_compvis(has_in(unet)));
+  const NameMap vae_map = vae_name_map(vae_levels_of_compvis(has_in(vae))), text_map = text_name_map();
+  int compared = 0;
+  for (const auto& entry : tools::checkpoint_layout(tools::synthetic_config(GetParam()))) {
+    if (entry.component.empty()) continue;
+    const NameMap& map = entry.component == "unet" ? unet_map : entry.component == "vae" ? vae_map : text_map;
+    EXPECT_EQ(map.to_diffusers(entry.name), entry.diffusers_name);
+    EXPECT_EQ(map.compvis_shape(entry.name, entry.diffusers_shape), entry.shape) << entry.name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 900);
+}
+
+INSTANTIATE_TEST_SUITE_P(, WholeManifest, testing::Values("sd1", "tiny"));
+
+TEST(NameMap, WellKnownPairs) {
+  const auto all = manifest("sd1");
+  const auto unet_names = below(all, kUNetPrefix), vae_names = below(all, kVaePrefix);
+  const NameMap unet = unet_name_map(unet_stages_of_compvis(has_in(unet_names)));
+  const NameMap vae = vae_name_map(vae_levels_of_compvis(has_in(vae_names)));
+  const std::pair<const char*, const char*> unet_pairs[] = {
+      {"input_blocks.0.0.weight", "conv_in.weight"},
+      {"input_blocks.1.0.in_layers.0.weight", "down_blocks.0.resnets.0.norm1.weight"},
+      {"input_blocks.3.0.op.weight", "down_blocks.0.downsamplers.0.conv.weight"},
+      {"input_blocks.4.0.skip_connection.bias", "down_blocks.1.resnets.0.conv_shortcut.bias"},
+      {"input_blocks.11.0.out_layers.3.weight", "down_blocks.3.resnets.1.conv2.weight"},
+      {"middle_block.1.proj_in.weight", "mid_block.attentions.0.proj_in.weight"},
+      {"middle_block.2.emb_layers.1.weight", "mid_block.resnets.1.time_emb_proj.weight"},
+      {"output_blocks.2.1.conv.weight", "up_blocks.0.upsamplers.0.conv.weight"},
+      {"output_blocks.5.2.conv.bias", "up_blocks.1.upsamplers.0.conv.bias"},
+      {"output_blocks.11.1.transformer_blocks.0.attn2.to_out.0.weight",
+       "up_blocks.3.attentions.2.transformer_blocks.0.attn2.to_out.0.weight"},
+      {"time_embed.0.weight", "time_embedding.linear_1.weight"},
+      {"out.0.weight", "conv_norm_out.weight"},
+      {"out.2.bias", "conv_out.bias"}};
+  for (const auto& [compvis, diffusers] : unet_pairs) {
+    EXPECT_EQ(unet.to_diffusers(std::string(kUNetPrefix) + compvis), diffusers);
+    EXPECT_EQ(unet.to_compvis(diffusers), std::string(kUNetPrefix) + compvis);
+  }
+  const std::pair<const char*, const char*> vae_pairs[] = {
+      {"decoder.up.3.block.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight"},
+      {"decoder.up.0.block.0.nin_shortcut.weight", "decoder.up_blocks.3.resnets.0.conv_shortcut.weight"},
+      {"decoder.up.1.upsample.conv.weight", "decoder.up_blocks.2.upsamplers.0.conv.weight"},
+      {"encoder.down.0.downsample.conv.bias", "encoder.down_blocks.0.downsamplers.0.conv.bias"},
+      {"decoder.mid.attn_1.norm.weight", "decoder.mid_block.attentions.0.group_norm.weight"},
+      {"decoder.mid.attn_1.proj_out.bias", "decoder.mid_block.attentions.0.to_out.0.bias"},
+      {"encoder.mid.block_2.norm2.weight", "encoder.mid_block.resnets.1.norm2.weight"},
+      {"decoder.norm_out.weight", "decoder.conv_norm_out.weight"},
+      {"post_quant_conv.weight", "post_quant_conv.weight"}};
+  for (const auto& [compvis, diffusers] : vae_pairs) {
+    EXPECT_EQ(vae.to_diffusers(std::string(kVaePrefix) + compvis), diffusers);
+    EXPECT_EQ(vae.to_compvis(diffusers), std::string(kVaePrefix) + compvis);
+  }
+}
+
+TEST(NameMap, KnowsNothingElse) {
+  const auto names = below(manifest("sd1"), kUNetPrefix);
+  const NameMap unet = unet_name_map(unet_stages_of_compvis(has_in(names)));
+  for (const char* name : {"", ".", "..", "add_embedding.linear_1.weight", "down_blocks.0", "down_blocks.0.resnets.9.norm1.weight",
+                           "down_blocks.0.resnets.0.in_layers.0.weight", "conv_inweight", "down_blocks.0.resnets.0.weight"}) {
+    EXPECT_EQ(unet.to_compvis(name), std::nullopt) << name;
+  }
+  EXPECT_EQ(unet.to_diffusers("input_blocks.0.0.weight"), std::nullopt);
+}
+
+TEST(NameMap, OldAttentionNamesOfTheVae) {
+  VaeLevels levels{{2, 2}, {3, 3}, true};
+  const NameMap old_map = vae_name_map(levels);
+  levels.old_attention = false;
+  const NameMap new_map = vae_name_map(levels);
+  const std::string at = "decoder.mid_block.attentions.0.", compvis = "first_stage_model.decoder.mid.attn_1.";
+  const std::tuple<const char*, const char*, const char*> names[] = {
+      {"query.weight", "to_q.weight", "q.weight"},
+      {"key.bias", "to_k.bias", "k.bias"},
+      {"value.weight", "to_v.weight", "v.weight"},
+      {"proj_attn.weight", "to_out.0.weight", "proj_out.weight"}};
+  for (const auto& [old_name, new_name, expected] : names) {
+    EXPECT_EQ(old_map.to_compvis(at + old_name), compvis + expected);
+    EXPECT_EQ(old_map.to_diffusers(compvis + expected), at + old_name);
+    EXPECT_EQ(new_map.to_compvis(at + new_name), compvis + expected);
+    EXPECT_EQ(old_map.to_compvis(at + new_name), std::nullopt);
+  }
+  EXPECT_EQ(old_map.compvis_shape(compvis + "q.weight", {8, 8}), (Shape{8, 8, 1, 1}));
+  EXPECT_EQ(old_map.compvis_shape(compvis + "q.weight", {8, 8, 1, 1}), (Shape{8, 8, 1, 1}));
+  EXPECT_EQ(old_map.compvis_shape(compvis + "q.bias", {8}), (Shape{8}));
+  EXPECT_EQ(old_map.compvis_shape("first_stage_model.quant_conv.weight", {8, 8}), (Shape{8, 8}));
+}
+
+// Made-up architectures: levels of different depth, attention on some only, residual blocks that resample.
+TEST(NameMap, AnyLayoutBothWays) {
+  using R = UNetStage::Resampler;
+  const std::vector<UNetStages> layouts = {
+      {{{1, true, R::kConv}, {3, false, R::kConv}, {2, true, R::kNone}},
+       {{3, true, R::kConv}, {4, false, R::kConv}, {2, true, R::kNone}}},
+      {{{2, false, R::kResBlock}, {2, true, R::kNone}}, {{3, true, R::kResBlock}, {3, false, R::kNone}}},
+      {{{1, false, R::kNone}}, {{2, false, R::kNone}}}};
+  for (const UNetStages& stages : layouts) {
+    const NameMap map = unet_name_map(stages);
+    std::set<std::string> diffusers{"conv_in.weight", "mid_block.attentions.0.norm.weight"}, compvis;
+    const auto add_stage = [&](const std::string& direction, size_t level, const UNetStage& stage) {
+      const std::string block = direction + "_blocks." + std::to_string(level) + ".";
+      for (int i = 0; i < stage.blocks; ++i) {
+        diffusers.insert(block + "resnets." + std::to_string(i) + ".norm1.weight");
+        if (stage.attends) diffusers.insert(block + "attentions." + std::to_string(i) + ".norm.weight");
+      }
+      if (stage.resampler == R::kConv) diffusers.insert(block + direction + "samplers.0.conv.weight");
+      if (stage.resampler == R::kResBlock) diffusers.insert(block + direction + "samplers.0.norm1.weight");
+    };
+    for (size_t i = 0; i < stages.down.size(); ++i) add_stage("down", i, stages.down[i]);
+    for (size_t i = 0; i < stages.up.size(); ++i) add_stage("up", i, stages.up[i]);
+    for (const auto& name : diffusers) {
+      const auto other = map.to_compvis(name);
+      ASSERT_TRUE(other) << name;
+      EXPECT_EQ(map.to_diffusers(*other), name);
+      EXPECT_TRUE(compvis.insert(other->substr(kUNetPrefix.size())).second) << name;
+    }
+    const NameMap from_compvis = unet_name_map(unet_stages_of_compvis(has_in(compvis)));
+    const NameMap from_diffusers = unet_name_map(unet_stages_of_diffusers(has_in(diffusers)));
+    for (const auto& name : diffusers) {
+      EXPECT_EQ(from_compvis.to_compvis(name), map.to_compvis(name));
+      EXPECT_EQ(from_diffusers.to_compvis(name), map.to_compvis(name));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sumi::io
