@@ -1,0 +1,22 @@
+#include "diffusion/sampling.h"
+#include "ops/elementwise.h"
+#include "ops/layout.h"
+
+namespace sumi::diffusion {
+
+// eps_uncond + scale·(eps_cond - eps_uncond)                                        (Ho and Salimans 2022)
+Model guided(Network network, Tensor cond, Tensor uncond, double scale) {
+  if (scale == 1.0) {
+    return [=](const Tensor& x, double timestep) { return network(x, timestep, cond); };
+  }
+  SUMI_CHECK(cond.shape() == uncond.shape(), "the prompt's text {} and the negative prompt's {} differ in shape",
+             cond.shape().str(), uncond.shape().str());
+  const Tensor context = concat_rows({uncond, cond});
+  return [=](const Tensor& x, double timestep) {
+    const Tensor both = network(concat_rows({x, x}), timestep, context);
+    const int64_t batch = x.dim(0);
+    return affine(static_cast<float>(1.0 - scale), both.rows(0, batch), static_cast<float>(scale), both.rows(batch, 2 * batch));
+  };
+}
+
+}  // namespace sumi::diffusion

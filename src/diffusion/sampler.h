@@ -1,0 +1,72 @@
+// What a sampler is, and what it is given to run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/registry.h"
+#include "diffusion/sampling.h"
+#include "diffusion/schedule.h"
+
+namespace sumi::diffusion {
+
+// One job: the network, the grid, the noise. Samplers step through `grid` in one of two spaces.
+//  - noise levels: x = signal + σ·noise; `sigmas` has one entry more than there are steps, the last usually 0.
+//  - timesteps: x = sqrt(ᾱ)·signal + sqrt(1-ᾱ)·noise; `alphas` and `previous_alphas` hold ᾱ before and after each step.
+struct Run {
+  const Model& model;
+  const NoiseSchedule& noise;
+  const SampleOptions& options;
+  const Schedule& schedule;
+  const NoiseSource& noise_source;
+  const StepCallback& on_step;
+  SigmaTable table;
+
+  std::vector<double> timesteps;         // of each step's first network call
+  std::vector<double> sigmas;
+  std::vector<double> alphas, previous_alphas;
+  std::vector<double> previous_timesteps;   // -1 after the last
+
+  int steps() const { return static_cast<int>(timesteps.size()); }
+
+  // The network's estimate of the signal in x at noise level σ of step i, or at any σ.
+  Tensor denoised(const Tensor& x, int i) const { return denoised(x, sigmas[static_cast<size_t>(i)], timesteps[static_cast<size_t>(i)]); }
+  Tensor denoised(const Tensor& x, double sigma) const { return denoised(x, sigma, table.timestep_of(sigma)); }
+  Tensor denoised(const Tensor& x, double sigma, double timestep) const;
+
+  // The network's estimate of the noise in x [space of timesteps] at timestep t, where ᾱ = alpha.
+  Tensor epsilon(const Tensor& x, double timestep, double alpha) const;
+
+  Tensor fresh_noise(const Tensor& like) const { return noise_source(like.shape()).to(like.device()); }
+  void report(int step, const Tensor& latent) const {
+    if (on_step) on_step(step, steps(), latent);
+  }
+};
+
+enum class Space { kTimesteps, kSigmas };
+
+struct Sampler {
+  std::string name, help;
+  std::vector<std::string> aliases = {};
+  Space space;
+  std::vector<std::string> schedules;   // those it takes; the first is its default
+  Spacing spacing = {};
+  bool takes_eta = false;
+  bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule
+  bool diffusers_sigmas = false;        // takes `karras` as diffusers has it
+  // Fills the run's grid where the sampler has one of its own.
+  std::function<void(Run&)> own_grid = {};
+  std::function<Tensor(const Run&, Tensor x)> run;
+};
+
+// The schedules that k-diffusion's samplers take.
+inline const std::vector<std::string> kSigmaSchedules{"discrete", "karras", "exponential", "uniform", "leading", "trailing",
+                                                      "linspace", "linspace_karras"};
+inline const std::vector<std::string> kTimestepSchedules{"uniform", "leading", "trailing", "linspace"};
+
+// How far an ancestral step goes down and how much fresh noise it adds, so that σ_down² + σ_up² = σ_to².
+struct AncestralStep { double down, up; };
+AncestralStep ancestral_step(double from, double to);
+
+}  // namespace sumi::diffusion

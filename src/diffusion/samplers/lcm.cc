@@ -1,0 +1,42 @@
+// Latent consistency models (Luo et al. 2023): each call jumps to the signal, then noise is added for the next level.
+// Its grid is picked from the 50 steps it was distilled on, which are `trailing`.
+#include <algorithm>
+#include <cmath>
+
+#include "diffusion/sampler.h"
+#include "ops/elementwise.h"
+
+namespace sumi::diffusion {
+namespace {
+
+constexpr int kDistilledSteps = 50;
+
+void lcm_grid(Run& run) {
+  const int total = run.noise.timesteps(), steps = run.options.steps, stride = total / kDistilledSteps;
+  SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps, steps);
+  for (int i = 0; i < steps; ++i) run.timesteps.push_back((kDistilledSteps - i * kDistilledSteps / steps) * stride - 1);
+}
+
+Tensor lcm(const Run& run, Tensor x) {
+  constexpr double kTimestepScale = 10.0, kDataVariance = 0.25;
+  for (size_t i = 0; i < run.timesteps.size(); ++i) {
+    const double alpha = run.noise.alphas_cumprod[static_cast<size_t>(run.timesteps[i])];
+    const Tensor eps = run.epsilon(x, run.timesteps[i], alpha);
+    // The consistency function's boundary condition: c_skip·x + c_out·signal.
+    const double t = run.timesteps[i] * kTimestepScale, skip = kDataVariance / (t * t + kDataVariance);
+    const double out = t / std::sqrt(t * t + kDataVariance);
+    x = affine(static_cast<float>(skip + out / std::sqrt(alpha)), x, static_cast<float>(-out * std::sqrt((1.0 - alpha) / alpha)), eps);
+    if (i + 1 < run.timesteps.size()) {
+      const double next = run.noise.alphas_cumprod[static_cast<size_t>(run.timesteps[i + 1])];
+      x = affine(static_cast<float>(std::sqrt(next)), x, static_cast<float>(std::sqrt(1.0 - next)), run.fresh_noise(x));
+    }
+    run.report(static_cast<int>(i), x);
+  }
+  return x;
+}
+
+const Registration<Sampler> kLcm(Sampler{.name = "lcm", .help = "latent consistency (Luo et al. 2023), for models distilled for it; 1 to 8 steps", .aliases = {"LCM"},
+                                         .space = Space::kTimesteps, .schedules = {"trailing"}, .own_grid = lcm_grid, .run = lcm});
+
+}  // namespace
+}  // namespace sumi::diffusion
