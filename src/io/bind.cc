@@ -1,0 +1,105 @@
+#include "io/bind.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/log.h"
+#include "ops/layout.h"
+
+namespace sumi::io {
+namespace {
+
+constexpr int64_t kScanWhole = 256 << 20;
+constexpr int64_t kSample = 4096;
+
+// LDM's name for the running average of a parameter: its own below "model.", without dots.
+std::string ema_name(const std::string& name) {
+  if (!name.starts_with("model.")) return {};
+  std::string flat = name.substr(6);
+  std::erase(flat, '.');
+  return "model_ema." + flat;
+}
+
+const TensorInfo* find_parameter(const Checkpoint& checkpoint, const std::string& name, bool use_ema) {
+  const TensorInfo* plain = checkpoint.find(name);
+  const TensorInfo* average = checkpoint.find(ema_name(name));
+  if (use_ema && average != nullptr) return average;
+  return plain != nullptr ? plain : average;
+}
+
+// Tensors that a network carries along but that are no parameters of ours.
+bool is_ignorable(const std::string& name) {
+  return name.ends_with("position_ids") || name.starts_with("first_stage_model.loss.");
+}
+
+bool has_shape(const nn::Param& param, const Shape& shape) {
+  if (shape == param.shape) return true;
+  if (!param.reshape_allowed || shape.rank() < 2 || shape.numel() != param.shape.numel()) return false;
+  return shape[0] == param.shape[0] && shape[1] == param.shape[1];   // a matrix and a 1x1 convolution
+}
+
+std::string first_five(const char* what, const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  const std::vector<std::string> shown(names.begin(), names.begin() + static_cast<ptrdiff_t>(std::min<size_t>(5, names.size())));
+  return fmt::format("; {} {}: {}{}", names.size(), what, fmt::join(shown, ", "), names.size() > 5 ? ", …" : "");
+}
+
+int64_t bytes_of(const Checkpoint& checkpoint) {
+  int64_t total = 0;
+  for (const TensorInfo& info : checkpoint.tensors()) total += info.shape.numel() * size_of(info.dtype);
+  return total;
+}
+
+}  // namespace
+
+void BindReport::check() const {
+  if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
+  fail(ErrorKind::kData, "{}: does not fit its configuration{}{}{}", file, first_five("missing", missing),
+       first_five("misshapen", misshapen), first_five("unexpected", unexpected));
+}
+
+int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
+  const int64_t count = tensor.numel(), step = std::max<int64_t>(1, count / std::max<int64_t>(1, limit));
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i += step) {
+    float value = 0.0f;
+    switch (tensor.dtype()) {
+      case DType::kF32: value = tensor.data<float>()[i]; break;
+      case DType::kF16: value = to_float(tensor.data<Half>()[i]); break;
+      case DType::kBF16: value = to_float(tensor.data<BFloat16>()[i]); break;
+      default: return 0;
+    }
+    found += std::isfinite(value) ? 0 : 1;
+  }
+  return found;
+}
+
+void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report, const BindOptions& options) {
+  report.file = checkpoint.path().string();
+  const int64_t scan = bytes_of(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
+  std::set<std::string> taken;
+  nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
+    const TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
+    taken.insert(name);
+    if (info == nullptr) return report.missing.push_back(name);
+    if (!has_shape(param, info->shape)) {
+      return report.misshapen.push_back(fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
+    }
+    SUMI_CHECK(is_floating(info->dtype) && size_of(info->dtype) > 1, "{}: tensor \"{}\" is of type {}; f32, f16, bf16 and f64 weights can be computed with",
+               report.file, info->name, name_of(info->dtype));
+    Tensor value = checkpoint.tensor(info->name);
+    if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
+    const int64_t bad = count_non_finite(value, scan);
+    if (bad > 0) warn("{}: tensor \"{}\" has {} values that are not finite", report.file, info->name, bad);
+    param.value = value.to(options.device);
+  });
+  for (const TensorInfo& info : checkpoint.tensors()) {
+    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name)) report.unexpected.push_back(info.name);
+  }
+}
+
+}  // namespace sumi::io
