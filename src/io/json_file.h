@@ -8,7 +8,7 @@
 namespace sumi::io {
 
 inline constexpr int64_t kMaxConfigBytes = 1 << 20;        // component configurations have a few kB
-inline constexpr int64_t kMaxShardIndexBytes = 64 << 20;   // one line a tensor
+inline constexpr int64_t kMaxShardIndexBytes = 4 << 20;    // one line a tensor: 0.1 MB for the largest published
 inline constexpr int kMaxJsonDepth = 64;
 
 // The file's value. Throws Error(kNoInput) where there is no such regular file, Error(kData) where it is larger than

@@ -1,0 +1,276 @@
+#include "io/pickle.h"
+
+#include <bit>
+#include <limits>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/text_util.h"
+#include "io/pickle_globals.h"
+
+namespace sumi::io {
+namespace {
+
+using Value = PickleValue;
+using Kind = PickleValue::Kind;
+
+constexpr size_t kMaxValues = 8'000'000;   // a full training checkpoint has some 100,000
+
+class Machine {
+ public:
+  Machine(std::span<const uint8_t> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+
+  Pickle run() {
+    while (!step(static_cast<uint8_t>(number(1)))) {
+    }
+    return std::move(pickle_);
+  }
+
+ private:
+  template <class... Args>
+  void require(bool condition, fmt::format_string<Args...> what, Args&&... args) const {
+    if (!condition) fail(ErrorKind::kData, "{}: its pickle {} (byte {})", file_, fmt::format(what, std::forward<Args>(args)...), at_);
+  }
+
+  // --- reading -----------------------------------------------------------------------------------------------------
+  uint64_t number(int width) {
+    require(bytes_.size() - at_ >= static_cast<size_t>(width), "ends too soon");
+    uint64_t value = 0;
+    for (int i = width - 1; i >= 0; --i) value = value << 8 | bytes_[at_ + static_cast<size_t>(i)];
+    at_ += static_cast<size_t>(width);
+    return value;
+  }
+  std::string text(uint64_t length) {
+    require(length <= bytes_.size() - at_, "has a string of {} bytes where {} are left", length, bytes_.size() - at_);
+    std::string out(reinterpret_cast<const char*>(bytes_.data()) + at_, static_cast<size_t>(length));
+    at_ += static_cast<size_t>(length);
+    return out;
+  }
+  std::string line() {
+    const size_t begin = at_;
+    while (at_ < bytes_.size() && bytes_[at_] != '\n') ++at_;
+    require(at_ < bytes_.size(), "ends within a line");
+    return {reinterpret_cast<const char*>(bytes_.data()) + begin, at_++ - begin};
+  }
+  int64_t long_integer(uint64_t length) {
+    require(length <= 8, "has a whole number of {} bytes", length);
+    if (length == 0) return 0;
+    const uint64_t raw = number(static_cast<int>(length));
+    const int shift = static_cast<int>(64 - 8 * length);
+    return static_cast<int64_t>(raw << shift) >> shift;
+  }
+
+  // --- values and stack --------------------------------------------------------------------------------------------
+  Value* make(Kind kind) {
+    require(pickle_.values.size() < kMaxValues, "holds more than {} values", kMaxValues);
+    pickle_.values.push_back(std::make_unique<Value>());
+    pickle_.values.back()->kind = kind;
+    return pickle_.values.back().get();
+  }
+  void push(Value* value) { stack_.push_back(value); }
+  void push_integer(Kind kind, int64_t integer) {
+    push(make(kind));
+    stack_.back()->integer = integer;
+  }
+  void push_text(Kind kind, std::string value) {
+    push(make(kind));
+    stack_.back()->text = std::move(value);
+  }
+  // The top of the stack; never below the last mark.
+  Value* top() const {
+    require(stack_.size() > (marks_.empty() ? 0 : marks_.back()), "takes from an empty stack");
+    return stack_.back();
+  }
+  Value* pop() {
+    Value* value = top();
+    stack_.pop_back();
+    return value;
+  }
+  std::vector<Value*> pop_to_mark() {
+    require(!marks_.empty(), "has no mark to go back to");
+    const auto begin = stack_.begin() + static_cast<ptrdiff_t>(marks_.back());
+    std::vector<Value*> out(begin, stack_.end());
+    stack_.erase(begin, stack_.end());
+    marks_.pop_back();
+    return out;
+  }
+  void push_tuple(std::vector<Value*> items) {
+    push(make(Kind::kTuple));
+    stack_.back()->items = std::move(items);
+  }
+  void set_items(Value* target, const std::vector<Value*>& items) {
+    require(target->kind == Kind::kDict || target->kind == Kind::kInert, "sets entries of what is no dictionary");
+    require(items.size() % 2 == 0, "has a key without a value");
+    for (size_t i = 0; target->kind == Kind::kDict && i < items.size(); i += 2) target->entries.emplace_back(items[i], items[i + 1]);
+  }
+  void append(Value* target, const std::vector<Value*>& items) {
+    require(target->kind == Kind::kList || target->kind == Kind::kInert, "appends to what is no list");
+    if (target->kind == Kind::kList) target->items.insert(target->items.end(), items.begin(), items.end());
+  }
+  void remember(uint64_t slot) { memo_[slot] = top(); }
+  void recall(uint64_t slot) {
+    const auto it = memo_.find(slot);
+    require(it != memo_.end(), "recalls memo {}, which was never kept", slot);
+    push(it->second);
+  }
+
+  // --- names and what they would construct -------------------------------------------------------------------------
+  void push_global(const std::string& name) {
+    require(known_global(name).has_value(), "names \"{}\", which no model needs; it may be an attack, and nothing of it was run", strip_control(name.substr(0, 120)));
+    push_text(Kind::kGlobal, name);
+  }
+
+  void reduce() {
+    Value* arguments = pop();
+    Value* callee = pop();
+    require(callee->kind == Kind::kGlobal || callee->kind == Kind::kInert, "calls what is no name");
+    require(arguments->kind == Kind::kTuple, "calls with what is no tuple");
+    const KnownGlobal global = callee->kind == Kind::kGlobal ? *known_global(callee->text) : KnownGlobal{GlobalKind::kInert};
+    switch (global.kind) {
+      case GlobalKind::kOrderedDict: return push_ordered_dict(arguments->items);
+      case GlobalKind::kRebuildTensor: return push_tensor(arguments->items);
+      case GlobalKind::kRebuildParameter:
+        require(!arguments->items.empty() && arguments->items[0]->kind == Kind::kTensor, "rebuilds a parameter from no tensor");
+        return push(arguments->items[0]);
+      case GlobalKind::kStorage: require(false, "calls a storage");
+      case GlobalKind::kInert: return push(make(Kind::kInert));
+    }
+  }
+
+  void push_ordered_dict(const std::vector<Value*>& arguments) {
+    Value* dict = make(Kind::kDict);
+    if (!arguments.empty()) {
+      require(arguments[0]->kind == Kind::kList, "makes a dictionary of no list");
+      for (Value* pair : arguments[0]->items) {
+        require((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2, "makes a dictionary of no pairs");
+        dict->entries.emplace_back(pair->items[0], pair->items[1]);
+      }
+    }
+    push(dict);
+  }
+
+  std::vector<int64_t> whole_numbers(const Value* tuple) const {
+    require(tuple->kind == Kind::kTuple && tuple->items.size() <= 8, "has a tensor of odd shape");
+    std::vector<int64_t> out;
+    for (const Value* item : tuple->items) {
+      require(item->kind == Kind::kInt && item->integer >= 0, "has a tensor with a negative or odd size or stride");
+      out.push_back(item->integer);
+    }
+    return out;
+  }
+
+  // (storage, offset, sizes, strides, requires_grad, hooks)
+  void push_tensor(const std::vector<Value*>& arguments) {
+    require(arguments.size() >= 4 && arguments[0]->kind == Kind::kStorage, "rebuilds a tensor from no storage");
+    require(arguments[1]->kind == Kind::kInt && arguments[1]->integer >= 0, "has a tensor with a negative offset");
+    Value* tensor = make(Kind::kTensor);
+    tensor->storage = arguments[0];
+    tensor->offset = arguments[1]->integer;
+    tensor->sizes = whole_numbers(arguments[2]);
+    tensor->strides = whole_numbers(arguments[3]);
+    require(tensor->sizes.size() == tensor->strides.size(), "has a tensor of {} sizes and {} strides", tensor->sizes.size(), tensor->strides.size());
+    push(tensor);
+  }
+
+  // ("storage", class, key, location, count)
+  void push_storage() {
+    const Value* id = pop();
+    require(id->kind == Kind::kTuple && id->items.size() >= 5 && id->items[0]->text == "storage", "refers to something that is no storage");
+    const Value& type = *id->items[1];
+    require(type.kind == Kind::kGlobal && known_global(type.text)->kind == GlobalKind::kStorage, "has a storage of no type");
+    require(id->items[2]->kind == Kind::kString && id->items[4]->kind == Kind::kInt && id->items[4]->integer >= 0, "has a storage without key or size");
+    Value* storage = make(Kind::kStorage);
+    storage->dtype = known_global(type.text)->dtype;
+    storage->text = id->items[2]->text;
+    storage->offset = id->items[4]->integer;
+    push(storage);
+  }
+
+  void build() {
+    pop();   // the state: attributes that no tensor depends on
+    const Kind kind = top()->kind;
+    require(kind == Kind::kDict || kind == Kind::kInert, "sets the state of what is no object");
+  }
+
+  bool step(uint8_t opcode);
+
+  std::span<const uint8_t> bytes_;
+  const std::string& file_;
+  size_t at_ = 0;
+  Pickle pickle_;
+  std::vector<Value*> stack_;
+  std::vector<size_t> marks_;
+  std::unordered_map<uint64_t, Value*> memo_;
+};
+
+// Runs one opcode; true at STOP.
+bool Machine::step(uint8_t opcode) {
+  switch (opcode) {
+    case 0x80: { const uint64_t version = number(1); require(version >= 2 && version <= 5, "has version {}", version); break; }   // PROTO
+    case 0x95: number(8); break;                                              // FRAME
+    case '.': pickle_.root = pop(); require(stack_.empty() && marks_.empty(), "leaves values behind"); return true;   // STOP
+    case '(': marks_.push_back(stack_.size()); require(marks_.size() < kMaxValues, "has too many marks"); break;      // MARK
+    case '0': pop(); break;                                                   // POP
+    case '1': pop_to_mark(); break;                                           // POP_MARK
+    case '2': push(top()); break;                                             // DUP
+    case 'N': push(make(Kind::kNone)); break;
+    case 0x88: push_integer(Kind::kBool, 1); break;
+    case 0x89: push_integer(Kind::kBool, 0); break;
+    case 'J': push_integer(Kind::kInt, static_cast<int32_t>(number(4))); break;
+    case 'K': push_integer(Kind::kInt, static_cast<int64_t>(number(1))); break;
+    case 'M': push_integer(Kind::kInt, static_cast<int64_t>(number(2))); break;
+    case 0x8a: push_integer(Kind::kInt, long_integer(number(1))); break;      // LONG1
+    case 0x8b: push_integer(Kind::kInt, long_integer(number(4))); break;      // LONG4
+    case 'G': number(8); push(make(Kind::kFloat)); break;                     // BINFLOAT: no tensor depends on one
+    case 'X': push_text(Kind::kString, text(number(4))); break;
+    case 0x8c: push_text(Kind::kString, text(number(1))); break;
+    case 0x8d: push_text(Kind::kString, text(number(8))); break;
+    case 'T': push_text(Kind::kString, text(number(4))); break;               // BINSTRING
+    case 'U': push_text(Kind::kString, text(number(1))); break;
+    case 'B': push_text(Kind::kBytes, text(number(4))); break;
+    case 'C': push_text(Kind::kBytes, text(number(1))); break;
+    case 0x8e: case 0x96: push_text(Kind::kBytes, text(number(8))); break;
+    case ')': push_tuple({}); break;
+    case 't': push_tuple(pop_to_mark()); break;
+    case 0x85: push_tuple({pop()}); break;
+    case 0x86: { Value* b = pop(); Value* a = pop(); push_tuple({a, b}); break; }
+    case 0x87: { Value* c = pop(); Value* b = pop(); Value* a = pop(); push_tuple({a, b, c}); break; }
+    case ']': push(make(Kind::kList)); break;
+    case 'l': { const auto items = pop_to_mark(); push(make(Kind::kList)); append(top(), items); break; }
+    case 'a': { Value* item = pop(); append(top(), {item}); break; }
+    case 'e': { const auto items = pop_to_mark(); append(top(), items); break; }
+    case '}': push(make(Kind::kDict)); break;
+    case 'd': { const auto items = pop_to_mark(); push(make(Kind::kDict)); set_items(top(), items); break; }
+    case 's': { Value* value = pop(); Value* key = pop(); set_items(top(), {key, value}); break; }
+    case 'u': { const auto items = pop_to_mark(); set_items(top(), items); break; }
+    case 0x8f: push(make(Kind::kInert)); break;                               // EMPTY_SET
+    case 0x90: { const auto items = pop_to_mark(); append(top(), items); break; }
+    case 0x91: pop_to_mark(); push(make(Kind::kInert)); break;                // FROZENSET
+    case 'q': remember(number(1)); break;
+    case 'r': remember(number(4)); break;
+    case 0x94: remember(memo_.size()); break;                                 // MEMOIZE
+    case 'h': recall(number(1)); break;
+    case 'j': recall(number(4)); break;
+    case 'c': { const std::string module = line(); push_global(module + " " + line()); break; }
+    case 0x93: {                                                              // STACK_GLOBAL
+      const Value* name = pop();
+      const Value* module = pop();
+      require(name->kind == Kind::kString && module->kind == Kind::kString, "names what is no string");
+      push_global(module->text + " " + name->text);
+      break;
+    }
+    case 'R': case 0x81: reduce(); break;                                     // NEWOBJ: a class and its arguments
+    case 0x92: pop(); reduce(); break;                                        // NEWOBJ_EX: keyword arguments are dropped
+    case 'b': build(); break;
+    case 'Q': push_storage(); break;
+    case 0x82: case 0x83: case 0x84: case 'i': case 'o': require(false, "uses an opcode that builds objects by other ways (0x{:02x})", opcode); break;
+    default: require(false, "has the opcode 0x{:02x}, which torch.save does not write", opcode);
+  }
+  return false;
+}
+
+}  // namespace
+
+Pickle read_pickle(std::span<const uint8_t> bytes, const std::string& file) { return Machine(bytes, file).run(); }
+
+}  // namespace sumi::io

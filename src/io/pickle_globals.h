@@ -1,0 +1,27 @@
+// The names a pickle of ours may mention, and what they become.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/dtype.h"
+
+namespace sumi::io {
+
+enum class GlobalKind {
+  kOrderedDict,
+  kRebuildTensor,      // torch._utils._rebuild_tensor_v2
+  kRebuildParameter,   // torch._utils._rebuild_parameter
+  kStorage,            // torch.FloatStorage, …
+  kInert,              // kept as data, whatever it is "called" with
+};
+
+struct KnownGlobal {
+  GlobalKind kind;
+  DType dtype = DType::kF32;   // kStorage
+};
+
+// `name` is "module name".
+std::optional<KnownGlobal> known_global(std::string_view name);
+
+}  // namespace sumi::io

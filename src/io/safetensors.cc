@@ -1,0 +1,129 @@
+#include "io/safetensors.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "base/atomic_file.h"
+#include "base/text_util.h"
+#include "io/safetensors_header.h"
+#include "io/sniff.h"
+
+namespace sumi::io {
+namespace {
+
+uint64_t read_u64(const uint8_t* bytes) {
+  uint64_t value = 0;
+  for (int i = 7; i >= 0; --i) value = value << 8 | bytes[i];
+  return value;
+}
+
+// The bytes that shape and type ask for; throws where they do not fit 63 bits.
+uint64_t size_of_tensor(const TensorInfo& info, const std::string& file) {
+  uint64_t product = static_cast<uint64_t>(size_of(info.dtype));
+  bool zero = false;
+  for (int64_t dim : info.shape) zero = zero || dim == 0;
+  for (int64_t dim : info.shape) {
+    if (zero) break;
+    SUMI_CHECK(!__builtin_mul_overflow(product, static_cast<uint64_t>(dim), &product) && product <= static_cast<uint64_t>(INT64_MAX),
+               "{}: tensor \"{}\" of shape {} is larger than any file", file, strip_control(info.name), info.shape.str());
+  }
+  return zero ? 0 : product;
+}
+
+// Each tensor's bytes are as many as it needs, and together they cover [0, data) once.
+void check_offsets(const std::vector<HeaderEntry>& entries, uint64_t data, const std::string& file) {
+  std::vector<size_t> order(entries.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return std::pair(entries[a].begin, entries[a].end) < std::pair(entries[b].begin, entries[b].end);
+  });
+  uint64_t at = 0;
+  for (size_t i : order) {
+    const HeaderEntry& e = entries[i];
+    const std::string name = strip_control(e.info.name);
+    SUMI_CHECK(e.begin <= e.end, "{}: tensor \"{}\" ends at {}, before it begins at {}", file, name, e.end, e.begin);
+    SUMI_CHECK(e.end <= data, "{}: tensor \"{}\" ends at byte {} of {} bytes of data; is the download complete?", file, name, e.end, data);
+    const uint64_t needed = size_of_tensor(e.info, file);
+    SUMI_CHECK(e.end - e.begin == needed, "{}: tensor \"{}\" of shape {} needs {} bytes and has {}", file, name, e.info.shape.str(), needed, e.end - e.begin);
+    SUMI_CHECK(e.begin >= at, "{}: tensor \"{}\" overlaps the one before it (byte {})", file, name, e.begin);
+    SUMI_CHECK(e.begin == at, "{}: there is a hole before tensor \"{}\" (bytes {} to {})", file, name, at, e.begin);
+    at = e.end;
+  }
+  SUMI_CHECK(at == data, "{}: {} bytes follow the last tensor", file, data - at);
+}
+
+class SafetensorsFile : public Checkpoint {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path) : file_(MappedFile::open(path)) {
+    path_ = path;
+    format_ = "safetensors";
+    const std::string name = path.string();
+    const std::span<const uint8_t> bytes = file_->contents();
+    check_is_a_model(bytes, path);
+    SUMI_CHECK(bytes.size() >= 8, "{}: {} bytes are too few for a safetensors file", name, bytes.size());
+    const uint64_t header_bytes = read_u64(bytes.data());
+    SUMI_CHECK(header_bytes <= kMaxSafetensorsHeader, "{}: the header claims {} bytes; the format allows {}", name, header_bytes, kMaxSafetensorsHeader);
+    SUMI_CHECK(header_bytes <= bytes.size() - 8, "{}: the header claims {} bytes of a file of {}; is the download complete?", name, header_bytes, bytes.size());
+    SUMI_CHECK(header_bytes > 0 && bytes[8] == '{', "{}: the header is not a JSON object", name);
+    SafetensorsHeader header = parse_safetensors_header({reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(header_bytes)}, name);
+    check_offsets(header.entries, bytes.size() - 8 - header_bytes, name);
+    metadata_ = std::move(header.metadata);
+    for (HeaderEntry& entry : header.entries) {
+      offsets_.push_back(static_cast<int64_t>(8 + header_bytes + entry.begin));
+      tensors_.push_back(std::move(entry.info));
+    }
+    index();
+    file_->check_intact();
+  }
+
+  Tensor tensor(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    SUMI_CHECK(info != nullptr, "{}: there is no tensor \"{}\"", path_.string(), name);
+    const int64_t offset = offsets_[static_cast<size_t>(info - tensors_.data())];
+    file_->check_intact();
+    if (info->shape.numel() == 0) return Tensor::empty(info->shape, info->dtype);
+    if (offset % size_of(info->dtype) == 0) return Tensor(file_, offset, info->shape, info->dtype);
+    Tensor copy = Tensor::empty(info->shape, info->dtype);
+    std::memcpy(copy.raw(), file_->data() + offset, static_cast<size_t>(copy.bytes()));
+    return copy;
+  }
+
+ private:
+  std::shared_ptr<MappedFile> file_;
+  std::vector<int64_t> offsets_;
+};
+
+}  // namespace
+
+std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path) { return std::make_unique<SafetensorsFile>(path); }
+
+bool looks_like_safetensors(std::span<const uint8_t> contents) {
+  return contents.size() >= 9 && contents[8] == '{' && read_u64(contents.data()) <= contents.size() - 8;
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  int64_t at = 0;
+  for (const auto& [name, tensor] : tensors) {
+    std::string dtype(name_of(tensor.dtype()));
+    std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });
+    header[name] = {{"dtype", dtype}, {"shape", tensor.shape().dims()}, {"data_offsets", {at, at + tensor.bytes()}}};
+    at += tensor.bytes();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string length(8, '\0');
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  AtomicFile file(path);
+  file.write(length);
+  file.write(text);
+  for (const auto& [name, tensor] : tensors) file.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+  file.commit();
+}
+
+}  // namespace sumi::io

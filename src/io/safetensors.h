@@ -1,0 +1,32 @@
+// The safetensors format: eight bytes N, a JSON header of N bytes, the tensors' bytes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/checkpoint.h"
+#include "io/mapped_file.h"
+
+namespace sumi::io {
+
+// Limits beyond the format's own: nothing real comes near them.
+inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;   // the format's
+inline constexpr size_t kMaxTensors = 200'000;
+inline constexpr size_t kMaxRank = 8;
+
+// Opens a file and checks its whole header: types, shapes, and offsets that cover the file without holes or overlaps.
+// Throws Error(kData) or Error(kNoInput), one sentence with the file, the rule and the tensor.
+std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path);
+
+// Whether the bytes begin as a safetensors file does.
+bool looks_like_safetensors(std::span<const uint8_t> contents);
+
+// Writes a file, whole or not at all. Host tensors of any type, packed in the order given.
+void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace sumi::io
