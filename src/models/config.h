@@ -59,10 +59,14 @@ struct ModelConfig {
 };
 
 // Throws Error(kData) with one sentence where the sizes make no network (zero or huge widths, heads that do not divide
-// the channels, …).
-void check_config(const ModelConfig& config);
+// the channels, …); it begins with `source`, where they come from.
+void check_config(const ModelConfig& config, const std::string& source = "the configuration");
 
-// From an LDM YAML file.
+// Throws Error(kData) where a tokenizer of `vocab_size` tokens has ids beyond the text encoder's embedding.
+void check_vocabulary(const ModelConfig& config, int64_t vocab_size);
+
+// From an LDM YAML file. Keys that are not known are ignored with a warning; parts that are not supported (a VQ
+// autoencoder, class labels, another text encoder) are refused with a sentence.
 ModelConfig config_from_yaml(const std::filesystem::path& path);
 // From a diffusers folder's component configs (unet/config.json, vae/config.json, text_encoder/config.json,
 // scheduler/scheduler_config.json). Unknown custom-code fields are ignored with a warning.
@@ -70,7 +74,7 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder);
 // From names and shapes alone. Throws Error(kData) that says which family the file resembles and what it lacks.
 ModelConfig detect_config(const io::Checkpoint& checkpoint);
 
-// The configuration for `checkpoint`: `yaml` where given, else the folder's own, else detected; checked.
+// The configuration for `checkpoint`: `yaml` where given, else the folder's own, else detected. All three are checked.
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml);
 
 }  // namespace sumi::models

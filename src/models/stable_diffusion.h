@@ -14,7 +14,7 @@ class AutoencoderKL;
 struct LoadOptions {
   Device device = Device::kCpu;
   bool text = true, unet = true, autoencoder = true;   // which parts to bind
-  bool use_ema = true;                                  // prefer model_ema.* weights where the file has them
+  bool use_ema = false;   // take the running average (model_ema.*) where a file has both; the original does not
 };
 
 class StableDiffusion {

@@ -1,0 +1,151 @@
+#include "app/cli/arguments.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+#include <set>
+
+#include "base/check.h"
+
+namespace sumi::app {
+namespace {
+
+// Levenshtein's distance, for "did you mean".
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+[[noreturn]] void fail_unknown(const CLI::App& app, const std::string& name, const std::string& command) {
+  std::string nearest;
+  size_t best = 3;  // more changes than two and it is another word
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& known : option->get_lnames()) {
+      const size_t d = distance(name, "--" + known);
+      if (d < best) {
+        best = d;
+        nearest = "--" + known;
+      }
+    }
+  }
+  const std::string shown = name.substr(0, 60);
+  if (!nearest.empty()) fail(ErrorKind::kUsage, "unknown option {}; did you mean {}?", shown, nearest);
+  fail(ErrorKind::kUsage, "unknown option {}; sumi {} --help lists the options", shown,
+       command.empty() ? "\"\"" : command);
+}
+
+// An argument taken apart.
+struct Token {
+  std::string name;                  // "--n-samples", "-o"; empty: a value
+  std::optional<std::string> value;  // what was joined to it
+};
+
+Token split(const std::string& argument) {
+  Token token;
+  if (argument.size() > 2 && argument.starts_with("--")) {
+    const size_t equals = argument.find('=');
+    token.name = argument.substr(0, equals);
+    std::replace(token.name.begin(), token.name.end(), '_', '-');
+    if (equals != std::string::npos) token.value = argument.substr(equals + 1);
+  } else if (argument.size() > 1 && argument[0] == '-' && argument[1] != '-') {
+    token.name = argument.substr(0, 2);
+    if (argument.size() > 2) token.value = argument.substr(2);
+  }
+  return token;
+}
+
+const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
+  return name.empty() ? nullptr : app.get_option_no_throw(name);
+}
+
+template <class T> T parse(std::string_view text, const std::string& names, const char* what) {
+  std::string_view digits = text;
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  T value{};
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool whole = end == digits.data() + digits.size() && !digits.empty();
+  SUMI_CHECK_KIND(kUsage, !(whole && error == std::errc::result_out_of_range), "{}: {} is too large", names,
+                  text.substr(0, 40));
+  SUMI_CHECK_KIND(kUsage, whole && error == std::errc(), "{}: \"{}\" is not {}", names, text.substr(0, 40), what);
+  return value;
+}
+
+constexpr const char* kInteger = "a whole number";
+constexpr const char* kNumber = "a number";
+
+}  // namespace
+
+std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
+                                             const std::string& command) {
+  std::vector<std::string> out;
+  std::set<const CLI::Option*> seen;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--") {
+      out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+      break;
+    }
+    Token token = split(arguments[i]);
+    if (token.name.empty()) {
+      out.push_back(arguments[i]);
+      continue;
+    }
+    const CLI::Option* option = find_option(app, token.name);
+    if (option == nullptr) fail_unknown(app, token.name, command);
+    SUMI_CHECK_KIND(kUsage, seen.insert(option).second, "{} is given twice", option->get_name());
+    out.push_back(token.name);
+    if (option->get_items_expected_max() == 0) {
+      SUMI_CHECK_KIND(kUsage, !token.value, "{} takes no value", token.name);
+      continue;
+    }
+    if (!token.value && i + 1 < arguments.size() && find_option(app, split(arguments[i + 1]).name) == nullptr) {
+      token.value = arguments[++i];
+    }
+    SUMI_CHECK_KIND(kUsage, token.value, "{} needs a value; one that begins like an option is written {}=VALUE",
+                    token.name, token.name);
+    out.push_back(*token.value);
+  }
+  return out;
+}
+
+CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value, const std::string& help) {
+  const auto read = [&value, names](const std::string& text) { value = parse<int64_t>(text, names, kInteger); };
+  return app.add_option_function<std::string>(names, read, help)->type_name("N")->default_str(std::to_string(value));
+}
+
+CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int64_t>& value,
+                         const std::string& help) {
+  const auto read = [&value, names](const std::string& text) { value = parse<int64_t>(text, names, kInteger); };
+  return app.add_option_function<std::string>(names, read, help)->type_name("N");
+}
+
+CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, const std::string& help) {
+  const auto read = [&value, names](const std::string& text) { value = parse<double>(text, names, kNumber); };
+  return app.add_option_function<std::string>(names, read, help)->type_name("X")->default_str(fmt::format("{}", value));
+}
+
+std::optional<uint64_t> parse_seed(const std::string& text) {
+  if (text == "-1") return std::nullopt;
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  SUMI_CHECK_KIND(kUsage, error == std::errc() && end == text.data() + text.size(),
+                  "the seed must be a whole number from 0 to 18446744073709551615, or -1 for a random one, not \"{}\"",
+                  text.substr(0, 40));
+  return value;
+}
+
+uint64_t random_seed() {
+  std::random_device device;
+  return device() & 0xFFFFFFFFu;
+}
+
+}  // namespace sumi::app

@@ -1,0 +1,31 @@
+// What CLI11 leaves to do: underscores for dashes, one sentence for every mistake, numbers read strictly.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sumi::app {
+
+// `arguments` with the names of long options spelled with dashes and "--name=value" split in two; values stay as they
+// are. Throws Error(kUsage) for an unknown option (with the nearest known one), one that is given twice under whatever
+// spelling, and one whose value is missing: a value that is itself an option of the command is taken for a missing one.
+std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
+                                             const std::string& command);
+
+// Options with numbers. Decimal digits only, no surplus characters; throw Error(kUsage) naming the option.
+CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value, const std::string& help);
+CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int64_t>& value,
+                         const std::string& help);
+CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, const std::string& help);
+
+// A seed: 0 to 2^64-1, or -1 for none (the caller draws one).
+std::optional<uint64_t> parse_seed(const std::string& text);
+
+// A seed nobody chose, below 2^32 so that it is easily passed on.
+uint64_t random_seed();
+
+}  // namespace sumi::app

@@ -1,0 +1,130 @@
+#include "app/cli/common.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "app/cli/arguments.h"
+#include "base/check.h"
+#include "base/parallel.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kOriginalCheckpoint = "models/ldm/stable-diffusion-v1/model.ckpt";
+
+// Model folders and files that `sumi pull` or a person put into the data folder; "random-…" are made-up weights.
+std::vector<fs::path> models_in(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    const fs::path& path = entries->path();
+    const std::string name = path.filename().string(), ending = path.extension().string();
+    if (name.starts_with(".") || name.starts_with("random-")) continue;
+    std::error_code ignored;
+    if (fs::exists(path / "model_index.json", ignored) || ending == ".ckpt" || ending == ".safetensors")
+      found.push_back(path);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+void add_engine_options(CLI::App& app, EngineOptions& options) {
+  app.add_option("--backend", options.backend, "Where to compute: cpu, or ref (plain loops, slow)")
+      ->type_name("NAME")
+      ->default_str("cpu");
+  add_integer(app, "--threads", options.threads, "Threads, 1 to 1024; by default one a core");
+  app.add_option(
+         "--dtype", options.dtype,
+         "Type the weights are rounded to: f32, f16, bf16, or auto (as the file has them). Arithmetic is in f32")
+      ->type_name("TYPE")
+      ->default_str("auto");
+}
+
+Device EngineOptions::device() const {
+  const Device device = device_from_name(backend);
+  const auto there = pipeline::available_devices();
+  SUMI_CHECK_KIND(kUnavailable, std::find(there.begin(), there.end(), device) != there.end(),
+                  "this program was built without the backend {}; `sumi list backends` shows those it has", backend);
+  return device;
+}
+
+std::optional<DType> EngineOptions::weights_dtype() const {
+  if (dtype == "auto") return std::nullopt;
+  const DType type = dtype_from_name(dtype);
+  SUMI_CHECK_KIND(kUsage, type == DType::kF32 || type == DType::kF16 || type == DType::kBF16,
+                  "--dtype must be auto, f32, f16 or bf16, not {}", dtype);
+  return type;
+}
+
+void EngineOptions::apply() const {
+  device();
+  weights_dtype();
+  if (!threads) return;
+  SUMI_CHECK_KIND(kUsage, *threads >= 1 && *threads <= 1024, "--threads must be from 1 to 1024, not {}", *threads);
+  set_num_threads(static_cast<int>(*threads));
+}
+
+void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) {
+  app.add_option("--ckpt", choice.checkpoint, "Checkpoint: .ckpt, .safetensors, or a diffusers folder")
+      ->type_name("FILE");
+  app.add_option("--config", choice.config,
+                 "LDM configuration (YAML); else the folder's own, else told from the tensors")
+      ->type_name("FILE");
+  app.add_option("--prediction", choice.prediction, "What the UNet predicts: eps, v, or auto")
+      ->type_name("KIND")
+      ->default_str("auto");
+  if (!with_tokenizer) return;
+  app.add_option("--tokenizer", choice.tokenizer, "Folder with vocab.json and merges.txt")->type_name("DIR");
+}
+
+std::optional<diffusion::Prediction> ModelChoice::parsed_prediction() const {
+  if (prediction == "auto") return std::nullopt;
+  if (prediction == "eps") return diffusion::Prediction::kEpsilon;
+  SUMI_CHECK_KIND(kUsage, prediction == "v", "--prediction must be eps, v or auto, not {}", prediction);
+  return diffusion::Prediction::kVelocity;
+}
+
+pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
+  return {.checkpoint = checkpoint.empty() ? default_checkpoint() : fs::path(checkpoint),
+          .config = config,
+          .device = engine.device(),
+          .dtype = engine.weights_dtype(),
+          .prediction = parsed_prediction()};
+}
+
+text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path) const {
+  std::optional<fs::path> folder;
+  if (!tokenizer.empty()) folder = tokenizer;
+  return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
+}
+
+fs::path default_checkpoint() {
+  if (const char* named = std::getenv("SUMI_MODEL"); named != nullptr && *named != '\0') return named;
+  std::error_code error;
+  if (fs::exists(kOriginalCheckpoint, error)) return kOriginalCheckpoint;
+  const fs::path folder = text::data_folder() / "models";
+  const std::vector<fs::path> found = models_in(folder);
+  if (found.size() == 1) return found[0];
+  SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL",
+                  folder.string(), found.size());
+  fail(ErrorKind::kNoInput,
+       "no model: name one with --ckpt FILE or SUMI_MODEL, or fetch one with `sumi pull OWNER/NAME` (looked for {} and "
+       "in {})",
+       kOriginalCheckpoint, folder.string());
+}
+
+void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, const std::string& schedule) {
+  std::string implied;
+  options.sampler = diffusion::resolve_sampler(sampler, &implied);
+  SUMI_CHECK_KIND(kUsage, schedule.empty() || implied.empty() || schedule == implied,
+                  "\"{}\" means the schedule {}, but --schedule says {}", sampler, implied, schedule);
+  options.schedule = schedule.empty() ? implied : schedule;
+}
+
+}  // namespace sumi::app

@@ -1,0 +1,47 @@
+// Options that several commands share.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "diffusion/sampling.h"
+#include "pipeline/open_model.h"
+#include "text/clip_tokenizer.h"
+
+namespace sumi::app {
+
+// Where it computes.
+struct EngineOptions {
+  std::string backend = "cpu";
+  std::optional<int64_t> threads;
+  std::string dtype = "auto";
+
+  Device device() const;  // throws Error(kUsage), or Error(kUnavailable) for a backend not built in
+  std::optional<DType> weights_dtype() const;  // none: as the file has them; throws Error(kUsage)
+  void apply() const;  // sets the number of threads; throws Error(kUsage); also checks the others
+};
+void add_engine_options(CLI::App& app, EngineOptions& options);
+
+// Which model.
+struct ModelChoice {
+  std::string checkpoint;
+  std::string config;
+  std::string tokenizer;
+  std::string prediction = "auto";
+
+  pipeline::ModelOptions options(const EngineOptions& engine) const;
+  std::optional<diffusion::Prediction> parsed_prediction() const;
+  text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path) const;
+};
+void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);
+
+// The checkpoint to use where none is named: $SUMI_MODEL, the original's default place, or the one model in sumi's data
+// folder. Throws Error(kNoInput) that says how to get one.
+std::filesystem::path default_checkpoint();
+
+// "ddim" or "DPM++ 2M Karras" to the registered names; an alias's schedule and an explicit one must agree.
+void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, const std::string& schedule);
+
+}  // namespace sumi::app

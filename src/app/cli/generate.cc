@@ -1,0 +1,151 @@
+#include "app/cli/generate.h"
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/arguments.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text_util.h"
+#include "image/metadata.h"
+#include "pipeline/memory_plan.h"
+#include "pipeline/sample_latent.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// A1111 reads the name of the model, not where it lies.
+std::string model_name(const fs::path& checkpoint) {
+  const fs::path path = checkpoint.has_filename() ? checkpoint : checkpoint.parent_path();
+  const std::string ending = path.extension().string();
+  return ending == ".ckpt" || ending == ".safetensors" || ending == ".pt" ? path.stem().string()
+                                                                          : path.filename().string();
+}
+
+class Generation {
+ public:
+  Generation(const GenerateJob& job, const GenerateOutput& output)
+      : job_(job), output_(output), request_(job.request), model_options_(job.model.options(job.engine)) {
+    set_warning_sink([this](const std::string& message) { note("warning: " + message); });
+  }
+  ~Generation() { set_warning_sink({}); }
+
+  void operator()() {
+    const pipeline::OpenModel opened = open();
+    const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint);
+    plan(opened);
+    pipeline::check_cancelled(&stop_requested());
+    const models::StableDiffusion model = pipeline::load_model(opened);
+    pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::StepInfo& info) { show_step(info); },
+                                 .on_picture = [&](pipeline::Picture&& picture) { take(std::move(picture)); },
+                                 .cancel = &stop_requested()};
+    pipeline::txt2img(model, opened.device, tokenizer, request_, hooks);
+    progress_.reset();
+    if (output_.end) output_.end(parameters(request_.batches[0][0], request_.width, request_.height), report_);
+    if (job_.json) say_json();
+  }
+
+ private:
+  void note(const std::string& text) {
+    if (job_.quiet) return;
+    progress_.reset();
+    complain("sumi: " + strip_control(text) + "\n");
+  }
+
+  pipeline::OpenModel open() {
+    pipeline::OpenModel opened = pipeline::open_model(model_options_);
+    if (job_.width_from_model) request_.width = opened.config.default_size;
+    if (job_.height_from_model) request_.height = opened.config.default_size;
+    pipeline::check_request_for(request_, opened.config);
+    if (job_.seed_was_drawn) note(fmt::format("seed: {}", request_.seed));
+    return opened;
+  }
+
+  void plan(const pipeline::OpenModel& opened) {
+    size_t batch = 1;
+    for (const auto& prompts : request_.batches) batch = std::max(batch, prompts.size());
+    const pipeline::LatentSize size = pipeline::latent_size(request_, opened.config);
+    const pipeline::MemoryPlan plan = pipeline::plan_memory(*opened.stored, *opened.checkpoint, opened.config,
+                                                            {.batch = static_cast<int64_t>(batch),
+                                                             .guided = request_.scale != 1.0,
+                                                             .latent_height = size.height,
+                                                             .latent_width = size.width});
+    const pipeline::MemoryLimits limits = pipeline::memory_limits();
+    note(pipeline::describe(plan, limits));
+    pipeline::check_memory(plan, limits);
+    planned_bytes_ = plan.resident();
+  }
+
+  void show_step(const pipeline::StepInfo& info) {
+    if (job_.quiet) return;
+    if (info.done > 0 && progress_) return progress_->update(info.done);
+    progress_.reset();
+    const std::string label = info.batches > 1 ? fmt::format("batch {}/{}", info.batch + 1, info.batches) : "sampling";
+    progress_ = std::make_unique<Progress>(ProgressOptions{.label = label, .total = info.steps});
+  }
+
+  std::string parameters(const std::string& prompt, int64_t width, int64_t height) const {
+    return image::format_parameters({.prompt = prompt,
+                                     .negative_prompt = request_.negative_prompt,
+                                     .steps = request_.sampling.steps,
+                                     .sampler = request_.sampling.sampler,
+                                     .schedule = request_.sampling.schedule,
+                                     .guidance = request_.scale,
+                                     .seed = request_.seed,
+                                     .width = width,
+                                     .height = height,
+                                     .model = model_name(model_options_.checkpoint),
+                                     .version = "sumi " SUMI_VERSION});
+  }
+
+  void take(pipeline::Picture&& picture) {
+    progress_.reset();
+    output_.picture(picture, parameters(picture.prompt, picture.image.width, picture.image.height), report_);
+  }
+
+  void say_json() const {
+    nlohmann::ordered_json json{{"model", model_options_.checkpoint.string()},
+                                {"seed", request_.seed},
+                                {"width", request_.width},
+                                {"height", request_.height},
+                                {"steps", request_.sampling.steps},
+                                {"sampler", request_.sampling.sampler},
+                                {"schedule", request_.sampling.schedule},
+                                {"scale", request_.scale},
+                                {"backend", job_.engine.backend},
+                                {"threads", num_threads()},
+                                {"planned_bytes", planned_bytes_},
+                                {"seconds", seconds_since(begin_)}};
+    json["images"] = nlohmann::ordered_json::array();
+    for (const Written& image : report_.images) {
+      json["images"].push_back({{"file", image.file.string()}, {"prompt", image.prompt}, {"seed", request_.seed}});
+    }
+    json["grids"] = nlohmann::ordered_json::array();
+    for (const fs::path& grid : report_.grids) json["grids"].push_back(grid.string());
+    say(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+
+  const GenerateJob& job_;
+  const GenerateOutput& output_;
+  pipeline::Txt2ImgRequest request_;
+  pipeline::ModelOptions model_options_;
+  GenerateReport report_;
+  std::unique_ptr<Progress> progress_;
+  int64_t planned_bytes_ = 0;
+  Clock::time_point begin_ = Clock::now();
+};
+
+}  // namespace
+
+void generate(const GenerateJob& job, const GenerateOutput& output) { Generation(job, output)(); }
+
+}  // namespace sumi::app

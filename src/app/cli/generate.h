@@ -1,0 +1,53 @@
+// A text-to-image job from the command line: what its two forms have in common.
+#pragma once
+
+#include <functional>
+
+#include "app/cli/common.h"
+#include "pipeline/txt2img.h"
+
+namespace sumi::app {
+
+struct GenerateJob {
+  pipeline::Txt2ImgRequest request;
+  EngineOptions engine;
+  ModelChoice model;
+  bool quiet = false;           // nothing on standard error but errors
+  bool json = false;            // one JSON object on standard output instead of the files' names
+  bool seed_was_drawn = false;  // then it is told
+  bool width_from_model = false, height_from_model = false;  // the size the model was made for
+};
+
+// What is told at the end.
+struct Written {
+  std::filesystem::path file;
+  std::string prompt;
+};
+struct GenerateReport {
+  std::vector<Written> images;
+  std::vector<std::filesystem::path> grids;
+};
+
+// Where pictures go: `picture` is called as each comes, `end` after the last.
+struct GenerateOutput {
+  std::function<void(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report)> picture;
+  std::function<void(const std::string& parameters, GenerateReport& report)> end;
+};
+
+// Opens the model, says how much memory the job will take and refuses what cannot fit, loads, draws, reports. The
+// outputs must have been checked before. Throws Error.
+void generate(const GenerateJob& job, const GenerateOutput& output);
+
+// Options of both forms: sampler, size, guidance, seed, engine, model, and what goes to the terminal. The values given
+// here are the defaults.
+struct SharedFlags {
+  std::string sampler = "ddim", schedule, negative_prompt, seed = "42", syntax = "exact", rng = "cpu";
+  std::optional<int64_t> width, height;  // none: left to the caller
+  int64_t steps = 50;
+  double scale = 7.5, eta = 0.0;
+};
+void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
+// Puts the flags into the job; throws Error(kUsage) for what makes no sense.
+void apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
+
+}  // namespace sumi::app

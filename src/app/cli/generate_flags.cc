@@ -1,0 +1,59 @@
+// The options that `sumi txt2img` and the short form share; declared in generate.h.
+#include "app/cli/arguments.h"
+#include "app/cli/generate.h"
+#include "base/check.h"
+
+namespace sumi::app {
+
+void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
+  app.add_option("--negative-prompt", flags.negative_prompt, "What the picture should not show")->type_name("TEXT");
+  app.add_option("--sampler", flags.sampler, "Sampler; `sumi list samplers` names them")
+      ->type_name("NAME")
+      ->default_str(flags.sampler);
+  app.add_option("--schedule", flags.schedule, "Noise schedule; `sumi list schedules`; by default the sampler's own")
+      ->type_name("NAME");
+  add_integer(app, "--steps,--ddim-steps", flags.steps, "Sampling steps");
+  add_number(app, "--scale,--cfg-scale", flags.scale, "Guidance; 1 is none");
+  add_number(app, "--eta,--ddim-eta", flags.eta, "Fresh noise in each step: 0 is none");
+  add_integer(app, "--W,--width", flags.width, "Width in pixels, a multiple of 8");
+  add_integer(app, "--H,--height", flags.height, "Height in pixels, a multiple of 8");
+  app.add_option("--seed", flags.seed, "0 to 2^64-1; -1 draws one and tells it")
+      ->type_name("N")
+      ->default_str(flags.seed);
+  app.add_option("--prompt-syntax", flags.syntax,
+                 "exact: as the original, cut at 77 tokens; weighted: (word:1.2), [word], BREAK, any length")
+      ->type_name("KIND")
+      ->default_str(flags.syntax);
+  app.add_option("--rng", flags.rng, "Random numbers as PyTorch draws them on: cpu or cuda")
+      ->type_name("KIND")
+      ->default_str("cpu");
+  add_model_options(app, job.model);
+  add_engine_options(app, job.engine);
+  app.add_flag("--quiet", job.quiet, "Say nothing but errors");
+  app.add_flag("--json", job.json, "One JSON object on standard output: files, seeds, seconds");
+}
+
+void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
+  pipeline::Txt2ImgRequest& request = job.request;
+  request.negative_prompt = flags.negative_prompt;
+  set_sampler(request.sampling, flags.sampler, flags.schedule);
+  SUMI_CHECK_KIND(kUsage, flags.steps >= 1 && flags.steps <= pipeline::kMaxSteps,
+                  "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, flags.steps);
+  request.sampling.steps = static_cast<int>(flags.steps);
+  request.sampling.eta = flags.eta;
+  request.scale = flags.scale;
+  if (flags.width) request.width = *flags.width;
+  if (flags.height) request.height = *flags.height;
+  const auto seed = parse_seed(flags.seed);
+  job.seed_was_drawn = !seed;
+  request.seed = seed ? *seed : random_seed();
+  SUMI_CHECK_KIND(kUsage, flags.syntax == "exact" || flags.syntax == "weighted",
+                  "--prompt-syntax must be exact or weighted, not {}", flags.syntax);
+  request.syntax = flags.syntax == "exact" ? pipeline::PromptSyntax::kExact : pipeline::PromptSyntax::kWeighted;
+  SUMI_CHECK_KIND(kUsage, flags.rng == "cpu" || flags.rng == "cuda", "--rng must be cpu or cuda, not {}", flags.rng);
+  request.rng = flags.rng;
+  job.engine.apply();
+  job.model.parsed_prediction();
+}
+
+}  // namespace sumi::app

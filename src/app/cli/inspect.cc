@@ -1,0 +1,160 @@
+// sumi inspect: what a file is and what is in it.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/command.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "base/text_util.h"
+#include "models/config.h"
+#include "pipeline/memory_plan.h"
+
+namespace sumi::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectFlags {
+  std::string file, config;
+  bool all = false, json = false;
+};
+
+constexpr size_t kShown = 20;  // tensors, without --all
+
+struct Counts {
+  int64_t tensors = 0, values = 0, bytes = 0;
+};
+
+std::map<std::string, Counts> count_types(const io::Checkpoint& checkpoint) {
+  std::map<std::string, Counts> types;
+  for (const io::TensorInfo& info : checkpoint.tensors()) {
+    Counts& counts = types[std::string(name_of(info.dtype))];
+    ++counts.tensors;
+    counts.values += info.shape.numel();
+    counts.bytes += info.shape.numel() * size_of(info.dtype);
+  }
+  return types;
+}
+
+// The configuration, or why there is none: a file of tensors need not be a model.
+struct Recognised {
+  std::optional<models::ModelConfig> config;
+  std::string why_not;
+};
+
+Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) {
+  if (!yaml.empty()) return {models::config_for(checkpoint, yaml), ""};
+  try {
+    return {models::config_for(checkpoint, {}), ""};
+  } catch (const Error& error) {
+    return {std::nullopt, error.what()};
+  }
+}
+
+const char* prediction_name(diffusion::Prediction prediction) {
+  return prediction == diffusion::Prediction::kEpsilon ? "eps" : "v";
+}
+
+Json config_json(const models::ModelConfig& c) {
+  return {{"family", c.family},
+          {"prediction", prediction_name(c.prediction)},
+          {"timesteps", c.timesteps},
+          {"size", c.default_size},
+          {"unet",
+           {{"in_channels", c.unet.in_channels},
+            {"model_channels", c.unet.model_channels},
+            {"channel_mult", c.unet.channel_mult},
+            {"num_res_blocks", c.unet.num_res_blocks},
+            {"num_heads", c.unet.num_heads},
+            {"num_head_channels", c.unet.num_head_channels},
+            {"attention_resolutions", c.unet.attention_resolutions},
+            {"context_dim", c.unet.context_dim}}},
+          {"autoencoder",
+           {{"ch", c.autoencoder.ch},
+            {"ch_mult", c.autoencoder.ch_mult},
+            {"z_channels", c.autoencoder.z_channels},
+            {"scale_factor", c.autoencoder.scale_factor}}},
+          {"text",
+           {{"hidden_size", c.text.hidden_size},
+            {"layers", c.text.layers},
+            {"heads", c.text.heads},
+            {"vocab_size", c.text.vocab_size}}}};
+}
+
+std::string as_json(const io::Checkpoint& checkpoint, const Recognised& known) {
+  Json json{{"file", checkpoint.path().string()}, {"format", checkpoint.format()}};
+  json["metadata"] = checkpoint.metadata();
+  json["family"] = known.config ? Json(known.config->family) : Json(nullptr);
+  if (known.config) json["config"] = config_json(*known.config);
+  json["tensors"] = Json::array();
+  for (const io::TensorInfo& info : checkpoint.tensors()) {
+    json["tensors"].push_back({{"name", info.name},
+                               {"dtype", name_of(info.dtype)},
+                               {"shape", info.shape.dims()},
+                               {"bytes", info.shape.numel() * size_of(info.dtype)}});
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string join(const std::vector<int64_t>& values) {
+  std::string text;
+  for (const int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
+
+std::string config_text(const models::ModelConfig& c) {
+  const std::string heads = c.unet.num_head_channels > 0 ? fmt::format("{} channels a head", c.unet.num_head_channels)
+                                                         : fmt::format("{} heads", c.unet.num_heads);
+  return fmt::format("family       {} ({} prediction, {} timesteps, made for {} pixels)\n", c.family,
+                     prediction_name(c.prediction), c.timesteps, c.default_size) +
+         fmt::format("unet         {} channels times {}; {}; context {}\n", c.unet.model_channels,
+                     join(c.unet.channel_mult), heads, c.unet.context_dim) +
+         fmt::format("autoencoder  {} channels times {}; latents of {} channels, times {}\n", c.autoencoder.ch,
+                     join(c.autoencoder.ch_mult), c.autoencoder.embed_dim, c.autoencoder.scale_factor) +
+         fmt::format("text         {} wide, {} layers, {} heads, {} tokens\n", c.text.hidden_size, c.text.layers,
+                     c.text.heads, c.text.vocab_size);
+}
+
+std::string as_text(const io::Checkpoint& checkpoint, const Recognised& known, bool all) {
+  std::string text =
+      fmt::format("file         {}\nformat       {}\n", strip_control(checkpoint.path().string()), checkpoint.format());
+  for (const auto& [key, value] : checkpoint.metadata()) {
+    text += fmt::format("metadata     {}: {}\n", strip_control(key), strip_control(value.substr(0, 200)));
+  }
+  text +=
+      known.config ? config_text(*known.config) : "family       not recognised: " + strip_control(known.why_not) + "\n";
+  for (const auto& [type, counts] : count_types(checkpoint)) {
+    text += fmt::format("{:<12} {} tensors, {} values, {}\n", type, counts.tensors, counts.values,
+                        pipeline::format_bytes(counts.bytes));
+  }
+  const auto& tensors = checkpoint.tensors();
+  const size_t shown = all ? tensors.size() : std::min(kShown, tensors.size());
+  text += "\n";
+  for (size_t i = 0; i < shown; ++i) {
+    text += fmt::format("{:<6} {:<20} {}\n", name_of(tensors[i].dtype), tensors[i].shape.str(),
+                        strip_control(tensors[i].name));
+  }
+  if (shown < tensors.size()) text += fmt::format("… and {} more; --all lists them\n", tensors.size() - shown);
+  return text;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto flags = std::make_shared<InspectFlags>();
+  app.add_option("file", flags->file, "Checkpoint file or diffusers folder")->required()->type_name("");
+  app.add_option("--config", flags->config, "LDM configuration (YAML) to read it by")->type_name("FILE");
+  app.add_flag("--all", flags->all, "List every tensor");
+  app.add_flag("--json", flags->json, "As one JSON object, with every tensor");
+  return [flags] {
+    const auto checkpoint = io::open_checkpoint(flags->file);
+    const Recognised known = recognise(*checkpoint, flags->config);
+    say(flags->json ? as_json(*checkpoint, known) : as_text(*checkpoint, known, flags->all));
+    return 0;
+  };
+}
+
+const CommandRegistration registration({"inspect", "What a checkpoint is: format, family, tensors", "", declare});
+
+}  // namespace
+}  // namespace sumi::app

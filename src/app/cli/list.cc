@@ -1,0 +1,73 @@
+// sumi list: what is registered.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/command.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "diffusion/sampling.h"
+#include "models/family.h"
+#include "pipeline/open_model.h"
+
+namespace sumi::app {
+namespace {
+
+using Entries = std::vector<diffusion::NamedHelp>;
+
+Entries list_backends() {
+  Entries entries;
+  for (const Device device : pipeline::available_devices()) {
+    const char* help = device == Device::kRef   ? "plain loops with double accumulation: slow, the specification"
+                       : device == Device::kCpu ? "vector kernels for this processor"
+                                                : "";
+    entries.push_back({std::string(name_of(device)), help, {}});
+  }
+  return entries;
+}
+
+Entries list_families() {
+  Entries entries;
+  for (const models::Family& family : models::list_families()) entries.push_back({family.name, family.help, {}});
+  return entries;
+}
+
+std::string as_text(const Entries& entries) {
+  size_t width = 0;
+  for (const auto& entry : entries) width = std::max(width, entry.name.size());
+  std::string text;
+  for (const auto& entry : entries) {
+    std::string aliases;
+    for (const std::string& alias : entry.aliases) aliases += (aliases.empty() ? "  [" : ", ") + alias;
+    if (!aliases.empty()) aliases += "]";
+    text += fmt::format("{:<{}}  {}{}\n", entry.name, width, entry.help, aliases);
+  }
+  return text;
+}
+
+std::string as_json(const Entries& entries) {
+  auto json = nlohmann::ordered_json::array();
+  for (const auto& entry : entries)
+    json.push_back({{"name", entry.name}, {"help", entry.help}, {"aliases", entry.aliases}});
+  return json.dump() + "\n";
+}
+
+std::function<std::function<int()>(CLI::App&)> listing(Entries (*entries)()) {
+  return [entries](CLI::App& app) -> std::function<int()> {
+    auto json = std::make_shared<bool>(false);
+    app.add_flag("--json", *json, "As JSON");
+    return [entries, json] {
+      say(*json ? as_json(entries()) : as_text(entries()));
+      return 0;
+    };
+  };
+}
+
+const CommandRegistration samplers({"list samplers", "Samplers, with the names others know them by", "",
+                                    listing(diffusion::list_samplers)});
+const CommandRegistration schedules({"list schedules", "Noise schedules", "", listing(diffusion::list_schedules)});
+const CommandRegistration families({"list families", "Kinds of models", "", listing(list_families)});
+const CommandRegistration backends({"list backends", "What can compute here", "", listing(list_backends)});
+
+}  // namespace
+}  // namespace sumi::app

@@ -1,0 +1,78 @@
+#include "app/cli/output.h"
+
+#include <unistd.h>
+
+#include <iterator>
+
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "image/metadata.h"
+#include "image/png.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool can_hold_files(const fs::path& folder) { return access(folder.c_str(), W_OK | X_OK) == 0; }
+
+int64_t entries_of(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+}  // namespace
+
+void check_writable_file(const fs::path& path) {
+  std::error_code error;
+  SUMI_CHECK_KIND(kUsage, !path.filename().empty() && !fs::is_directory(path, error),
+                  "{}: is a folder; name a file in it", path.string());
+  const fs::file_status status = fs::status(path, error);
+  SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status), "{}: is no ordinary file", path.string());
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  SUMI_CHECK_KIND(kUsage, fs::is_directory(folder, error), "{}: there is no folder {}", path.string(), folder.string());
+  SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder {} cannot be written to", path.string(),
+                  folder.string());
+}
+
+void check_output_file(const fs::path& path) {
+  check_writable_file(path);
+  const std::string ending = path.extension().string();
+  SUMI_CHECK_KIND(kUsage, ending.empty() || ending == ".png" || ending == ".PNG",
+                  "{}: pictures are written as PNG; end the name in .png", path.string());
+}
+
+void make_output_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  SUMI_CHECK_KIND(kCannotCreate, !error && fs::is_directory(folder), "{}: the folder cannot be made: {}",
+                  folder.string(), error ? error.message() : "something else has that name");
+  SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder cannot be written to", folder.string());
+}
+
+void write_picture(const fs::path& path, const image::Image& image, const std::string& parameters) {
+  const SignalsWait wait;
+  image::write_png(path, image, {{image::kParametersKey, parameters}});
+}
+
+OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), samples_(folder_ / "samples") {
+  make_output_folder(folder_);
+  make_output_folder(samples_);
+  sample_ = entries_of(samples_);
+  grid_ = entries_of(folder_) - 1;  // less samples/ itself
+}
+
+fs::path OutputFolder::next_sample() {
+  for (;; ++sample_) {
+    fs::path path = samples_ / fmt::format("{:05}.png", sample_);
+    if (!fs::exists(path)) return path;
+  }
+}
+
+fs::path OutputFolder::next_grid() {
+  for (;; ++grid_) {
+    fs::path path = folder_ / fmt::format("grid-{:04}.png", grid_);
+    if (!fs::exists(path)) return path;
+  }
+}
+
+}  // namespace sumi::app

@@ -1,0 +1,39 @@
+// Where pictures go: checked before any work, numbered as the original does, written whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+
+namespace sumi::app {
+
+// Throws Error(kUsage) unless a file can be put at `path`: its folder is there, and no folder or device has the name;
+// Error(kCannotCreate) where the folder cannot be written to.
+void check_writable_file(const std::filesystem::path& path);
+
+// The same for a picture: a name ending in .png, or in nothing.
+void check_output_file(const std::filesystem::path& path);
+
+// Makes the folder and those above it; throws Error(kCannotCreate) unless files can be put there.
+void make_output_folder(const std::filesystem::path& folder);
+
+// Writes a PNG with A1111's parameters; a second Ctrl-C waits for it.
+void write_picture(const std::filesystem::path& path, const image::Image& image, const std::string& parameters);
+
+// The original's layout: OUT/samples/00000.png … and OUT/grid-0000.png …, numbered from how many entries the folder
+// has; a name that is taken is passed over.
+class OutputFolder {
+ public:
+  // Makes both folders; throws as make_output_folder.
+  explicit OutputFolder(std::filesystem::path folder);
+  std::filesystem::path next_sample();
+  std::filesystem::path next_grid();
+
+ private:
+  std::filesystem::path folder_, samples_;
+  int64_t sample_ = 0, grid_ = 0;
+};
+
+}  // namespace sumi::app

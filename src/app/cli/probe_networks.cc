@@ -1,0 +1,87 @@
+// sumi probe text, unet, vae-decode, vae-encode: one network on given numbers.
+#include <memory>
+
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/probe_io.h"
+#include "base/check.h"
+
+namespace sumi::app {
+namespace {
+
+struct Probe {
+  EngineOptions engine;
+  ModelChoice model;
+  std::string in, out;
+};
+
+// Reads what it needs of `in`, runs the model on `device`, adds to `out`.
+using Work = void (*)(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out);
+
+void run_text(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+  for (const std::string& ending : in.endings("text_ids")) {
+    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2).to(device)));
+  }
+}
+
+void run_unet(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+  for (const std::string& ending : in.endings("x")) {
+    const Tensor x = in.image("x" + ending).to(device);
+    const std::string context = in.resolve("context", ending);
+    out.add_image("eps" + ending, model.predict(x, in.numbers(in.resolve("t", ending), x.dim(0)),
+                                                in.has(context) ? in.floats(context, 3).to(device) : Tensor()));
+  }
+}
+
+void run_decode(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+  for (const std::string& ending : in.endings("z")) {
+    out.add_image("image" + ending, model.decode_unscaled(in.image("z" + ending).to(device)));
+  }
+}
+
+void run_encode(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+  for (const std::string& ending : in.endings("image")) {
+    out.add_image("moments" + ending, model.encode(in.image("image" + ending).to(device)));
+  }
+}
+
+int run(const Probe& probe, models::LoadOptions parts, Work work) {
+  probe.engine.apply();
+  ProbeOutput out(probe.out);
+  const ProbeInput in(probe.in);
+  const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
+  work(pipeline::load_model(opened, parts), opened.device, in, out);
+  out.write();
+  return 0;
+}
+
+std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts, Work work) {
+  return [parts, work](CLI::App& app) -> std::function<int()> {
+    auto probe = std::make_shared<Probe>();
+    add_model_options(app, probe->model, false);
+    app.add_option("--in", probe->in, "Inputs (safetensors, NCHW); names may end in digits: x0, t0, … x1, t1, …")
+        ->required()
+        ->type_name("FILE");
+    app.add_option("--out", probe->out, "Where the outputs go (safetensors, NCHW, float32)")
+        ->required()
+        ->type_name("FILE");
+    add_engine_options(app, probe->engine);
+    return [probe, parts, work] { return run(*probe, parts, work); };
+  };
+}
+
+constexpr models::LoadOptions kText{.text = true, .unet = false, .autoencoder = false};
+constexpr models::LoadOptions kUnet{.text = false, .unet = true, .autoencoder = false};
+constexpr models::LoadOptions kAutoencoder{.text = false, .unet = false, .autoencoder = true};
+
+const CommandRegistration text({"probe text", "Text encoder: text_ids [B,77] -> text_hidden [B,77,D]", "",
+                                probing(kText, run_text)});
+const CommandRegistration unet({"probe unet", "UNet: x [B,C,h,w], t [B], context [B,T,D] -> eps", "",
+                                probing(kUnet, run_unet)});
+const CommandRegistration decode({"probe vae-decode", "Decoder: z [B,C,h,w], not scaled -> image", "",
+                                  probing(kAutoencoder, run_decode)});
+const CommandRegistration encode({"probe vae-encode", "Encoder: image [B,3,H,W] -> moments", "",
+                                  probing(kAutoencoder, run_encode)});
+
+}  // namespace
+}  // namespace sumi::app

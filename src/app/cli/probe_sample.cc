@@ -1,0 +1,110 @@
+// sumi probe sample: one trajectory from given conditionings.
+#include <memory>
+
+#include "app/cli/arguments.h"
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/probe_io.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "pipeline/request.h"
+#include "pipeline/sample_latent.h"
+
+namespace sumi::app {
+namespace {
+
+struct SampleProbe {
+  EngineOptions engine;
+  ModelChoice model;
+  std::string in, out, sampler = "ddim", schedule, seed = "42", rng = "cpu";
+  std::optional<int64_t> width, height;
+  int64_t steps = 50;
+  double scale = 7.5, eta = 0.0;
+};
+
+// The job's numbers; the tensors come from the input file.
+pipeline::SampleJob checked_job(const SampleProbe& probe) {
+  pipeline::SampleJob job;
+  set_sampler(job.options, probe.sampler, probe.schedule);
+  // The limits of a request, whose text is none here.
+  pipeline::Txt2ImgRequest request;
+  request.batches = pipeline::repeat_prompt("", 1);
+  request.scale = probe.scale;
+  if (probe.width) request.width = *probe.width;
+  if (probe.height) request.height = *probe.height;
+  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= pipeline::kMaxSteps,
+                  "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, probe.steps);
+  request.sampling.eta = probe.eta;
+  pipeline::check_request(request);
+  job.options.steps = static_cast<int>(probe.steps);
+  job.options.eta = probe.eta;
+  job.scale = probe.scale;
+  return job;
+}
+
+int run(const SampleProbe& probe) {
+  probe.engine.apply();
+  pipeline::SampleJob job = checked_job(probe);
+  const auto seed = parse_seed(probe.seed);
+  SUMI_CHECK_KIND(kUsage, seed, "a probe's seed is from 0 to 2^64-1");
+  ProbeOutput out(probe.out);
+  const ProbeInput in(probe.in);
+  const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
+  const models::ModelConfig& config = opened.config;
+  job.options.prediction = config.prediction;
+  const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
+  diffusion::check_sample_options(job.options, model.noise_schedule());
+  job.cond = in.floats("cond", 3).to(opened.device);
+  if (in.has("uncond")) job.uncond = in.floats("uncond", 3).to(opened.device);
+  SUMI_CHECK(job.scale == 1.0 || (job.uncond && job.uncond.shape() == job.cond.shape()),
+             "{}: guidance needs \"uncond\" of the shape of \"cond\", {}", probe.in, job.cond.shape().str());
+  const int64_t f = config.autoencoder.downsampling();
+  Shape shape{job.cond.dim(0), probe.height.value_or(config.default_size) / f,
+              probe.width.value_or(config.default_size) / f, config.unet.in_channels};
+  Tensor given;
+  if (in.has("x_T")) {
+    given = in.image("x_T").to(opened.device);
+    shape = given.shape();
+    SUMI_CHECK(shape[0] == job.cond.dim(0) && shape[3] == config.unet.in_channels,
+               "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, job.cond.dim(0), config.unet.in_channels,
+               shape[0], shape[3], shape[1], shape[2]);
+  }
+  pipeline::NoiseStream noise(probe.rng, *seed, opened.device);
+  const Tensor drawn = noise(shape);  // drawn in any case, so that later noise does not depend on where x_T comes from
+  job.x_T = given ? given : drawn;
+  out.add_image("latent", pipeline::sample_latent(model, job, noise, &stop_requested(), {}));
+  out.write();
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto probe = std::make_shared<SampleProbe>();
+  app.add_option("--in", probe->in, "cond [B,T,D], uncond, and x_T [B,C,h,w] where it is not to be drawn (safetensors)")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--out", probe->out, "Where the latent goes (safetensors, NCHW)")->required()->type_name("FILE");
+  app.add_option("--sampler", probe->sampler, "Sampler")->type_name("NAME")->default_str(probe->sampler);
+  app.add_option("--schedule", probe->schedule, "Noise schedule; by default the sampler's own")->type_name("NAME");
+  add_integer(app, "--steps", probe->steps, "Sampling steps");
+  add_number(app, "--eta", probe->eta, "Fresh noise in each step");
+  add_number(app, "--scale", probe->scale, "Guidance; 1 is none");
+  app.add_option("--seed", probe->seed, "Seed of the generator; x_T is its first draw, given or not")
+      ->type_name("N")
+      ->default_str(probe->seed);
+  app.add_option("--rng", probe->rng, "cpu or cuda")->type_name("KIND")->default_str("cpu");
+  add_integer(app, "--W,--width", probe->width, "Width in pixels where x_T is drawn; by default the model's");
+  add_integer(app, "--H,--height", probe->height, "Height in pixels where x_T is drawn");
+  add_model_options(app, probe->model, false);
+  add_engine_options(app, probe->engine);
+  return [probe] { return run(*probe); };
+}
+
+const CommandRegistration registration({"probe sample", "A trajectory: cond, uncond, x_T -> latent",
+                                        R"(Example:
+  sumi probe sample --sampler euler --schedule karras --steps 10 --scale 7.5 --seed 1234 \
+      --ckpt tiny.safetensors --in in.safetensors --out out.safetensors
+)",
+                                        declare});
+
+}  // namespace
+}  // namespace sumi::app

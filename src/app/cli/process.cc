@@ -1,0 +1,99 @@
+#include "app/cli/process.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+#include "base/text_util.h"
+
+namespace sumi::app {
+namespace {
+
+std::atomic<bool> stop{false};
+std::atomic<int> stop_signal{0};
+std::atomic<int> waits{0};           // SignalsWaits alive
+std::atomic<bool> leave_now{false};  // a second signal came meanwhile
+int output_error = 0;                // errno of the first write to standard output that failed
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+void on_signal(int number) {
+  if (!stop.exchange(true)) {
+    stop_signal = number;
+    return;
+  }
+  leave_now = true;
+  if (waits == 0) _exit(128 + number);
+}
+
+void catch_signal(int number) {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  struct sigaction before {};
+  sigaction(number, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);  // nohup and the like are heeded
+}
+
+int report(const std::string& message, int exit_code) {
+  complain("sumi: " + strip_control(message) + "\n");
+  return exit_code;
+}
+
+// What was said must have arrived, but a reader who has seen enough is no error.
+int finish_output(int exit_code) {
+  if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
+  if (output_error == 0 || output_error == EPIPE) return exit_code;
+  return report(std::string("writing to standard output failed: ") + std::strerror(output_error),
+                static_cast<int>(ErrorKind::kIo));
+}
+
+}  // namespace
+
+void prepare_process() {
+  for (int stream = 0; stream < 3; ++stream) {
+    if (fcntl(stream, F_GETFD) == -1 && errno == EBADF &&
+        open("/dev/null", stream == 0 ? O_RDONLY : O_WRONLY) != stream) {
+      std::_Exit(static_cast<int>(ErrorKind::kIo));
+    }
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
+}
+
+const std::atomic<bool>& stop_requested() { return stop; }
+
+int guarded(const std::function<int()>& body) {
+  try {
+    return finish_output(body());
+  } catch (const Error& error) {
+    const bool stopped = error.kind() == ErrorKind::kCancelled;
+    const int signal = stop_signal;
+    return report(error.what(), stopped && signal != 0 ? 128 + signal : error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", static_cast<int>(ErrorKind::kUnavailable));
+  } catch (const std::exception& error) {
+    return report(error.what(), static_cast<int>(ErrorKind::kInternal));
+  }
+}
+
+void say(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && output_error == 0) output_error = errno;
+}
+
+void complain(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+SignalsWait::SignalsWait() { ++waits; }
+SignalsWait::~SignalsWait() {
+  if (--waits == 0 && leave_now) _exit(128 + stop_signal);
+}
+
+}  // namespace sumi::app

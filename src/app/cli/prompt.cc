@@ -1,0 +1,89 @@
+// sumi "PROMPT" [-o FILE]: one picture, the short way.
+#include <cctype>
+#include <memory>
+
+#include "app/cli/command.h"
+#include "app/cli/generate.h"
+#include "app/cli/output.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PromptFlags {
+  SharedFlags shared{.sampler = "dpmpp_2m", .schedule = "karras", .seed = "-1", .syntax = "weighted", .steps = 25};
+  GenerateJob job;
+  std::string prompt;
+  std::vector<std::string> more_words;
+  std::string output;
+};
+
+// "a-lighthouse-at-dusk-42.png" in the working folder; a name that is taken is passed over.
+fs::path default_output(const std::string& prompt, uint64_t seed) {
+  constexpr size_t kMostLetters = 40;
+  std::string name;
+  for (const char c : prompt) {
+    if (name.size() >= kMostLetters) break;
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!name.empty() && name.back() != '-') {
+      name += '-';
+    }
+  }
+  if (name.empty()) name = "sumi";
+  if (name.back() != '-') name += '-';
+  name += std::to_string(seed);
+  fs::path path = name + ".png";
+  for (int again = 2; fs::exists(path); ++again) path = fmt::format("{}-{}.png", name, again);
+  return path;
+}
+
+int run(PromptFlags& flags, bool sampler_named) {
+  SUMI_CHECK_KIND(
+      kUsage, flags.more_words.empty(),
+      "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
+      "commands",
+      flags.more_words[0], flags.prompt);
+  if (sampler_named && flags.shared.schedule == "karras") flags.shared.schedule.clear();
+  apply_shared_flags(flags.shared, flags.job);
+  flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
+  flags.job.width_from_model = !flags.shared.width;
+  flags.job.height_from_model = !flags.shared.height;
+  pipeline::check_request(flags.job.request);
+  const fs::path path =
+      flags.output.empty() ? default_output(flags.prompt, flags.job.request.seed) : fs::path(flags.output);
+  check_output_file(path);
+  const auto write = [&](const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
+    write_picture(path, picture.image, parameters);
+    report.images.push_back({path, picture.prompt});
+    if (!flags.job.json && !flags.job.quiet) say(path.string() + "\n");
+  };
+  generate(flags.job, {.picture = write, .end = {}});
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto flags = std::make_shared<PromptFlags>();
+  app.add_option("prompt", flags->prompt, "What the picture shows")->required()->type_name("");
+  app.add_option("more", flags->more_words, "")->group("");
+  app.add_option("-o,--output", flags->output, "Where the picture goes; by default PROMPT-SEED.png here")
+      ->type_name("FILE.png");
+  add_shared_flags(app, flags->shared, flags->job);
+  return [flags, &app] { return run(*flags, app.count("--sampler") > 0 && app.count("--schedule") == 0); };
+}
+
+const CommandRegistration registration({
+    .name = "",
+    .help = "One picture from a prompt",
+    .examples = R"(Examples:
+  sumi "a lighthouse at dusk, oil on canvas" --ckpt sd-v1-4.ckpt -o lighthouse.png
+  sumi "a (red:1.3) fox in the snow" --negative-prompt "blurry" --sampler "Euler a" --steps 30 --seed 7
+)",
+    .declare = declare,
+});
+
+}  // namespace
+}  // namespace sumi::app

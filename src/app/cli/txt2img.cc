@@ -1,0 +1,158 @@
+// sumi txt2img: the original's script with its options, defaults, file layout and order of random numbers.
+#include <fstream>
+#include <memory>
+
+#include "app/cli/arguments.h"
+#include "app/cli/command.h"
+#include "app/cli/generate.h"
+#include "app/cli/output.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "image/grid.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Txt2ImgFlags {
+  SharedFlags shared;
+  GenerateJob job;
+  std::string prompt = "a painting of a virus monster playing guitar";
+  std::string from_file;
+  std::string outdir = "outputs/txt2img-samples";
+  std::string precision = "autocast";
+  bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
+  int64_t n_iter = 2, n_samples = 3, n_rows = 0, channels = 4, downsampling = 8;
+};
+
+constexpr std::streamoff kMaxPromptsFile = 16 << 20;
+
+// The file's lines, whatever ends them.
+std::vector<std::string> read_lines(const std::string& path) {
+  std::error_code error;
+  SUMI_CHECK_KIND(kNoInput, fs::exists(path, error) && !fs::is_directory(path, error),
+                  "{}: there is no such prompts file", path);
+  std::ifstream file(path, std::ios::binary);
+  SUMI_CHECK_KIND(kNoInput, file.is_open(), "{}: cannot be read", path);
+  std::string text(static_cast<size_t>(kMaxPromptsFile) + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  SUMI_CHECK(file.gcount() <= kMaxPromptsFile, "{}: a prompts file has at most {} MB", path, kMaxPromptsFile >> 20);
+  text.resize(static_cast<size_t>(file.gcount()));
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+  }
+  SUMI_CHECK(!lines.empty(), "{}: holds no prompt", path);
+  return lines;
+}
+
+void choose_sampler(Txt2ImgFlags& flags, bool named) {
+  const int ways = (flags.plms ? 1 : 0) + (flags.dpm_solver ? 1 : 0) + (named ? 1 : 0);
+  SUMI_CHECK_KIND(kUsage, ways <= 1, "--plms, --dpm-solver and --sampler exclude one another");
+  if (flags.plms) flags.shared.sampler = "plms";
+  if (flags.dpm_solver) flags.shared.sampler = "dpm_solver";
+}
+
+void fill_request(Txt2ImgFlags& flags) {
+  pipeline::Txt2ImgRequest& request = flags.job.request;
+  apply_shared_flags(flags.shared, flags.job);
+  SUMI_CHECK_KIND(kUsage, flags.precision == "autocast" || flags.precision == "full",
+                  "--precision must be autocast or full, not {}", flags.precision);
+  SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
+  SUMI_CHECK_KIND(kUsage, flags.channels >= 1 && flags.downsampling >= 1, "--C and --f must be 1 or more");
+  request.n_iter = flags.n_iter;
+  request.channels = flags.channels;
+  request.downsampling = flags.downsampling;
+  request.batches = flags.from_file.empty() ? pipeline::repeat_prompt(flags.prompt, flags.n_samples)
+                                            : pipeline::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
+  pipeline::check_request(request);
+}
+
+// Puts pictures into OUTDIR/samples as they come and, at the end, all of them into a grid.
+class Outputs {
+ public:
+  explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags), folder_(flags.outdir) {}
+
+  GenerateOutput hooks() {
+    return {.picture = [this](const pipeline::Picture& picture, const std::string& parameters,
+                              GenerateReport& report) { take(picture, parameters, report); },
+            .end = [this](const std::string& parameters, GenerateReport& report) { end(parameters, report); }};
+  }
+
+ private:
+  void take(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
+    if (!flags_.skip_save) {
+      const fs::path path = folder_.next_sample();
+      write_picture(path, picture.image, parameters);
+      report.images.push_back({path, picture.prompt});
+      tell(path);
+    }
+    if (!flags_.skip_grid) pictures_.push_back(picture.image);
+  }
+
+  void end(const std::string& parameters, GenerateReport& report) {
+    if (flags_.skip_grid) return;
+    const fs::path path = folder_.next_grid();
+    write_picture(path, image::make_grid(pictures_, flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples), parameters);
+    report.grids.push_back(path);
+    tell(path);
+  }
+
+  void tell(const fs::path& path) const {
+    if (!flags_.job.json && !flags_.job.quiet) say(path.string() + "\n");
+  }
+
+  const Txt2ImgFlags& flags_;
+  OutputFolder folder_;
+  std::vector<image::Image> pictures_;
+};
+
+int run(Txt2ImgFlags& flags, bool sampler_named) {
+  choose_sampler(flags, sampler_named);
+  fill_request(flags);
+  Outputs outputs(flags);
+  generate(flags.job, outputs.hooks());
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto flags = std::make_shared<Txt2ImgFlags>();
+  app.add_option("--prompt", flags->prompt, "What the picture shows")->type_name("TEXT")->default_str(flags->prompt);
+  app.add_option("--from-file", flags->from_file, "One prompt a line, in batches of --n-samples")->type_name("FILE");
+  app.add_option("--outdir", flags->outdir, "Pictures go to DIR/samples/00000.png …, grids to DIR/grid-0000.png …")
+      ->type_name("DIR")
+      ->default_str(flags->outdir);
+  app.add_flag("--skip-save", flags->skip_save, "Do not write single pictures");
+  app.add_flag("--skip-grid", flags->skip_grid, "Do not write a grid of all");
+  app.add_flag("--plms", flags->plms, "The same as --sampler plms");
+  app.add_flag("--dpm-solver", flags->dpm_solver, "The same as --sampler dpm_solver");
+  app.add_flag("--fixed-code", flags->job.request.fixed_code, "Start every batch from the same noise");
+  add_integer(app, "--n-iter", flags->n_iter, "Times the prompts are gone through");
+  add_integer(app, "--n-samples", flags->n_samples, "Pictures at once");
+  add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
+  add_integer(app, "--C", flags->channels, "Channels of a latent");
+  add_integer(app, "--f", flags->downsampling, "Pixels a latent stands for on each side");
+  app.add_option("--precision", flags->precision, "autocast or full; both compute in f32 on this machine")
+      ->type_name("KIND")
+      ->default_str("autocast");
+  add_shared_flags(app, flags->shared, flags->job);
+  return [flags, &app] { return run(*flags, app.count("--sampler") > 0); };
+}
+
+const CommandRegistration registration({
+    .name = "txt2img",
+    .help = "Text to image, as the original script: its options, its folders, its numbers",
+    .examples = R"(Examples:
+  sumi txt2img --prompt "a photograph of an astronaut riding a horse" --plms --outdir outputs \
+      --ckpt sd-v1-4.ckpt --n_samples 4 --ddim_steps 50 --cfg_scale 7.5
+  sumi txt2img --from-file prompts.txt --n_iter 1 --sampler dpmpp_2m --schedule karras --steps 25
+No watermark is put into the pictures and no safety checker looks at them.
+)",
+    .declare = declare,
+});
+
+}  // namespace
+}  // namespace sumi::app

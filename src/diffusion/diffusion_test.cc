@@ -1,0 +1,496 @@
+// Schedules against the reference's timesteps and levels; samplers on a Gaussian, whose solutions are known: the
+// deterministic ones by their order of convergence, the stochastic ones by mean and variance.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "base/rng.h"
+#include "diffusion/sampling.h"
+#include "diffusion/schedule.h"
+#include "diffusion/sigma_table.h"
+#include "ops/elementwise.h"
+#include "tests/support/mini_safetensors.h"
+
+namespace sumi::diffusion {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+NoiseSchedule original_noise() { return make_noise_schedule("linear", 1000, 0.00085, 0.012); }
+
+// The message of the usage error that the options cause; "" where there is none.
+std::string refusal(const SampleOptions& options) {
+  try {
+    check_sample_options(options, original_noise());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    return error.what();
+  }
+  return "";
+}
+
+// Counts what it is asked for; the noise itself is PyTorch's stream.
+struct CountedNoise {
+  TorchCpuGenerator generator{7};
+  int draws = 0;
+  Tensor operator()(const Shape& shape) {
+    ++draws;
+    Tensor out = Tensor::empty(shape);
+    generator.randn(out.span<float>());
+    return out;
+  }
+};
+
+// ---- the forward process
+
+TEST(NoiseSchedule, LinearIsTheOriginals) {
+  const NoiseSchedule noise = original_noise();
+  ASSERT_EQ(noise.timesteps(), 1000);
+  EXPECT_NEAR(noise.alphas_cumprod[0], 1.0 - 0.00085, 1e-12);
+  EXPECT_NEAR(noise.alphas_cumprod[999], 0.0046600, 1e-6);
+  EXPECT_EQ(make_noise_schedule("scaled_linear", 1000, 0.00085, 0.012).alphas_cumprod, noise.alphas_cumprod);
+}
+
+TEST(NoiseSchedule, OtherKinds) {
+  const NoiseSchedule betas = make_noise_schedule("linear_betas", 3, 0.1, 0.3);
+  EXPECT_NEAR(betas.alphas_cumprod[2], 0.9 * 0.8 * 0.7, 1e-12);
+  const NoiseSchedule cosine = make_noise_schedule("cosine", 1000, 0.0, 0.0);
+  EXPECT_NEAR(cosine.alphas_cumprod[499], 0.4936, 1e-3);
+  EXPECT_GT(cosine.alphas_cumprod[999], 0.0);
+}
+
+TEST(NoiseSchedule, RefusesWhatIsNone) {
+  EXPECT_THROW(make_noise_schedule("quadratic", 1000, 0.1, 0.2), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 0, 0.1, 0.2), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 2000000, 0.1, 0.2), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 1000, 0.0, 0.012), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 1000, 0.00085, 1.0), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 1000, -0.1, 0.012), Error);
+  EXPECT_THROW(make_noise_schedule("linear_betas", 1000, NAN, 0.012), Error);
+  EXPECT_THROW(make_noise_schedule("linear", 100000, 0.5, 0.9), Error);  // nothing is left of the picture
+}
+
+TEST(SigmaTable, GoesThereAndBack) {
+  const SigmaTable table(original_noise());
+  for (const double t : {0.0, 0.25, 1.0, 500.5, 998.75, 999.0}) EXPECT_NEAR(table.timestep_of(table.at(t)), t, 1e-9);
+  EXPECT_EQ(table.timestep_of(table.smallest() / 2.0), 0.0);
+  EXPECT_EQ(table.timestep_of(table.largest() * 2.0), 999.0);
+  EXPECT_DOUBLE_EQ(table.at_linear(10.5), 0.5 * (table.at(10.0) + table.at(11.0)));
+}
+
+// ---- schedules
+
+TEST(Schedules, UniformIsTheOriginalsGridWhereverThatWorks) {
+  int where_it_works = 0;
+  for (int steps = 1; steps <= 1000; ++steps) {
+    std::vector<double> original;
+    for (int t = 0; t < 1000; t += 1000 / steps) original.insert(original.begin(), t + 1);
+    const std::vector<double> grid = sampling_timesteps(original_noise(), {.sampler = "ddim", .steps = steps});
+    if (original.front() < 1000) {
+      ++where_it_works;
+      ASSERT_EQ(grid, original) << steps;
+    }
+    ASSERT_TRUE(std::is_sorted(grid.rbegin(), grid.rend())) << steps;
+    ASSERT_LE(grid.front(), 999.0) << steps;
+    ASSERT_GE(grid.back(), 0.0) << steps;
+    ASSERT_GE(static_cast<int>(grid.size()), steps < 1000 ? steps : 999) << steps;
+  }
+  EXPECT_EQ(where_it_works, 1000 - 5 - 11 - 83 - 500);  // 3, 9, 27, 36, 37; 101-111; 251-333; 501-1000
+}
+
+TEST(Schedules, ThirtyStepsAreThirtyOneAsInTheOriginal) {
+  const auto grid = sampling_timesteps(original_noise(), {.sampler = "plms", .steps = 30});
+  EXPECT_EQ(grid.size(), 31u);
+  EXPECT_EQ(grid.front(), 991.0);
+}
+
+TEST(Schedules, SigmasEqualTheReference) {
+  const std::string file = std::string(SUMI_TEST_DATA) + "/tiny_samplers.safetensors";
+  const SigmaTable table(original_noise());
+  for (const std::string name : {"default", "karras"}) {
+    const auto want = test::read_tensor<float>(file, "sigmas_" + name);
+    const std::vector<double> got = find_schedule(name).sigmas(table, 10);
+    ASSERT_EQ(got.size() + 1, want.size());
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i] / want[i], 1.0, 5e-5) << name << " " << i;
+  }
+}
+
+TEST(Schedules, ExponentialIsGeometric) {
+  const SigmaTable table(original_noise());
+  const std::vector<double> sigmas = find_schedule("exponential").sigmas(table, 5);
+  EXPECT_DOUBLE_EQ(sigmas.front(), table.largest());
+  EXPECT_NEAR(sigmas.back(), table.smallest(), 1e-12);
+  for (size_t i = 2; i < 5; ++i) EXPECT_NEAR(sigmas[i] / sigmas[i - 1], sigmas[1] / sigmas[0], 1e-12);
+}
+
+// The timesteps of every network call, with a network that sees no noise anywhere.
+std::vector<double> network_calls(const SampleOptions& options) {
+  std::vector<double> calls;
+  const Model model = [&](const Tensor& x, double t) {
+    calls.push_back(t);
+    return Tensor::zeros(x.shape());
+  };
+  CountedNoise noise;
+  sample(model, Tensor::full({1, 1, 2, 1}, 1.0f), original_noise(), options, std::ref(noise));
+  return calls;
+}
+
+struct GoldenGrid {
+  std::string name, sampler, schedule;
+};
+
+class Timesteps : public testing::TestWithParam<GoldenGrid> {};
+
+TEST_P(Timesteps, EqualTheReference) {
+  const auto& [name, sampler, schedule] = GetParam();
+  const auto want = test::read_tensor<float>(std::string(SUMI_TEST_DATA) + "/tiny_samplers_diffusers.safetensors",
+                                             "timesteps_" + name);
+  const auto got = network_calls({.sampler = sampler, .schedule = schedule, .steps = 12});
+  ASSERT_EQ(got.size(), want.size());
+  // Whole ones exactly. Fractional ones come from float32 levels in the reference: 2e-3 near timestep 0.
+  for (size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(got[i], want[i], want[i] == std::floor(want[i]) ? 1e-9 : 2e-3) << i;
+}
+
+std::vector<GoldenGrid> golden_grids() {
+  std::vector<GoldenGrid> grids{{"plms_leading", "plms", "leading"}, {"lcm", "lcm", ""}};
+  for (const std::string sampler :
+       {"euler", "euler_ancestral", "ddim", "heun", "unipc", "dpmpp_2m", "dpmpp_2m_sde", "lms", "ddpm"}) {
+    for (const std::string schedule : {"leading", "trailing", "linspace"})
+      grids.push_back({sampler + "_" + schedule, sampler, schedule});
+  }
+  for (const std::string sampler : {"euler", "dpmpp_2m", "unipc"})
+    grids.push_back({sampler + "_karras", sampler, "linspace_karras"});
+  return grids;
+}
+
+INSTANTIATE_TEST_SUITE_P(Diffusers, Timesteps, testing::ValuesIn(golden_grids()),
+                         [](const auto& test) { return test.param.name; });
+
+// ---- a world in which every latent value is drawn from N(kMean, kDeviation²)
+
+constexpr double kMean = 0.6, kDeviation = 0.8;
+
+double variance_at(double sigma) { return kDeviation * kDeviation + sigma * sigma; }
+
+// E[e | x] for x = √ᾱ x_0 + √(1-ᾱ) e, in closed form; as v where asked.
+Model gaussian(Prediction prediction = Prediction::kEpsilon) {
+  return [prediction, table = SigmaTable(original_noise())](const Tensor& x, double t) {
+    const double sigma = table.at(t), alpha = 1.0 / std::hypot(1.0, sigma), noise = sigma * alpha;
+    const double slope =
+        noise / (alpha * alpha * kDeviation * kDeviation + noise * noise);  // e = slope·(x - alpha·mean)
+    const double offset = -slope * alpha * kMean;
+    if (prediction == Prediction::kEpsilon)
+      return affine(static_cast<float>(slope), x, 0.0f, {}, static_cast<float>(offset));
+    // v = alpha·e - noise·x_0 with x_0 = (x - noise·e) / alpha, so v = (e - noise·x) / alpha.
+    return affine(static_cast<float>((slope - noise) / alpha), x, 0.0f, {}, static_cast<float>(offset / alpha));
+  };
+}
+
+// The probability flow carries x = x_0 + σe along a line: the distance from the mean goes with the deviation.
+double flow(double x, double from, double to) {
+  return kMean + (x - kMean) * std::sqrt(variance_at(to) / variance_at(from));
+}
+double denoised(double x, double sigma) { return kMean + (x - kMean) * kDeviation * kDeviation / variance_at(sigma); }
+
+struct Solver {
+  std::string sampler, schedule;
+  int coarse, fine;  // steps
+  double order;      // at least
+  enum End { kDenoised, kZero, kFirstLevel } end = kDenoised;
+};
+
+// Where the exact flow takes x_T; samplers on sigmas end by taking the network at its word at the lowest level, or not.
+double exact(const Solver& solver, int steps, double x_T) {
+  const SigmaTable table(original_noise());
+  if (solver.end == Solver::kFirstLevel) {
+    const double top = table.at(sampling_timesteps(original_noise(), {solver.sampler, solver.schedule, steps})[0]);
+    return flow(x_T * std::hypot(1.0, top), top, table.smallest()) / std::hypot(1.0, table.smallest());
+  }
+  const double x = x_T * (solver.sampler == "unipc" ? std::hypot(1.0, table.largest()) : table.largest());
+  if (solver.end == Solver::kZero) return flow(x, table.largest(), 0.0);
+  return denoised(flow(x, table.largest(), table.smallest()), table.smallest());
+}
+
+double error_of(const Solver& solver, int steps) {
+  const std::vector<float> x_T{-1.5f, 0.25f, 2.0f};
+  CountedNoise noise;
+  const Tensor x = sample(gaussian(), Tensor::from(x_T, {1, 1, 3, 1}), original_noise(),
+                          {solver.sampler, solver.schedule, steps}, std::ref(noise));
+  double worst = 0.0;
+  for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.data<float>()[i] - exact(solver, steps, x_T[i])));
+  return worst;
+}
+
+class Convergence : public testing::TestWithParam<Solver> {};
+
+TEST_P(Convergence, HasItsOrder) {
+  const Solver& solver = GetParam();
+  const double coarse = error_of(solver, solver.coarse), fine = error_of(solver, solver.fine);
+  const double order = std::log(coarse / fine) / std::log(static_cast<double>(solver.fine) / solver.coarse);
+  RecordProperty("order", std::to_string(order));
+  EXPECT_GE(order, solver.order) << "errors " << coarse << " and " << fine;
+  EXPECT_LE(fine, 0.05);
+}
+
+// Step counts that put every level on a whole timestep where the grid is linear in time. On such a grid the last steps
+// are long in log sigma however many there are (timesteps 1 and 0 are 0.35 apart), so that dpm_solver and plms come
+// near their second order only slowly.
+INSTANTIATE_TEST_SUITE_P(
+    Gaussian, Convergence,
+    testing::Values(Solver{"euler", "karras", 20, 80, 0.9}, Solver{"euler", "discrete", 112, 334, 0.9},
+                    Solver{"euler", "exponential", 20, 80, 0.9}, Solver{"heun", "karras", 20, 60, 1.9},
+                    Solver{"heun", "discrete", 38, 112, 1.8}, Solver{"dpm_2", "karras", 20, 60, 1.8},
+                    Solver{"dpmpp_2m", "karras", 20, 60, 1.8}, Solver{"dpmpp_2m", "exponential", 20, 60, 1.8},
+                    Solver{"unipc", "exponential", 20, 60, 1.9}, Solver{"lms", "karras", 20, 40, 2.5, Solver::kZero},
+                    Solver{"ddim", "uniform", 50, 200, 0.9, Solver::kFirstLevel},
+                    Solver{"plms", "uniform", 20, 50, 1.7, Solver::kFirstLevel},
+                    Solver{"dpm_solver", "uniform", 111, 333, 1.6, Solver::kFirstLevel}),
+    [](const auto& test) { return test.param.sampler + "_" + test.param.schedule; });
+
+struct Stochastic {
+  std::string sampler, schedule;
+  int steps;
+  double eta = 0.0;
+};
+
+class Moments : public testing::TestWithParam<Stochastic> {
+ protected:
+  static constexpr int64_t kValues = 1 << 16;
+
+  // x_T such that the first level holds exactly what the forward process puts there.
+  static Tensor start(const Stochastic& job, CountedNoise& noise) {
+    const Tensor z = noise({1, 1, kValues, 1});
+    const SigmaTable table(original_noise());
+    const double top = table.at(sampling_timesteps(original_noise(), {job.sampler, job.schedule, job.steps})[0]);
+    const bool unit_variance = job.schedule.empty() || job.schedule == "uniform" || job.schedule == "leading";
+    const double scale = unit_variance ? std::hypot(1.0, top) : top;
+    return affine(static_cast<float>(std::sqrt(variance_at(top)) / scale), z, 0.0f, {},
+                  static_cast<float>(kMean / scale));
+  }
+
+  static void expect_the_gaussian(const Tensor& x) {
+    double sum = 0.0, squares = 0.0;
+    for (const float value : x.span<float>()) {
+      sum += value;
+      squares += double{value} * value;
+    }
+    const double mean = sum / kValues, variance = squares / kValues - mean * mean;
+    // Five standard errors are 0.016 for the mean and 0.018 for the variance; the rest is the steps' own error.
+    EXPECT_NEAR(mean, kMean, 0.025);
+    EXPECT_NEAR(variance, kDeviation * kDeviation, 0.04);
+  }
+};
+
+TEST_P(Moments, AreTheGaussians) {
+  const Stochastic& job = GetParam();
+  CountedNoise noise;
+  const Tensor x_T = start(job, noise);
+  expect_the_gaussian(
+      sample(gaussian(), x_T, original_noise(), {job.sampler, job.schedule, job.steps, job.eta}, std::ref(noise)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Gaussian, Moments,
+    testing::Values(Stochastic{"euler_ancestral", "karras", 100}, Stochastic{"dpm_2_ancestral", "karras", 50},
+                    Stochastic{"dpmpp_2s_ancestral", "karras", 50}, Stochastic{"dpmpp_sde", "karras", 50},
+                    Stochastic{"dpmpp_2m_sde", "karras", 50}, Stochastic{"ddim", "uniform", 250, 1.0},
+                    Stochastic{"ddim", "uniform", 100, 0.5}, Stochastic{"ddpm", "leading", 200}),
+    [](const auto& test) { return test.param.sampler + "_" + std::to_string(test.index); });
+
+// A consistency model jumps to the end of the flow, so that any number of its steps gives the Gaussian.
+TEST_F(Moments, LcmWithAPerfectConsistencyModel) {
+  const SigmaTable table(original_noise());
+  const Model model = [&](const Tensor& x, double t) {
+    const double sigma = table.at(t), scale = std::hypot(1.0, sigma),
+                 shrink = kDeviation / std::sqrt(variance_at(sigma));
+    // e = (x·scale - x_0) / σ with x_0 = flow(x·scale, σ, 0)
+    return affine(static_cast<float>(scale * (1.0 - shrink) / sigma), x, 0.0f, {},
+                  static_cast<float>(-kMean * (1.0 - shrink) / sigma));
+  };
+  for (const int steps : {1, 4}) {
+    CountedNoise noise;
+    const Tensor x_T = start({"lcm", "", steps}, noise);
+    expect_the_gaussian(sample(model, x_T, original_noise(), {.sampler = "lcm", .steps = steps}, std::ref(noise)));
+  }
+}
+
+TEST(Prediction, VelocityAndNoiseAreTheSameModelToEverySampler) {
+  for (const NamedHelp& sampler : list_samplers()) {
+    std::vector<std::vector<float>> ends;
+    for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity}) {
+      CountedNoise noise;
+      const Tensor x_T = noise({1, 2, 4, 4});
+      const Tensor x = sample(gaussian(prediction), x_T, original_noise(),
+                              {.sampler = sampler.name, .steps = 20, .prediction = prediction}, std::ref(noise));
+      ends.emplace_back(x.span<float>().begin(), x.span<float>().end());
+    }
+    for (size_t i = 0; i < ends[0].size(); ++i) ASSERT_NEAR(ends[0][i], ends[1][i], 1e-3) << sampler.name;
+  }
+}
+
+// ---- draws of noise: the next batch's x_T comes after them
+
+TEST(Draws, AreThoseOfTheImplementationThatIsFollowed) {
+  const auto draws = [](const std::string& sampler, const std::string& schedule, double eta = 0.0) {
+    CountedNoise noise;
+    sample(gaussian(), Tensor::full({1, 1, 1, 4}, 1.0f), original_noise(), {sampler, schedule, 10, eta},
+           std::ref(noise));
+    return noise.draws;
+  };
+  EXPECT_EQ(draws("ddim", "uniform"), 10);  // drawn even at eta 0
+  EXPECT_EQ(draws("ddim", "uniform", 0.7), 10);
+  EXPECT_EQ(draws("ddim", "leading"), 0);
+  EXPECT_EQ(draws("plms", "uniform"), 11);  // twice in the first step
+  EXPECT_EQ(draws("plms", "leading"), 0);
+  for (const std::string sampler : {"euler", "heun", "dpm_2", "lms", "dpmpp_2m", "unipc"})
+    EXPECT_EQ(draws(sampler, "karras"), 0) << sampler;
+  EXPECT_EQ(draws("dpm_solver", "uniform"), 0);
+  for (const std::string sampler : {"euler_ancestral", "dpm_2_ancestral", "dpmpp_2s_ancestral"}) {
+    EXPECT_EQ(draws(sampler, "karras"), 9) << sampler;  // none after the last step
+  }
+  EXPECT_EQ(draws("lcm", ""), 9);
+}
+
+// ---- names and refusals
+
+TEST(Names, EverySamplerAndScheduleIsThere) {
+  std::set<std::string> samplers, schedules;
+  for (const NamedHelp& entry : list_samplers()) {
+    samplers.insert(entry.name);
+    EXPECT_FALSE(entry.help.empty()) << entry.name;
+  }
+  for (const NamedHelp& entry : list_schedules()) {
+    schedules.insert(entry.name);
+    EXPECT_FALSE(entry.help.empty()) << entry.name;
+  }
+  for (const std::string name :
+       {"ddim", "plms", "ddpm", "dpm_solver", "euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms",
+        "dpmpp_2s_ancestral", "dpmpp_2m", "dpmpp_sde", "dpmpp_2m_sde", "unipc", "lcm"}) {
+    EXPECT_TRUE(samplers.contains(name)) << name;
+    EXPECT_EQ(refusal({.sampler = name, .steps = 20}), "") << name;
+  }
+  for (const std::string name : {"uniform", "discrete", "leading", "trailing", "linspace", "karras", "exponential"}) {
+    EXPECT_TRUE(schedules.contains(name)) << name;
+  }
+}
+
+TEST(Names, DisplayNamesOfOthersAreUnderstood) {
+  const auto resolved = [](const std::string& name) {
+    std::string schedule;
+    const std::string sampler = resolve_sampler(name, &schedule);
+    return sampler + "/" + schedule;
+  };
+  EXPECT_EQ(resolved("DPM++ 2M Karras"), "dpmpp_2m/karras");
+  EXPECT_EQ(resolved("DPM++ 2M SDE Exponential"), "dpmpp_2m_sde/exponential");
+  EXPECT_EQ(resolved("DPM++ SDE Karras"), "dpmpp_sde/karras");
+  EXPECT_EQ(resolved("DPM++ 2S a Karras"), "dpmpp_2s_ancestral/karras");
+  EXPECT_EQ(resolved("DPM2 a Karras"), "dpm_2_ancestral/karras");
+  EXPECT_EQ(resolved("DPM2"), "dpm_2/");
+  EXPECT_EQ(resolved("Euler a"), "euler_ancestral/");
+  EXPECT_EQ(resolved("LMS Karras"), "lms/karras");
+  EXPECT_EQ(resolved("UniPC"), "unipc/");
+  for (const std::string name : {"Euler", "Heun", "LMS", "DDIM", "PLMS", "LCM"}) EXPECT_EQ(resolved(name).back(), '/');
+  EXPECT_EQ(network_calls({.sampler = "Euler Karras", .steps = 5}),
+            network_calls({.sampler = "euler", .schedule = "karras", .steps = 5}));
+  EXPECT_THROW(resolve_sampler("DPM++ 9M", nullptr), Error);
+}
+
+TEST(Refusals, AreSentencesThatShowTheWayOut) {
+  EXPECT_THAT(refusal({.sampler = "eulr"}), AllOf(HasSubstr("eulr"), HasSubstr("euler_ancestral")));
+  EXPECT_THAT(refusal({.sampler = "euler", .schedule = "karass"}), AllOf(HasSubstr("karass"), HasSubstr("karras")));
+  EXPECT_THAT(refusal({.sampler = "ddim", .schedule = "karras"}),
+              AllOf(HasSubstr("ddim"), HasSubstr("karras"), HasSubstr("uniform")));
+  EXPECT_THAT(refusal({.sampler = "plms", .schedule = "discrete"}), HasSubstr("plms"));
+  EXPECT_THAT(refusal({.sampler = "dpm_solver", .schedule = "karras"}), HasSubstr("dpm_solver"));
+  EXPECT_THAT(refusal({.sampler = "lcm", .schedule = "karras"}), HasSubstr("lcm"));
+  EXPECT_THAT(refusal({.sampler = "lcm", .steps = 51}), HasSubstr("50"));
+  EXPECT_THAT(refusal({.sampler = "plms", .eta = 0.5}), HasSubstr("eta"));
+  EXPECT_THAT(refusal({.sampler = "dpmpp_2m", .eta = 1.0}), HasSubstr("eta"));
+  for (const double eta : {-0.1, 1e30, double{NAN}, double{INFINITY}})
+    EXPECT_THAT(refusal({.sampler = "ddim", .eta = eta}), HasSubstr("eta"));
+}
+
+TEST(Refusals, StepCountsThatNoGridHolds) {
+  for (const NamedHelp& sampler : list_samplers()) {
+    for (const int steps : {0, -1, INT_MIN, INT_MAX})
+      EXPECT_THAT(refusal({.sampler = sampler.name, .steps = steps}), HasSubstr("steps")) << sampler.name;
+    EXPECT_EQ(refusal({.sampler = sampler.name, .steps = 1}), "") << sampler.name;
+  }
+  for (const std::string sampler : {"ddim", "euler", "dpmpp_2m"}) {
+    for (const std::string schedule : {"leading", "trailing", "linspace"}) {
+      EXPECT_THAT(refusal({.sampler = sampler, .schedule = schedule, .steps = 1001}), HasSubstr("steps"))
+          << sampler << schedule;
+    }
+  }
+}
+
+// Whatever is not refused must give grids inside the schedule, and finite latents.
+TEST(Refusals, WhatIsTakenWorks) {
+  for (const NamedHelp& sampler : list_samplers()) {
+    for (const NamedHelp& schedule : list_schedules()) {
+      for (const int steps : {1, 2, 3, 7, 50, 998, 999, 1000}) {
+        const SampleOptions options{sampler.name, schedule.name, steps};
+        if (!refusal(options).empty()) continue;
+        const std::vector<double> timesteps = sampling_timesteps(original_noise(), options);
+        ASSERT_TRUE(std::is_sorted(timesteps.rbegin(), timesteps.rend()))
+            << sampler.name << " " << schedule.name << " " << steps;
+        ASSERT_GE(timesteps.back(), 0.0) << sampler.name << " " << schedule.name << " " << steps;
+        ASSERT_LE(timesteps.front(), 999.0) << sampler.name << " " << schedule.name << " " << steps;
+        CountedNoise noise;
+        const Tensor x =
+            sample(gaussian(), Tensor::full({1, 1, 1, 1}, 0.5f), original_noise(), options, std::ref(noise));
+        ASSERT_TRUE(std::isfinite(x.data<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
+      }
+    }
+  }
+}
+
+// ---- guidance and callbacks
+
+TEST(Guidance, IsOneDoubledBatchUncondFirst) {
+  std::vector<int64_t> batches;
+  const Network network = [&](const Tensor& x, double, const Tensor& context) {
+    batches.push_back(x.dim(0));
+    EXPECT_EQ(context.dim(0), x.dim(0));
+    std::vector<float> out;  // each sample's context value
+    for (int64_t i = 0; i < x.dim(0); ++i) out.push_back(context.data<float>()[i]);
+    return Tensor::from(out, {x.dim(0), 1, 1, 1});
+  };
+  const Tensor x = Tensor::zeros({2, 1, 1, 1});
+  const Tensor cond = Tensor::from(std::vector<float>{3, 5}, {2, 1, 1}),
+               uncond = Tensor::from(std::vector<float>{1, 2}, {2, 1, 1});
+  const Tensor guided_output = guided(network, cond, uncond, 4.0)(x, 0.0);
+  EXPECT_THAT(guided_output.span<float>(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
+  const Tensor plain = guided(network, cond, {}, 1.0)(x, 0.0);
+  EXPECT_THAT(plain.span<float>(), testing::ElementsAre(3, 5));
+  EXPECT_THAT(batches, testing::ElementsAre(4, 2));
+  EXPECT_THROW(guided(network, cond, Tensor::zeros({2, 2, 1}), 4.0), Error);
+}
+
+TEST(Callback, ComesAfterEachStepAndMayStopTheJob) {
+  for (const NamedHelp& sampler : list_samplers()) {
+    std::vector<int> seen;
+    int total = 0;
+    const StepCallback on_step = [&](int step, int steps, const Tensor&) {
+      seen.push_back(step);
+      total = steps;
+      if (step == 3) throw Error(ErrorKind::kCancelled, "stopped");
+    };
+    CountedNoise noise;
+    EXPECT_THROW(sample(gaussian(), Tensor::zeros({1, 1, 1, 1}), original_noise(),
+                        {.sampler = sampler.name, .steps = 10}, std::ref(noise), on_step),
+                 Error);
+    EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3)) << sampler.name;
+    EXPECT_EQ(total, 10) << sampler.name;
+  }
+}
+
+}  // namespace
+}  // namespace sumi::diffusion

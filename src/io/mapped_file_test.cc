@@ -1,0 +1,122 @@
+// Files cut short while mapped (bad-input item 33), and what is no file (147).
+#include "io/mapped_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "io/safetensors.h"
+#include "tests/support/rejected.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi::io {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int64_t kFloats = 1 << 20;
+
+class MappedFileTest : public testing::Test {
+ protected:
+  test::TempFolder folder_;
+  std::filesystem::path file_ = folder_ / "model.safetensors";
+};
+
+TEST_F(MappedFileTest, Item33CutShortWhileMapped) {
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+  const auto checkpoint = open_safetensors(file_);
+  const Tensor tensor = checkpoint->tensor("w");
+  check_mappings_intact();
+  std::filesystem::resize_file(file_, 8192);
+  EXPECT_EQ(std::count(tensor.span<float>().end() - 1000, tensor.span<float>().end(), 0.0f), 1000);   // reads on, without SIGBUS
+  const std::string message = test::rejection(file_, [] { check_mappings_intact(); });
+  EXPECT_THAT(message, HasSubstr("cut short"));
+  EXPECT_NE(test::rejection(file_, [&] { checkpoint->tensor("w"); }), "");
+}
+
+TEST_F(MappedFileTest, Item33OnlyTheTornFileIsAtFault) {
+  const auto other = folder_ / "other.safetensors";
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+  write_safetensors(other, {{"w", Tensor::full({kFloats}, 2.0f)}});
+  const auto whole = open_safetensors(other);
+  {
+    const auto torn = open_safetensors(file_);
+    const Tensor tensor = torn->tensor("w");
+    std::filesystem::resize_file(file_, 4096);
+    EXPECT_EQ(tensor.span<float>().back(), 0.0f);
+    EXPECT_THROW(check_mappings_intact(), Error);
+  }
+  EXPECT_NO_THROW(check_mappings_intact());   // the torn mapping is gone, and its fault with it
+  EXPECT_EQ(whole->tensor("w").span<float>().back(), 2.0f);
+}
+
+TEST_F(MappedFileTest, Item33ReplacingAFileDoesNotTearIt) {
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+  const auto old = open_safetensors(file_);
+  write_safetensors(file_, {{"w", Tensor::full({4}, 3.0f)}});   // a rename: the old contents live on while they are mapped
+  EXPECT_EQ(old->tensor("w").span<float>().back(), 1.0f);
+  EXPECT_NO_THROW(check_mappings_intact());
+}
+
+// A SIGBUS that is not ours ends the process as it always did.
+TEST_F(MappedFileTest, OtherBusErrorsStillKill) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  test::write_file(file_, "x");
+  EXPECT_DEATH(
+      {
+        const auto mapped = MappedFile::open(file_);
+        ::raise(SIGBUS);
+        ::raise(SIGBUS);
+      },
+      "");
+}
+
+TEST_F(MappedFileTest, Item147WhatIsNoFile) {
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(test::rejection(folder_ / "pipe", [&] { MappedFile::open(folder_ / "pipe"); }), HasSubstr("pipe, not a file"));
+  EXPECT_THAT(test::rejection("/dev/zero", [] { MappedFile::open("/dev/zero"); }), HasSubstr("device, not a file"));
+  EXPECT_THAT(test::rejection(folder_.path(), [&] { MappedFile::open(folder_.path()); }), HasSubstr("folder, not a file"));
+  EXPECT_THAT(test::rejection(folder_ / "absent", [&] { MappedFile::open(folder_ / "absent"); }), HasSubstr("cannot be opened"));
+  EXPECT_THAT(test::rejection(folder_ / "pipe", [&] { open_checkpoint(folder_ / "pipe"); }), HasSubstr("pipe"));
+  EXPECT_THAT(test::rejection(folder_.path(), [&] { open_checkpoint(folder_.path()); }), HasSubstr(folder_.path().filename().string()));
+}
+
+TEST_F(MappedFileTest, AnEmptyFileIsEmpty) {
+  test::write_file(file_, "");
+  EXPECT_TRUE(MappedFile::open(file_)->contents().empty());
+}
+
+TEST_F(MappedFileTest, ReleasedPagesComeBack) {
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.5f)}});
+  const auto mapped = MappedFile::open(file_);
+  uint8_t sum = 0;
+  for (const uint8_t byte : mapped->contents()) sum ^= byte;
+  const int64_t before = test::status_kb("RssFile");
+  mapped->release_pages();
+  if (before > 0) {
+    EXPECT_LT(test::status_kb("RssFile"), before - 3000);   // of 4096 kB
+  }
+  uint8_t again = 0;
+  for (const uint8_t byte : mapped->contents()) again ^= byte;
+  EXPECT_EQ(sum, again);
+}
+
+TEST_F(MappedFileTest, ManyOpenFilesAreAnErrorAndTheirSlotsComeBack) {
+  test::write_file(file_, "abc");
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::shared_ptr<MappedFile>> open;
+    try {
+      for (int i = 0; i < 2000; ++i) open.push_back(MappedFile::open(file_));
+      ADD_FAILURE() << "no limit";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUnavailable);
+    }
+    EXPECT_GE(open.size(), 200u);
+  }
+}
+
+}  // namespace
+}  // namespace sumi::io

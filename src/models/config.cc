@@ -1,0 +1,151 @@
+#include "models/config.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace sumi::models {
+namespace {
+
+// Caps that no published model comes near: they keep products of sizes inside int64 and a hostile configuration from
+// building networks of millions of layers.
+constexpr int64_t kMaxWidth = 65536;
+constexpr int64_t kMaxLevels = 12;
+constexpr int64_t kMaxBlocksPerLevel = 32;
+constexpr int64_t kMaxDepth = 128;
+constexpr int64_t kMaxVocabulary = 1 << 22;
+constexpr int64_t kMaxTimesteps = 100000;
+constexpr int64_t kMaxSize = 16384;   // pixels
+constexpr int64_t kNormGroups = 32;
+
+constexpr int64_t kMaxTransformers = 4096;
+
+// The rules, and who is named when one is broken.
+class Checker {
+ public:
+  explicit Checker(const std::string& source) : source_(source) {}
+
+  void unet(const UNetConfig& c) const;
+  void autoencoder(const AutoencoderConfig& c) const;
+  void text(const ClipTextConfig& c) const;
+  void whole(const ModelConfig& c) const;
+
+ private:
+  void range(int64_t value, int64_t low, int64_t high, const char* what) const {
+    SUMI_CHECK(low <= value && value <= high, "{}: {} is {}; it must be {} to {}", source_, what, value, low, high);
+  }
+  void widths(int64_t base, const std::vector<int64_t>& multipliers, const char* what) const;
+  void heads(const UNetConfig& c, int64_t width) const;
+
+  const std::string& source_;
+};
+
+// Widths of the levels: the base times each multiplier, every one a multiple of the groups that are normed together.
+void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, const char* what) const {
+  range(base, 1, kMaxWidth, what);
+  SUMI_CHECK(!multipliers.empty() && static_cast<int64_t>(multipliers.size()) <= kMaxLevels,
+             "{}: {} come in {} levels; there must be 1 to {}", source_, what, multipliers.size(), kMaxLevels);
+  for (const int64_t multiplier : multipliers) {
+    range(multiplier, 1, kMaxWidth, "a channel multiplier");
+    range(base * multiplier, 1, kMaxWidth, what);
+  }
+  SUMI_CHECK(base % kNormGroups == 0, "{}: {} is {}; it must be a multiple of {}, the groups of its norms", source_, what, base,
+             kNormGroups);
+}
+
+void Checker::heads(const UNetConfig& c, int64_t width) const {
+  if (c.num_head_channels > 0) {
+    SUMI_CHECK(width % c.num_head_channels == 0, "{}: attention heads of {} channels do not divide the UNet's {} channels", source_,
+               c.num_head_channels, width);
+  } else {
+    SUMI_CHECK(width % c.num_heads == 0, "{}: {} attention heads do not divide the UNet's {} channels", source_, c.num_heads, width);
+  }
+}
+
+void Checker::unet(const UNetConfig& c) const {
+  range(c.in_channels, 1, kMaxWidth, "the UNet's in_channels");
+  range(c.out_channels, 1, kMaxWidth, "the UNet's out_channels");
+  widths(c.model_channels, c.channel_mult, "the UNet's channels");
+  SUMI_CHECK(c.num_res_blocks.size() == 1 || c.num_res_blocks.size() == c.channel_mult.size(),
+             "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_, c.num_res_blocks.size(),
+             c.channel_mult.size());
+  int64_t blocks = 0;
+  for (const int64_t n : c.num_res_blocks) {
+    range(n, 1, kMaxBlocksPerLevel, "num_res_blocks");
+    blocks += n;
+  }
+  SUMI_CHECK(c.attention_resolutions.size() <= 64, "{}: attention_resolutions has {} entries; at most 64", source_,
+             c.attention_resolutions.size());
+  for (const int64_t at : c.attention_resolutions) range(at, 1, int64_t{1} << kMaxLevels, "attention_resolutions");
+  range(c.transformer_depth, 1, kMaxDepth, "transformer_depth");
+  if (c.num_res_blocks.size() == 1) blocks *= static_cast<int64_t>(c.channel_mult.size());
+  range(2 * blocks * c.transformer_depth, 1, kMaxTransformers, "the number of transformer blocks");
+  range(c.context_dim, 0, kMaxWidth, "context_dim");
+  SUMI_CHECK(c.num_head_channels > 0 || c.num_heads > 0, "{}: the UNet's attention has neither num_heads nor num_head_channels", source_);
+  int64_t width = 0;
+  for (size_t level = 0; level < c.channel_mult.size(); ++level) {
+    width = c.model_channels * c.channel_mult[level];
+    const auto& at = c.attention_resolutions;
+    if (std::find(at.begin(), at.end(), int64_t{1} << level) != at.end()) heads(c, width);
+  }
+  heads(c, width);   // the middle block always attends
+}
+
+void Checker::autoencoder(const AutoencoderConfig& c) const {
+  range(c.embed_dim, 1, kMaxWidth, "the autoencoder's embed_dim");
+  range(c.z_channels, 1, kMaxWidth, "the autoencoder's z_channels");
+  range(c.in_channels, 1, kMaxWidth, "the autoencoder's in_channels");
+  range(c.out_channels, 1, kMaxWidth, "the autoencoder's out_channels");
+  widths(c.ch, c.ch_mult, "the autoencoder's channels");
+  range(c.num_res_blocks, 1, kMaxBlocksPerLevel, "the autoencoder's num_res_blocks");
+  range(c.resolution, 1, kMaxWidth, "the autoencoder's resolution");
+  SUMI_CHECK(c.attn_resolutions.size() <= 64, "{}: attn_resolutions has {} entries; at most 64", source_, c.attn_resolutions.size());
+  SUMI_CHECK(std::isfinite(c.scale_factor) && c.scale_factor > 0.0, "{}: the scale factor is {}; it must be positive", source_,
+             c.scale_factor);
+}
+
+void Checker::text(const ClipTextConfig& c) const {
+  range(c.vocab_size, 1, kMaxVocabulary, "the text encoder's vocab_size");
+  range(c.max_positions, 2, kMaxWidth, "the text encoder's max_position_embeddings");
+  range(c.hidden_size, 1, kMaxWidth, "the text encoder's hidden_size");
+  range(c.layers, 1, kMaxDepth, "the text encoder's num_hidden_layers");
+  range(c.heads, 1, kMaxWidth, "the text encoder's num_attention_heads");
+  range(c.intermediate_size, 1, 4 * kMaxWidth, "the text encoder's intermediate_size");
+  SUMI_CHECK(c.hidden_size % c.heads == 0, "{}: {} attention heads do not divide the text encoder's {} channels", source_, c.heads,
+             c.hidden_size);
+  SUMI_CHECK(c.layer_norm_eps > 0.0 && c.layer_norm_eps < 1.0, "{}: layer_norm_eps is {}; it must be between 0 and 1", source_,
+             c.layer_norm_eps);
+}
+
+void Checker::whole(const ModelConfig& c) const {
+  unet(c.unet);
+  autoencoder(c.autoencoder);
+  text(c.text);
+  range(c.timesteps, 1, kMaxTimesteps, "the number of training timesteps");
+  for (const double beta : {c.linear_start, c.linear_end}) {
+    SUMI_CHECK(beta > 0.0 && beta < 1.0, "{}: the noise schedule has a beta of {}; betas lie between 0 and 1", source_, beta);
+  }
+  range(c.default_size, 1, kMaxSize, "the picture size");
+  SUMI_CHECK(c.unet.out_channels == c.autoencoder.embed_dim,
+             "{}: the UNet gives latents of {} channels and the autoencoder takes {}; these are parts of two models", source_,
+             c.unet.out_channels, c.autoencoder.embed_dim);
+}
+
+}  // namespace
+
+void check_config(const ModelConfig& config, const std::string& source) { Checker(source).whole(config); }
+
+void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
+  SUMI_CHECK(vocab_size <= config.text.vocab_size,
+             "the tokenizer has {} tokens and the text encoder's embedding {} rows; this tokenizer belongs to another model",
+             vocab_size, config.text.vocab_size);
+}
+
+ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml) {
+  if (!yaml.empty()) return config_from_yaml(yaml);
+  if (checkpoint.format() == "diffusers folder") return config_from_diffusers(checkpoint.path());
+  return detect_config(checkpoint);
+}
+
+}  // namespace sumi::models

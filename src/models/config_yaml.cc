@@ -1,0 +1,276 @@
+// LDM's YAML configurations: v1-inference.yaml and its kin.
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/text_util.h"
+#include "models/family.h"
+
+namespace sumi::models {
+namespace {
+
+constexpr uintmax_t kMaxYamlBytes = 256 << 10;  // LDM's have 3 kB; a node of two bytes takes hundreds in memory
+constexpr size_t kMaxListEntries = 64;
+
+// One mapping of the file. Keys that nobody asked for are warned about by done(); a null value counts as absent.
+class Section {
+ public:
+  Section(YAML::Node node, std::string file, std::string where)
+      : node_(std::move(node)), file_(std::move(file)), where_(std::move(where)) {
+    SUMI_CHECK(node_.IsMap(), "{}: {} is missing or not a mapping; is this an LDM configuration?", file_,
+               where_.empty() ? "the whole" : where_);
+  }
+
+  bool has(const char* key) { return find(key).has_value(); }
+  bool is_scalar(const char* key) {
+    const auto node = find(key);
+    return node && node->IsScalar();
+  }
+  Section section(const char* key) {
+    const auto node = find(key);
+    return Section(node ? *node : YAML::Node(YAML::NodeType::Undefined), file_, name(key));
+  }
+  int64_t integer(const char* key) { return convert<int64_t>(required(key), key, "a whole number"); }
+  int64_t integer(const char* key, int64_t fallback) { return has(key) ? integer(key) : fallback; }
+  double number(const char* key, double fallback) { return has(key) ? convert<double>(required(key), key, "a number") : fallback; }
+  bool boolean(const char* key, bool fallback) { return has(key) ? convert<bool>(required(key), key, "true or false") : fallback; }
+  std::string text(const char* key, const std::string& fallback = {}) {
+    return has(key) ? convert<std::string>(required(key), key, "text") : fallback;
+  }
+  // A list of whole numbers; a single one is a list of one.
+  std::vector<int64_t> integers(const char* key) {
+    const YAML::Node node = required(key);
+    if (!node.IsSequence()) return {convert<int64_t>(node, key, "a whole number or a list of them")};
+    SUMI_CHECK(node.size() <= kMaxListEntries, "{}: {} has {} entries; at most {}", file_, name(key), node.size(), kMaxListEntries);
+    std::vector<int64_t> values;
+    for (const auto& entry : node) values.push_back(convert<int64_t>(entry, key, "a list of whole numbers"));
+    return values;
+  }
+  std::vector<int64_t> integers(const char* key, std::vector<int64_t> fallback) { return has(key) ? integers(key) : std::move(fallback); }
+
+  // The last part of the class that `target` names.
+  std::string target() {
+    const std::string full = strip_control(text("target"));
+    return full.substr(full.rfind('.') + 1);
+  }
+  // Keys that change nothing here: training, memory, data.
+  void ignore(std::initializer_list<const char*> keys) { asked_.insert(keys.begin(), keys.end()); }
+  // Refuses a switch that asks for something else than the models here do.
+  void refuse_if(bool condition, const char* key) {
+    SUMI_CHECK(!condition, "{}: {} asks for a kind of network that is not supported", file_, name(key));
+  }
+  // Warns of what was not asked for. A section is done before it goes.
+  void done() const {
+    for (const auto& entry : node_) {
+      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "(not a name)";
+      if (!asked_.contains(key)) warn("{}: {} is not known and ignored", file_, name(key));
+    }
+  }
+  std::string name(const std::string& key) const { return where_.empty() ? key : where_ + "." + key; }
+  const std::string& file() const { return file_; }
+
+ private:
+  std::optional<YAML::Node> find(const char* key) {
+    asked_.insert(key);
+    const YAML::Node node = std::as_const(node_)[key];
+    if (!node.IsDefined() || node.IsNull() || (node.IsScalar() && node.Scalar() == "None")) return std::nullopt;
+    return node;
+  }
+  YAML::Node required(const char* key) {
+    const auto node = find(key);
+    SUMI_CHECK(node, "{}: {} is missing", file_, name(key));
+    return *node;
+  }
+  template <class T>
+  T convert(const YAML::Node& node, const char* key, const char* expected) const {
+    T value{};
+    const bool fits = node.IsScalar() && YAML::convert<T>::decode(node, value);
+    SUMI_CHECK(fits, "{}: {} is {}, not {}", file_, name(key),
+               node.IsScalar() ? "\"" + strip_control(node.Scalar()) + "\"" : "a structure", expected);
+    return value;
+  }
+
+  YAML::Node node_;
+  std::string file_, where_;
+  std::set<std::string> asked_;
+};
+
+YAML::Node load(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status), "{}: no such file", path.string());
+  SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", path.string());
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", path.string(), error.message());
+  SUMI_CHECK(size <= kMaxYamlBytes, "{}: {} bytes; a configuration has at most {}", path.string(), size, kMaxYamlBytes);
+  std::string text(size, '\0');
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(text.data(), static_cast<std::streamsize>(size));
+  SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", path.string());
+  if (const auto bad = find_invalid_utf8(text)) fail(ErrorKind::kData, "{}: not UTF-8 at byte {}", path.string(), *bad);
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& e) {
+    fail(ErrorKind::kData, "{}: not valid YAML at line {}: {}", path.string(), e.mark.line + 1, strip_control(e.msg));
+  }
+}
+
+// Accepts one class and says of any other what it would be.
+void check_target(Section& section, std::initializer_list<const char*> accepted) {
+  const std::string target = section.target();
+  if (std::find(accepted.begin(), accepted.end(), target) != accepted.end()) return;
+  struct Known {
+    const char* name;
+    const char* what;
+  };
+  constexpr Known kKnown[] = {{"VQModel", "a VQ autoencoder"},
+                              {"VQModelInterface", "a VQ autoencoder"},
+                              {"IdentityFirstStage", "a model of pixels, without an autoencoder"},
+                              {"FrozenOpenCLIPEmbedder", "OpenCLIP's text encoder, as in Stable Diffusion 2"},
+                              {"BERTEmbedder", "a BERT text encoder"},
+                              {"FrozenT5Embedder", "a T5 text encoder"},
+                              {"ClassEmbedder", "class labels in the place of text"},
+                              {"SpatialRescaler", "an image in the place of text"},
+                              {"DiffusionEngine", "Stable Diffusion XL"},
+                              {"LatentUpscaleDiffusion", "an upscaler"},
+                              {"LatentDepth2ImageDiffusion", "a depth-to-image model"}};
+  const auto* known = std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& k) { return target == k.name; });
+  fail(ErrorKind::kData, "{}: {} is \"{}\"{}, which is not supported; {} is", section.file(), section.name("target"), target,
+       known == std::end(kKnown) ? "" : fmt::format(" ({})", known->what), *accepted.begin());
+}
+
+UNetConfig read_unet(Section section) {
+  check_target(section, {"UNetModel"});
+  Section p = section.section("params");
+  UNetConfig c;
+  c.in_channels = p.integer("in_channels");
+  c.out_channels = p.integer("out_channels");
+  c.model_channels = p.integer("model_channels");
+  c.attention_resolutions = p.integers("attention_resolutions");
+  c.num_res_blocks = p.integers("num_res_blocks");
+  c.channel_mult = p.integers("channel_mult", {1, 2, 4, 8});
+  c.num_heads = p.integer("num_heads", -1);
+  c.num_head_channels = p.integer("num_head_channels", -1);
+  c.use_spatial_transformer = p.boolean("use_spatial_transformer", false);
+  c.transformer_depth = p.integer("transformer_depth", 1);
+  const std::vector<int64_t> context = p.integers("context_dim", {0});
+  SUMI_CHECK(context.size() == 1, "{}: {} has {} entries; one is supported", p.file(), p.name("context_dim"), context.size());
+  c.context_dim = context[0];
+  c.use_linear_in_transformer = p.boolean("use_linear_in_transformer", false);
+  c.use_scale_shift_norm = p.boolean("use_scale_shift_norm", false);
+  c.resblock_updown = p.boolean("resblock_updown", false);
+  c.conv_resample = p.boolean("conv_resample", true);
+  c.legacy = p.boolean("legacy", true);
+  p.refuse_if(p.has("num_classes"), "num_classes");
+  p.refuse_if(p.has("adm_in_channels"), "adm_in_channels");
+  p.refuse_if(p.has("n_embed"), "n_embed");
+  p.refuse_if(p.integer("dims", 2) != 2, "dims");
+  p.refuse_if(p.boolean("use_new_attention_order", false) && !c.use_spatial_transformer, "use_new_attention_order");
+  p.refuse_if(p.integer("num_heads_upsample", -1) != -1 && p.integer("num_heads_upsample") != c.num_heads, "num_heads_upsample");
+  for (const char* key : {"disable_self_attentions", "num_attention_blocks", "spatial_transformer_attn_type"}) p.refuse_if(p.has(key), key);
+  p.refuse_if(p.boolean("disable_middle_self_attn", false), "disable_middle_self_attn");
+  p.ignore({"image_size", "use_checkpoint", "use_fp16", "use_bf16", "dropout"});
+  p.done();
+  return c;
+}
+
+AutoencoderConfig read_autoencoder(Section section) {
+  check_target(section, {"AutoencoderKL"});
+  Section p = section.section("params");
+  AutoencoderConfig c;
+  c.embed_dim = p.integer("embed_dim");
+  Section d = p.section("ddconfig");
+  d.refuse_if(!d.boolean("double_z", true), "double_z");
+  c.z_channels = d.integer("z_channels");
+  c.resolution = d.integer("resolution", 256);
+  c.in_channels = d.integer("in_channels", 3);
+  c.out_channels = d.integer("out_ch", 3);
+  c.ch = d.integer("ch");
+  c.ch_mult = d.integers("ch_mult", {1, 2, 4, 8});
+  c.num_res_blocks = d.integer("num_res_blocks");
+  c.attn_resolutions = d.integers("attn_resolutions", {});
+  d.refuse_if(!d.text("attn_type", "vanilla").starts_with("vanilla"), "attn_type");
+  d.refuse_if(!d.boolean("resamp_with_conv", true), "resamp_with_conv");
+  for (const char* key : {"use_linear_attn", "give_pre_end", "tanh_out"}) d.refuse_if(d.boolean(key, false), key);
+  d.ignore({"dropout"});
+  d.done();
+  p.ignore({"monitor", "lossconfig", "ckpt_path", "ignore_keys", "image_key", "colorize_nlabels", "ema_decay", "learn_logvar"});
+  p.done();
+  return c;
+}
+
+ClipTextConfig read_text(Section section) {
+  check_target(section, {"FrozenCLIPEmbedder"});
+  ClipTextConfig c;
+  if (!section.has("params")) return c;
+  Section p = section.section("params");
+  c.vocab_size = p.integer("vocab_size", c.vocab_size);
+  c.max_positions = p.integer("max_position_embeddings", c.max_positions);
+  c.hidden_size = p.integer("hidden_size", c.hidden_size);
+  c.layers = p.integer("num_hidden_layers", c.layers);
+  c.heads = p.integer("num_attention_heads", c.heads);
+  c.intermediate_size = p.integer("intermediate_size", c.intermediate_size);
+  c.layer_norm_eps = p.number("layer_norm_eps", c.layer_norm_eps);
+  const std::string act = p.text("hidden_act", "quick_gelu");
+  p.refuse_if(act != "quick_gelu" && act != "gelu", "hidden_act");
+  c.quick_gelu = act == "quick_gelu";
+  p.refuse_if(p.text("layer", "last") != "last", "layer");
+  p.ignore({"version", "device", "max_length", "freeze", "layer_idx"});
+  p.done();
+  return c;
+}
+
+void read_noise_schedule(Section& p, ModelConfig& config) {
+  const int64_t timesteps = p.integer("timesteps", 1000);
+  SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "{}: {} is {}; it must be 1 to 100000", p.file(), p.name("timesteps"), timesteps);
+  config.timesteps = static_cast<int>(timesteps);
+  config.linear_start = p.number("linear_start", 1e-4);
+  config.linear_end = p.number("linear_end", 2e-2);
+  const std::string kind = p.text("beta_schedule", "linear");
+  SUMI_CHECK(kind == "linear" || kind == "cosine" || kind == "sqrt_linear", "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known",
+             p.file(), p.name("beta_schedule"), strip_control(kind));
+  config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;   // LDM's names are a step off from everybody's
+  const std::string prediction = p.text("parameterization", "eps");
+  SUMI_CHECK(prediction == "eps" || prediction == "v", "{}: {} is \"{}\"; eps and v are supported", p.file(), p.name("parameterization"),
+             strip_control(prediction));
+  config.prediction = prediction == "v" ? diffusion::Prediction::kVelocity : diffusion::Prediction::kEpsilon;
+}
+
+}  // namespace
+
+ModelConfig config_from_yaml(const std::filesystem::path& path) {
+  Section root(load(path), path.string(), "");
+  Section model = root.section("model");
+  check_target(model, {"LatentDiffusion", "LatentInpaintDiffusion", "LatentFinetuneDiffusion"});
+  Section p = model.section("params");
+  ModelConfig config;
+  read_noise_schedule(p, config);
+  config.unet = read_unet(p.section("unet_config"));
+  config.autoencoder = read_autoencoder(p.section("first_stage_config"));
+  config.autoencoder.scale_factor = p.number("scale_factor", 1.0);
+  const bool unconditional = !p.has("cond_stage_config") || p.is_scalar("cond_stage_config");   // "__is_unconditional__"
+  if (!unconditional) config.text = read_text(p.section("cond_stage_config"));
+  const std::string conditioning = p.text("conditioning_key", "crossattn");
+  SUMI_CHECK(conditioning == "crossattn" || conditioning == "hybrid" || unconditional,
+             "{}: {} is \"{}\"; crossattn and hybrid are supported", p.file(), p.name("conditioning_key"), strip_control(conditioning));
+  const std::vector<int64_t> sides = p.integers("image_size", {64});   // of the latent
+  SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: {} must be 1 to 4096 latents", p.file(), p.name("image_size"));
+  p.ignore({"num_timesteps_cond", "log_every_t", "first_stage_key", "cond_stage_key", "channels", "cond_stage_trainable", "monitor",
+            "scale_by_std", "use_ema", "scheduler_config", "ckpt_path", "load_only_unet", "ignore_keys", "use_positional_encodings",
+            "learn_logvar", "logvar_init", "v_posterior", "original_elbo_weight", "l_simple_weight", "loss_type", "finetune_keys",
+            "concat_keys", "masked_image_key", "clip_denoised", "cosine_s", "cond_stage_forward", "conditioning_dropout",
+            "unet_trainable"});
+  p.done();
+  check_config(config, path.string());
+  config.family = family_of(config).name;
+  config.default_size = sides[0] * config.autoencoder.downsampling();
+  check_config(config, path.string());
+  return config;
+}
+
+}  // namespace sumi::models

@@ -1,0 +1,87 @@
+#include "pipeline/memory_plan.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+#include "pipeline/memory_plan_walk.h"
+
+namespace sumi::pipeline {
+namespace {
+
+// The program itself, its threads' scratch, packed panels of weights.
+constexpr int64_t kOverhead = 64 << 20;
+
+enum class Phase { kNone, kText, kUnet, kDecoder };
+
+// model_ema.* mirrors the UNet and takes its place: the UNet's share is counted once.
+Phase phase_of(std::string_view name) {
+  if (name.starts_with("model.diffusion_model.")) return Phase::kUnet;
+  if (name.starts_with("first_stage_model.decoder.") || name.starts_with("first_stage_model.post_quant_conv."))
+    return Phase::kDecoder;
+  if (name.starts_with("cond_stage_model.")) return Phase::kText;
+  return Phase::kNone;
+}
+
+}  // namespace
+
+int64_t MemoryPlan::resident() const {
+  return unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) + kOverhead;
+}
+
+int64_t MemoryPlan::required() const {
+  return std::max({copied_weights, unet_weights, decoder_weights}) + std::max(unet_activations, decoder_activations) +
+         kOverhead;
+}
+
+int64_t MemoryPlan::allocated() const {
+  return copied_weights + std::max(unet_activations, decoder_activations) + kOverhead;
+}
+
+MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
+                       const JobSize& job) {
+  MemoryPlan plan;
+  for (const io::TensorInfo& info : used.tensors()) {
+    const Phase phase = phase_of(info.name);
+    if (phase == Phase::kNone) continue;
+    const io::TensorInfo* original = stored.find(info.name);
+    const bool wide = info.dtype == DType::kF64;  // no kernel takes double: it is narrowed to f32
+    const int64_t bytes = info.shape.numel() * (wide ? 4 : size_of(info.dtype));
+    if (wide || original == nullptr || original->dtype != info.dtype) plan.copied_weights += bytes;
+    (phase == Phase::kUnet   ? plan.unet_weights
+     : phase == Phase::kText ? plan.text_weights
+                             : plan.decoder_weights) += bytes;
+  }
+  const int64_t networks = job.guided ? 2 * job.batch : job.batch;
+  plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width);
+  plan.decoder_activations = decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
+  return plan;
+}
+
+std::string format_bytes(int64_t bytes) {
+  const double mega = static_cast<double>(bytes) / 1e6;
+  return mega < 1000 ? fmt::format("{:.0f} MB", mega) : fmt::format("{:.1f} GB", mega / 1e3);
+}
+
+std::string describe(const MemoryPlan& plan, const MemoryLimits& limits) {
+  std::string text =
+      fmt::format("needs about {} of memory: {} of weights, {} to sample, {} to decode", format_bytes(plan.resident()),
+                  format_bytes(plan.unet_weights + plan.decoder_weights + plan.text_weights),
+                  format_bytes(plan.unet_activations), format_bytes(plan.decoder_activations));
+  if (limits.available) text += fmt::format("; {} are available", format_bytes(*limits.available));
+  return text;
+}
+
+void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
+  SUMI_CHECK_KIND(
+      kUnavailable, !limits.available || plan.required() <= *limits.available,
+      "this job needs at least {} of memory and {} are available; choose a smaller picture or fewer at once",
+      format_bytes(plan.required()), format_bytes(limits.available.value_or(0)));
+  SUMI_CHECK_KIND(
+      kUnavailable, !limits.address_space || plan.allocated() <= *limits.address_space,
+      "this job needs {} of memory and this process may take {} more (ulimit -v); choose a smaller picture or "
+      "fewer at once",
+      format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)));
+}
+
+}  // namespace sumi::pipeline

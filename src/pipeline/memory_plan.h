@@ -1,0 +1,58 @@
+// How much memory a job will need, said before the first byte of it is taken.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "io/checkpoint.h"
+#include "models/config.h"
+
+namespace sumi::pipeline {
+
+// What a job asks of the networks.
+struct JobSize {
+  int64_t batch = 1;  // pictures at once; the UNet sees twice as many where there is guidance
+  bool guided = true;
+  int64_t latent_height = 64;
+  int64_t latent_width = 64;
+  int64_t context_tokens = 77;
+};
+
+// Bytes, at the peak of each phase. Pictures are decoded one by one.
+struct MemoryPlan {
+  int64_t unet_weights = 0;
+  int64_t decoder_weights = 0;
+  int64_t text_weights = 0;
+  int64_t copied_weights = 0;  // part of those above that is converted into fresh memory
+  int64_t unet_activations = 0;
+  int64_t decoder_activations = 0;
+
+  // All weights and the larger of the two phases: what stays resident where there is room.
+  int64_t resident() const;
+  // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.
+  int64_t required() const;
+  // Fresh memory, mapped files aside.
+  int64_t allocated() const;
+};
+
+// `stored` has the types of the file, `used` those the networks will see (the same where nothing is cast).
+MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
+                       const JobSize& job);
+
+// What the system would give: nothing where it does not say.
+struct MemoryLimits {
+  std::optional<int64_t> available;      // physical memory that is free or can be freed, and the group's limit on it
+  std::optional<int64_t> address_space;  // left under RLIMIT_AS
+};
+MemoryLimits memory_limits();
+
+// "needs about 3.1 GB: 2.1 GB of weights, 0.9 GB to sample, 0.8 GB to decode; 11.2 GB are available".
+std::string describe(const MemoryPlan& plan, const MemoryLimits& limits);
+// Throws Error(kUnavailable), in a sentence with both figures, where the job cannot fit.
+void check_memory(const MemoryPlan& plan, const MemoryLimits& limits);
+
+// "812 MB", "3.1 GB" (decimal).
+std::string format_bytes(int64_t bytes);
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,94 @@
+#include "pipeline/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "base/check.h"
+#include "core/storage.h"
+#include "pipeline/memory_plan_walk.h"
+#include "pipeline/open_model.h"
+#include "tests/support/synthetic_models.h"
+
+namespace sumi::pipeline {
+namespace {
+
+// Largest sum of live bytes while `work` runs, above what was live before.
+int64_t measured_peak(const std::function<void()>& work) {
+  const int64_t live = host_memory().live_bytes, before = host_memory().peak_bytes;
+  work();
+  const int64_t peak = host_memory().peak_bytes;
+  return peak > before ? peak - live : 0;  // 0: an earlier peak hides it
+}
+
+OpenModel tiny(std::optional<DType> dtype = std::nullopt) {
+  return open_model(
+      {.checkpoint = test::synthetic_model(), .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml", .dtype = dtype});
+}
+
+// The plan may not promise too little; some room above the truth is meant. The kernels' scratch, a few MB whatever the
+// size of the picture, is part of the plan's overhead.
+void expect_covers(int64_t planned, int64_t measured) {
+  constexpr double kScratch = 8e6;
+  ASSERT_GT(measured, 0);
+  EXPECT_GE(static_cast<double>(planned) + kScratch, static_cast<double>(measured));
+  EXPECT_LE(static_cast<double>(planned), 1.5 * static_cast<double>(measured));
+}
+
+TEST(MemoryPlan, CoversWhatTheNetworksTake) {
+  const OpenModel opened = tiny();
+  const models::StableDiffusion model = load_model(opened);
+  const Tensor context = Tensor::zeros({2, 77, 64});
+  // From the smallest peak to the largest: only a new record is seen.
+  for (const int64_t side : {32, 64, 96}) {
+    const Tensor x = Tensor::zeros({2, side, side, 4});
+    expect_covers(unet_peak(opened.config.unet, 2, side, side), measured_peak([&] {
+                    model.predict(x, {1.0, 1.0}, context);
+                  }));
+  }
+  for (const int64_t side : {48, 64, 72}) {
+    const Tensor z = Tensor::zeros({1, side, side, 4});
+    expect_covers(decoder_peak(opened.config.autoencoder, side, side), measured_peak([&] { model.decode(z); }));
+  }
+}
+
+TEST(MemoryPlan, CountsWeightsAndCopies) {
+  const JobSize job{.latent_height = 16, .latent_width = 16};
+  const OpenModel plain = tiny(), halved = tiny(DType::kF16);
+  const MemoryPlan stored = plan_memory(*plain.stored, *plain.checkpoint, plain.config, job);
+  const MemoryPlan cast = plan_memory(*halved.stored, *halved.checkpoint, halved.config, job);
+  EXPECT_EQ(stored.copied_weights, 0);
+  EXPECT_GT(stored.unet_weights, 0);
+  EXPECT_EQ(stored.unet_weights, 2 * cast.unet_weights);
+  EXPECT_GE(cast.copied_weights, cast.unet_weights + cast.decoder_weights);
+  EXPECT_GT(stored.resident(), stored.required());
+}
+
+TEST(MemoryPlan, GrowsWithTheJob) {
+  const OpenModel opened = tiny();
+  const auto peak = [&](int64_t batch, int64_t side) { return unet_peak(opened.config.unet, batch, side, side); };
+  EXPECT_EQ(peak(4, 16), 4 * peak(1, 16));
+  EXPECT_EQ(peak(1, 64), 16 * peak(1, 16));
+  EXPECT_GT(peak(1, 15), 0);
+  EXPECT_GT(unet_peak(opened.config.unet, 1024, 1 << 30, 1 << 30), int64_t{1} << 60);  // saturates, does not wrap
+}
+
+TEST(MemoryPlan, RefusesWhatCannotFit) {
+  MemoryPlan plan;
+  plan.unet_weights = 2'000'000'000;
+  plan.unet_activations = 1'000'000'000;
+  EXPECT_NO_THROW(check_memory(plan, {}));
+  EXPECT_NO_THROW(check_memory(plan, {.available = 4'000'000'000}));
+  EXPECT_THROW(check_memory(plan, {.available = 2'500'000'000}), Error);
+  EXPECT_NO_THROW(check_memory(plan, {.address_space = 1'500'000'000}));
+  EXPECT_THROW(check_memory(plan, {.address_space = 500'000'000}), Error);
+  EXPECT_EQ(describe(plan, {.available = 4'000'000'000}),
+            "needs about 3.1 GB of memory: 2.0 GB of weights, 1.0 GB to sample, 0 MB to decode; 4.0 GB are available");
+}
+
+TEST(MemoryPlan, TheSystemSaysWhatThereIs) {
+  const MemoryLimits limits = memory_limits();
+  ASSERT_TRUE(limits.available);
+  EXPECT_GT(*limits.available, 0);
+}
+
+}  // namespace
+}  // namespace sumi::pipeline

@@ -1,0 +1,130 @@
+#include "pipeline/memory_plan_walk.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace sumi::pipeline {
+namespace {
+
+constexpr int64_t kFloat = 4;
+
+// Sizes saturate: a picture too large to count is too large.
+int64_t bytes_of(int64_t batch, int64_t height, int64_t width, int64_t channels) {
+  constexpr double kMost = 4e18;
+  const double bytes = static_cast<double>(batch) * static_cast<double>(height) * static_cast<double>(width) *
+                       static_cast<double>(channels) * kFloat;
+  return bytes < kMost ? static_cast<int64_t>(bytes) : static_cast<int64_t>(kMost);
+}
+
+class UNetWalk {
+ public:
+  UNetWalk(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width)
+      : c_(config), batch_(batch), height_(height), width_(width) {}
+
+  int64_t peak() {
+    channels_ = c_.model_channels;
+    push_skip();
+    for (size_t level = 0; level < c_.channel_mult.size(); ++level) down(level);
+    res_block(channels_, channels_);
+    attention(channels_);
+    res_block(channels_, channels_);
+    for (size_t level = c_.channel_mult.size(); level-- > 0;) up(level);
+    note(3 * size(channels_));  // the last norm, its input and the output
+    return peak_;
+  }
+
+ private:
+  int64_t size(int64_t channels) const { return bytes_of(batch_, height_, width_, channels); }
+  void note(int64_t working) { peak_ = std::max(peak_, skip_bytes_ + working); }
+  void push_skip() {
+    skips_.push_back(channels_);
+    skip_sizes_.push_back(size(channels_));
+    skip_bytes_ += skip_sizes_.back();
+  }
+
+  // Input, normed input and first convolution; or input, shortcut, normed middle and output.
+  void res_block(int64_t in, int64_t out) { note(size(in) + std::max(size(in) + size(out), 3 * size(out))); }
+
+  // At the feed-forward: the skip and its norm, the tokens and theirs, both halves of the gate (8C), the product (4C);
+  // on the way up also the block's input, `held`, which its caller keeps.
+  void attention(int64_t channels, int64_t held = 0) {
+    note(size(held) + size(channels) * (c_.use_spatial_transformer ? 16 : 7));
+  }
+
+  bool attends(int64_t downsampling) const {
+    return std::find(c_.attention_resolutions.begin(), c_.attention_resolutions.end(), downsampling) !=
+           c_.attention_resolutions.end();
+  }
+
+  int64_t blocks(size_t level) const {
+    return c_.num_res_blocks.size() == 1 ? c_.num_res_blocks[0] : c_.num_res_blocks.at(level);
+  }
+
+  void down(size_t level) {
+    const int64_t width = c_.channel_mult[level] * c_.model_channels;
+    for (int64_t i = 0; i < blocks(level); ++i) {
+      res_block(channels_, width);
+      channels_ = width;
+      if (attends(int64_t{1} << level)) attention(channels_);
+      push_skip();
+    }
+    if (level + 1 == c_.channel_mult.size()) return;
+    heights_.push_back(height_);
+    widths_.push_back(width_);
+    height_ = (height_ + 1) / 2;
+    width_ = (width_ + 1) / 2;
+    push_skip();
+  }
+
+  void up(size_t level) {
+    const int64_t width = c_.channel_mult[level] * c_.model_channels;
+    for (int64_t i = 0; i <= blocks(level); ++i) {
+      const int64_t in = channels_ + skips_.back();
+      note(size(channels_) + size(in));
+      skips_.pop_back();
+      skip_bytes_ -= skip_sizes_.back();
+      skip_sizes_.pop_back();
+      res_block(in, width);
+      channels_ = width;
+      if (attends(int64_t{1} << level)) attention(channels_, in);
+    }
+    if (level == 0) return;
+    height_ = heights_.back();
+    width_ = widths_.back();
+    heights_.pop_back();
+    widths_.pop_back();
+    note(2 * size(channels_) + size(channels_) / 4);
+  }
+
+  const models::UNetConfig& c_;
+  int64_t batch_, height_, width_;
+  int64_t channels_ = 0;
+  std::vector<int64_t> skips_, skip_sizes_, heights_, widths_;
+  int64_t skip_bytes_ = 0;
+  int64_t peak_ = 0;
+};
+
+}  // namespace
+
+int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width) {
+  return UNetWalk(config, batch, height, width).peak();
+}
+
+int64_t decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
+  int64_t channels = c.ch * c.ch_mult.back();
+  const auto size = [&](int64_t width_of) { return bytes_of(1, height, width, width_of); };
+  int64_t peak = 7 * size(channels);  // the middle's attention: skip, norm, q, k, v, result, projection
+  for (size_t level = c.ch_mult.size(); level-- > 0;) {
+    const int64_t out = c.ch * c.ch_mult[level];
+    // As in the UNet: input, normed input, first convolution; or input, shortcut, normed middle, output.
+    peak = std::max(peak, size(channels) + std::max(size(channels) + size(out), 3 * size(out)));
+    channels = out;
+    if (level == 0) break;
+    height *= 2;
+    width *= 2;
+    peak = std::max(peak, 2 * size(channels));  // doubled picture and its convolution
+  }
+  return std::max(peak, 2 * size(channels) + size(c.out_channels));
+}
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,23 @@
+// The noise of a job, drawn from its one generator in the layout of the original.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/rng.h"
+#include "diffusion/sampling.h"
+
+namespace sumi::pipeline {
+
+// Draws shapes [N,H,W,C] as the [N,C,H,W] that PyTorch would have drawn.
+class NoiseStream {
+ public:
+  NoiseStream(std::string_view rng, uint64_t seed, Device device);
+  Tensor operator()(const Shape& nhwc);
+
+ private:
+  std::unique_ptr<Generator> generator_;
+  Device device_;
+};
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,34 @@
+#include "pipeline/open_model.h"
+
+#include "ops/conv.h"
+#include "pipeline/cast_checkpoint.h"
+
+namespace sumi::pipeline {
+
+std::vector<Device> available_devices() {
+  std::vector<Device> devices;
+  for (int i = 0; i < kDeviceCount; ++i) {
+    const auto device = static_cast<Device>(i);
+    if (conv2d_slot.has(device)) devices.push_back(device);
+  }
+  return devices;
+}
+
+OpenModel open_model(const ModelOptions& options) {
+  SUMI_CHECK_KIND(kUnavailable, conv2d_slot.has(options.device), "this program was built without the backend {}",
+                  name_of(options.device));
+  OpenModel model;
+  model.device = options.device;
+  model.stored = io::open_checkpoint(options.checkpoint);
+  model.checkpoint = options.dtype ? cast_checkpoint(model.stored, *options.dtype) : model.stored;
+  model.config = models::config_for(*model.stored, options.config);
+  if (options.prediction) model.config.prediction = *options.prediction;
+  return model;
+}
+
+models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options) {
+  options.device = model.device;
+  return models::StableDiffusion::load(model.checkpoint, model.config, options);
+}
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,38 @@
+// From the path of a checkpoint to networks that run.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "io/checkpoint.h"
+#include "models/stable_diffusion.h"
+
+namespace sumi::pipeline {
+
+struct ModelOptions {
+  std::filesystem::path checkpoint;
+  std::filesystem::path config;  // LDM YAML; empty: found or detected
+  Device device = Device::kCpu;
+  std::optional<DType> dtype;                       // weights rounded to this type; none: as the file has them
+  std::optional<diffusion::Prediction> prediction;  // none: as the configuration has it
+};
+
+// A checkpoint of which the directory is read and nothing else.
+struct OpenModel {
+  std::shared_ptr<const io::Checkpoint> stored;      // as the file has it
+  std::shared_ptr<const io::Checkpoint> checkpoint;  // as the networks see it: the same, unless a type was asked for
+  models::ModelConfig config;
+  Device device = Device::kCpu;
+};
+
+// Throws Error(kUnavailable) where this program has no such backend, Error(kData) or Error(kNoInput) for the file.
+OpenModel open_model(const ModelOptions& options);
+
+// Binds the networks that `options` names; device and checkpoint are the opened model's.
+models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options = {});
+
+// Backends that can run the networks here.
+std::vector<Device> available_devices();
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,44 @@
+#include "pipeline/sample_latent.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "io/mapped_file.h"
+
+namespace sumi::pipeline {
+namespace {
+
+void check_finite(const Tensor& latent, int step, int steps) {
+  const auto values = latent.span<float>();
+  const bool finite = std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  SUMI_CHECK_KIND(
+      kInternal, finite,
+      "the latent stopped being a number at step {} of {}: the weights are broken, or the guidance scale or "
+      "the sampler is too wild for them",
+      step, steps);
+}
+
+}  // namespace
+
+void check_cancelled(const std::atomic<bool>* cancel) {
+  SUMI_CHECK_KIND(kCancelled, cancel == nullptr || !cancel->load(), "stopped");
+}
+
+Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
+                     const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step) {
+  const auto network = [&](const Tensor& x, double timestep, const Tensor& context) {
+    check_cancelled(cancel);
+    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context);
+  };
+  const auto after_step = [&](int step, int steps, const Tensor& latent) {
+    io::check_mappings_intact();
+    check_finite(latent, step + 1, steps);
+    if (on_step) on_step(step, steps);
+    check_cancelled(cancel);
+  };
+  return diffusion::sample(
+      diffusion::guided(network, job.cond, job.uncond, job.scale), job.x_T, model.noise_schedule(), job.options,
+      [&](const Shape& shape) { return noise(shape); }, after_step);
+}
+
+}  // namespace sumi::pipeline

@@ -1,0 +1,27 @@
+// One trajectory from noise to latent through a model's UNet, watched at every step.
+#pragma once
+
+#include <atomic>
+
+#include "models/stable_diffusion.h"
+#include "pipeline/noise.h"
+
+namespace sumi::pipeline {
+
+struct SampleJob {
+  Tensor x_T;     // [B,h,w,C], standard normal
+  Tensor cond;    // [B,T,D]
+  Tensor uncond;  // the same shape; may be undefined at scale 1
+  double scale = 7.5;
+  diffusion::SampleOptions options;
+};
+
+// Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent is not finite, and
+// Error(kData) where the checkpoint's file was cut short under us.
+Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
+                     const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step);
+
+// Throws Error(kCancelled) where `cancel` is set.
+void check_cancelled(const std::atomic<bool>* cancel);
+
+}  // namespace sumi::pipeline

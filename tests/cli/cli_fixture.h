@@ -1,0 +1,107 @@
+// The real program on the small synthetic model, in a folder of its own.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "image/png.h"
+#include "tests/support/run_program.h"
+#include "tests/support/synthetic_models.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi::test {
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+inline Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// A tokenizer that fits the synthetic models and belongs to nobody.
+inline fs::path byte_tokenizer() {
+  const fs::path folder = fs::path(SUMI_TEST_MODELS) / "byte_tokenizer";
+  fs::create_directories(folder);
+  const int lock = open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + folder.string());
+  if (!fs::exists(folder / "merges.txt")) tools::write_byte_vocabulary(folder);
+  close(lock);
+  return folder;
+}
+
+// CLIP's own vocabulary, which is not ours to ship; empty where it is not on this machine.
+inline fs::path clip_tokenizer_folder() {
+  const char* named = std::getenv("SUMI_CLIP_DIR");
+  const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
+  for (const fs::path& place : {fs::path(named == nullptr ? "" : named), beside_the_checkout}) {
+    if (!place.empty() && fs::exists(place / "vocab.json")) return place;
+  }
+  return {};
+}
+
+inline std::string read_bytes(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// Names in a folder, sorted.
+inline Words names_in(const fs::path& folder) {
+  Words names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class CliTest : public testing::Test {
+ protected:
+  const fs::path& here() const { return folder_.path(); }
+
+  Outcome sumi(const Words& arguments) const { return sumi(arguments, {}); }
+  Outcome sumi(const Words& arguments, RunOptions options) const {
+    return run_program(Words{SUMI_BINARY} + arguments, isolated(options));
+  }
+
+  // The model, its configuration and the made-up tokenizer.
+  static Words model() { return model_at(synthetic_model()); }
+  static Words model_at(const fs::path& checkpoint) {
+    return {"--ckpt",      checkpoint.string(),      "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+            "--tokenizer", byte_tokenizer().string()};
+  }
+  // Small and quick.
+  static Words small() { return {"--H", "64", "--W", "64", "--steps", "2"}; }
+
+  // Nothing of the person's own data folder or environment is found.
+  RunOptions isolated(RunOptions options) const {
+    if (options.folder.empty()) options.folder = here();
+    const std::string nowhere = (here() / "nowhere").string();
+    for (const char* name : {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"}) {
+      options.environment.emplace_back(name, nowhere);
+    }
+    options.environment.emplace_back("SUMI_MODEL", "");
+    return options;
+  }
+
+  // A rejected command line or file: this exit code, one line on standard error that holds `part`, nothing written.
+  void expect_refused(const Words& arguments, int code, const std::string& part) const {
+    const Outcome outcome = sumi(arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_FALSE(outcome.killed);
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_THAT(outcome.err, testing::StartsWith("sumi: "));
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+    EXPECT_THAT(outcome.out, testing::IsEmpty());
+    EXPECT_THAT(names_in(here()), testing::IsEmpty());
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+}  // namespace sumi::test

@@ -1,0 +1,78 @@
+// Prompt to picture against the original script's own pictures, through the command line.
+#include "tests/cli/cli_fixture.h"
+
+namespace sumi::test {
+namespace {
+
+class EndToEndTest : public CliTest {
+ protected:
+  void SetUp() override {
+    if (clip_tokenizer_folder().empty()) {
+      GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
+    }
+  }
+
+  static Words model() {
+    return {"--ckpt",      synthetic_model().string(),      "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+            "--tokenizer", clip_tokenizer_folder().string()};
+  }
+
+  // At least 99 % of the values equal, none off by more than 1: float rounding may tip a truncation.
+  void expect_like_reference(const fs::path& file, const std::string& reference) const {
+    const image::Image got = image::read_png(file).image;
+    const image::Image want = image::read_png(fs::path(SUMI_TEST_DATA) / reference).image;
+    ASSERT_EQ(got.width, want.width);
+    ASSERT_EQ(got.height, want.height);
+    size_t equal = 0;
+    int most = 0;
+    for (size_t i = 0; i < got.pixels.size(); ++i) {
+      const int difference = std::abs(int{got.pixels[i]} - int{want.pixels[i]});
+      equal += difference == 0 ? 1 : 0;
+      most = std::max(most, difference);
+    }
+    EXPECT_LE(most, 1);
+    EXPECT_GE(static_cast<double>(equal), 0.99 * static_cast<double>(got.pixels.size()));
+  }
+
+  static constexpr const char* kPrompt = "a photograph of an astronaut riding a horse";
+};
+
+TEST_F(EndToEndTest, DdimBatchOfTwo) {
+  const Outcome outcome =
+      sumi(Words{"txt2img", "--prompt", kPrompt, "--n_samples", "2", "--n_iter", "1", "--ddim_steps", "20", "--H",
+                 "128", "--W", "128", "--outdir", "o", "--precision", "full"} +
+           model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_like_reference(here() / "o/samples/00000.png", "e2e_tiny_ddim_s42_0.png");
+  expect_like_reference(here() / "o/samples/00001.png", "e2e_tiny_ddim_s42_1.png");
+}
+
+TEST_F(EndToEndTest, PlmsOfAnotherShape) {
+  const Outcome outcome = sumi(Words{"txt2img", "--prompt", kPrompt, "--plms", "--n_samples", "1", "--n_iter", "1",
+                                     "--ddim_steps", "20", "--H", "128", "--W", "192", "--outdir", "o"} +
+                               model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_like_reference(here() / "o/samples/00000.png", "e2e_tiny_plms_s42_0.png");
+}
+
+// The line people know, as it stands, but for fewer and smaller pictures.
+TEST_F(EndToEndTest, TheLinePeopleKnow) {
+  fs::create_symlink(synthetic_model(), here() / "sd-v1-4.ckpt");
+  const Outcome outcome = sumi(Words{"txt2img",      "--prompt",
+                                     kPrompt,        "--plms",
+                                     "--outdir",     "outputs",
+                                     "--ckpt",       "sd-v1-4.ckpt",
+                                     "--n_samples",  "4",
+                                     "--ddim_steps", "50",
+                                     "--cfg_scale",  "7.5",
+                                     "--config",     std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                                     "--tokenizer",  clip_tokenizer_folder().string(),
+                                     "--H",          "64",
+                                     "--W",          "64"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(names_in(here() / "outputs/samples").size(), 8u);
+  EXPECT_EQ(image::read_png(here() / "outputs/grid-0000.png").image.width, 2 + 4 * 66);
+}
+
+}  // namespace
+}  // namespace sumi::test

@@ -1,0 +1,130 @@
+// The command line itself: what is said, what is refused. Bad-input items 134 to 143 and 148.
+#include "tests/cli/cli_fixture.h"
+
+#include <nlohmann/json.hpp>
+
+namespace sumi::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(CliTest, NothingGivesUsage) {  // item 134
+  const Outcome outcome = sumi({});
+  EXPECT_EQ(outcome.code, 64);
+  EXPECT_THAT(outcome.err, HasSubstr("sumi COMMAND"));
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(CliTest, HelpListsEveryCommand) {
+  const Outcome outcome = sumi({"--help"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* name :
+       {"txt2img", "probe text", "probe unet", "probe vae-decode", "probe vae-encode", "probe sample", "probe tokens",
+        "probe randn", "inspect", "list samplers", "list schedules", "list families", "list backends", "pull"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(std::string("  ") + name)) << name;
+  }
+}
+
+TEST_F(CliTest, EveryCommandHasHelp) {
+  const std::vector<Words> commands{{"txt2img"},         {"inspect"},          {"pull"}, {"probe", "unet"},
+                                    {"probe", "sample"}, {"list", "samplers"}, {""}};
+  for (const Words& words : commands) {
+    const Outcome outcome = sumi(words + Words{"--help"});
+    EXPECT_EQ(outcome.code, 0) << words[0];
+    EXPECT_THAT(outcome.out, HasSubstr("--help")) << words[0];
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+TEST_F(CliTest, Version) {
+  const Outcome outcome = sumi({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, testing::MatchesRegex("sumi [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST_F(CliTest, ListsWhatIsRegistered) {
+  const Outcome samplers = sumi({"list", "samplers"});
+  for (const char* name :
+       {"ddim", "plms", "ddpm", "dpm_solver", "euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms",
+        "dpmpp_2s_ancestral", "dpmpp_2m", "dpmpp_sde", "dpmpp_2m_sde", "unipc", "lcm"}) {
+    EXPECT_THAT("\n" + samplers.out, HasSubstr(std::string("\n") + name + " ")) << name;
+  }
+  const Outcome schedules = sumi({"list", "schedules"});
+  for (const char* name : {"uniform", "discrete", "leading", "trailing", "linspace", "karras", "exponential"}) {
+    EXPECT_THAT("\n" + schedules.out, HasSubstr(std::string("\n") + name + " ")) << name;
+  }
+  EXPECT_THAT(sumi({"list", "families"}).out, HasSubstr("sd1 "));
+  EXPECT_THAT(sumi({"list", "backends"}).out, HasSubstr("cpu "));
+  EXPECT_THAT(sumi({"list", "backends"}).out, HasSubstr("ref "));
+  const auto json = nlohmann::json::parse(sumi({"list", "samplers", "--json"}).out);
+  EXPECT_GE(json.size(), 16u);
+  expect_refused({"list"}, 64, "samplers");
+  expect_refused({"list", "songs"}, 64, "samplers");
+  expect_refused({"probe", "--help", "x"}, 64, "vae-decode");
+}
+
+TEST_F(CliTest, UnknownOptionNamesTheNearest) {  // item 135
+  expect_refused({"txt2img", "--sacle", "7"}, 64, "did you mean --scale?");
+  expect_refused({"txt2img", "--no-such-thing"}, 64, "unknown option --no-such-thing");
+  expect_refused({"a cat", "--out", "x.png", "--bogus"}, 64, "unknown option");
+}
+
+TEST_F(CliTest, MissingValue) {  // item 136
+  expect_refused({"txt2img", "--prompt"}, 64, "--prompt needs a value");
+  expect_refused({"txt2img", "--prompt", "--plms"}, 64, "--prompt needs a value");
+  expect_refused({"txt2img", "--plms=yes"}, 64, "--plms takes no value");
+  expect_refused({"inspect"}, 64, "file is required");
+}
+
+TEST_F(CliTest, TwiceIsRefusedUnderWhateverSpelling) {  // item 148
+  expect_refused({"txt2img", "--seed", "1", "--seed", "2"}, 64, "--seed is given twice");
+  expect_refused({"txt2img", "--scale", "1", "--cfg_scale", "2"}, 64, "is given twice");
+  expect_refused({"txt2img", "--ddim_steps", "1", "--steps=2"}, 64, "is given twice");
+  expect_refused({"txt2img", "--plms", "--plms"}, 64, "--plms is given twice");
+}
+
+struct BadValue {
+  std::string option, value, part;
+};
+
+class BadValueTest : public CliTest, public testing::WithParamInterface<BadValue> {};
+
+TEST_P(BadValueTest, IsRefused) {
+  const BadValue& bad = GetParam();
+  expect_refused({"txt2img", bad.option, bad.value, "--ckpt", "/absent.ckpt"}, 64, bad.part);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Items137To143, BadValueTest,
+    testing::Values(BadValue{"--W", "0", "multiple of 8"}, BadValue{"--W", "-8", "multiple of 8"},
+                    BadValue{"--width", "513", "multiple of 8"}, BadValue{"--H", "1000000000", "multiple of 8"},
+                    BadValue{"--H", "99999999999999999999", "too large"}, BadValue{"--H", "64.5", "not a whole number"},
+                    BadValue{"--steps", "0", "--steps must be"}, BadValue{"--steps", "-1", "--steps must be"},
+                    BadValue{"--ddim_steps", "1000000000", "--steps must be"},
+                    BadValue{"--steps", "ten", "not a whole number"}, BadValue{"--scale", "nan", "guidance"},
+                    BadValue{"--cfg_scale", "inf", "guidance"}, BadValue{"--scale", "-1", "guidance"},
+                    BadValue{"--scale", "1e309", "too large"}, BadValue{"--eta", "nan", "eta"},
+                    BadValue{"--seed", "18446744073709551616", "seed"}, BadValue{"--seed", "-2", "seed"},
+                    BadValue{"--seed", "", "seed"}, BadValue{"--seed", "1.5", "seed"},
+                    BadValue{"--threads", "0", "--threads"}, BadValue{"--threads", "1000000", "--threads"},
+                    BadValue{"--n_samples", "0", "at once"}, BadValue{"--n_iter", "0", "iterations"},
+                    BadValue{"--n_rows", "-1", "--n-rows"}, BadValue{"--sampler", "magic", "magic"},
+                    BadValue{"--schedule", "magic", "magic"}, BadValue{"--dtype", "i8", "--dtype"},
+                    BadValue{"--dtype", "f7", "f7"}, BadValue{"--backend", "abacus", "abacus"},
+                    BadValue{"--rng", "dice", "--rng"}, BadValue{"--precision", "half", "--precision"},
+                    BadValue{"--prediction", "x0", "--prediction"},
+                    BadValue{"--prompt-syntax", "free", "--prompt-syntax"}));
+
+TEST_F(CliTest, ABackendThatIsNotThere) {
+  expect_refused({"txt2img", "--backend", "cuda", "--ckpt", "/absent.ckpt"}, 69, "backend cuda");
+}
+
+TEST_F(CliTest, ContradictionsAreRefused) {
+  expect_refused({"txt2img", "--plms", "--dpm_solver"}, 64, "exclude one another");
+  expect_refused({"txt2img", "--plms", "--sampler", "euler"}, 64, "exclude one another");
+  expect_refused({"txt2img", "--sampler", "DPM++ 2M Karras", "--schedule", "uniform"}, 64, "karras");
+  expect_refused({"a", "cat"}, 64, "quotes");
+}
+
+}  // namespace
+}  // namespace sumi::test

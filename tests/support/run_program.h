@@ -1,0 +1,128 @@
+// Runs a program as a child process and keeps what it said.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace sumi::test {
+
+struct Outcome {
+  int code = -1;  // exit status; 128 + the signal's number where one killed it
+  bool killed = false;
+  std::string out, err;
+  double seconds = 0.0;
+};
+
+struct RunOptions {
+  std::filesystem::path folder;                                  // working folder; empty: this one's
+  std::vector<std::pair<std::string, std::string>> environment;  // set besides what is inherited
+  std::string stdout_file;                                       // instead of keeping it
+  bool close_stdout = false;
+  std::optional<rlim_t> address_space;  // bytes, RLIMIT_AS
+};
+
+// A program that runs; wait() must be called once.
+class Child {
+ public:
+  Child(const std::vector<std::string>& command, const RunOptions& options)
+      : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
+    std::vector<char*> argv;
+    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    begin_ = std::chrono::steady_clock::now();
+    pid_ = fork();
+    if (pid_ < 0) throw std::runtime_error("cannot fork");
+    if (pid_ == 0) become(argv.data(), options);
+  }
+  ~Child() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    close(out_);
+    close(err_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  void send(int signal) const { ::kill(pid_, signal); }
+  std::string err() const { return content(err_); }
+
+  // False when the program ended, or a minute passed, before `condition` held.
+  bool wait_until(const std::function<bool()>& condition) const {
+    for (int i = 0; i < 6000; ++i) {
+      if (condition()) return true;
+      siginfo_t info{};
+      if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid_) {
+        return condition();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+  Outcome wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = -1;
+    Outcome outcome;
+    outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    outcome.killed = WIFSIGNALED(status);
+    outcome.code = outcome.killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    outcome.out = content(out_);
+    outcome.err = content(err_);
+    return outcome;
+  }
+
+ private:
+  [[noreturn]] void become(char** argv, const RunOptions& options) const {
+    const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(null, 0);
+    dup2(err_, 2);
+    if (options.close_stdout) {
+      close(1);
+    } else if (!options.stdout_file.empty()) {
+      dup2(open(options.stdout_file.c_str(), O_WRONLY | O_CLOEXEC), 1);
+    } else {
+      dup2(out_, 1);
+    }
+    if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(127);
+    for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
+    if (options.address_space) {
+      const rlimit limit{*options.address_space, *options.address_space};
+      setrlimit(RLIMIT_AS, &limit);
+    }
+    execv(argv[0], argv);
+    _exit(127);
+  }
+
+  static std::string content(int file) {
+    std::string text(static_cast<size_t>(lseek(file, 0, SEEK_END)), '\0');
+    text.resize(static_cast<size_t>(std::max<ssize_t>(pread(file, text.data(), text.size(), 0), 0)));
+    return text;
+  }
+
+  int out_, err_;
+  pid_t pid_ = -1;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+inline Outcome run_program(const std::vector<std::string>& command, const RunOptions& options = {}) {
+  return Child(command, options).wait();
+}
+
+}  // namespace sumi::test
