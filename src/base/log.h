@@ -17,8 +17,7 @@ WarningSink set_warning_sink(WarningSink sink);
 // One line, control characters removed, to the sink.
 void warn_line(const std::string& message);
 
-template <class... Args>
-void warn(fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args> void warn(fmt::format_string<Args...> format, Args&&... args) {
   warn_line(fmt::format(format, std::forward<Args>(args)...));
 }
 

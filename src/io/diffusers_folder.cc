@@ -28,7 +28,8 @@ std::string hint_for(const fs::path& folder) {
                ? fmt::format("it is one component of a model; give the folder above, {}", folder.parent_path().string())
                : "it is one component of a model; give the folder that holds unet, vae and text_encoder";
   }
-  if (fs::is_directory(folder / "snapshots", ignored)) return "it is a cached repository; give one of the folders in its snapshots/";
+  if (fs::is_directory(folder / "snapshots", ignored))
+    return "it is a cached repository; give one of the folders in its snapshots/";
   if (fs::is_directory(folder / "unet", ignored)) return "it has a unet/, so the file may have been left out of a copy";
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const fs::path ending = entry.path().extension();
@@ -43,11 +44,12 @@ class DiffusersFolder : public Checkpoint {
     format_ = "diffusers folder";
     path_ = folder;
     check_index();
-    const bool unet = add_component("unet", kUNetPrefix, variant, [](const HasTensor& has) {
-      return unet_name_map(unet_stages_of_diffusers(has));
-    });
-    SUMI_CHECK_KIND(kNoInput, unet, "{}: has no weights of the UNet (unet/diffusion_pytorch_model.safetensors)", folder.string());
-    add_component("vae", kVaePrefix, variant, [](const HasTensor& has) { return vae_name_map(vae_levels_of_diffusers(has)); });
+    const bool unet = add_component("unet", kUNetPrefix, variant,
+                                    [](const HasTensor& has) { return unet_name_map(unet_stages_of_diffusers(has)); });
+    SUMI_CHECK_KIND(kNoInput, unet, "{}: has no weights of the UNet (unet/diffusion_pytorch_model.safetensors)",
+                    folder.string());
+    add_component("vae", kVaePrefix, variant,
+                  [](const HasTensor& has) { return vae_name_map(vae_levels_of_diffusers(has)); });
     add_component("text_encoder", kTextPrefix, variant, [](const HasTensor&) { return text_name_map(); });
     index();
   }

@@ -32,8 +32,11 @@ void write_tensors(const fs::path& file, const Tensors& shapes, float value = 1.
   write_safetensors(file, tensors);
 }
 
-const Tensors kUNet = {{"conv_in.weight", {4, 4, 3, 3}}, {"down_blocks.0.resnets.0.norm1.weight", {4}}, {"up_blocks.0.resnets.0.norm1.weight", {8}}};
-const Tensors kVae = {{"decoder.up_blocks.0.resnets.0.norm1.weight", {4}}, {"decoder.mid_block.attentions.0.to_q.weight", {4, 4}}};
+const Tensors kUNet = {{"conv_in.weight", {4, 4, 3, 3}},
+                       {"down_blocks.0.resnets.0.norm1.weight", {4}},
+                       {"up_blocks.0.resnets.0.norm1.weight", {8}}};
+const Tensors kVae = {{"decoder.up_blocks.0.resnets.0.norm1.weight", {4}},
+                      {"decoder.mid_block.attentions.0.to_q.weight", {4, 4}}};
 const Tensors kText = {{"text_model.final_layer_norm.weight", {4}}};
 
 class Folder : public testing::Test {
@@ -52,7 +55,8 @@ class Folder : public testing::Test {
   void write_shards(const json& weight_map) {
     write_tensors(root() / "unet/a.safetensors", {kUNet[0]});
     write_tensors(root() / "unet/b.safetensors", {kUNet[1], kUNet[2]});
-    test::write_file(root() / "unet/diffusion_pytorch_model.safetensors.index.json", json{{"metadata", {}}, {"weight_map", weight_map}}.dump());
+    test::write_file(root() / "unet/diffusion_pytorch_model.safetensors.index.json",
+                     json{{"metadata", {}}, {"weight_map", weight_map}}.dump());
   }
   static json sound_map() {
     return {{kUNet[0].first, "a.safetensors"}, {kUNet[1].first, "b.safetensors"}, {kUNet[2].first, "b.safetensors"}};
@@ -70,7 +74,9 @@ class Folder : public testing::Test {
     return "no error";
   }
   float value_of(const std::string& variant = {}) {
-    return open_diffusers_folder(root(), variant)->tensor("model.diffusion_model.input_blocks.0.0.weight").data<float>()[0];
+    return open_diffusers_folder(root(), variant)
+        ->tensor("model.diffusion_model.input_blocks.0.0.weight")
+        .data<float>()[0];
   }
   test::TempFolder temp_;
 };
@@ -93,7 +99,8 @@ TEST_F(Folder, NamesAndShapesAreCompVis) {
 }
 
 TEST_F(Folder, WhatHasNoCompVisNameKeepsItsOwn) {
-  write_tensors(root() / "unet/diffusion_pytorch_model.safetensors", {kUNet[0], {"add_embedding.linear_1.weight", {2, 2}}});
+  write_tensors(root() / "unet/diffusion_pytorch_model.safetensors",
+                {kUNet[0], {"add_embedding.linear_1.weight", {2, 2}}});
   const auto checkpoint = open_diffusers_folder(root());
   EXPECT_TRUE(checkpoint->has("model.diffusion_model.add_embedding.linear_1.weight"));
 }
@@ -108,7 +115,8 @@ TEST_F(Folder, Item86NoModelIndex) {
   write_all();
   EXPECT_THAT(error_at(root() / "unet"), HasSubstr("no model_index.json here"));
   test::write_file(root() / "unet/config.json", "{}");
-  EXPECT_THAT(error_at(root() / "unet"), AllOf(HasSubstr("one component of a model; give the folder above"), HasSubstr(root().string())));
+  EXPECT_THAT(error_at(root() / "unet"),
+              AllOf(HasSubstr("one component of a model; give the folder above"), HasSubstr(root().string())));
   fs::remove(root() / "model_index.json");
   EXPECT_THAT(error(), HasSubstr("it has a unet/"));
   EXPECT_THAT(error_at(root() / "unet"), HasSubstr("give the folder that holds unet, vae and text_encoder"));
@@ -129,12 +137,14 @@ TEST_F(Folder, FullPrecisionFirstThenVariants) {
   write_tensors(unet / "diffusion_pytorch_model.safetensors", kUNet, 32.0f);
   EXPECT_EQ(value_of(), 32.0f);
   EXPECT_EQ(value_of("fp16"), 16.0f);
-  EXPECT_THAT(error("bf16"), AllOf(HasSubstr("no diffusion_pytorch_model.bf16.safetensors"), HasSubstr("variant that was asked for")));
+  EXPECT_THAT(error("bf16"),
+              AllOf(HasSubstr("no diffusion_pytorch_model.bf16.safetensors"), HasSubstr("variant that was asked for")));
 }
 
 TEST_F(Folder, WeightsUnderNamesThatAreNotKnown) {
   write_tensors(root() / "unet/weights.safetensors", kUNet);
-  EXPECT_THAT(error(), AllOf(HasSubstr("no diffusion_pytorch_model.safetensors"), HasSubstr("goes by a name that is known")));
+  EXPECT_THAT(error(),
+              AllOf(HasSubstr("no diffusion_pytorch_model.safetensors"), HasSubstr("goes by a name that is known")));
 }
 
 TEST_F(Folder, TorchFiles) {
@@ -142,7 +152,8 @@ TEST_F(Folder, TorchFiles) {
   std::vector<tools::StreamedTensor> tensors;
   for (const auto& [name, shape] : kUNet) {
     tensors.push_back({name, DType::kF32, shape, [value](std::span<std::byte> out) {
-                         for (size_t i = 0; i < out.size(); i += sizeof value) std::memcpy(&out[i], &value, sizeof value);
+                         for (size_t i = 0; i < out.size(); i += sizeof value)
+                           std::memcpy(&out[i], &value, sizeof value);
                        }});
   }
   fs::create_directories(root() / "unet");
@@ -158,7 +169,8 @@ TEST_F(Folder, Shards) {
 }
 
 TEST_F(Folder, ShardsOfAVariantUnderEitherName) {
-  for (const char* name : {"diffusion_pytorch_model.fp16.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.fp16.json"}) {
+  for (const char* name :
+       {"diffusion_pytorch_model.fp16.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.fp16.json"}) {
     write_shards(sound_map());
     fs::rename(root() / "unet/diffusion_pytorch_model.safetensors.index.json", root() / "unet" / name);
     EXPECT_EQ(value_of("fp16"), 1.0f) << name;
@@ -168,7 +180,8 @@ TEST_F(Folder, ShardsOfAVariantUnderEitherName) {
 
 TEST_F(Folder, Item87AbsoluteShard) {
   write_tensors(outside() / "b.safetensors", {kUNet[1], kUNet[2]});
-  for (const std::string& shard : {(outside() / "b.safetensors").string(), std::string("C:\\b.safetensors"), std::string("\\\\host\\b")}) {
+  for (const std::string& shard :
+       {(outside() / "b.safetensors").string(), std::string("C:\\b.safetensors"), std::string("\\\\host\\b")}) {
     json map = sound_map();
     map[kUNet[1].first] = shard;
     write_shards(map);
@@ -233,7 +246,8 @@ TEST_F(Folder, Item90AbsentTensor) {
   json map = sound_map();
   map["conv_out.weight"] = "a.safetensors";
   write_shards(map);
-  EXPECT_THAT(error(), AllOf(HasSubstr("weight_map puts tensor \"conv_out.weight\" in a.safetensors, which does not hold it")));
+  EXPECT_THAT(error(),
+              AllOf(HasSubstr("weight_map puts tensor \"conv_out.weight\" in a.safetensors, which does not hold it")));
   map.erase("conv_out.weight");
   map[kUNet[1].first] = "a.safetensors";
   write_shards(map);
@@ -253,16 +267,23 @@ TEST_F(Folder, Item91OneTensorInTwoShards) {
 }
 
 TEST_F(Folder, OneParameterUnderTwoNames) {
-  write_tensors(root() / "unet/diffusion_pytorch_model.safetensors", {kUNet[0], {"input_blocks.0.0.weight", {4, 4, 3, 3}}});
+  write_tensors(root() / "unet/diffusion_pytorch_model.safetensors",
+                {kUNet[0], {"input_blocks.0.0.weight", {4, 4, 3, 3}}});
   EXPECT_THAT(error(), HasSubstr("is also in"));
 }
 
 TEST_F(Folder, BadIndexes) {
   const fs::path index = root() / "unet/diffusion_pytorch_model.safetensors.index.json";
-  for (const auto& [content, message] : {std::pair("[]", "no weight_map"), {"{}", "no weight_map"}, {R"({"weight_map": {}})", "no weight_map"},
-                                         {R"({"weight_map": []})", "no weight_map"}, {R"({"weight_map": {"a": 1}})", "is not a name"},
-                                         {R"({"weight_map": {"a": ""}})", "no file name"}, {R"({"weight_map": {"a": "x\u0000"}})", "no file name"},
-                                         {R"({"weight_map": {"a": "."}})", ""}, {"{", "not valid JSON"}, {R"({"weight_map": {"a": "\ud800"}})", "not valid JSON"}}) {
+  for (const auto& [content, message] : {std::pair("[]", "no weight_map"),
+                                         {"{}", "no weight_map"},
+                                         {R"({"weight_map": {}})", "no weight_map"},
+                                         {R"({"weight_map": []})", "no weight_map"},
+                                         {R"({"weight_map": {"a": 1}})", "is not a name"},
+                                         {R"({"weight_map": {"a": ""}})", "no file name"},
+                                         {R"({"weight_map": {"a": "x\u0000"}})", "no file name"},
+                                         {R"({"weight_map": {"a": "."}})", ""},
+                                         {"{", "not valid JSON"},
+                                         {R"({"weight_map": {"a": "\ud800"}})", "not valid JSON"}}) {
     test::write_file(index, content);
     EXPECT_THAT(error(), AllOf(HasSubstr(message), testing::Not("no error"))) << content;
   }
@@ -292,7 +313,8 @@ TEST(SyntheticFolder, EqualsTheSingleFile) {
     ++compared;
   }
   EXPECT_EQ(compared, static_cast<int>(folder->tensors().size()));
-  EXPECT_EQ(folder->tensor("model.diffusion_model.out.2.weight").raw(), folder->tensor("model.diffusion_model.out.2.weight").raw());
+  EXPECT_EQ(folder->tensor("model.diffusion_model.out.2.weight").raw(),
+            folder->tensor("model.diffusion_model.out.2.weight").raw());
 }
 
 }  // namespace

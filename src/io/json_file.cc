@@ -19,8 +19,8 @@ std::string read_bounded(const std::filesystem::path& file, int64_t max_bytes) {
   SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", file.string());
   const uintmax_t size = std::filesystem::file_size(file, error);
   SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", file.string(), error.message());
-  SUMI_CHECK(size <= static_cast<uintmax_t>(max_bytes), "{}: {} bytes; a file of this kind has at most {}", file.string(),
-             size, max_bytes);
+  SUMI_CHECK(size <= static_cast<uintmax_t>(max_bytes), "{}: {} bytes; a file of this kind has at most {}",
+             file.string(), size, max_bytes);
   std::string text(size, '\0');
   std::ifstream stream(file, std::ios::binary);
   stream.read(text.data(), static_cast<std::streamsize>(size));
@@ -53,7 +53,8 @@ nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_byt
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key) {
       const auto& key = value.get_ref<const std::string&>();
-      SUMI_CHECK(keys.back().insert(key).second, "{}: the key \"{}\" is there twice", file.string(), strip_control(key));
+      SUMI_CHECK(keys.back().insert(key).second, "{}: the key \"{}\" is there twice", file.string(),
+                 strip_control(key));
     }
     return true;
   };

@@ -20,7 +20,7 @@ bool is_below(const fs::path& path, const fs::path& folder) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-bool is_there(const fs::path& path) {   // a link that leads nowhere counts: it is reported when it is followed
+bool is_there(const fs::path& path) {  // a link that leads nowhere counts: it is reported when it is followed
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));
 }
@@ -31,15 +31,13 @@ std::vector<std::string> candidates(std::string_view component, std::string_view
   const std::string stem = text ? "model" : "diffusion_pytorch_model";
   const std::string torch_stem = text ? "pytorch_model" : "diffusion_pytorch_model";
   const std::string dot = variant.empty() ? "" : "." + std::string(variant);
-  return {stem + dot + ".safetensors",
-          stem + dot + ".safetensors.index.json",
-          stem + ".safetensors.index" + dot + ".json",
-          torch_stem + dot + ".bin",
-          torch_stem + dot + ".bin.index.json",
-          torch_stem + ".bin.index" + dot + ".json"};
+  return {
+      stem + dot + ".safetensors", stem + dot + ".safetensors.index.json", stem + ".safetensors.index" + dot + ".json",
+      torch_stem + dot + ".bin",   torch_stem + dot + ".bin.index.json",   torch_stem + ".bin.index" + dot + ".json"};
 }
 
-std::optional<std::string> find_candidate(const fs::path& component_folder, std::string_view component, std::string_view variant) {
+std::optional<std::string> find_candidate(const fs::path& component_folder, std::string_view component,
+                                          std::string_view variant) {
   for (const std::string& name : candidates(component, variant)) {
     if (is_there(component_folder / name)) return name;
   }
@@ -58,11 +56,14 @@ bool holds_weights(const fs::path& component_folder) {
 // A shard is named by a path below its index; anything else is an attempt to read elsewhere.
 void check_shard_name(const fs::path& index, const std::string& name) {
   const std::string shown = strip_control(name);
-  SUMI_CHECK(!name.empty() && shown == name, "{}: weight_map names a shard \"{}\", which is no file name", index.string(), shown);
+  SUMI_CHECK(!name.empty() && shown == name, "{}: weight_map names a shard \"{}\", which is no file name",
+             index.string(), shown);
   SUMI_CHECK(name.front() != '/' && name.find('\\') == std::string::npos && name.find(':') == std::string::npos,
-             "{}: weight_map names the shard \"{}\" by an absolute path; shards lie beside their index", index.string(), name);
+             "{}: weight_map names the shard \"{}\" by an absolute path; shards lie beside their index", index.string(),
+             name);
   for (const fs::path& part : fs::path(name)) {
-    SUMI_CHECK(part != "..", "{}: weight_map names the shard \"{}\", which leads out of the folder", index.string(), name);
+    SUMI_CHECK(part != "..", "{}: weight_map names the shard \"{}\", which leads out of the folder", index.string(),
+               name);
   }
 }
 
@@ -71,8 +72,9 @@ WeightFiles read_index(const fs::path& folder, const fs::path& component, const 
   weights.index = file_in_folder(folder, component / index_name);
   const std::string index = weights.index.string();
   const nlohmann::json json = read_json_file(weights.index, kMaxShardIndexBytes);
-  SUMI_CHECK(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() && !json["weight_map"].empty(),
-             "{}: has no weight_map of tensor: shard", index);
+  SUMI_CHECK(
+      json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() && !json["weight_map"].empty(),
+      "{}: has no weight_map of tensor: shard", index);
   std::map<std::string, size_t> position;
   for (const auto& [tensor, shard] : json["weight_map"].items()) {
     SUMI_CHECK(shard.is_string(), "{}: the shard of tensor \"{}\" is not a name", index, strip_control(tensor));
@@ -102,7 +104,8 @@ fs::path file_in_folder(const fs::path& folder, const fs::path& relative) {
   if (is_below(target, root)) return path;
   const bool snapshot = root.parent_path().filename() == "snapshots";
   const bool blob = snapshot && is_below(target, root.parent_path().parent_path() / "blobs");
-  SUMI_CHECK(blob, "{}: a link that leads out of the model's folder, to {}; put the file itself there", path.string(), target.string());
+  SUMI_CHECK(blob, "{}: a link that leads out of the model's folder, to {}; put the file itself there", path.string(),
+             target.string());
   return path;
 }
 

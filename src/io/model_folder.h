@@ -17,8 +17,8 @@ std::filesystem::path file_in_folder(const std::filesystem::path& folder, const 
 
 struct WeightFiles {
   std::vector<std::filesystem::path> files;
-  std::filesystem::path index;                  // empty for a component in one file
-  std::map<std::string, size_t> file_of;        // what the index promises: tensor → files[i]
+  std::filesystem::path index;            // empty for a component in one file
+  std::map<std::string, size_t> file_of;  // what the index promises: tensor → files[i]
 };
 
 // The weights of `component` ("unet", "vae", "text_encoder"); nothing where the folder has none. Of several forms:

@@ -18,24 +18,23 @@ constexpr Pair kUNetEnds[] = {{"time_embed.0", "time_embedding.linear_1"},
                               {"input_blocks.0.0", "conv_in"},
                               {"out.0", "conv_norm_out"},
                               {"out.2", "conv_out"}};
-constexpr Pair kUNetResBlock[] = {{"in_layers.0", "norm1"},       {"in_layers.2", "conv1"},
+constexpr Pair kUNetResBlock[] = {{"in_layers.0", "norm1"},          {"in_layers.2", "conv1"},
                                   {"emb_layers.1", "time_emb_proj"}, {"out_layers.0", "norm2"},
-                                  {"out_layers.3", "conv2"},      {"skip_connection", "conv_shortcut"}};
+                                  {"out_layers.3", "conv2"},         {"skip_connection", "conv_shortcut"}};
 // Spatial transformers are named alike inside.
-constexpr Pair kTransformer[] = {{"norm", "norm"},
-                                 {"proj_in", "proj_in"},
-                                 {"transformer_blocks", "transformer_blocks"},
-                                 {"proj_out", "proj_out"}};
+constexpr Pair kTransformer[] = {
+    {"norm", "norm"}, {"proj_in", "proj_in"}, {"transformer_blocks", "transformer_blocks"}, {"proj_out", "proj_out"}};
 
-constexpr Pair kVaeEnds[] = {{"encoder.conv_in", "encoder.conv_in"},    {"encoder.norm_out", "encoder.conv_norm_out"},
-                             {"encoder.conv_out", "encoder.conv_out"},  {"decoder.conv_in", "decoder.conv_in"},
-                             {"decoder.norm_out", "decoder.conv_norm_out"}, {"decoder.conv_out", "decoder.conv_out"},
-                             {"quant_conv", "quant_conv"},              {"post_quant_conv", "post_quant_conv"}};
-constexpr Pair kVaeResBlock[] = {{"norm1", "norm1"},
-                                 {"conv1", "conv1"},
-                                 {"norm2", "norm2"},
-                                 {"conv2", "conv2"},
-                                 {"nin_shortcut", "conv_shortcut"}};
+constexpr Pair kVaeEnds[] = {{"encoder.conv_in", "encoder.conv_in"},
+                             {"encoder.norm_out", "encoder.conv_norm_out"},
+                             {"encoder.conv_out", "encoder.conv_out"},
+                             {"decoder.conv_in", "decoder.conv_in"},
+                             {"decoder.norm_out", "decoder.conv_norm_out"},
+                             {"decoder.conv_out", "decoder.conv_out"},
+                             {"quant_conv", "quant_conv"},
+                             {"post_quant_conv", "post_quant_conv"}};
+constexpr Pair kVaeResBlock[] = {
+    {"norm1", "norm1"}, {"conv1", "conv1"}, {"norm2", "norm2"}, {"conv2", "conv2"}, {"nin_shortcut", "conv_shortcut"}};
 constexpr Pair kVaeAttention[] = {{"q", "to_q"}, {"k", "to_k"}, {"v", "to_v"}, {"proj_out", "to_out.0"}};
 constexpr Pair kVaeOldAttention[] = {{"q", "query"}, {"k", "key"}, {"v", "value"}, {"proj_out", "proj_attn"}};
 
@@ -47,8 +46,7 @@ class Builder {
   void add(const std::string& compvis, const std::string& diffusers, bool conv_1x1 = false) {
     renames_.push_back({prefix_ + compvis, diffusers, conv_1x1});
   }
-  template <size_t N>
-  void add(const Pair (&pairs)[N]) {
+  template <size_t N> void add(const Pair (&pairs)[N]) {
     for (const Pair& pair : pairs) add(pair.compvis, pair.diffusers);
   }
   template <size_t N>
@@ -90,7 +88,8 @@ void add_vae_half(Builder& b, const std::string& half, const std::vector<int>& l
     const std::string diffusers = fmt::format("{}.{}_blocks.{}", half, encoder ? "down" : "up", position);
     for (int i = 0; i < levels[level]; ++i) {
       b.add(fmt::format("{}.block.{}", compvis, i), fmt::format("{}.resnets.{}", diffusers, i), kVaeResBlock);
-      add_vae_attention(b, fmt::format("{}.attn.{}", compvis, i), fmt::format("{}.attentions.{}", diffusers, i), old_names);
+      add_vae_attention(b, fmt::format("{}.attn.{}", compvis, i), fmt::format("{}.attentions.{}", diffusers, i),
+                        old_names);
     }
     if (encoder) {
       b.add(compvis + ".downsample.conv", diffusers + ".downsamplers.0.conv");
@@ -231,7 +230,8 @@ UNetStages unet_stages_of_compvis(const HasTensor& has) {
 VaeLevels vae_levels_of_diffusers(const HasTensor& has) {
   VaeLevels levels{vae_levels(has, "encoder.down_blocks", "resnets"), vae_levels(has, "decoder.up_blocks", "resnets")};
   std::reverse(levels.decoder.begin(), levels.decoder.end());
-  levels.old_attention = has("encoder.mid_block.attentions.0.query.weight") || has("decoder.mid_block.attentions.0.query.weight");
+  levels.old_attention =
+      has("encoder.mid_block.attentions.0.query.weight") || has("decoder.mid_block.attentions.0.query.weight");
   return levels;
 }
 

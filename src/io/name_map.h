@@ -15,7 +15,8 @@
 
 namespace sumi::io {
 
-// One module under its two names; its parameters (".weight", ".bias", or whole subtrees that are named alike) follow it.
+// One module under its two names; its parameters (".weight", ".bias", or whole subtrees that are named alike) follow
+// it.
 struct Rename {
   std::string compvis;
   std::string diffusers;
@@ -30,7 +31,8 @@ class NameMap {
   // The parameter's other name; nothing where no module of the table holds it. Each is the other's inverse.
   std::optional<std::string> to_compvis(std::string_view diffusers_name) const;
   std::optional<std::string> to_diffusers(std::string_view compvis_name) const;
-  // The shape that the parameter `compvis_name` has in a CompVis checkpoint, `shape` being that of the component's file.
+  // The shape that the parameter `compvis_name` has in a CompVis checkpoint, `shape` being that of the component's
+  // file.
   Shape compvis_shape(std::string_view compvis_name, const Shape& shape) const;
 
  private:
@@ -50,9 +52,9 @@ using HasTensor = std::function<bool(const std::string& name)>;
 // One level of a UNet on its way down or up.
 struct UNetStage {
   enum class Resampler { kNone, kConv, kResBlock };
-  int blocks = 0;                              // residual blocks
-  bool attends = false;                        // with attention after each
-  Resampler resampler = Resampler::kNone;      // what leads to the next level
+  int blocks = 0;                          // residual blocks
+  bool attends = false;                    // with attention after each
+  Resampler resampler = Resampler::kNone;  // what leads to the next level
 };
 
 // In the order the data flows: down from the finest level, up from the coarsest.
@@ -65,7 +67,7 @@ UNetStages unet_stages_of_compvis(const HasTensor& has);
 // Residual blocks of each level of an autoencoder, in CompVis order: the finest level first on both sides.
 struct VaeLevels {
   std::vector<int> encoder, decoder;
-  bool old_attention = false;   // diffusers before 0.18: query, key, value, proj_attn; now to_q, to_k, to_v, to_out.0
+  bool old_attention = false;  // diffusers before 0.18: query, key, value, proj_attn; now to_q, to_k, to_v, to_out.0
 };
 VaeLevels vae_levels_of_diffusers(const HasTensor& has);
 VaeLevels vae_levels_of_compvis(const HasTensor& has);

@@ -133,8 +133,9 @@ TEST(NameMap, WellKnownPairs) {
 TEST(NameMap, KnowsNothingElse) {
   const auto names = below(manifest("sd1"), kUNetPrefix);
   const NameMap unet = unet_name_map(unet_stages_of_compvis(has_in(names)));
-  for (const char* name : {"", ".", "..", "add_embedding.linear_1.weight", "down_blocks.0", "down_blocks.0.resnets.9.norm1.weight",
-                           "down_blocks.0.resnets.0.in_layers.0.weight", "conv_inweight", "down_blocks.0.resnets.0.weight"}) {
+  for (const char* name :
+       {"", ".", "..", "add_embedding.linear_1.weight", "down_blocks.0", "down_blocks.0.resnets.9.norm1.weight",
+        "down_blocks.0.resnets.0.in_layers.0.weight", "conv_inweight", "down_blocks.0.resnets.0.weight"}) {
     EXPECT_EQ(unet.to_compvis(name), std::nullopt) << name;
   }
   EXPECT_EQ(unet.to_diffusers("input_blocks.0.0.weight"), std::nullopt);

@@ -16,7 +16,7 @@ constexpr int64_t kMaxBlocksPerLevel = 32;
 constexpr int64_t kMaxDepth = 128;
 constexpr int64_t kMaxVocabulary = 1 << 22;
 constexpr int64_t kMaxTimesteps = 100000;
-constexpr int64_t kMaxSize = 16384;   // pixels
+constexpr int64_t kMaxSize = 16384;  // pixels
 constexpr int64_t kNormGroups = 32;
 
 constexpr int64_t kMaxTransformers = 4096;
@@ -50,16 +50,18 @@ void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, cons
     range(multiplier, 1, kMaxWidth, "a channel multiplier");
     range(base * multiplier, 1, kMaxWidth, what);
   }
-  SUMI_CHECK(base % kNormGroups == 0, "{}: {} is {}; it must be a multiple of {}, the groups of its norms", source_, what, base,
-             kNormGroups);
+  SUMI_CHECK(base % kNormGroups == 0, "{}: {} is {}; it must be a multiple of {}, the groups of its norms", source_,
+             what, base, kNormGroups);
 }
 
 void Checker::heads(const UNetConfig& c, int64_t width) const {
   if (c.num_head_channels > 0) {
-    SUMI_CHECK(width % c.num_head_channels == 0, "{}: attention heads of {} channels do not divide the UNet's {} channels", source_,
-               c.num_head_channels, width);
+    SUMI_CHECK(width % c.num_head_channels == 0,
+               "{}: attention heads of {} channels do not divide the UNet's {} channels", source_, c.num_head_channels,
+               width);
   } else {
-    SUMI_CHECK(width % c.num_heads == 0, "{}: {} attention heads do not divide the UNet's {} channels", source_, c.num_heads, width);
+    SUMI_CHECK(width % c.num_heads == 0, "{}: {} attention heads do not divide the UNet's {} channels", source_,
+               c.num_heads, width);
   }
 }
 
@@ -68,8 +70,8 @@ void Checker::unet(const UNetConfig& c) const {
   range(c.out_channels, 1, kMaxWidth, "the UNet's out_channels");
   widths(c.model_channels, c.channel_mult, "the UNet's channels");
   SUMI_CHECK(c.num_res_blocks.size() == 1 || c.num_res_blocks.size() == c.channel_mult.size(),
-             "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_, c.num_res_blocks.size(),
-             c.channel_mult.size());
+             "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_,
+             c.num_res_blocks.size(), c.channel_mult.size());
   int64_t blocks = 0;
   for (const int64_t n : c.num_res_blocks) {
     range(n, 1, kMaxBlocksPerLevel, "num_res_blocks");
@@ -82,14 +84,15 @@ void Checker::unet(const UNetConfig& c) const {
   if (c.num_res_blocks.size() == 1) blocks *= static_cast<int64_t>(c.channel_mult.size());
   range(2 * blocks * c.transformer_depth, 1, kMaxTransformers, "the number of transformer blocks");
   range(c.context_dim, 0, kMaxWidth, "context_dim");
-  SUMI_CHECK(c.num_head_channels > 0 || c.num_heads > 0, "{}: the UNet's attention has neither num_heads nor num_head_channels", source_);
+  SUMI_CHECK(c.num_head_channels > 0 || c.num_heads > 0,
+             "{}: the UNet's attention has neither num_heads nor num_head_channels", source_);
   int64_t width = 0;
   for (size_t level = 0; level < c.channel_mult.size(); ++level) {
     width = c.model_channels * c.channel_mult[level];
     const auto& at = c.attention_resolutions;
     if (std::find(at.begin(), at.end(), int64_t{1} << level) != at.end()) heads(c, width);
   }
-  heads(c, width);   // the middle block always attends
+  heads(c, width);  // the middle block always attends
 }
 
 void Checker::autoencoder(const AutoencoderConfig& c) const {
@@ -100,9 +103,10 @@ void Checker::autoencoder(const AutoencoderConfig& c) const {
   widths(c.ch, c.ch_mult, "the autoencoder's channels");
   range(c.num_res_blocks, 1, kMaxBlocksPerLevel, "the autoencoder's num_res_blocks");
   range(c.resolution, 1, kMaxWidth, "the autoencoder's resolution");
-  SUMI_CHECK(c.attn_resolutions.size() <= 64, "{}: attn_resolutions has {} entries; at most 64", source_, c.attn_resolutions.size());
-  SUMI_CHECK(std::isfinite(c.scale_factor) && c.scale_factor > 0.0, "{}: the scale factor is {}; it must be positive", source_,
-             c.scale_factor);
+  SUMI_CHECK(c.attn_resolutions.size() <= 64, "{}: attn_resolutions has {} entries; at most 64", source_,
+             c.attn_resolutions.size());
+  SUMI_CHECK(std::isfinite(c.scale_factor) && c.scale_factor > 0.0, "{}: the scale factor is {}; it must be positive",
+             source_, c.scale_factor);
 }
 
 void Checker::text(const ClipTextConfig& c) const {
@@ -112,10 +116,10 @@ void Checker::text(const ClipTextConfig& c) const {
   range(c.layers, 1, kMaxDepth, "the text encoder's num_hidden_layers");
   range(c.heads, 1, kMaxWidth, "the text encoder's num_attention_heads");
   range(c.intermediate_size, 1, 4 * kMaxWidth, "the text encoder's intermediate_size");
-  SUMI_CHECK(c.hidden_size % c.heads == 0, "{}: {} attention heads do not divide the text encoder's {} channels", source_, c.heads,
-             c.hidden_size);
-  SUMI_CHECK(c.layer_norm_eps > 0.0 && c.layer_norm_eps < 1.0, "{}: layer_norm_eps is {}; it must be between 0 and 1", source_,
-             c.layer_norm_eps);
+  SUMI_CHECK(c.hidden_size % c.heads == 0, "{}: {} attention heads do not divide the text encoder's {} channels",
+             source_, c.heads, c.hidden_size);
+  SUMI_CHECK(c.layer_norm_eps > 0.0 && c.layer_norm_eps < 1.0, "{}: layer_norm_eps is {}; it must be between 0 and 1",
+             source_, c.layer_norm_eps);
 }
 
 void Checker::whole(const ModelConfig& c) const {
@@ -124,12 +128,13 @@ void Checker::whole(const ModelConfig& c) const {
   text(c.text);
   range(c.timesteps, 1, kMaxTimesteps, "the number of training timesteps");
   for (const double beta : {c.linear_start, c.linear_end}) {
-    SUMI_CHECK(beta > 0.0 && beta < 1.0, "{}: the noise schedule has a beta of {}; betas lie between 0 and 1", source_, beta);
+    SUMI_CHECK(beta > 0.0 && beta < 1.0, "{}: the noise schedule has a beta of {}; betas lie between 0 and 1", source_,
+               beta);
   }
   range(c.default_size, 1, kMaxSize, "the picture size");
   SUMI_CHECK(c.unet.out_channels == c.autoencoder.embed_dim,
-             "{}: the UNet gives latents of {} channels and the autoencoder takes {}; these are parts of two models", source_,
-             c.unet.out_channels, c.autoencoder.embed_dim);
+             "{}: the UNet gives latents of {} channels and the autoencoder takes {}; these are parts of two models",
+             source_, c.unet.out_channels, c.autoencoder.embed_dim);
 }
 
 }  // namespace
@@ -137,9 +142,10 @@ void Checker::whole(const ModelConfig& c) const {
 void check_config(const ModelConfig& config, const std::string& source) { Checker(source).whole(config); }
 
 void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
-  SUMI_CHECK(vocab_size <= config.text.vocab_size,
-             "the tokenizer has {} tokens and the text encoder's embedding {} rows; this tokenizer belongs to another model",
-             vocab_size, config.text.vocab_size);
+  SUMI_CHECK(
+      vocab_size <= config.text.vocab_size,
+      "the tokenizer has {} tokens and the text encoder's embedding {} rows; this tokenizer belongs to another model",
+      vocab_size, config.text.vocab_size);
 }
 
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml) {

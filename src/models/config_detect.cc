@@ -28,8 +28,8 @@ class Lookup {
   const Shape& shape(const std::string& name, int rank) const {
     const io::TensorInfo* info = find(name);
     SUMI_CHECK(info, "{}: has no tensor {}", path(), name);
-    SUMI_CHECK(info->shape.rank() == rank, "{}: {} has the shape {}; a network of this kind has {} dimensions there", path(), name,
-               info->shape.str(), rank);
+    SUMI_CHECK(info->shape.rank() == rank, "{}: {} has the shape {}; a network of this kind has {} dimensions there",
+               path(), name, info->shape.str(), rank);
     return info->shape;
   }
   // `name`, with 0, 1, 2 … between the two halves: how many there are in a row.
@@ -50,8 +50,9 @@ const std::string kText = std::string(io::kTextPrefix) + "text_model.";
 
 // `width` as a multiple of `base`.
 int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* what) {
-  SUMI_CHECK(base > 0 && width > 0 && width % base == 0, "{}: a level of the {} has {} channels, which is no multiple of the first's {}",
-             lookup.path(), what, width, base);
+  SUMI_CHECK(base > 0 && width > 0 && width % base == 0,
+             "{}: a level of the {} has {} channels, which is no multiple of the first's {}", lookup.path(), what,
+             width, base);
   return width / base;
 }
 
@@ -87,14 +88,17 @@ void read_levels(const Lookup& lookup, const io::UNetStages& stages, UNetConfig&
     for (int i = 0; i < stage.blocks; ++i) {
       all_there &= lookup.has(fmt::format("{}input_blocks.{}.0.in_layers.0.weight", kUNet, block + i));
     }
-    SUMI_CHECK(all_there && resamples != last, "{}: the levels of its UNet cannot be told from the names; give its configuration with --config",
+    SUMI_CHECK(all_there && resamples != last,
+               "{}: the levels of its UNet cannot be told from the names; give its configuration with --config",
                lookup.path());
     c.resblock_updown |= stage.resampler == io::UNetStage::Resampler::kResBlock;
     block += stage.blocks + (resamples ? 1 : 0);
   }
   SUMI_CHECK(!stages.down.empty() && !lookup.has(fmt::format("{}input_blocks.{}.0.in_layers.0.weight", kUNet, block)),
-             "{}: the levels of its UNet cannot be told from the names; give its configuration with --config", lookup.path());
-  if (std::adjacent_find(c.num_res_blocks.begin(), c.num_res_blocks.end(), std::not_equal_to<>()) == c.num_res_blocks.end()) {
+             "{}: the levels of its UNet cannot be told from the names; give its configuration with --config",
+             lookup.path());
+  if (std::adjacent_find(c.num_res_blocks.begin(), c.num_res_blocks.end(), std::not_equal_to<>()) ==
+      c.num_res_blocks.end()) {
     c.num_res_blocks.resize(1);
   }
   const int64_t first_width = c.model_channels * c.channel_mult[0];
@@ -102,8 +106,8 @@ void read_levels(const Lookup& lookup, const io::UNetStages& stages, UNetConfig&
   c.use_scale_shift_norm = time[0] == 2 * first_width;
 }
 
-// The context's width: that of the keys in cross-attention. Where these are as wide as the channels at every level it is
-// self-attention once more, unless only one width is to be seen and there is text.
+// The context's width: that of the keys in cross-attention. Where these are as wide as the channels at every level it
+// is self-attention once more, unless only one width is to be seen and there is text.
 void read_context(const Lookup& lookup, const io::UNetStages& stages, UNetConfig& c) {
   const int64_t width = c.model_channels * c.channel_mult.back();
   read_transformer(lookup, kUNet + "middle_block.1", width, c);
@@ -114,8 +118,9 @@ void read_context(const Lookup& lookup, const io::UNetStages& stages, UNetConfig
     const io::UNetStage& stage = stages.down[level];
     const int64_t other = c.model_channels * c.channel_mult[level];
     if (stage.attends && other != width) {
-      const Shape& keys = lookup.shape(fmt::format("{}input_blocks.{}.1.transformer_blocks.0.attn2.to_k.weight", kUNet, block), 2);
-      if (keys[1] != other) c.context_dim = width;   // so the middle's keys are as wide as its channels by chance
+      const Shape& keys =
+          lookup.shape(fmt::format("{}input_blocks.{}.1.transformer_blocks.0.attn2.to_k.weight", kUNet, block), 2);
+      if (keys[1] != other) c.context_dim = width;  // so the middle's keys are as wide as its channels by chance
       only_width = false;
     }
     block += stage.blocks + 1;
@@ -129,7 +134,8 @@ UNetConfig detect_unet(const Lookup& lookup) {
   c.model_channels = first[0];
   c.in_channels = first[1];
   c.out_channels = lookup.shape(kUNet + "out.2.weight", 4)[0];
-  const io::UNetStages stages = io::unet_stages_of_compvis([&](const std::string& name) { return lookup.has(kUNet + name); });
+  const io::UNetStages stages =
+      io::unet_stages_of_compvis([&](const std::string& name) { return lookup.has(kUNet + name); });
   read_levels(lookup, stages, c);
   read_context(lookup, stages, c);
   return c;
@@ -137,9 +143,11 @@ UNetConfig detect_unet(const Lookup& lookup) {
 
 AutoencoderConfig detect_autoencoder(const Lookup& lookup) {
   AutoencoderConfig c;
-  SUMI_CHECK(!lookup.has(kVae + "quantize.embedding.weight"), "{}: has a VQ autoencoder; KL autoencoders are supported", lookup.path());
-  if (!lookup.has(kVae + "decoder.conv_in.weight")) return c;   // none in this file: the common one is taken
-  const io::VaeLevels levels = io::vae_levels_of_compvis([&](const std::string& name) { return lookup.has(kVae + name); });
+  SUMI_CHECK(!lookup.has(kVae + "quantize.embedding.weight"), "{}: has a VQ autoencoder; KL autoencoders are supported",
+             lookup.path());
+  if (!lookup.has(kVae + "decoder.conv_in.weight")) return c;  // none in this file: the common one is taken
+  const io::VaeLevels levels =
+      io::vae_levels_of_compvis([&](const std::string& name) { return lookup.has(kVae + name); });
   const Shape& out = lookup.shape(kVae + "decoder.conv_out.weight", 4);
   c.out_channels = c.in_channels = out[0];
   c.ch = out[1];
@@ -151,8 +159,9 @@ AutoencoderConfig detect_autoencoder(const Lookup& lookup) {
   const Shape& latent = lookup.shape(kVae + "post_quant_conv.weight", 4);
   c.z_channels = latent[0];
   c.embed_dim = latent[1];
-  SUMI_CHECK(!levels.decoder.empty() && levels.decoder.size() <= 12, "{}: its autoencoder's decoder has {} levels; 1 to 12 are supported",
-             lookup.path(), levels.decoder.size());
+  SUMI_CHECK(!levels.decoder.empty() && levels.decoder.size() <= 12,
+             "{}: its autoencoder's decoder has {} levels; 1 to 12 are supported", lookup.path(),
+             levels.decoder.size());
   c.num_res_blocks = levels.decoder[0] - 1;
   c.resolution = int64_t{1} << (levels.decoder.size() + 4);
   c.ch_mult.clear();
@@ -167,7 +176,7 @@ AutoencoderConfig detect_autoencoder(const Lookup& lookup) {
 ClipTextConfig detect_text(const Lookup& lookup) {
   ClipTextConfig c;
   const std::string tokens = kText + "embeddings.token_embedding.weight";
-  if (!lookup.has(tokens)) return c;   // none in this file: the common one is taken
+  if (!lookup.has(tokens)) return c;  // none in this file: the common one is taken
   const Shape& embedding = lookup.shape(tokens, 2);
   c.vocab_size = embedding[0];
   c.hidden_size = embedding[1];
@@ -183,7 +192,8 @@ ClipTextConfig detect_text(const Lookup& lookup) {
   for (size_t i = 0; i < std::min<size_t>(3, checkpoint.tensors().size()); ++i) {
     first += fmt::format("{}{}", i == 0 ? "" : ", ", strip_control(checkpoint.tensors()[i].name.substr(0, 80)));
   }
-  fail(ErrorKind::kData, "{}: is no Stable Diffusion checkpoint: it has no {}input_blocks.0.0.weight; its tensors begin with {}",
+  fail(ErrorKind::kData,
+       "{}: is no Stable Diffusion checkpoint: it has no {}input_blocks.0.0.weight; its tensors begin with {}",
        checkpoint.path().string(), kUNet, first.empty() ? "nothing: there are none" : first);
 }
 
@@ -192,7 +202,8 @@ ClipTextConfig detect_text(const Lookup& lookup) {
 ModelConfig detect_config(const io::Checkpoint& checkpoint) {
   const Lookup lookup(checkpoint);
   const std::string path = lookup.path();
-  if (const std::string kind = unsupported_kind(checkpoint); !kind.empty()) fail(ErrorKind::kData, "{}: is {}", path, kind);
+  if (const std::string kind = unsupported_kind(checkpoint); !kind.empty())
+    fail(ErrorKind::kData, "{}: is {}", path, kind);
   if (!lookup.has(kUNet + "input_blocks.0.0.weight")) fail_unknown(checkpoint);
   ModelConfig config;
   config.unet = detect_unet(lookup);

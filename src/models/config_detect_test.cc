@@ -103,7 +103,8 @@ TEST(DetectConfig, MovingAverageOnly) {
 }
 
 TEST(DetectConfig, SaysSoWhereHeadsCannotBeTold) {
-  EXPECT_THAT(error_of(manifest_shapes("tiny")), AllOf(HasSubstr("heads cannot be told"), HasSubstr("context of 64"), HasSubstr("--config FILE.yaml")));
+  EXPECT_THAT(error_of(manifest_shapes("tiny")),
+              AllOf(HasSubstr("heads cannot be told"), HasSubstr("context of 64"), HasSubstr("--config FILE.yaml")));
 }
 
 TEST(DetectConfig, OtherSizes) {
@@ -148,16 +149,19 @@ TEST(DetectConfig, ContextOf1024HasHeadsOf64) {
 
 TEST(DetectConfig, ContextAsWideAsTheChannels) {
   ModelConfig made = base_config();
-  made.unet.model_channels = 192;   // the middle has 768 channels, as the context
+  made.unet.model_channels = 192;  // the middle has 768 channels, as the context
   EXPECT_EQ(detect_config(FakeCheckpoint(layout_of(made))).unet.context_dim, 768);
 }
 
 TEST(DetectConfig, ResidualBlocksThatResampleAndShift) {
   Shapes shapes = manifest_shapes("sd1");
   const std::string unet = "model.diffusion_model.";
-  for (const auto& [from, to, width] : {std::tuple("input_blocks.3.0.op.", "input_blocks.3.0.", 320), {"input_blocks.6.0.op.", "input_blocks.6.0.", 640},
-                                        {"input_blocks.9.0.op.", "input_blocks.9.0.", 1280}, {"output_blocks.2.1.conv.", "output_blocks.2.1.", 1280},
-                                        {"output_blocks.5.2.conv.", "output_blocks.5.2.", 1280}, {"output_blocks.8.2.conv.", "output_blocks.8.2.", 640}}) {
+  for (const auto& [from, to, width] : {std::tuple("input_blocks.3.0.op.", "input_blocks.3.0.", 320),
+                                        {"input_blocks.6.0.op.", "input_blocks.6.0.", 640},
+                                        {"input_blocks.9.0.op.", "input_blocks.9.0.", 1280},
+                                        {"output_blocks.2.1.conv.", "output_blocks.2.1.", 1280},
+                                        {"output_blocks.5.2.conv.", "output_blocks.5.2.", 1280},
+                                        {"output_blocks.8.2.conv.", "output_blocks.8.2.", 640}}) {
     shapes.erase(unet + from + "weight");
     shapes.erase(unet + from + "bias");
     shapes[unet + to + "in_layers.0.weight"] = {width};
@@ -191,7 +195,8 @@ TEST(DetectConfig, NamesOtherKinds) {
   Shapes labels = manifest_shapes("sd1");
   labels["model.diffusion_model.label_emb.0.0.weight"] = {1280, 2816};
   EXPECT_THAT(error_of(labels), HasSubstr("labels"));
-  EXPECT_THAT(error_of({{"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", {1, 1}}}), HasSubstr("Stable Diffusion 3"));
+  EXPECT_THAT(error_of({{"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", {1, 1}}}),
+              HasSubstr("Stable Diffusion 3"));
   EXPECT_THAT(error_of({{"double_blocks.0.img_attn.qkv.weight", {1, 1}}}), HasSubstr("Flux"));
   EXPECT_THAT(error_of({{"lora_unet_down_blocks_0.lora_up.weight", {1, 1}}}), HasSubstr("a LoRA"));
   EXPECT_THAT(error_of({{"down_blocks.0.resnets.0.norm1.weight", {320}}}), HasSubstr("give the whole folder"));
@@ -202,24 +207,28 @@ TEST(DetectConfig, NamesOtherKinds) {
 }
 
 TEST(DetectConfig, SaysWhatAFileBeginsWith) {
-  EXPECT_THAT(error_of({{"layer.0.weight\n\x1b", {1}}, {"layer.1.weight", {1}}}), AllOf(HasSubstr("no Stable Diffusion checkpoint"), HasSubstr("begin with layer.0.weight")));
+  EXPECT_THAT(error_of({{"layer.0.weight\n\x1b", {1}}, {"layer.1.weight", {1}}}),
+              AllOf(HasSubstr("no Stable Diffusion checkpoint"), HasSubstr("begin with layer.0.weight")));
   EXPECT_THAT(error_of({}), HasSubstr("nothing: there are none"));
 }
 
 TEST(DetectConfig, SurvivesHostileShapes) {
   const std::string unet = "model.diffusion_model.";
   const Shapes sd1 = manifest_shapes("sd1");
-  for (const char* name : {"input_blocks.0.0.weight", "out.2.weight", "input_blocks.1.0.out_layers.3.weight", "input_blocks.1.0.emb_layers.1.weight",
-                           "input_blocks.4.0.out_layers.3.weight", "middle_block.1.transformer_blocks.0.attn2.to_k.weight"}) {
-    for (const Shape& shape : {Shape{}, Shape{0}, Shape{0, 0}, Shape{0, 0, 0, 0}, Shape{-1, -1, -1, -1}, Shape{1, 1}, Shape{1, 1, 1, 1, 1},
-                               Shape{int64_t{1} << 62, 1, 1, 1}, Shape{33, 33, 3, 3}, Shape{INT64_MIN, INT64_MIN}, Shape{INT64_MAX, INT64_MAX}}) {
+  for (const char* name : {"input_blocks.0.0.weight", "out.2.weight", "input_blocks.1.0.out_layers.3.weight",
+                           "input_blocks.1.0.emb_layers.1.weight", "input_blocks.4.0.out_layers.3.weight",
+                           "middle_block.1.transformer_blocks.0.attn2.to_k.weight"}) {
+    for (const Shape& shape : {Shape{}, Shape{0}, Shape{0, 0}, Shape{0, 0, 0, 0}, Shape{-1, -1, -1, -1}, Shape{1, 1},
+                               Shape{1, 1, 1, 1, 1}, Shape{int64_t{1} << 62, 1, 1, 1}, Shape{33, 33, 3, 3},
+                               Shape{INT64_MIN, INT64_MIN}, Shape{INT64_MAX, INT64_MAX}}) {
       Shapes shapes = sd1;
       shapes[unet + name] = shape;
       const std::string error = error_of(shapes);
-      EXPECT_TRUE(error != "no error" || name == std::string("input_blocks.1.0.emb_layers.1.weight")) << name << shape.str();
+      EXPECT_TRUE(error != "no error" || name == std::string("input_blocks.1.0.emb_layers.1.weight"))
+          << name << shape.str();
     }
   }
-  for (const auto& [name, shape] : sd1) {   // any one left out: a configuration or one sentence
+  for (const auto& [name, shape] : sd1) {  // any one left out: a configuration or one sentence
     if (name.find(".0.weight") == std::string::npos && name.find("embedding") == std::string::npos) continue;
     Shapes shapes = sd1;
     shapes.erase(name);

@@ -26,7 +26,8 @@ class Section {
   explicit Section(const std::filesystem::path& file) : file_(file.string()), json_(io::read_json_file(file)) {
     SUMI_CHECK(json_.is_object(), "{}: is not a JSON object", file_);
     for (const char* key : {"auto_map", "trust_remote_code", "custom_pipeline", "custom_code"}) {
-      if (has(key)) warn("{}: names code of its own ({}: {}); it is ignored and never run", file_, key, shown(json_[key]));
+      if (has(key))
+        warn("{}: names code of its own ({}: {}); it is ignored and never run", file_, key, shown(json_[key]));
     }
   }
 
@@ -61,7 +62,8 @@ class Section {
   // Refuses the component unless it is of one of these classes (or says nothing about it).
   void check_class(const char* key, std::initializer_list<const char*> accepted, const std::string& name) const {
     const bool fits = name.empty() || std::find(accepted.begin(), accepted.end(), name) != accepted.end();
-    SUMI_CHECK(fits, "{}: {} is \"{}\", which is not supported; {} is", file_, key, strip_control(name), *accepted.begin());
+    SUMI_CHECK(fits, "{}: {} is \"{}\", which is not supported; {} is", file_, key, strip_control(name),
+               *accepted.begin());
   }
   // Refuses anything but `expected` where the key is there.
   void require(const char* key, const Json& expected) const {
@@ -81,7 +83,8 @@ class Section {
     constexpr size_t kMaxEntries = 64;
     if (!has(key)) return fallback;
     if (!json_[key].is_array()) return {convert(json_[key])};
-    SUMI_CHECK(json_[key].size() <= kMaxEntries, "{}: {} has {} entries; at most {}", file_, key, json_[key].size(), kMaxEntries);
+    SUMI_CHECK(json_[key].size() <= kMaxEntries, "{}: {} has {} entries; at most {}", file_, key, json_[key].size(),
+               kMaxEntries);
     std::vector<T> values;
     for (const Json& entry : json_[key]) values.push_back(convert(entry));
     return values;
@@ -101,24 +104,26 @@ std::vector<int64_t> multipliers(const Section& s, const std::vector<int64_t>& w
   std::vector<int64_t> out;
   for (const int64_t width : widths) {
     SUMI_CHECK(width >= 1 && width <= 65536, "{}: block_out_channels holds {}; widths are 1 to 65536", s.file(), width);
-    SUMI_CHECK(width % widths[0] == 0, "{}: block_out_channels holds {}, which is no multiple of the first level's {}", s.file(), width,
-               widths[0]);
+    SUMI_CHECK(width % widths[0] == 0, "{}: block_out_channels holds {}, which is no multiple of the first level's {}",
+               s.file(), width, widths[0]);
     out.push_back(width / widths[0]);
   }
   return out;
 }
 
 // Which levels attend, finest first, after the types of their blocks; the way up must mirror the way down.
-std::vector<bool> attending_levels(const Section& s, size_t levels, const std::string& plain, const std::string& attending,
-                                   const std::string& plain_up, const std::string& attending_up) {
+std::vector<bool> attending_levels(const Section& s, size_t levels, const std::string& plain,
+                                   const std::string& attending, const std::string& plain_up,
+                                   const std::string& attending_up) {
   const std::vector<std::string> down = s.texts("down_block_types", std::vector<std::string>(levels, plain));
   const std::vector<std::string> up = s.texts("up_block_types", std::vector<std::string>(levels, plain_up));
-  SUMI_CHECK(down.size() == levels && up.size() == levels, "{}: {} levels of block_out_channels, {} down_block_types and {} up_block_types",
-             s.file(), levels, down.size(), up.size());
+  SUMI_CHECK(down.size() == levels && up.size() == levels,
+             "{}: {} levels of block_out_channels, {} down_block_types and {} up_block_types", s.file(), levels,
+             down.size(), up.size());
   std::vector<bool> attends;
   for (size_t i = 0; i < levels; ++i) {
-    SUMI_CHECK(down[i] == plain || down[i] == attending, "{}: down_block_types holds \"{}\"; {} and {} are supported", s.file(),
-               strip_control(down[i]), attending, plain);
+    SUMI_CHECK(down[i] == plain || down[i] == attending, "{}: down_block_types holds \"{}\"; {} and {} are supported",
+               s.file(), strip_control(down[i]), attending, plain);
     attends.push_back(down[i] == attending);
     const std::string& mirror = up[levels - 1 - i];
     SUMI_CHECK(mirror == (attends[i] ? attending_up : plain_up),
@@ -132,17 +137,20 @@ std::vector<bool> attending_levels(const Section& s, size_t levels, const std::s
 void read_heads(const Section& s, const std::vector<int64_t>& widths, UNetConfig& c) {
   const char* key = s.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim";
   const std::vector<int64_t> heads = s.integers(key, {8});
-  for (const int64_t n : heads) SUMI_CHECK(n >= 1 && n <= 65536, "{}: {} holds {}; it must be 1 to 65536", s.file(), key, n);
-  SUMI_CHECK(heads.size() == 1 || heads.size() == widths.size(), "{}: {} has {} entries for {} levels", s.file(), key, heads.size(),
-             widths.size());
+  for (const int64_t n : heads)
+    SUMI_CHECK(n >= 1 && n <= 65536, "{}: {} holds {}; it must be 1 to 65536", s.file(), key, n);
+  SUMI_CHECK(heads.size() == 1 || heads.size() == widths.size(), "{}: {} has {} entries for {} levels", s.file(), key,
+             heads.size(), widths.size());
   if (all_equal(heads)) {
     c.num_heads = heads[0];
     return;
   }
   for (size_t i = 0; i < heads.size(); ++i) {
-    SUMI_CHECK(widths[i] % heads[i] == 0, "{}: {} attention heads do not divide the {} channels of level {}", s.file(), heads[i], widths[i], i);
-    SUMI_CHECK(widths[i] / heads[i] == widths[0] / heads[0], "{}: {} gives heads of {} channels at level 0 and of {} at level {}; one width is supported",
-               s.file(), key, widths[0] / heads[0], widths[i] / heads[i], i);
+    SUMI_CHECK(widths[i] % heads[i] == 0, "{}: {} attention heads do not divide the {} channels of level {}", s.file(),
+               heads[i], widths[i], i);
+    SUMI_CHECK(widths[i] / heads[i] == widths[0] / heads[0],
+               "{}: {} gives heads of {} channels at level 0 and of {} at level {}; one width is supported", s.file(),
+               key, widths[0] / heads[0], widths[i] / heads[i], i);
   }
   c.num_head_channels = widths[0] / heads[0];
 }
@@ -153,22 +161,42 @@ void require_plain_unet(const Section& s) {
     const char* key;
     Json value;
   };
-  const Plain kPlain[] = {{"act_fn", "silu"}, {"addition_embed_type", nullptr}, {"attention_type", "default"},
-                          {"center_input_sample", false}, {"class_embed_type", nullptr}, {"class_embeddings_concat", false},
-                          {"conv_in_kernel", 3}, {"conv_out_kernel", 3}, {"cross_attention_norm", nullptr},
-                          {"downsample_padding", 1}, {"dual_cross_attention", false}, {"encoder_hid_dim", nullptr},
-                          {"encoder_hid_dim_type", nullptr}, {"flip_sin_to_cos", true}, {"freq_shift", 0},
-                          {"mid_block_only_cross_attention", false}, {"mid_block_scale_factor", 1},
-                          {"mid_block_type", "UNetMidBlock2DCrossAttn"}, {"norm_eps", 1e-5}, {"norm_num_groups", 32},
-                          {"num_class_embeds", nullptr}, {"only_cross_attention", false}, {"resnet_out_scale_factor", 1.0},
-                          {"resnet_skip_time_act", false}, {"reverse_transformer_layers_per_block", nullptr},
-                          {"time_cond_proj_dim", nullptr}, {"time_embedding_act_fn", nullptr}, {"time_embedding_dim", nullptr},
-                          {"time_embedding_type", "positional"}, {"timestep_post_act", nullptr}};
+  const Plain kPlain[] = {{"act_fn", "silu"},
+                          {"addition_embed_type", nullptr},
+                          {"attention_type", "default"},
+                          {"center_input_sample", false},
+                          {"class_embed_type", nullptr},
+                          {"class_embeddings_concat", false},
+                          {"conv_in_kernel", 3},
+                          {"conv_out_kernel", 3},
+                          {"cross_attention_norm", nullptr},
+                          {"downsample_padding", 1},
+                          {"dual_cross_attention", false},
+                          {"encoder_hid_dim", nullptr},
+                          {"encoder_hid_dim_type", nullptr},
+                          {"flip_sin_to_cos", true},
+                          {"freq_shift", 0},
+                          {"mid_block_only_cross_attention", false},
+                          {"mid_block_scale_factor", 1},
+                          {"mid_block_type", "UNetMidBlock2DCrossAttn"},
+                          {"norm_eps", 1e-5},
+                          {"norm_num_groups", 32},
+                          {"num_class_embeds", nullptr},
+                          {"only_cross_attention", false},
+                          {"resnet_out_scale_factor", 1.0},
+                          {"resnet_skip_time_act", false},
+                          {"reverse_transformer_layers_per_block", nullptr},
+                          {"time_cond_proj_dim", nullptr},
+                          {"time_embedding_act_fn", nullptr},
+                          {"time_embedding_dim", nullptr},
+                          {"time_embedding_type", "positional"},
+                          {"timestep_post_act", nullptr}};
   for (const Plain& plain : kPlain) s.require(plain.key, plain.value);
 }
 
 int64_t single(const Section& s, const char* key, const std::vector<int64_t>& values) {
-  SUMI_CHECK(!values.empty() && all_equal(values), "{}: {} is {}; one value for all levels is supported", s.file(), key, shown(s.value(key)));
+  SUMI_CHECK(!values.empty() && all_equal(values), "{}: {} is {}; one value for all levels is supported", s.file(), key,
+             shown(s.value(key)));
   return values[0];
 }
 
@@ -185,7 +213,8 @@ UNetConfig read_unet(const Section& s) {
   SUMI_CHECK(!c.num_res_blocks.empty(), "{}: layers_per_block is empty", s.file());
   if (all_equal(c.num_res_blocks)) c.num_res_blocks.resize(1);
   c.attention_resolutions.clear();
-  const auto attends = attending_levels(s, widths.size(), "DownBlock2D", "CrossAttnDownBlock2D", "UpBlock2D", "CrossAttnUpBlock2D");
+  const auto attends =
+      attending_levels(s, widths.size(), "DownBlock2D", "CrossAttnDownBlock2D", "UpBlock2D", "CrossAttnUpBlock2D");
   for (size_t i = 0; i < attends.size(); ++i) {
     if (attends[i]) c.attention_resolutions.push_back(int64_t{1} << i);
   }
@@ -194,8 +223,9 @@ UNetConfig read_unet(const Section& s) {
   c.context_dim = single(s, "cross_attention_dim", s.integers("cross_attention_dim", {1280}));
   c.use_linear_in_transformer = s.boolean("use_linear_projection", false);
   const std::string time = s.text("resnet_time_scale_shift", "default");
-  SUMI_CHECK(time == "default" || time == "scale_shift", "{}: resnet_time_scale_shift is \"{}\"; default and scale_shift are supported",
-             s.file(), strip_control(time));
+  SUMI_CHECK(time == "default" || time == "scale_shift",
+             "{}: resnet_time_scale_shift is \"{}\"; default and scale_shift are supported", s.file(),
+             strip_control(time));
   c.use_scale_shift_norm = time == "scale_shift";
   c.legacy = false;
   return c;
@@ -218,9 +248,11 @@ AutoencoderConfig read_autoencoder(const Section& s) {
   c.out_channels = s.integer("out_channels", 3);
   c.num_res_blocks = s.integer("layers_per_block", 1);
   c.scale_factor = s.number("scaling_factor", 0.18215);
-  const auto attends = attending_levels(s, widths.size(), "DownEncoderBlock2D", "AttnDownEncoderBlock2D", "UpDecoderBlock2D", "AttnUpDecoderBlock2D");
+  const auto attends = attending_levels(s, widths.size(), "DownEncoderBlock2D", "AttnDownEncoderBlock2D",
+                                        "UpDecoderBlock2D", "AttnUpDecoderBlock2D");
   SUMI_CHECK(widths.size() <= 12, "{}: block_out_channels has {} levels; at most 12", s.file(), widths.size());
-  c.resolution = int64_t{1} << (widths.size() + 4);   // any will do that can be halved at each level; attention goes by it
+  c.resolution =
+      int64_t{1} << (widths.size() + 4);  // any will do that can be halved at each level; attention goes by it
   for (size_t i = 0; i < attends.size(); ++i) {
     if (attends[i]) c.attn_resolutions.push_back(c.resolution >> i);
   }
@@ -231,7 +263,8 @@ ClipTextConfig read_text(const Section& s) {
   const auto classes = s.texts("architectures", {"CLIPTextModel"});
   s.check_class("architectures", {"CLIPTextModel", "CLIPTextModelWithProjection"}, classes.empty() ? "" : classes[0]);
   const std::string act = s.text("hidden_act", "quick_gelu");
-  SUMI_CHECK(act == "quick_gelu" || act == "gelu", "{}: hidden_act is \"{}\"; quick_gelu and gelu are supported", s.file(), strip_control(act));
+  SUMI_CHECK(act == "quick_gelu" || act == "gelu", "{}: hidden_act is \"{}\"; quick_gelu and gelu are supported",
+             s.file(), strip_control(act));
   ClipTextConfig c;
   c.vocab_size = s.integer("vocab_size", 49408);
   c.max_positions = s.integer("max_position_embeddings", 77);
@@ -247,18 +280,21 @@ ClipTextConfig read_text(const Section& s) {
 // Of a scheduler only the forward process is taken: which sampler runs is the job's choice.
 void read_scheduler(const Section& s, ModelConfig& config) {
   const std::string name = s.text("_class_name", "");
-  SUMI_CHECK(!name.starts_with("FlowMatch"), "{}: {} belongs to a flow-matching model (Stable Diffusion 3, Flux), which is not supported", s.file(),
+  SUMI_CHECK(!name.starts_with("FlowMatch"),
+             "{}: {} belongs to a flow-matching model (Stable Diffusion 3, Flux), which is not supported", s.file(),
              strip_control(name));
   s.check_class("_class_name",
                 {"DDIMScheduler", "PNDMScheduler", "DDPMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
-                 "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
-                 "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler", "DEISMultistepScheduler",
-                 "UniPCMultistepScheduler", "LCMScheduler", "TCDScheduler", "DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler"},
+                 "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler",
+                 "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler",
+                 "DPMSolverSDEScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler", "LCMScheduler",
+                 "TCDScheduler", "DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler"},
                 name);
   s.require("trained_betas", nullptr);
   s.require("rescale_betas_zero_snr", false);
   const int64_t timesteps = s.integer("num_train_timesteps", 1000);
-  SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "{}: num_train_timesteps is {}; it must be 1 to 100000", s.file(), timesteps);
+  SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "{}: num_train_timesteps is {}; it must be 1 to 100000", s.file(),
+             timesteps);
   config.timesteps = static_cast<int>(timesteps);
   config.linear_start = s.number("beta_start", 1e-4);
   config.linear_end = s.number("beta_end", 2e-2);
@@ -267,11 +303,15 @@ void read_scheduler(const Section& s, ModelConfig& config) {
   }
   const std::string kind = s.text("beta_schedule", "linear");
   const bool known = kind == "linear" || kind == "scaled_linear" || kind == "squaredcos_cap_v2";
-  SUMI_CHECK(known, "{}: beta_schedule is \"{}\"; linear, scaled_linear and squaredcos_cap_v2 are known", s.file(), strip_control(kind));
-  config.beta_schedule = kind == "scaled_linear" ? "linear" : kind == "linear" ? "linear_betas" : "cosine";   // to LDM's names
+  SUMI_CHECK(known, "{}: beta_schedule is \"{}\"; linear, scaled_linear and squaredcos_cap_v2 are known", s.file(),
+             strip_control(kind));
+  config.beta_schedule = kind == "scaled_linear" ? "linear"
+                         : kind == "linear"      ? "linear_betas"
+                                                 : "cosine";  // to LDM's names
   const std::string prediction = s.text("prediction_type", "epsilon");
-  SUMI_CHECK(prediction == "epsilon" || prediction == "v_prediction", "{}: prediction_type is \"{}\"; epsilon and v_prediction are supported",
-             s.file(), strip_control(prediction));
+  SUMI_CHECK(prediction == "epsilon" || prediction == "v_prediction",
+             "{}: prediction_type is \"{}\"; epsilon and v_prediction are supported", s.file(),
+             strip_control(prediction));
   config.prediction = prediction == "epsilon" ? diffusion::Prediction::kEpsilon : diffusion::Prediction::kVelocity;
 }
 
@@ -282,15 +322,19 @@ void check_model_index(const Section& s) {
     warn("{}: names a pipeline of its own ({}); it is ignored and never run", s.file(), shown(s.value("_class_name")));
   } else {
     const std::string name = s.text("_class_name", "");
-    for (const char* other : {"StableDiffusionXL", "StableDiffusion3", "Flux", "PixArt", "Kandinsky", "StableCascade", "Wuerstchen"}) {
-      SUMI_CHECK(!name.starts_with(other), "{}: is a {}; this version runs Stable Diffusion 1.x", s.file(), strip_control(name));
+    for (const char* other :
+         {"StableDiffusionXL", "StableDiffusion3", "Flux", "PixArt", "Kandinsky", "StableCascade", "Wuerstchen"}) {
+      SUMI_CHECK(!name.starts_with(other), "{}: is a {}; this version runs Stable Diffusion 1.x", s.file(),
+                 strip_control(name));
     }
   }
   for (const char* component : {"unet", "vae", "text_encoder", "scheduler", "tokenizer"}) {
     if (!s.has(component) || !s.value(component).is_array() || s.value(component).empty()) continue;
     const Json& library = s.value(component)[0];
-    const bool known = library.is_null() || std::find(std::begin(kLibraries), std::end(kLibraries), library) != std::end(kLibraries);
-    if (!known) warn("{}: the {} names code of its own ({}); it is ignored and never run", s.file(), component, shown(library));
+    const bool known =
+        library.is_null() || std::find(std::begin(kLibraries), std::end(kLibraries), library) != std::end(kLibraries);
+    if (!known)
+      warn("{}: the {} names code of its own ({}); it is ignored and never run", s.file(), component, shown(library));
   }
 }
 
@@ -311,12 +355,14 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder) {
   if (there("scheduler/scheduler_config.json")) {
     read_scheduler(section("scheduler/scheduler_config.json"), config);
   } else {
-    warn("{}: has no scheduler/scheduler_config.json; the noise schedule is taken to be Stable Diffusion's", folder.string());
+    warn("{}: has no scheduler/scheduler_config.json; the noise schedule is taken to be Stable Diffusion's",
+         folder.string());
   }
   check_config(config, folder.string());
   config.family = family_of(config).name;
-  const std::vector<int64_t> sides = unet.integers("sample_size", {64});   // of the latent
-  SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: sample_size must be 1 to 4096 latents", unet.file());
+  const std::vector<int64_t> sides = unet.integers("sample_size", {64});  // of the latent
+  SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: sample_size must be 1 to 4096 latents",
+             unet.file());
   config.default_size = sides[0] * config.autoencoder.downsampling();
   check_config(config, folder.string());
   return config;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "models/config.h"
 #include "tests/support/fake_checkpoint.h"
+#include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
 
 namespace sumi::models {
@@ -20,30 +21,65 @@ using ::testing::IsEmpty;
 
 // The configurations of a published Stable Diffusion 1 folder, to be changed and written.
 struct Folder {
-  json index = {{"_class_name", "StableDiffusionPipeline"}, {"_diffusers_version", "0.6.0"},
+  json index = {{"_class_name", "StableDiffusionPipeline"},
+                {"_diffusers_version", "0.6.0"},
                 {"safety_checker", {"stable_diffusion", "StableDiffusionSafetyChecker"}},
-                {"text_encoder", {"transformers", "CLIPTextModel"}}, {"unet", {"diffusers", "UNet2DConditionModel"}}};
-  json unet = {{"_class_name", "UNet2DConditionModel"}, {"act_fn", "silu"}, {"attention_head_dim", 8},
-               {"block_out_channels", {320, 640, 1280, 1280}}, {"center_input_sample", false}, {"cross_attention_dim", 768},
-               {"down_block_types", {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"}},
-               {"downsample_padding", 1}, {"flip_sin_to_cos", true}, {"freq_shift", 0}, {"in_channels", 4}, {"layers_per_block", 2},
-               {"mid_block_scale_factor", 1}, {"norm_eps", 1e-05}, {"norm_num_groups", 32}, {"out_channels", 4}, {"sample_size", 64},
-               {"up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}}};
-  json vae = {{"_class_name", "AutoencoderKL"}, {"act_fn", "silu"}, {"block_out_channels", {128, 256, 512, 512}},
-              {"down_block_types", {"DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"}},
-              {"in_channels", 3}, {"latent_channels", 4}, {"layers_per_block", 2}, {"norm_num_groups", 32}, {"out_channels", 3}, {"sample_size", 512},
-              {"up_block_types", {"UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"}}};
-  json text = {{"architectures", {"CLIPTextModel"}}, {"hidden_act", "quick_gelu"}, {"hidden_size", 768}, {"intermediate_size", 3072},
-               {"layer_norm_eps", 1e-05}, {"max_position_embeddings", 77}, {"model_type", "clip_text_model"}, {"num_attention_heads", 12},
-               {"num_hidden_layers", 12}, {"vocab_size", 49408}};
-  json scheduler = {{"_class_name", "PNDMScheduler"}, {"beta_end", 0.012}, {"beta_schedule", "scaled_linear"}, {"beta_start", 0.00085},
-                    {"num_train_timesteps", 1000}, {"set_alpha_to_one", false}, {"skip_prk_steps", true}, {"steps_offset", 1},
-                    {"trained_betas", nullptr}};
+                {"text_encoder", {"transformers", "CLIPTextModel"}},
+                {"unet", {"diffusers", "UNet2DConditionModel"}}};
+  json unet = {
+      {"_class_name", "UNet2DConditionModel"},
+      {"act_fn", "silu"},
+      {"attention_head_dim", 8},
+      {"block_out_channels", {320, 640, 1280, 1280}},
+      {"center_input_sample", false},
+      {"cross_attention_dim", 768},
+      {"down_block_types", {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"}},
+      {"downsample_padding", 1},
+      {"flip_sin_to_cos", true},
+      {"freq_shift", 0},
+      {"in_channels", 4},
+      {"layers_per_block", 2},
+      {"mid_block_scale_factor", 1},
+      {"norm_eps", 1e-05},
+      {"norm_num_groups", 32},
+      {"out_channels", 4},
+      {"sample_size", 64},
+      {"up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}}};
+  json vae = {
+      {"_class_name", "AutoencoderKL"},
+      {"act_fn", "silu"},
+      {"block_out_channels", {128, 256, 512, 512}},
+      {"down_block_types", {"DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"}},
+      {"in_channels", 3},
+      {"latent_channels", 4},
+      {"layers_per_block", 2},
+      {"norm_num_groups", 32},
+      {"out_channels", 3},
+      {"sample_size", 512},
+      {"up_block_types", {"UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"}}};
+  json text = {{"architectures", {"CLIPTextModel"}},
+               {"hidden_act", "quick_gelu"},
+               {"hidden_size", 768},
+               {"intermediate_size", 3072},
+               {"layer_norm_eps", 1e-05},
+               {"max_position_embeddings", 77},
+               {"model_type", "clip_text_model"},
+               {"num_attention_heads", 12},
+               {"num_hidden_layers", 12},
+               {"vocab_size", 49408}};
+  json scheduler = {{"_class_name", "PNDMScheduler"}, {"beta_end", 0.012},           {"beta_schedule", "scaled_linear"},
+                    {"beta_start", 0.00085},          {"num_train_timesteps", 1000}, {"set_alpha_to_one", false},
+                    {"skip_prk_steps", true},         {"steps_offset", 1},           {"trained_betas", nullptr}};
 
+  std::vector<std::pair<const char*, const json*>> files() const {
+    return {{"model_index.json", &index},
+            {"unet/config.json", &unet},
+            {"vae/config.json", &vae},
+            {"text_encoder/config.json", &text},
+            {"scheduler/scheduler_config.json", &scheduler}};
+  }
   void write(const std::filesystem::path& folder) const {
-    const std::pair<const char*, const json*> files[] = {{"model_index.json", &index}, {"unet/config.json", &unet}, {"vae/config.json", &vae},
-                                                         {"text_encoder/config.json", &text}, {"scheduler/scheduler_config.json", &scheduler}};
-    for (const auto& [name, value] : files) {
+    for (const auto& [name, value] : files()) {
       if (!value->is_null()) test::write_file(folder / name, value->dump());
     }
   }
@@ -55,18 +91,16 @@ ModelConfig read(const Folder& folder) {
   return config_from_diffusers(temp.path());
 }
 
-template <class Change>
-ModelConfig changed(Change change) {
+template <class Change> ModelConfig changed(Change change) {
   Folder folder;
   change(folder);
   return read(folder);
 }
 
-// The one-line error that a change to a valid folder brings.
-template <class Change>
-std::string error_of(Change change) {
+// The one-line error that the folder brings.
+std::string error_at(const std::filesystem::path& folder) {
   try {
-    changed(change);
+    config_from_diffusers(folder);
   } catch (const Error& e) {
     EXPECT_TRUE(e.kind() == ErrorKind::kData || e.kind() == ErrorKind::kNoInput);
     EXPECT_THAT(e.what(), HasSubstr("sumi_test_"));
@@ -74,6 +108,15 @@ std::string error_of(Change change) {
     return e.what();
   }
   return "no error";
+}
+
+// The same, of a valid folder with a change.
+template <class Change> std::string error_of(Change change) {
+  Folder folder;
+  change(folder);
+  const test::TempFolder temp;
+  folder.write(temp.path());
+  return error_at(temp.path());
 }
 
 TEST(DiffusersConfig, StableDiffusion1) {
@@ -126,8 +169,14 @@ TEST(DiffusersConfig, HeadsByLevelAreHeadsOfOneWidth) {
 
 TEST(DiffusersConfig, OtherSizes) {
   EXPECT_EQ(changed([](Folder& f) { f.unet["num_attention_heads"] = 4; }).unet.num_heads, 4);
-  EXPECT_THAT(changed([](Folder& f) { f.unet["layers_per_block"] = {1, 2, 2, 1}; }).unet.num_res_blocks, ElementsAre(1, 2, 2, 1));
-  EXPECT_EQ(changed([](Folder& f) { f.unet["transformer_layers_per_block"] = {2, 2, 2, 2}; }).unet.transformer_depth, 2);
+  EXPECT_THAT(changed([](Folder& f) {
+                f.unet["layers_per_block"] = {1, 2, 2, 1};
+              }).unet.num_res_blocks,
+              ElementsAre(1, 2, 2, 1));
+  EXPECT_EQ(changed([](Folder& f) {
+              f.unet["transformer_layers_per_block"] = {2, 2, 2, 2};
+            }).unet.transformer_depth,
+            2);
   EXPECT_TRUE(changed([](Folder& f) { f.unet["resnet_time_scale_shift"] = "scale_shift"; }).unet.use_scale_shift_norm);
   EXPECT_EQ(changed([](Folder& f) { f.unet["in_channels"] = 9; }).unet.in_channels, 9);
   EXPECT_EQ(changed([](Folder& f) { f.vae["scaling_factor"] = 0.5; }).autoencoder.scale_factor, 0.5);
@@ -150,41 +199,68 @@ TEST(DiffusersConfig, MissingComponents) {
 
 TEST(DiffusersConfig, Item92BlockOutChannels) {
   for (const int64_t width : {int64_t{0}, int64_t{-320}, int64_t{1000000000}, INT64_MIN}) {
-    EXPECT_THAT(error_of([&](Folder& f) { f.unet["block_out_channels"][0] = width; }), AllOf(HasSubstr("unet/config.json"), HasSubstr("widths are 1 to 65536")));
-    EXPECT_THAT(error_of([&](Folder& f) { f.unet["block_out_channels"][2] = width; }), HasSubstr("widths are 1 to 65536"));
-    EXPECT_THAT(error_of([&](Folder& f) { f.vae["block_out_channels"][1] = width; }), AllOf(HasSubstr("vae/config.json"), HasSubstr("widths")));
+    EXPECT_THAT(error_of([&](Folder& f) { f.unet["block_out_channels"][0] = width; }),
+                AllOf(HasSubstr("unet/config.json"), HasSubstr("widths are 1 to 65536")));
+    EXPECT_THAT(error_of([&](Folder& f) { f.unet["block_out_channels"][2] = width; }),
+                HasSubstr("widths are 1 to 65536"));
+    EXPECT_THAT(error_of([&](Folder& f) { f.vae["block_out_channels"][1] = width; }),
+                AllOf(HasSubstr("vae/config.json"), HasSubstr("widths")));
   }
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json::array(); }), HasSubstr("block_out_channels is empty"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json::parse("[18446744073709551615]"); }), HasSubstr("not a whole number"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json::array(); }),
+              HasSubstr("block_out_channels is empty"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json::parse("[18446744073709551615]"); }),
+              HasSubstr("not a whole number"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = "wide"; }), HasSubstr("not a whole number"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = {320, 500, 1280, 1280}; }), HasSubstr("no multiple of the first level's 320"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json(std::vector<int>(1000, 320)); }), HasSubstr("1000 entries"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = {320, 640}; }), HasSubstr("2 levels of block_out_channels, 4 down_block_types"));
+  EXPECT_THAT(error_of([](Folder& f) {
+                f.unet["block_out_channels"] = {320, 500, 1280, 1280};
+              }),
+              HasSubstr("no multiple of the first level's 320"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json(std::vector<int>(1000, 320)); }),
+              HasSubstr("1000 entries"));
+  EXPECT_THAT(error_of([](Folder& f) {
+                f.unet["block_out_channels"] = {320, 640};
+              }),
+              HasSubstr("2 levels of block_out_channels, 4 down_block_types"));
 }
 
 TEST(DiffusersConfig, Item93Heads) {
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = 7; }), HasSubstr("7 attention heads do not divide the UNet's 320 channels"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = 7; }),
+              HasSubstr("7 attention heads do not divide the UNet's 320 channels"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = 0; }), HasSubstr("attention_head_dim holds 0"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = {5, 7, 20, 20}; }), HasSubstr("7 attention heads do not divide the 640"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = {5, 20, 20, 20}; }), HasSubstr("one width is supported"));
+  EXPECT_THAT(error_of([](Folder& f) {
+                f.unet["attention_head_dim"] = {5, 7, 20, 20};
+              }),
+              HasSubstr("7 attention heads do not divide the 640"));
+  EXPECT_THAT(error_of([](Folder& f) {
+                f.unet["attention_head_dim"] = {5, 20, 20, 20};
+              }),
+              HasSubstr("one width is supported"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["attention_head_dim"] = {5, 10}; }), HasSubstr("2 entries for 4 levels"));
-  EXPECT_THAT(error_of([](Folder& f) { f.text["num_attention_heads"] = 7; }), HasSubstr("7 attention heads do not divide the text encoder's 768"));
+  EXPECT_THAT(error_of([](Folder& f) { f.text["num_attention_heads"] = 7; }),
+              HasSubstr("7 attention heads do not divide the text encoder's 768"));
 }
 
 TEST(DiffusersConfig, Item94UnknownScheduler) {
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["_class_name"] = "MyScheduler"; }), HasSubstr("\"MyScheduler\", which is not supported"));
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["_class_name"] = "FlowMatchEulerDiscreteScheduler"; }), HasSubstr("flow-matching"));
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["beta_schedule"] = "sigmoid"; }), HasSubstr("beta_schedule is \"sigmoid\""));
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["prediction_type"] = "sample"; }), HasSubstr("prediction_type is \"sample\""));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["_class_name"] = "MyScheduler"; }),
+              HasSubstr("\"MyScheduler\", which is not supported"));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["_class_name"] = "FlowMatchEulerDiscreteScheduler"; }),
+              HasSubstr("flow-matching"));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["beta_schedule"] = "sigmoid"; }),
+              HasSubstr("beta_schedule is \"sigmoid\""));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["prediction_type"] = "sample"; }),
+              HasSubstr("prediction_type is \"sample\""));
   EXPECT_THAT(error_of([](Folder& f) { f.scheduler["trained_betas"] = {0.1, 0.2}; }), HasSubstr("trained_betas"));
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["rescale_betas_zero_snr"] = true; }), HasSubstr("rescale_betas_zero_snr is true; only false"));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["rescale_betas_zero_snr"] = true; }),
+              HasSubstr("rescale_betas_zero_snr is true; only false"));
 }
 
 TEST(DiffusersConfig, Item95TrainTimesteps) {
   for (const int64_t n : {int64_t{0}, int64_t{-1}, int64_t{1000000000}, INT64_MAX}) {
-    EXPECT_THAT(error_of([&](Folder& f) { f.scheduler["num_train_timesteps"] = n; }), AllOf(HasSubstr("scheduler_config.json"), HasSubstr("must be 1 to 100000")));
+    EXPECT_THAT(error_of([&](Folder& f) { f.scheduler["num_train_timesteps"] = n; }),
+                AllOf(HasSubstr("scheduler_config.json"), HasSubstr("must be 1 to 100000")));
   }
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["num_train_timesteps"] = 1000.5; }), HasSubstr("not a whole number"));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["num_train_timesteps"] = 1000.5; }),
+              HasSubstr("not a whole number"));
 }
 
 TEST(DiffusersConfig, Item96Betas) {
@@ -193,7 +269,7 @@ TEST(DiffusersConfig, Item96Betas) {
     EXPECT_THAT(error_of([&](Folder& f) { f.scheduler["beta_start"] = beta; }), HasSubstr("betas lie between 0 and 1"));
   }
   EXPECT_THAT(error_of([](Folder& f) { f.scheduler["beta_end"] = "nan"; }), HasSubstr("not a number"));
-  const test::TempFolder temp;   // NaN as Python would write it is not JSON
+  const test::TempFolder temp;  // NaN as Python would write it is not JSON
   Folder().write(temp.path());
   test::write_file(temp / "scheduler/scheduler_config.json", R"({"_class_name": "DDIMScheduler", "beta_end": NaN})");
   EXPECT_THROW(config_from_diffusers(temp.path()), Error);
@@ -207,18 +283,27 @@ TEST(DiffusersConfig, Item98CustomCodeIsIgnoredWithAWarning) {
     f.unet["auto_map"] = {{"AutoModel", "evil.py--Model"}};
     f.text["trust_remote_code"] = true;
   });
-  EXPECT_THAT(warnings.messages(), ElementsAre(HasSubstr("names a pipeline of its own"), HasSubstr("the unet names code of its own (\"my_unet\")"),
-                                               HasSubstr("unet/config.json: names code of its own (auto_map"), HasSubstr("trust_remote_code")));
+  EXPECT_THAT(
+      warnings.messages(),
+      ElementsAre(HasSubstr("names a pipeline of its own"), HasSubstr("the unet names code of its own (\"my_unet\")"),
+                  HasSubstr("unet/config.json: names code of its own (auto_map"), HasSubstr("trust_remote_code")));
 }
 
 TEST(DiffusersConfig, RefusesOtherKinds) {
-  EXPECT_THAT(error_of([](Folder& f) { f.index["_class_name"] = "StableDiffusionXLPipeline"; }), HasSubstr("StableDiffusionXLPipeline"));
+  EXPECT_THAT(error_of([](Folder& f) { f.index["_class_name"] = "StableDiffusionXLPipeline"; }),
+              HasSubstr("StableDiffusionXLPipeline"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["_class_name"] = "UNet2DModel"; }), HasSubstr("UNet2DConditionModel is"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["addition_embed_type"] = "text_time"; }), HasSubstr("addition_embed_type is \"text_time\"; only a model without it"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["addition_embed_type"] = "text_time"; }),
+              HasSubstr("addition_embed_type is \"text_time\"; only a model without it"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["time_cond_proj_dim"] = 256; }), HasSubstr("time_cond_proj_dim"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["transformer_layers_per_block"] = {1, 2, 10, 10}; }), HasSubstr("one value for all levels"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["down_block_types"][0] = "SimpleCrossAttnDownBlock2D"; }), HasSubstr("down_block_types holds"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["up_block_types"][0] = "CrossAttnUpBlock2D"; }), HasSubstr("must mirror"));
+  EXPECT_THAT(error_of([](Folder& f) {
+                f.unet["transformer_layers_per_block"] = {1, 2, 10, 10};
+              }),
+              HasSubstr("one value for all levels"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["down_block_types"][0] = "SimpleCrossAttnDownBlock2D"; }),
+              HasSubstr("down_block_types holds"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["up_block_types"][0] = "CrossAttnUpBlock2D"; }),
+              HasSubstr("must mirror"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["norm_num_groups"] = 16; }), HasSubstr("norm_num_groups is 16; only 32"));
   EXPECT_THAT(error_of([](Folder& f) { f.vae["_class_name"] = "AutoencoderTiny"; }), HasSubstr("AutoencoderKL is"));
   EXPECT_THAT(error_of([](Folder& f) { f.vae["use_quant_conv"] = false; }), HasSubstr("use_quant_conv"));
@@ -230,16 +315,24 @@ TEST(DiffusersConfig, RefusesOtherKinds) {
 // Any value of the wrong kind in any place: a configuration or one sentence, never anything else.
 TEST(DiffusersConfig, SurvivesEveryWrongValue) {
   const CollectWarnings quiet;
+  const test::TempFolder temp;
   const Folder plain;
+  plain.write(temp.path());
   int refused = 0;
-  for (json Folder::*file : {&Folder::index, &Folder::unet, &Folder::vae, &Folder::text, &Folder::scheduler}) {
-    for (const auto& [key, unused] : (plain.*file).items()) {
-      for (const char* value : {"null", "true", "-1", "0", "1e300", "9223372036854775807", "18446744073709551615", "\"x\"", "[]", "{}", "[[]]", "[null]", "[0,-1]"}) {
-        refused += error_of([&](Folder& f) { (f.*file)[key] = json::parse(value); }) != "no error";
+  for (const auto& [name, file] : plain.files()) {
+    for (const auto& [key, unused] : file->items()) {
+      for (const char* value : {"null", "true", "-1", "0", "1e300", "9223372036854775807", "18446744073709551615",
+                                "\"x\"", "[]", "{}", "[[]]", "[null]", "[0,-1]"}) {
+        json changed_file = *file;
+        changed_file[key] = json::parse(value);
+        test::write_file(temp / name, changed_file.dump());
+        refused += error_at(temp.path()) != "no error";
       }
     }
+    test::write_file(temp / name, file->dump());
   }
   EXPECT_GT(refused, 300);
+  EXPECT_EQ(error_at(temp.path()), "no error");
 }
 
 TEST(DiffusersConfig, SizeOfTheStandIn) {
@@ -252,6 +345,21 @@ TEST(ConfigFor, AsksTheFolderItself) {
   const test::TempFolder temp;
   Folder().write(temp.path());
   EXPECT_EQ(config_for(test::FakeCheckpoint({}, "diffusers folder", temp.path()), {}).family, "sd1");
+}
+
+TEST(ConfigFor, ReadsTheSyntheticFolder) {
+  const CollectWarnings warnings;
+  const auto checkpoint = io::open_checkpoint(test::synthetic_model({.format = tools::CheckpointFormat::kDiffusers}));
+  const ModelConfig c = config_for(*checkpoint, {});
+  EXPECT_EQ(c.family, "ldm");
+  EXPECT_EQ(c.unet.model_channels, 32);
+  EXPECT_EQ(c.unet.num_heads, 8);
+  EXPECT_EQ(c.unet.context_dim, 64);
+  EXPECT_EQ(c.autoencoder.ch, 32);
+  EXPECT_EQ(c.text.layers, 3);
+  EXPECT_EQ(c.text.heads, 4);
+  EXPECT_EQ(c.default_size, 512);
+  EXPECT_THAT(warnings.messages(), IsEmpty());
 }
 
 }  // namespace

@@ -23,8 +23,7 @@ ModelConfig valid() {
 }
 
 // The one-line error that a change to a valid configuration brings.
-template <class Change>
-std::string error_of(Change change) {
+template <class Change> std::string error_of(Change change) {
   ModelConfig config = valid();
   change(config);
   try {
@@ -41,7 +40,8 @@ std::string error_of(Change change) {
 TEST(CheckConfig, AcceptsTheDefault) { EXPECT_NO_THROW(check_config(valid())); }
 
 TEST(CheckConfig, Item92Widths) {
-  for (const int64_t width : {int64_t{0}, int64_t{-320}, int64_t{1000000000}, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
+  for (const int64_t width : {int64_t{0}, int64_t{-320}, int64_t{1000000000}, std::numeric_limits<int64_t>::min(),
+                              std::numeric_limits<int64_t>::max()}) {
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.model_channels = width; }), HasSubstr("the UNet's channels is"));
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.channel_mult[1] = width; }), HasSubstr("must be 1 to 65536"));
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.autoencoder.ch = width; }), HasSubstr("autoencoder's channels"));
@@ -63,11 +63,15 @@ TEST(CheckConfig, Item92Widths) {
 }
 
 TEST(CheckConfig, Item93Heads) {
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_heads = 7; }), HasSubstr("7 attention heads do not divide the UNet's 320 channels"));
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_head_channels = 48; }), HasSubstr("heads of 48 channels do not divide"));
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_heads = 0; }), HasSubstr("neither num_heads nor num_head_channels"));
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.text.heads = 5; }), HasSubstr("5 attention heads do not divide the text encoder's 768"));
-  EXPECT_THAT(error_of([](ModelConfig& c) {   // no level attends, but the middle does
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_heads = 7; }),
+              HasSubstr("7 attention heads do not divide the UNet's 320 channels"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_head_channels = 48; }),
+              HasSubstr("heads of 48 channels do not divide"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_heads = 0; }),
+              HasSubstr("neither num_heads nor num_head_channels"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.text.heads = 5; }),
+              HasSubstr("5 attention heads do not divide the text encoder's 768"));
+  EXPECT_THAT(error_of([](ModelConfig& c) {  // no level attends, but the middle does
                 c.unet.attention_resolutions.clear();
                 c.unet.num_heads = 1000;
               }),
@@ -81,15 +85,18 @@ TEST(CheckConfig, Item95Timesteps) {
 }
 
 TEST(CheckConfig, Item96Betas) {
-  for (const double beta : {0.0, 1.0, -0.1, 2.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double beta :
+       {0.0, 1.0, -0.1, 2.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.linear_start = beta; }), HasSubstr("betas lie between 0 and 1"));
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.linear_end = beta; }), HasSubstr("betas lie between 0 and 1"));
   }
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.autoencoder.scale_factor = std::numeric_limits<double>::quiet_NaN(); }), HasSubstr("scale factor"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.autoencoder.scale_factor = std::numeric_limits<double>::quiet_NaN(); }),
+              HasSubstr("scale factor"));
 }
 
 TEST(CheckConfig, PartsOfTwoModels) {
-  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.out_channels = 8; }), HasSubstr("latents of 8 channels and the autoencoder takes 4"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.out_channels = 8; }),
+              HasSubstr("latents of 8 channels and the autoencoder takes 4"));
 }
 
 TEST(CheckVocabulary, Item102) {

@@ -37,8 +37,12 @@ class Section {
   }
   int64_t integer(const char* key) { return convert<int64_t>(required(key), key, "a whole number"); }
   int64_t integer(const char* key, int64_t fallback) { return has(key) ? integer(key) : fallback; }
-  double number(const char* key, double fallback) { return has(key) ? convert<double>(required(key), key, "a number") : fallback; }
-  bool boolean(const char* key, bool fallback) { return has(key) ? convert<bool>(required(key), key, "true or false") : fallback; }
+  double number(const char* key, double fallback) {
+    return has(key) ? convert<double>(required(key), key, "a number") : fallback;
+  }
+  bool boolean(const char* key, bool fallback) {
+    return has(key) ? convert<bool>(required(key), key, "true or false") : fallback;
+  }
   std::string text(const char* key, const std::string& fallback = {}) {
     return has(key) ? convert<std::string>(required(key), key, "text") : fallback;
   }
@@ -46,12 +50,15 @@ class Section {
   std::vector<int64_t> integers(const char* key) {
     const YAML::Node node = required(key);
     if (!node.IsSequence()) return {convert<int64_t>(node, key, "a whole number or a list of them")};
-    SUMI_CHECK(node.size() <= kMaxListEntries, "{}: {} has {} entries; at most {}", file_, name(key), node.size(), kMaxListEntries);
+    SUMI_CHECK(node.size() <= kMaxListEntries, "{}: {} has {} entries; at most {}", file_, name(key), node.size(),
+               kMaxListEntries);
     std::vector<int64_t> values;
     for (const auto& entry : node) values.push_back(convert<int64_t>(entry, key, "a list of whole numbers"));
     return values;
   }
-  std::vector<int64_t> integers(const char* key, std::vector<int64_t> fallback) { return has(key) ? integers(key) : std::move(fallback); }
+  std::vector<int64_t> integers(const char* key, std::vector<int64_t> fallback) {
+    return has(key) ? integers(key) : std::move(fallback);
+  }
 
   // The last part of the class that `target` names.
   std::string target() {
@@ -86,8 +93,7 @@ class Section {
     SUMI_CHECK(node, "{}: {} is missing", file_, name(key));
     return *node;
   }
-  template <class T>
-  T convert(const YAML::Node& node, const char* key, const char* expected) const {
+  template <class T> T convert(const YAML::Node& node, const char* key, const char* expected) const {
     T value{};
     const bool fits = node.IsScalar() && YAML::convert<T>::decode(node, value);
     SUMI_CHECK(fits, "{}: {} is {}, not {}", file_, name(key),
@@ -139,9 +145,10 @@ void check_target(Section& section, std::initializer_list<const char*> accepted)
                               {"DiffusionEngine", "Stable Diffusion XL"},
                               {"LatentUpscaleDiffusion", "an upscaler"},
                               {"LatentDepth2ImageDiffusion", "a depth-to-image model"}};
-  const auto* known = std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& k) { return target == k.name; });
-  fail(ErrorKind::kData, "{}: {} is \"{}\"{}, which is not supported; {} is", section.file(), section.name("target"), target,
-       known == std::end(kKnown) ? "" : fmt::format(" ({})", known->what), *accepted.begin());
+  const auto* known =
+      std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& k) { return target == k.name; });
+  fail(ErrorKind::kData, "{}: {} is \"{}\"{}, which is not supported; {} is", section.file(), section.name("target"),
+       target, known == std::end(kKnown) ? "" : fmt::format(" ({})", known->what), *accepted.begin());
 }
 
 UNetConfig read_unet(Section section) {
@@ -159,7 +166,8 @@ UNetConfig read_unet(Section section) {
   c.use_spatial_transformer = p.boolean("use_spatial_transformer", false);
   c.transformer_depth = p.integer("transformer_depth", 1);
   const std::vector<int64_t> context = p.integers("context_dim", {0});
-  SUMI_CHECK(context.size() == 1, "{}: {} has {} entries; one is supported", p.file(), p.name("context_dim"), context.size());
+  SUMI_CHECK(context.size() == 1, "{}: {} has {} entries; one is supported", p.file(), p.name("context_dim"),
+             context.size());
   c.context_dim = context[0];
   c.use_linear_in_transformer = p.boolean("use_linear_in_transformer", false);
   c.use_scale_shift_norm = p.boolean("use_scale_shift_norm", false);
@@ -171,8 +179,10 @@ UNetConfig read_unet(Section section) {
   p.refuse_if(p.has("n_embed"), "n_embed");
   p.refuse_if(p.integer("dims", 2) != 2, "dims");
   p.refuse_if(p.boolean("use_new_attention_order", false) && !c.use_spatial_transformer, "use_new_attention_order");
-  p.refuse_if(p.integer("num_heads_upsample", -1) != -1 && p.integer("num_heads_upsample") != c.num_heads, "num_heads_upsample");
-  for (const char* key : {"disable_self_attentions", "num_attention_blocks", "spatial_transformer_attn_type"}) p.refuse_if(p.has(key), key);
+  p.refuse_if(p.integer("num_heads_upsample", -1) != -1 && p.integer("num_heads_upsample") != c.num_heads,
+              "num_heads_upsample");
+  for (const char* key : {"disable_self_attentions", "num_attention_blocks", "spatial_transformer_attn_type"})
+    p.refuse_if(p.has(key), key);
   p.refuse_if(p.boolean("disable_middle_self_attn", false), "disable_middle_self_attn");
   p.ignore({"image_size", "use_checkpoint", "use_fp16", "use_bf16", "dropout"});
   p.done();
@@ -199,7 +209,8 @@ AutoencoderConfig read_autoencoder(Section section) {
   for (const char* key : {"use_linear_attn", "give_pre_end", "tanh_out"}) d.refuse_if(d.boolean(key, false), key);
   d.ignore({"dropout"});
   d.done();
-  p.ignore({"monitor", "lossconfig", "ckpt_path", "ignore_keys", "image_key", "colorize_nlabels", "ema_decay", "learn_logvar"});
+  p.ignore({"monitor", "lossconfig", "ckpt_path", "ignore_keys", "image_key", "colorize_nlabels", "ema_decay",
+            "learn_logvar"});
   p.done();
   return c;
 }
@@ -227,17 +238,19 @@ ClipTextConfig read_text(Section section) {
 
 void read_noise_schedule(Section& p, ModelConfig& config) {
   const int64_t timesteps = p.integer("timesteps", 1000);
-  SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "{}: {} is {}; it must be 1 to 100000", p.file(), p.name("timesteps"), timesteps);
+  SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "{}: {} is {}; it must be 1 to 100000", p.file(),
+             p.name("timesteps"), timesteps);
   config.timesteps = static_cast<int>(timesteps);
   config.linear_start = p.number("linear_start", 1e-4);
   config.linear_end = p.number("linear_end", 2e-2);
   const std::string kind = p.text("beta_schedule", "linear");
-  SUMI_CHECK(kind == "linear" || kind == "cosine" || kind == "sqrt_linear", "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known",
-             p.file(), p.name("beta_schedule"), strip_control(kind));
-  config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;   // LDM's names are a step off from everybody's
+  SUMI_CHECK(kind == "linear" || kind == "cosine" || kind == "sqrt_linear",
+             "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known", p.file(), p.name("beta_schedule"),
+             strip_control(kind));
+  config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;  // LDM's names are a step off from everybody's
   const std::string prediction = p.text("parameterization", "eps");
-  SUMI_CHECK(prediction == "eps" || prediction == "v", "{}: {} is \"{}\"; eps and v are supported", p.file(), p.name("parameterization"),
-             strip_control(prediction));
+  SUMI_CHECK(prediction == "eps" || prediction == "v", "{}: {} is \"{}\"; eps and v are supported", p.file(),
+             p.name("parameterization"), strip_control(prediction));
   config.prediction = prediction == "v" ? diffusion::Prediction::kVelocity : diffusion::Prediction::kEpsilon;
 }
 
@@ -253,17 +266,42 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
   config.unet = read_unet(p.section("unet_config"));
   config.autoencoder = read_autoencoder(p.section("first_stage_config"));
   config.autoencoder.scale_factor = p.number("scale_factor", 1.0);
-  const bool unconditional = !p.has("cond_stage_config") || p.is_scalar("cond_stage_config");   // "__is_unconditional__"
+  const bool unconditional = !p.has("cond_stage_config") || p.is_scalar("cond_stage_config");  // "__is_unconditional__"
   if (!unconditional) config.text = read_text(p.section("cond_stage_config"));
   const std::string conditioning = p.text("conditioning_key", "crossattn");
   SUMI_CHECK(conditioning == "crossattn" || conditioning == "hybrid" || unconditional,
-             "{}: {} is \"{}\"; crossattn and hybrid are supported", p.file(), p.name("conditioning_key"), strip_control(conditioning));
-  const std::vector<int64_t> sides = p.integers("image_size", {64});   // of the latent
-  SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: {} must be 1 to 4096 latents", p.file(), p.name("image_size"));
-  p.ignore({"num_timesteps_cond", "log_every_t", "first_stage_key", "cond_stage_key", "channels", "cond_stage_trainable", "monitor",
-            "scale_by_std", "use_ema", "scheduler_config", "ckpt_path", "load_only_unet", "ignore_keys", "use_positional_encodings",
-            "learn_logvar", "logvar_init", "v_posterior", "original_elbo_weight", "l_simple_weight", "loss_type", "finetune_keys",
-            "concat_keys", "masked_image_key", "clip_denoised", "cosine_s", "cond_stage_forward", "conditioning_dropout",
+             "{}: {} is \"{}\"; crossattn and hybrid are supported", p.file(), p.name("conditioning_key"),
+             strip_control(conditioning));
+  const std::vector<int64_t> sides = p.integers("image_size", {64});  // of the latent
+  SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: {} must be 1 to 4096 latents", p.file(),
+             p.name("image_size"));
+  p.ignore({"num_timesteps_cond",
+            "log_every_t",
+            "first_stage_key",
+            "cond_stage_key",
+            "channels",
+            "cond_stage_trainable",
+            "monitor",
+            "scale_by_std",
+            "use_ema",
+            "scheduler_config",
+            "ckpt_path",
+            "load_only_unet",
+            "ignore_keys",
+            "use_positional_encodings",
+            "learn_logvar",
+            "logvar_init",
+            "v_posterior",
+            "original_elbo_weight",
+            "l_simple_weight",
+            "loss_type",
+            "finetune_keys",
+            "concat_keys",
+            "masked_image_key",
+            "clip_denoised",
+            "cosine_s",
+            "cond_stage_forward",
+            "conditioning_dropout",
             "unet_trainable"});
   p.done();
   check_config(config, path.string());

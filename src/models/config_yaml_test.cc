@@ -186,18 +186,23 @@ TEST_F(YamlConfig, TakesTheOriginalsDefaultsForWhatIsNotSaid) {
 }
 
 TEST_F(YamlConfig, OtherNetworks) {
-  ModelConfig c = read(changed("num_heads: 8", "num_head_channels: 64\n        use_linear_in_transformer: True\n        resblock_updown: true\n"
-                                               "        use_scale_shift_norm: true\n        conv_resample: false"));
+  ModelConfig c =
+      read(changed("num_heads: 8",
+                   "num_head_channels: 64\n        use_linear_in_transformer: True\n        resblock_updown: true\n"
+                   "        use_scale_shift_norm: true\n        conv_resample: false"));
   EXPECT_EQ(c.unet.num_heads, -1);
   EXPECT_EQ(c.unet.num_head_channels, 64);
   EXPECT_TRUE(c.unet.use_linear_in_transformer);
   EXPECT_TRUE(c.unet.resblock_updown);
   EXPECT_TRUE(c.unet.use_scale_shift_norm);
   EXPECT_FALSE(c.unet.conv_resample);
-  EXPECT_THAT(read(changed("num_res_blocks: 2", "num_res_blocks: [1, 2, 3, 4]")).unet.num_res_blocks, ElementsAre(1, 2, 3, 4));
-  EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: v")).prediction, diffusion::Prediction::kVelocity);
+  EXPECT_THAT(read(changed("num_res_blocks: 2", "num_res_blocks: [1, 2, 3, 4]")).unet.num_res_blocks,
+              ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: v")).prediction,
+            diffusion::Prediction::kVelocity);
   EXPECT_EQ(read(changed("context_dim: 768", "context_dim: [768]")).unet.context_dim, 768);
-  EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt_linear")).beta_schedule, "linear_betas");
+  EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt_linear")).beta_schedule,
+            "linear_betas");
   EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: cosine")).beta_schedule, "cosine");
   EXPECT_EQ(read(changed("in_channels: 4", "in_channels: 9")).unet.in_channels, 9);
   EXPECT_EQ(read(changed("          - 4\n          num", "          num")).default_size, 256);
@@ -208,30 +213,41 @@ TEST_F(YamlConfig, OtherNetworks) {
 TEST_F(YamlConfig, WarnsOfKeysThatAreNotKnown) {
   read(changed("legacy: False", "legacy: False\n        flux_capacitor: 88"));
   ASSERT_EQ(warnings_.messages().size(), 1u);
-  EXPECT_THAT(warnings_.messages()[0], HasSubstr("model.params.unet_config.params.flux_capacitor is not known and ignored"));
+  EXPECT_THAT(warnings_.messages()[0],
+              HasSubstr("model.params.unet_config.params.flux_capacitor is not known and ignored"));
 }
 
 TEST_F(YamlConfig, RefusesWhatIsNotSupported) {
-  EXPECT_THAT(error_of(changed("autoencoder.AutoencoderKL", "autoencoder.VQModelInterface")), HasSubstr("a VQ autoencoder"));
-  EXPECT_THAT(error_of(changed("modules.FrozenCLIPEmbedder", "modules.FrozenOpenCLIPEmbedder")), HasSubstr("as in Stable Diffusion 2"));
+  EXPECT_THAT(error_of(changed("autoencoder.AutoencoderKL", "autoencoder.VQModelInterface")),
+              HasSubstr("a VQ autoencoder"));
+  EXPECT_THAT(error_of(changed("modules.FrozenCLIPEmbedder", "modules.FrozenOpenCLIPEmbedder")),
+              HasSubstr("as in Stable Diffusion 2"));
   EXPECT_THAT(error_of(changed("modules.FrozenCLIPEmbedder", "modules.BERTEmbedder")), HasSubstr("BERT"));
   EXPECT_THAT(error_of(changed("ddpm.LatentDiffusion", "ddpm.DiffusionEngine")), HasSubstr("Stable Diffusion XL"));
-  EXPECT_THAT(error_of(changed("openaimodel.UNetModel", "openaimodel.Nonsense")), HasSubstr("\"Nonsense\", which is not supported; UNetModel is"));
-  EXPECT_THAT(error_of(changed("legacy: False", "num_classes: 1001")), HasSubstr("num_classes asks for a kind of network"));
+  EXPECT_THAT(error_of(changed("openaimodel.UNetModel", "openaimodel.Nonsense")),
+              HasSubstr("\"Nonsense\", which is not supported; UNetModel is"));
+  EXPECT_THAT(error_of(changed("legacy: False", "num_classes: 1001")),
+              HasSubstr("num_classes asks for a kind of network"));
   EXPECT_THAT(error_of(changed("legacy: False", "dims: 3")), HasSubstr("dims"));
-  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: x0")), HasSubstr("eps and v are supported"));
-  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt")), HasSubstr("beta_schedule"));
-  EXPECT_THAT(error_of(changed("conditioning_key: crossattn", "conditioning_key: concat")), HasSubstr("crossattn and hybrid"));
+  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: x0")),
+              HasSubstr("eps and v are supported"));
+  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt")),
+              HasSubstr("beta_schedule"));
+  EXPECT_THAT(error_of(changed("conditioning_key: crossattn", "conditioning_key: concat")),
+              HasSubstr("crossattn and hybrid"));
   EXPECT_THAT(error_of(changed("double_z: true", "double_z: false")), HasSubstr("double_z"));
 }
 
 TEST_F(YamlConfig, NamesTheKeyThatIsWrong) {
-  EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: wide")), HasSubstr("unet_config.params.model_channels is \"wide\", not a whole number"));
+  EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: wide")),
+              HasSubstr("unet_config.params.model_channels is \"wide\", not a whole number"));
   EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: 3.5")), HasSubstr("not a whole number"));
-  EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: 99999999999999999999")), HasSubstr("not a whole number"));
+  EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: 99999999999999999999")),
+              HasSubstr("not a whole number"));
   EXPECT_THAT(error_of(changed("model_channels: 320", "model_channels: {a: 1}")), HasSubstr("a structure"));
   EXPECT_THAT(error_of(changed("        model_channels: 320\n", "")), HasSubstr("model_channels is missing"));
-  EXPECT_THAT(error_of(changed("use_spatial_transformer: True", "use_spatial_transformer: 7")), HasSubstr("true or false"));
+  EXPECT_THAT(error_of(changed("use_spatial_transformer: True", "use_spatial_transformer: 7")),
+              HasSubstr("true or false"));
   EXPECT_THAT(error_of(changed("image_size: 64", "image_size: []")), HasSubstr("image_size"));
   EXPECT_THAT(error_of(changed("image_size: 64", "image_size: 4611686018427387904")), HasSubstr("image_size"));
   EXPECT_THAT(error_of(changed("channel_mult: [ 1, 2, 4, 4 ]", "channel_mult: []")), HasSubstr("0 levels"));
@@ -241,17 +257,22 @@ TEST_F(YamlConfig, NamesTheKeyThatIsWrong) {
 }
 
 TEST_F(YamlConfig, Items92To96) {
-  for (const char* width : {"0", "-320", "1000000000"}) EXPECT_THAT(error_of(changed("model_channels: 320", fmt::format("model_channels: {}", width))), HasSubstr("must be 1 to 65536"));
+  for (const char* width : {"0", "-320", "1000000000"})
+    EXPECT_THAT(error_of(changed("model_channels: 320", fmt::format("model_channels: {}", width))),
+                HasSubstr("must be 1 to 65536"));
   EXPECT_THAT(error_of(changed("num_heads: 8", "num_heads: 7")), HasSubstr("7 attention heads do not divide"));
-  for (const char* n : {"0", "-1", "1000000000"}) EXPECT_THAT(error_of(changed("timesteps: 1000", fmt::format("timesteps: {}", n))), HasSubstr("timesteps"));
-  for (const char* beta : {".nan", "1.0", ".inf", "-1", "0"}) EXPECT_THAT(error_of(changed("linear_end: 0.0120", fmt::format("linear_end: {}", beta))), HasSubstr("beta"));
+  for (const char* n : {"0", "-1", "1000000000"})
+    EXPECT_THAT(error_of(changed("timesteps: 1000", fmt::format("timesteps: {}", n))), HasSubstr("timesteps"));
+  for (const char* beta : {".nan", "1.0", ".inf", "-1", "0"})
+    EXPECT_THAT(error_of(changed("linear_end: 0.0120", fmt::format("linear_end: {}", beta))), HasSubstr("beta"));
 }
 
 // Nothing takes long, whatever the file: bombs of aliases, of depth and of size.
 TEST_F(YamlConfig, SurvivesBombs) {
   const auto begin = std::chrono::steady_clock::now();
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
-  for (int i = 1; i < 40; ++i) laughs += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
+  for (int i = 1; i < 40; ++i)
+    laughs += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
   EXPECT_THAT(error_of(laughs + "model: *a39\n"), HasSubstr("not a mapping"));
   EXPECT_THAT(error_of("model: &m\n  target: LatentDiffusion\n  params: *m\n"), HasSubstr("unet_config is missing"));
   error_of(std::string(100000, '['));
@@ -263,7 +284,7 @@ TEST_F(YamlConfig, SurvivesBombs) {
   EXPECT_THAT(error_of("a: \xFF\n"), HasSubstr("not UTF-8 at byte 3"));
   EXPECT_THAT(error_of("a: [1\nb: }\n"), HasSubstr("not valid YAML at line"));
   const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  EXPECT_LT(seconds, 20.0);   // under a sanitizer on a busy machine; a second in a release build
+  EXPECT_LT(seconds, 20.0);  // under a sanitizer on a busy machine; a second in a release build
 }
 
 TEST_F(YamlConfig, RefusesWhatIsNoFile) {

@@ -8,7 +8,7 @@
 namespace sumi::models {
 namespace {
 
-std::vector<Family>& registry() {   // built on first use: registrations run before main, in no known order
+std::vector<Family>& registry() {  // built on first use: registrations run before main, in no known order
   static std::vector<Family> families;
   return families;
 }

@@ -11,9 +11,9 @@
 namespace sumi::models {
 
 struct Family {
-  std::string name;   // "sd1"
-  std::string help;   // one line for `sumi list families`
-  int rank = 0;       // families are asked in this order; the first that fits gives its name
+  std::string name;  // "sd1"
+  std::string help;  // one line for `sumi list families`
+  int rank = 0;      // families are asked in this order; the first that fits gives its name
   // Whether networks of these sizes belong to the family. Looks at nothing that shapes don't tell (so not at heads).
   bool (*fits)(const ModelConfig& sizes);
   // Fills in what shapes don't tell: attention heads, noise schedule, picture size. Throws Error(kData) that

@@ -13,7 +13,8 @@ using Shapes = std::map<std::string, Shape>;
 
 class FakeCheckpoint : public io::Checkpoint {
  public:
-  explicit FakeCheckpoint(const Shapes& shapes, const std::string& format = "safetensors", const std::filesystem::path& path = "fake.ckpt") {
+  explicit FakeCheckpoint(const Shapes& shapes, const std::string& format = "safetensors",
+                          const std::filesystem::path& path = "fake.ckpt") {
     for (const auto& [name, shape] : shapes) tensors_.push_back({name, DType::kF32, shape});
     format_ = format;
     path_ = path;

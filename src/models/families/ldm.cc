@@ -12,17 +12,18 @@ void complete(ModelConfig& c, const std::string& source) {
   const bool told = c.unet.use_spatial_transformer && is_clip_width(c.text.hidden_size) &&
                     (c.unet.context_dim == 768 || c.unet.context_dim == 1024);
   SUMI_CHECK(told,
-             "{}: the number of attention heads cannot be told from its shapes (UNet of {} channels, context of {}, text of {}); "
+             "{}: the number of attention heads cannot be told from its shapes (UNet of {} channels, context of {}, "
+             "text of {}); "
              "give its LDM configuration with --config FILE.yaml",
              source, c.unet.model_channels, c.unet.context_dim, c.text.hidden_size);
-  if (c.unet.context_dim == 768) {   // as Stable Diffusion 1
+  if (c.unet.context_dim == 768) {  // as Stable Diffusion 1
     c.unet.num_heads = 8;
-  } else {                           // as Stable Diffusion 2
+  } else {  // as Stable Diffusion 2
     c.unet.num_head_channels = 64;
   }
   c.unet.legacy = false;
   c.text.heads = c.text.hidden_size / 64;
-  c.text.quick_gelu = c.text.hidden_size <= 768;   // OpenAI's encoders have it, OpenCLIP's larger ones do not
+  c.text.quick_gelu = c.text.hidden_size <= 768;  // OpenAI's encoders have it, OpenCLIP's larger ones do not
   c.default_size = 64 * c.autoencoder.downsampling();
 }
 

@@ -7,24 +7,26 @@ namespace sumi::models {
 namespace {
 
 struct Telltale {
-  const char* prefix;     // of a tensor's name
+  const char* prefix;  // of a tensor's name
   const char* sentence;
-  bool beside_unet = false;   // speaks even where the UNet of a Stable Diffusion 1 is there too
+  bool beside_unet = false;  // speaks even where the UNet of a Stable Diffusion 1 is there too
 };
 
 // The first that is found speaks: the surer a sign, the higher it stands.
 constexpr Telltale kTelltales[] = {
-    {"conditioner.embedders.1.model.", "a Stable Diffusion XL checkpoint; this version runs Stable Diffusion 1.x", true},
+    {"conditioner.embedders.1.model.", "a Stable Diffusion XL checkpoint; this version runs Stable Diffusion 1.x",
+     true},
     {"conditioner.embedders.0.model.", "a Stable Diffusion XL refiner; this version runs Stable Diffusion 1.x", true},
-    {"model.diffusion_model.label_emb.", "a UNet with class or size labels, as in Stable Diffusion XL; this version runs Stable Diffusion 1.x", true},
-    {"model.diffusion_model.add_embedding.", "a Stable Diffusion XL UNet; this version runs Stable Diffusion 1.x", true},
+    {"model.diffusion_model.label_emb.",
+     "a UNet with class or size labels, as in Stable Diffusion XL; this version runs Stable Diffusion 1.x", true},
+    {"model.diffusion_model.add_embedding.", "a Stable Diffusion XL UNet; this version runs Stable Diffusion 1.x",
+     true},
     {"model.diffusion_model.joint_blocks.", "a Stable Diffusion 3 checkpoint; this version runs Stable Diffusion 1.x"},
     {"model.diffusion_model.double_blocks.", "a Flux checkpoint; this version runs Stable Diffusion 1.x"},
     {"double_blocks.", "a Flux checkpoint; this version runs Stable Diffusion 1.x"},
     {"joint_blocks.", "a Stable Diffusion 3 transformer; this version runs Stable Diffusion 1.x"},
     {"cond_stage_model.model.transformer.resblocks.",
-     "a Stable Diffusion 2.x checkpoint with OpenCLIP's text encoder; this version runs Stable Diffusion 1.x",
-     true},
+     "a Stable Diffusion 2.x checkpoint with OpenCLIP's text encoder; this version runs Stable Diffusion 1.x", true},
     {"effnet.", "a Stable Cascade checkpoint; this version runs Stable Diffusion 1.x"},
     {"control_model.", "a ControlNet, not a whole model"},
     {"controlnet_cond_embedding.", "a ControlNet, not a whole model"},
@@ -34,7 +36,8 @@ constexpr Telltale kTelltales[] = {
     {"string_to_param", "a textual inversion embedding, not a whole model"},
     {"emb_params", "a textual inversion embedding, not a whole model"},
     {"down_blocks.", "one component in diffusers' names; give the whole folder, the one with model_index.json"},
-    {"encoder.down_blocks.", "an autoencoder in diffusers' names; give the whole folder, the one with model_index.json"},
+    {"encoder.down_blocks.",
+     "an autoencoder in diffusers' names; give the whole folder, the one with model_index.json"},
     {"text_model.", "a text encoder in diffusers' names; give the whole folder, the one with model_index.json"},
     {"encoder.down.", "an autoencoder alone, not a whole model"},
 };
