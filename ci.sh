@@ -132,10 +132,16 @@ lint() {
 }
 
 bench() {
+  local program model=build/models/sd1_f16.safetensors
   deps bench
-  build release benches
-  local program
+  build release sumi make_synthetic benches
+  # Speed does not depend on what the weights are: synthetic ones have the sizes of Stable Diffusion 1.x.
+  mkdir -p build/models
+  [ -f "$model" ] || build/release/make_synthetic sd1 --dtype f16 --out "$model"
+  say "the networks at 512x512, f16 weights"
+  build/release/sumi bench --ckpt "$model"
   for program in build/release/bench/*_bench; do
+    [ -x "$program" ] || continue
     say "$(basename "$program")"
     "$program" "$@"
   done

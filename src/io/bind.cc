@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "base/text_util.h"
 #include "ops/layout.h"
 
 namespace sumi::io {
@@ -26,7 +27,8 @@ std::string ema_name(const std::string& name) {
 
 const TensorInfo* find_parameter(const Checkpoint& checkpoint, const std::string& name, bool use_ema) {
   const TensorInfo* plain = checkpoint.find(name);
-  const TensorInfo* average = checkpoint.find(ema_name(name));
+  const std::string flat = ema_name(name);
+  const TensorInfo* average = flat.empty() ? nullptr : checkpoint.find(flat);
   if (use_ema && average != nullptr) return average;
   return plain != nullptr ? plain : average;
 }
@@ -90,7 +92,7 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
       return report.misshapen.push_back(fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
     }
     SUMI_CHECK(is_floating(info->dtype) && size_of(info->dtype) > 1, "{}: tensor \"{}\" is of type {}; f32, f16, bf16 and f64 weights can be computed with",
-               report.file, info->name, name_of(info->dtype));
+               report.file, strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
     const int64_t bad = count_non_finite(value, scan);
@@ -98,7 +100,7 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
     param.value = value.to(options.device);
   });
   for (const TensorInfo& info : checkpoint.tensors()) {
-    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name)) report.unexpected.push_back(info.name);
+    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name)) report.unexpected.push_back(strip_control(info.name));
   }
 }
 

@@ -14,7 +14,9 @@ namespace {
 using Value = PickleValue;
 using Kind = PickleValue::Kind;
 
-constexpr size_t kMaxValues = 8'000'000;   // a full training checkpoint has some 100,000
+// What the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them, five times
+// a full training checkpoint of Stable Diffusion.
+constexpr size_t kMaxBytes = 48 << 20;
 
 class Machine {
  public:
@@ -42,6 +44,7 @@ class Machine {
   }
   std::string text(uint64_t length) {
     require(length <= bytes_.size() - at_, "has a string of {} bytes where {} are left", length, bytes_.size() - at_);
+    charge(static_cast<size_t>(length));
     std::string out(reinterpret_cast<const char*>(bytes_.data()) + at_, static_cast<size_t>(length));
     at_ += static_cast<size_t>(length);
     return out;
@@ -61,13 +64,21 @@ class Machine {
   }
 
   // --- values and stack --------------------------------------------------------------------------------------------
+  // Counts memory before it is taken: a few bytes of pickle can ask for a great deal.
+  void charge(size_t bytes) {
+    spent_ += bytes;
+    require(spent_ <= kMaxBytes, "would take more than {} MB of memory", kMaxBytes >> 20);
+  }
   Value* make(Kind kind) {
-    require(pickle_.values.size() < kMaxValues, "holds more than {} values", kMaxValues);
+    charge(sizeof(Value) + 2 * sizeof(void*));
     pickle_.values.push_back(std::make_unique<Value>());
     pickle_.values.back()->kind = kind;
     return pickle_.values.back().get();
   }
-  void push(Value* value) { stack_.push_back(value); }
+  void push(Value* value) {
+    if (stack_.size() == stack_.capacity()) charge(2 * sizeof(Value*) * (stack_.size() + 1));
+    stack_.push_back(value);
+  }
   void push_integer(Kind kind, int64_t integer) {
     push(make(kind));
     stack_.back()->integer = integer;
@@ -88,6 +99,7 @@ class Machine {
   }
   std::vector<Value*> pop_to_mark() {
     require(!marks_.empty(), "has no mark to go back to");
+    charge(sizeof(Value*) * (stack_.size() - marks_.back()));
     const auto begin = stack_.begin() + static_cast<ptrdiff_t>(marks_.back());
     std::vector<Value*> out(begin, stack_.end());
     stack_.erase(begin, stack_.end());
@@ -101,13 +113,22 @@ class Machine {
   void set_items(Value* target, const std::vector<Value*>& items) {
     require(target->kind == Kind::kDict || target->kind == Kind::kInert, "sets entries of what is no dictionary");
     require(items.size() % 2 == 0, "has a key without a value");
+    charge(2 * sizeof(Value*) * items.size());
     for (size_t i = 0; target->kind == Kind::kDict && i < items.size(); i += 2) target->entries.emplace_back(items[i], items[i + 1]);
   }
   void append(Value* target, const std::vector<Value*>& items) {
     require(target->kind == Kind::kList || target->kind == Kind::kInert, "appends to what is no list");
+    charge(2 * sizeof(Value*) * items.size());
     if (target->kind == Kind::kList) target->items.insert(target->items.end(), items.begin(), items.end());
   }
-  void remember(uint64_t slot) { memo_[slot] = top(); }
+  void remember(uint64_t slot) {
+    require(slot <= bytes_.size(), "keeps a value as memo {}, more than it has bytes", slot);
+    if (memo_.emplace(slot, top()).second) {
+      charge(64);   // a node of the table
+    } else {
+      memo_[slot] = top();
+    }
+  }
   void recall(uint64_t slot) {
     const auto it = memo_.find(slot);
     require(it != memo_.end(), "recalls memo {}, which was never kept", slot);
@@ -141,6 +162,7 @@ class Machine {
     Value* dict = make(Kind::kDict);
     if (!arguments.empty()) {
       require(arguments[0]->kind == Kind::kList, "makes a dictionary of no list");
+      charge(4 * sizeof(Value*) * arguments[0]->items.size());
       for (Value* pair : arguments[0]->items) {
         require((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2, "makes a dictionary of no pairs");
         dict->entries.emplace_back(pair->items[0], pair->items[1]);
@@ -196,7 +218,7 @@ class Machine {
 
   std::span<const uint8_t> bytes_;
   const std::string& file_;
-  size_t at_ = 0;
+  size_t at_ = 0, spent_ = 0;
   Pickle pickle_;
   std::vector<Value*> stack_;
   std::vector<size_t> marks_;
@@ -209,7 +231,7 @@ bool Machine::step(uint8_t opcode) {
     case 0x80: { const uint64_t version = number(1); require(version >= 2 && version <= 5, "has version {}", version); break; }   // PROTO
     case 0x95: number(8); break;                                              // FRAME
     case '.': pickle_.root = pop(); require(stack_.empty() && marks_.empty(), "leaves values behind"); return true;   // STOP
-    case '(': marks_.push_back(stack_.size()); require(marks_.size() < kMaxValues, "has too many marks"); break;      // MARK
+    case '(': charge(2 * sizeof(size_t)); marks_.push_back(stack_.size()); break;   // MARK
     case '0': pop(); break;                                                   // POP
     case '1': pop_to_mark(); break;                                           // POP_MARK
     case '2': push(top()); break;                                             // DUP

@@ -110,6 +110,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<std:
   if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
+    SUMI_CHECK_KIND(kCannotCreate, name != "__metadata__" && !header.contains(name) && !find_invalid_utf8(name),
+                    "{}: cannot hold a tensor of the name \"{}\": it is taken or not UTF-8", path.string(), strip_control(name));
     std::string dtype(name_of(tensor.dtype()));
     std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });
     header[name] = {{"dtype", dtype}, {"shape", tensor.shape().dims()}, {"data_offsets", {at, at + tensor.bytes()}}};

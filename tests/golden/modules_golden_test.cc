@@ -69,8 +69,9 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
 INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
                          testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5}, Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
                                          Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2}, Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
-                         [](const auto& info) {
-                           return info.param.size + "_" + std::string(name_of(info.param.dtype)) + "_" + std::string(name_of(info.param.device));
+                         [](const auto& test) {
+                           const Golden& p = test.param;
+                           return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device));
                          });
 
 }  // namespace
