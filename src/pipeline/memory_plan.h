@@ -32,7 +32,7 @@ struct MemoryPlan {
   int64_t resident() const;
   // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.
   int64_t required() const;
-  // Fresh memory, mapped files aside.
+  // Address space for fresh memory, mapped files aside.
   int64_t allocated() const;
 };
 

@@ -110,9 +110,12 @@ TEST_F(CliTest, OutputsThatCannotBeAreFoundFirst) {  // items 144 and 145
   expect_refused(Words{"a cat", "-o", "/", "--ckpt", "/absent.ckpt"}, 64, "is a folder");
   expect_refused(Words{"a cat", "-o", "/dev/null", "--ckpt", "/absent.ckpt"}, 64, "no ordinary file");
   expect_refused(Words{"a cat", "-o", "a.jpg", "--ckpt", "/absent.ckpt"}, 64, "PNG");
-  expect_refused(Words{"txt2img", "--outdir", "/proc/sumi", "--ckpt", "/absent.ckpt"}, 73, "/proc/sumi");
+  const Outcome proc = sumi(Words{"txt2img", "--outdir", "/proc/sumi"} + small() + model());
+  EXPECT_EQ(proc.code, 73) << proc.err;
+  EXPECT_THAT(proc.err, HasSubstr("/proc/sumi"));
   write_file(here() / "taken", "");
   EXPECT_EQ(sumi({"txt2img", "--outdir", "taken", "--ckpt", "/absent.ckpt"}).code, 73);
+  EXPECT_EQ(sumi({"txt2img", "--outdir", "taken/deep", "--ckpt", "/absent.ckpt"}).code, 73);
 }
 
 TEST_F(CliTest, AnExistingFileIsReplacedWhole) {  // item 146

@@ -85,6 +85,9 @@ TEST_F(CliTest, TwiceIsRefusedUnderWhateverSpelling) {  // item 148
 
 struct BadValue {
   std::string option, value, part;
+  friend std::ostream& operator<<(std::ostream& out, const BadValue& bad) {
+    return out << bad.option << ' ' << bad.value;
+  }
 };
 
 class BadValueTest : public CliTest, public testing::WithParamInterface<BadValue> {};
@@ -124,6 +127,7 @@ TEST_F(CliTest, ContradictionsAreRefused) {
   expect_refused({"txt2img", "--plms", "--sampler", "euler"}, 64, "exclude one another");
   expect_refused({"txt2img", "--sampler", "DPM++ 2M Karras", "--schedule", "uniform"}, 64, "karras");
   expect_refused({"a", "cat"}, 64, "quotes");
+  expect_refused({"txt2img", "--sampler", "plms", "--schedule", "karras", "--ckpt", "/absent.ckpt"}, 64, "plms");
 }
 
 }  // namespace

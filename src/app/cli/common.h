@@ -41,7 +41,8 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer =
 // folder. Throws Error(kNoInput) that says how to get one.
 std::filesystem::path default_checkpoint();
 
-// "ddim" or "DPM++ 2M Karras" to the registered names; an alias's schedule and an explicit one must agree.
+// "ddim" or "DPM++ 2M Karras" to the registered names; an alias's schedule and an explicit one must agree, and
+// schedule and sampler go together. What depends on the model or the number of steps is checked later.
 void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, const std::string& schedule);
 
 }  // namespace sumi::app

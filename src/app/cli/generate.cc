@@ -43,6 +43,7 @@ class Generation {
     const pipeline::OpenModel opened = open();
     const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint);
     plan(opened);
+    if (output_.begin) output_.begin();
     pipeline::check_cancelled(&stop_requested());
     const models::StableDiffusion model = pipeline::load_model(opened);
     pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::StepInfo& info) { show_step(info); },

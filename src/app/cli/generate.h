@@ -28,8 +28,10 @@ struct GenerateReport {
   std::vector<std::filesystem::path> grids;
 };
 
-// Where pictures go: `picture` is called as each comes, `end` after the last.
+// Where pictures go: `begin` is called once nothing is left to check and before the weights are loaded, `picture` as
+// each comes, `end` after the last.
 struct GenerateOutput {
+  std::function<void()> begin;
   std::function<void(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report)> picture;
   std::function<void(const std::string& parameters, GenerateReport& report)> end;
 };

@@ -49,6 +49,16 @@ void make_output_folder(const fs::path& folder) {
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder cannot be written to", folder.string());
 }
 
+void check_output_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::path place = fs::absolute(folder, error).lexically_normal();
+  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(place, error), "{}: the folder cannot be made: {} is a file",
+                  folder.string(), place.string());
+  SUMI_CHECK_KIND(kCannotCreate, can_hold_files(place), "{}: the folder {} cannot be written to", folder.string(),
+                  place.string());
+}
+
 void write_picture(const fs::path& path, const image::Image& image, const std::string& parameters) {
   const SignalsWait wait;
   image::write_png(path, image, {{image::kParametersKey, parameters}});

@@ -22,6 +22,10 @@ void make_output_folder(const std::filesystem::path& folder);
 // Writes a PNG with A1111's parameters; a second Ctrl-C waits for it.
 void write_picture(const std::filesystem::path& path, const image::Image& image, const std::string& parameters);
 
+// Throws Error(kCannotCreate) where `folder` is there and cannot be written to, or nothing could be made at its name.
+// Makes nothing.
+void check_output_folder(const std::filesystem::path& folder);
+
 // The original's layout: OUT/samples/00000.png … and OUT/grid-0000.png …, numbered from how many entries the folder
 // has; a name that is taken is passed over.
 class OutputFolder {

@@ -61,7 +61,7 @@ int run(PromptFlags& flags, bool sampler_named) {
     report.images.push_back({path, picture.prompt});
     if (!flags.job.json && !flags.job.quiet) say(path.string() + "\n");
   };
-  generate(flags.job, {.picture = write, .end = {}});
+  generate(flags.job, {.begin = {}, .picture = write, .end = {}});
   return 0;
 }
 

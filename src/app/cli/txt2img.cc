@@ -74,10 +74,11 @@ void fill_request(Txt2ImgFlags& flags) {
 // Puts pictures into OUTDIR/samples as they come and, at the end, all of them into a grid.
 class Outputs {
  public:
-  explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags), folder_(flags.outdir) {}
+  explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
 
   GenerateOutput hooks() {
-    return {.picture = [this](const pipeline::Picture& picture, const std::string& parameters,
+    return {.begin = [this] { folder_.emplace(flags_.outdir); },
+            .picture = [this](const pipeline::Picture& picture, const std::string& parameters,
                               GenerateReport& report) { take(picture, parameters, report); },
             .end = [this](const std::string& parameters, GenerateReport& report) { end(parameters, report); }};
   }
@@ -85,7 +86,7 @@ class Outputs {
  private:
   void take(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
     if (!flags_.skip_save) {
-      const fs::path path = folder_.next_sample();
+      const fs::path path = folder_->next_sample();
       write_picture(path, picture.image, parameters);
       report.images.push_back({path, picture.prompt});
       tell(path);
@@ -95,7 +96,7 @@ class Outputs {
 
   void end(const std::string& parameters, GenerateReport& report) {
     if (flags_.skip_grid) return;
-    const fs::path path = folder_.next_grid();
+    const fs::path path = folder_->next_grid();
     write_picture(path, image::make_grid(pictures_, flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples), parameters);
     report.grids.push_back(path);
     tell(path);
@@ -106,7 +107,7 @@ class Outputs {
   }
 
   const Txt2ImgFlags& flags_;
-  OutputFolder folder_;
+  std::optional<OutputFolder> folder_;  // made when the work begins
   std::vector<image::Image> pictures_;
 };
 
