@@ -10,7 +10,7 @@ constexpr int64_t kFloat = 4;
 
 // Sizes saturate: a picture too large to count is too large.
 int64_t bytes_of(int64_t batch, int64_t height, int64_t width, int64_t channels) {
-  constexpr double kMost = 4e18;
+  constexpr double kMost = 1e16;  // leaves room for the sums
   const double bytes = static_cast<double>(batch) * static_cast<double>(height) * static_cast<double>(width) *
                        static_cast<double>(channels) * kFloat;
   return bytes < kMost ? static_cast<int64_t>(bytes) : static_cast<int64_t>(kMost);

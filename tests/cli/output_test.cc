@@ -84,6 +84,13 @@ TEST_F(CliTest, ShortFormWritesOneFileWithItsParameters) {
       text, HasSubstr("Schedule type: karras, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: tiny-f32, Version: sumi "));
 }
 
+TEST_F(CliTest, ShortFormNamesTheFileItself) {
+  const Words line = Words{"A Cat, in the snow!", "--seed", "7"} + small() + model();
+  EXPECT_EQ(sumi(line).out, "a-cat-in-the-snow-7.png\n");
+  EXPECT_EQ(sumi(line).out, "a-cat-in-the-snow-7-2.png\n");
+  EXPECT_THAT(names_in(here()), ElementsAre("a-cat-in-the-snow-7-2.png", "a-cat-in-the-snow-7.png"));
+}
+
 TEST_F(CliTest, AliasesOfOthersChooseTheirSchedule) {
   ASSERT_EQ(sumi(Words{"a cat", "-o", "a.png", "--sampler", "Euler a", "--seed", "1"} + small() + model()).code, 0);
   EXPECT_THAT(parameters_of(here() / "a.png"), HasSubstr("Sampler: euler_ancestral"));

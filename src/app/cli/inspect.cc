@@ -154,7 +154,7 @@ std::function<int()> declare(CLI::App& app) {
   };
 }
 
-const CommandRegistration registration({"inspect", "What a checkpoint is: format, family, tensors", "", declare});
+const CommandRegistration kRegistration({"inspect", "What a checkpoint is: format, family, tensors", "", declare});
 
 }  // namespace
 }  // namespace sumi::app

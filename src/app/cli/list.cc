@@ -63,11 +63,12 @@ std::function<std::function<int()>(CLI::App&)> listing(Entries (*entries)()) {
   };
 }
 
-const CommandRegistration samplers({"list samplers", "Samplers, with the names others know them by", "",
-                                    listing(diffusion::list_samplers)});
-const CommandRegistration schedules({"list schedules", "Noise schedules", "", listing(diffusion::list_schedules)});
-const CommandRegistration families({"list families", "Kinds of models", "", listing(list_families)});
-const CommandRegistration backends({"list backends", "What can compute here", "", listing(list_backends)});
+const CommandRegistration kSamplersRegistration({"list samplers", "Samplers, with the names others know them by", "",
+                                                 listing(diffusion::list_samplers)});
+const CommandRegistration kSchedulesRegistration({"list schedules", "Noise schedules", "",
+                                                  listing(diffusion::list_schedules)});
+const CommandRegistration kFamiliesRegistration({"list families", "Kinds of models", "", listing(list_families)});
+const CommandRegistration kBackendsRegistration({"list backends", "What can compute here", "", listing(list_backends)});
 
 }  // namespace
 }  // namespace sumi::app

@@ -30,13 +30,13 @@ std::string ProbeInput::resolve(const std::string& stem, const std::string& endi
 
 Tensor ProbeInput::get(const std::string& name) const {
   SUMI_CHECK(has(name), "{}: holds no tensor \"{}\"", path_, name);
-  const Tensor tensor = file_->tensor(name);
+  Tensor tensor = file_->tensor(name);
   SUMI_CHECK(tensor.numel() > 0, "{}: the tensor \"{}\" is empty", path_, name);
   return tensor;
 }
 
 Tensor ProbeInput::floats(const std::string& name, int rank) const {
-  const Tensor tensor = get(name);
+  Tensor tensor = get(name);
   SUMI_CHECK(tensor.rank() == rank, "{}: \"{}\" must have {} dimensions, not the shape {}", path_, name, rank,
              tensor.shape().str());
   SUMI_CHECK(is_floating(tensor.dtype()), "{}: \"{}\" must hold floating-point values, not {}", path_, name,
@@ -47,7 +47,7 @@ Tensor ProbeInput::floats(const std::string& name, int rank) const {
 Tensor ProbeInput::image(const std::string& name) const { return nchw_to_nhwc(floats(name, 4)); }
 
 Tensor ProbeInput::ids(const std::string& name, int rank) const {
-  const Tensor tensor = get(name);
+  Tensor tensor = get(name);
   SUMI_CHECK(tensor.dtype() == DType::kI64 && tensor.rank() == rank,
              "{}: \"{}\" must hold i64 in {} dimensions, not {} {}", path_, name, rank, name_of(tensor.dtype()),
              tensor.shape().str());

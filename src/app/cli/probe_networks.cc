@@ -74,14 +74,14 @@ constexpr models::LoadOptions kText{.text = true, .unet = false, .autoencoder = 
 constexpr models::LoadOptions kUnet{.text = false, .unet = true, .autoencoder = false};
 constexpr models::LoadOptions kAutoencoder{.text = false, .unet = false, .autoencoder = true};
 
-const CommandRegistration text({"probe text", "Text encoder: text_ids [B,77] -> text_hidden [B,77,D]", "",
-                                probing(kText, run_text)});
-const CommandRegistration unet({"probe unet", "UNet: x [B,C,h,w], t [B], context [B,T,D] -> eps", "",
-                                probing(kUnet, run_unet)});
-const CommandRegistration decode({"probe vae-decode", "Decoder: z [B,C,h,w], not scaled -> image", "",
-                                  probing(kAutoencoder, run_decode)});
-const CommandRegistration encode({"probe vae-encode", "Encoder: image [B,3,H,W] -> moments", "",
-                                  probing(kAutoencoder, run_encode)});
+const CommandRegistration kTextRegistration({"probe text", "Text encoder: text_ids [B,77] -> text_hidden [B,77,D]", "",
+                                             probing(kText, run_text)});
+const CommandRegistration kUnetRegistration({"probe unet", "UNet: x [B,C,h,w], t [B], context [B,T,D] -> eps", "",
+                                             probing(kUnet, run_unet)});
+const CommandRegistration kDecodeRegistration({"probe vae-decode", "Decoder: z [B,C,h,w], not scaled -> image", "",
+                                               probing(kAutoencoder, run_decode)});
+const CommandRegistration kEncodeRegistration({"probe vae-encode", "Encoder: image [B,3,H,W] -> moments", "",
+                                               probing(kAutoencoder, run_encode)});
 
 }  // namespace
 }  // namespace sumi::app

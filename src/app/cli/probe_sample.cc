@@ -99,12 +99,12 @@ std::function<int()> declare(CLI::App& app) {
   return [probe] { return run(*probe); };
 }
 
-const CommandRegistration registration({"probe sample", "A trajectory: cond, uncond, x_T -> latent",
-                                        R"(Example:
+const CommandRegistration kRegistration({"probe sample", "A trajectory: cond, uncond, x_T -> latent",
+                                         R"(Example:
   sumi probe sample --sampler euler --schedule karras --steps 10 --scale 7.5 --seed 1234 \
       --ckpt tiny.safetensors --in in.safetensors --out out.safetensors
 )",
-                                        declare});
+                                         declare});
 
 }  // namespace
 }  // namespace sumi::app

@@ -85,8 +85,10 @@ std::function<int()> declare_randn(CLI::App& app) {
   return [probe] { return run_randn(*probe); };
 }
 
-const CommandRegistration tokens({"probe tokens", "Tokenizer: prompts -> ids and padded ids", "", declare_tokens});
-const CommandRegistration randn({"probe randn", "Random numbers: seed, count -> randn", "", declare_randn});
+const CommandRegistration kTokensRegistration({"probe tokens", "Tokenizer: prompts -> ids and padded ids", "",
+                                               declare_tokens});
+const CommandRegistration kRandnRegistration({"probe randn", "Random numbers: seed, count -> randn", "",
+                                              declare_randn});
 
 }  // namespace
 }  // namespace sumi::app

@@ -75,7 +75,7 @@ std::function<int()> declare(CLI::App& app) {
   return [flags, &app] { return run(*flags, app.count("--sampler") > 0 && app.count("--schedule") == 0); };
 }
 
-const CommandRegistration registration({
+const CommandRegistration kRegistration({
     .name = "",
     .help = "One picture from a prompt",
     .examples = R"(Examples:

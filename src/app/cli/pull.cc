@@ -39,7 +39,7 @@ std::function<int()> declare(CLI::App& app) {
   return [options, retries] { return run(*options, *retries); };
 }
 
-const CommandRegistration registration({
+const CommandRegistration kRegistration({
     .name = "pull",
     .help = "Fetch the tokenizer or a whole model folder",
     .examples = R"(Examples:

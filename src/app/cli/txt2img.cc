@@ -143,7 +143,7 @@ std::function<int()> declare(CLI::App& app) {
   return [flags, &app] { return run(*flags, app.count("--sampler") > 0); };
 }
 
-const CommandRegistration registration({
+const CommandRegistration kRegistration({
     .name = "txt2img",
     .help = "Text to image, as the original script: its options, its folders, its numbers",
     .examples = R"(Examples:
