@@ -99,6 +99,7 @@ PromptPair PromptEncoder::operator()(const std::vector<std::string>& prompts, co
   size_t count = guided ? rows(negative).size() : 1;
   for (const std::string& prompt : prompts) count = std::max(count, rows(prompt).size());
   std::vector<Tensor> cond;
+  cond.reserve(prompts.size());
   for (const std::string& prompt : prompts) cond.push_back(join(prompt, count));
   PromptPair pair{concat_rows(cond), {}};
   if (guided) pair.uncond = concat_rows(std::vector<Tensor>(prompts.size(), join(negative, count)));

@@ -65,7 +65,7 @@ class CliTest : public testing::Test {
 
   Outcome sumi(const Words& arguments) const { return sumi(arguments, {}); }
   Outcome sumi(const Words& arguments, RunOptions options) const {
-    return run_program(Words{SUMI_BINARY} + arguments, isolated(options));
+    return run_program(Words{SUMI_BINARY} + arguments, isolated(std::move(options)));
   }
 
   // The model, its configuration and the made-up tokenizer.

@@ -41,6 +41,7 @@ class Child {
   Child(const std::vector<std::string>& command, const RunOptions& options)
       : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
     std::vector<char*> argv;
+    argv.reserve(command.size() + 1);
     for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     begin_ = std::chrono::steady_clock::now();
