@@ -21,14 +21,15 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
-  SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::is_directory(path), "{}: cannot be written: it is a folder", path.string());
+  SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::is_directory(path), "{}: cannot be written: it is a folder",
+                  path.string());
   std::string name = (folder_of(path) / ("." + path.filename().string() + ".XXXXXX")).string();
   descriptor_ = mkostemp(name.data(), O_CLOEXEC);
   SUMI_CHECK_KIND(kCannotCreate, descriptor_ >= 0, "{}: cannot be written: {}", path.string(), std::strerror(errno));
   temporary_ = name;
   const mode_t mask = umask(0);
   umask(mask);
-  fchmod(descriptor_, 0666 & ~mask);   // mkostemp makes it private; a result is as open as any other new file
+  fchmod(descriptor_, 0666 & ~mask);  // mkostemp makes it private; a result is as open as any other new file
 }
 
 AtomicFile::~AtomicFile() {
@@ -41,7 +42,8 @@ void AtomicFile::write(const void* data, size_t bytes) {
   while (bytes > 0) {
     const ssize_t count = ::write(descriptor_, from, std::min<size_t>(bytes, size_t{1} << 30));
     if (count < 0 && errno == EINTR) continue;
-    SUMI_CHECK_KIND(kIo, count > 0, "{}: writing failed: {}", path_.string(), count < 0 ? std::strerror(errno) : "nothing was taken");
+    SUMI_CHECK_KIND(kIo, count > 0, "{}: writing failed: {}", path_.string(),
+                    count < 0 ? std::strerror(errno) : "nothing was taken");
     from += count;
     bytes -= static_cast<size_t>(count);
     written_ += count;
@@ -52,16 +54,17 @@ void AtomicFile::commit() {
   SUMI_CHECK_KIND(kIo, ::fsync(descriptor_) == 0, "{}: writing failed: {}", path_.string(), std::strerror(errno));
   const int closed = ::close(std::exchange(descriptor_, -1));
   SUMI_CHECK_KIND(kIo, closed == 0, "{}: writing failed: {}", path_.string(), std::strerror(errno));
-  SUMI_CHECK_KIND(kIo, ::rename(temporary_.c_str(), path_.c_str()) == 0, "{}: cannot be put in place: {}", path_.string(), std::strerror(errno));
+  SUMI_CHECK_KIND(kIo, ::rename(temporary_.c_str(), path_.c_str()) == 0, "{}: cannot be put in place: {}",
+                  path_.string(), std::strerror(errno));
   temporary_.clear();
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;   // the name is in place; a folder that cannot be opened for reading cannot be synced
+  if (folder < 0) return;  // the name is in place; a folder that cannot be opened for reading cannot be synced
   const int synced = ::fsync(folder);
   const int error = errno;
   ::close(folder);
   // Some file systems have no fsync of folders; that is no failure of ours.
-  SUMI_CHECK_KIND(kIo, synced == 0 || error == EINVAL || error == ENOTSUP || error == EROFS, "{}: writing its folder failed: {}",
-                  path_.string(), std::strerror(error));
+  SUMI_CHECK_KIND(kIo, synced == 0 || error == EINVAL || error == ENOTSUP || error == EROFS,
+                  "{}: writing its folder failed: {}", path_.string(), std::strerror(error));
 }
 
 }  // namespace sumi

@@ -33,8 +33,7 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
-template <class... Args>
-[[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args> [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
@@ -44,9 +43,9 @@ template <class... Args>
 #define SUMI_CHECK(condition, ...) SUMI_CHECK_KIND(kData, condition, __VA_ARGS__)
 
 // SUMI_CHECK_KIND(kUsage, condition, "format", args...): the same with another ErrorKind.
-#define SUMI_CHECK_KIND(error_kind, condition, ...)              \
-  do {                                                           \
-    if (!(condition)) [[unlikely]] {                             \
-      ::sumi::fail(::sumi::ErrorKind::error_kind, __VA_ARGS__);  \
-    }                                                            \
+#define SUMI_CHECK_KIND(error_kind, condition, ...)             \
+  do {                                                          \
+    if (!(condition)) [[unlikely]] {                            \
+      ::sumi::fail(::sumi::ErrorKind::error_kind, __VA_ARGS__); \
+    }                                                           \
   } while (false)

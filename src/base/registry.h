@@ -9,15 +9,15 @@
 namespace sumi {
 
 // T has a member `name`. Entries come in the order of their names, whatever order the linker chose.
-template <class T>
-class Registry {
+template <class T> class Registry {
  public:
   static Registry& instance() {
     static Registry registry;
     return registry;
   }
   void add(T entry) {
-    const auto at = std::upper_bound(entries_.begin(), entries_.end(), entry, [](const T& a, const T& b) { return a.name < b.name; });
+    const auto at = std::upper_bound(entries_.begin(), entries_.end(), entry,
+                                     [](const T& a, const T& b) { return a.name < b.name; });
     entries_.insert(at, std::move(entry));
   }
   const std::vector<T>& entries() const { return entries_; }
@@ -33,8 +33,7 @@ class Registry {
 };
 
 // A static `const Registration kFoo{Entry{…}}` at the end of a file puts the entry in.
-template <class T>
-struct Registration {
+template <class T> struct Registration {
   explicit Registration(T entry) { Registry<T>::instance().add(std::move(entry)); }
 };
 

@@ -21,11 +21,11 @@ TEST(Dtype, HalfRoundTripsEveryBitPattern) {
 }
 
 TEST(Dtype, HalfRoundsToNearestEven) {
-  EXPECT_EQ(to_half(1.0f + 0x1p-11f).bits, to_half(1.0f).bits);            // a tie goes to the even neighbour
+  EXPECT_EQ(to_half(1.0f + 0x1p-11f).bits, to_half(1.0f).bits);  // a tie goes to the even neighbour
   EXPECT_EQ(to_half(1.0f + 3 * 0x1p-11f).bits, to_half(1.0f + 0x1p-9f).bits);
   EXPECT_EQ(to_half(65519.0f).bits, 0x7bff);
-  EXPECT_EQ(to_half(65520.0f).bits, 0x7c00);                               // half-way to 65536: infinity
-  EXPECT_EQ(to_half(0x1p-25f).bits, 0);                                    // half the smallest subnormal: even, zero
+  EXPECT_EQ(to_half(65520.0f).bits, 0x7c00);  // half-way to 65536: infinity
+  EXPECT_EQ(to_half(0x1p-25f).bits, 0);       // half the smallest subnormal: even, zero
   EXPECT_EQ(to_half(0x1.8p-25f).bits, 1);
 }
 

@@ -10,8 +10,8 @@ namespace sumi {
 enum class Device : unsigned char { kRef, kCpu, kCuda };
 inline constexpr int kDeviceCount = 3;
 
-std::string_view name_of(Device device);                // "ref", "cpu", "cuda"
-Device device_from_name(std::string_view name);         // throws Error(kUsage) for a name that is not one of them
+std::string_view name_of(Device device);         // "ref", "cpu", "cuda"
+Device device_from_name(std::string_view name);  // throws Error(kUsage) for a name that is not one of them
 constexpr bool is_host(Device device) { return device != Device::kCuda; }
 
 }  // namespace sumi

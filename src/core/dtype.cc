@@ -9,14 +9,25 @@
 namespace sumi {
 namespace {
 
-struct Row { DType dtype; int64_t size; std::string_view name, long_name; };
-constexpr std::array<Row, 15> kRows{{{DType::kF32, 4, "f32", "float32"}, {DType::kF16, 2, "f16", "float16"},
-                                     {DType::kBF16, 2, "bf16", "bfloat16"}, {DType::kF64, 8, "f64", "float64"},
-                                     {DType::kI64, 8, "i64", "int64"}, {DType::kI32, 4, "i32", "int32"},
-                                     {DType::kI16, 2, "i16", "int16"}, {DType::kI8, 1, "i8", "int8"},
-                                     {DType::kU64, 8, "u64", "uint64"}, {DType::kU32, 4, "u32", "uint32"},
-                                     {DType::kU16, 2, "u16", "uint16"}, {DType::kU8, 1, "u8", "uint8"},
-                                     {DType::kBool, 1, "bool", "boolean"}, {DType::kF8E4M3, 1, "f8_e4m3", "float8_e4m3fn"},
+struct Row {
+  DType dtype;
+  int64_t size;
+  std::string_view name, long_name;
+};
+constexpr std::array<Row, 15> kRows{{{DType::kF32, 4, "f32", "float32"},
+                                     {DType::kF16, 2, "f16", "float16"},
+                                     {DType::kBF16, 2, "bf16", "bfloat16"},
+                                     {DType::kF64, 8, "f64", "float64"},
+                                     {DType::kI64, 8, "i64", "int64"},
+                                     {DType::kI32, 4, "i32", "int32"},
+                                     {DType::kI16, 2, "i16", "int16"},
+                                     {DType::kI8, 1, "i8", "int8"},
+                                     {DType::kU64, 8, "u64", "uint64"},
+                                     {DType::kU32, 4, "u32", "uint32"},
+                                     {DType::kU16, 2, "u16", "uint16"},
+                                     {DType::kU8, 1, "u8", "uint8"},
+                                     {DType::kBool, 1, "bool", "boolean"},
+                                     {DType::kF8E4M3, 1, "f8_e4m3", "float8_e4m3fn"},
                                      {DType::kF8E5M2, 1, "f8_e5m2", "float8_e5m2"}}};
 
 }  // namespace
@@ -34,9 +45,7 @@ DType dtype_from_name(std::string_view name) {
   fail(ErrorKind::kUsage, "unknown data type \"{}\"; one of f32, f16, bf16 is expected", name);
 }
 
-bool is_floating(DType dtype) {
-  return dtype <= DType::kF64 || dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2;
-}
+bool is_floating(DType dtype) { return dtype <= DType::kF64 || dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
 float to_float(Half value) {
   const uint32_t sign = static_cast<uint32_t>(value.bits & 0x8000u) << 16;

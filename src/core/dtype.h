@@ -8,7 +8,23 @@
 namespace sumi {
 
 // Every type that safetensors names. The engine computes in kF32; the others are storage.
-enum class DType : uint8_t { kF32, kF16, kBF16, kF64, kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool, kF8E4M3, kF8E5M2 };
+enum class DType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kI64,
+  kI32,
+  kI16,
+  kI8,
+  kU64,
+  kU32,
+  kU16,
+  kU8,
+  kBool,
+  kF8E4M3,
+  kF8E5M2
+};
 
 // Bytes of one element.
 int64_t size_of(DType dtype);
@@ -22,8 +38,12 @@ DType dtype_from_name(std::string_view name);
 bool is_floating(DType dtype);
 
 // Bit patterns; value semantics are in the conversions below.
-struct Half { uint16_t bits = 0; };
-struct BFloat16 { uint16_t bits = 0; };
+struct Half {
+  uint16_t bits = 0;
+};
+struct BFloat16 {
+  uint16_t bits = 0;
+};
 
 // IEEE binary16 -> float, exact; subnormals, infinities and NaN included.
 float to_float(Half value);

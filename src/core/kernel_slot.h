@@ -12,8 +12,7 @@
 
 namespace sumi {
 
-template <class Function>
-class KernelSlot {
+template <class Function> class KernelSlot {
  public:
   explicit constexpr KernelSlot(std::string_view op) : op_(op) {}
 
@@ -31,8 +30,7 @@ class KernelSlot {
   std::array<Function*, kDeviceCount> kernels_{};
 };
 
-template <class Function>
-struct KernelRegistration {
+template <class Function> struct KernelRegistration {
   KernelRegistration(KernelSlot<Function>& slot, Device device, Function* kernel) { slot.set(device, kernel); }
 };
 

@@ -5,7 +5,11 @@
 namespace sumi {
 
 Tensor::Tensor(StoragePtr storage, int64_t offset, Shape shape, DType dtype, Device device)
-    : storage_(std::move(storage)), offset_(offset), shape_(std::move(shape)), numel_(shape_.numel()), dtype_(dtype),
+    : storage_(std::move(storage)),
+      offset_(offset),
+      shape_(std::move(shape)),
+      numel_(shape_.numel()),
+      dtype_(dtype),
       device_(device) {
   SUMI_CHECK(offset_ >= 0 && offset_ + bytes() <= storage_->bytes(),
              "a tensor of shape {} reaches beyond its storage of {} bytes", shape_.str(), storage_->bytes());
@@ -39,14 +43,16 @@ Tensor Tensor::reshape(Shape shape) const {
     }
   }
   if (wild >= 0 && known > 0) shape[wild] = numel_ / known;
-  SUMI_CHECK(shape.numel() == numel_, "reshape: {} does not hold the {} elements of {}", shape.str(), numel_, shape_.str());
+  SUMI_CHECK(shape.numel() == numel_, "reshape: {} does not hold the {} elements of {}", shape.str(), numel_,
+             shape_.str());
   Tensor out = *this;
   out.shape_ = std::move(shape);
   return out;
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  SUMI_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= dim(0), "rows {} to {} are not in {}", begin, end, shape_.str());
+  SUMI_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= dim(0), "rows {} to {} are not in {}", begin, end,
+             shape_.str());
   Tensor out = *this;
   const int64_t row = dim(0) == 0 ? 0 : numel_ / dim(0);
   out.offset_ += begin * row * size_of(dtype_);

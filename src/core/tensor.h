@@ -24,8 +24,7 @@ class Tensor {
   static Tensor empty(const Shape& shape, DType dtype = DType::kF32, Device device = Device::kCpu);
   static Tensor zeros(const Shape& shape, DType dtype = DType::kF32, Device device = Device::kCpu);
   static Tensor full(const Shape& shape, float value, Device device = Device::kCpu);
-  template <class T>
-  static Tensor from(std::span<const T> values, const Shape& shape, Device device = Device::kCpu);
+  template <class T> static Tensor from(std::span<const T> values, const Shape& shape, Device device = Device::kCpu);
   template <class T>
   static Tensor from(const std::vector<T>& values, const Shape& shape, Device device = Device::kCpu) {
     return from(std::span<const T>(values), shape, device);
@@ -67,8 +66,7 @@ class Tensor {
   Device device_ = Device::kCpu;
 };
 
-template <class T>
-Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
+template <class T> Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
   SUMI_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), "a tensor of shape {} needs {} values, not {}",
              shape.str(), shape.numel(), values.size());
   Tensor out = empty(shape, dtype_of<T>(), device);

@@ -492,5 +492,13 @@ TEST(Callback, ComesAfterEachStepAndMayStopTheJob) {
   }
 }
 
+TEST(Refusals, NoStepsAtAll) {
+  const NoiseSchedule noise = make_noise_schedule("linear", 1000, 0.00085, 0.012);
+  for (const int steps : {0, -1}) {
+    EXPECT_THROW(sampling_timesteps(noise, {.sampler = "ddim", .steps = steps}), Error);
+    EXPECT_THROW(sampling_timesteps(noise, {.sampler = "euler", .steps = steps}), Error);
+  }
+}
+
 }  // namespace
 }  // namespace sumi::diffusion

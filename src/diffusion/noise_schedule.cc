@@ -30,8 +30,10 @@ double beta(const std::string& kind, int t, int timesteps, double start, double 
   }
   if (kind == "linear_betas") return linspace(start, end, timesteps, t);
   if (kind == "cosine") return cosine_beta(t, timesteps);
-  fail(ErrorKind::kData, "the beta schedule '{}' is not known; there are linear (also called scaled_linear), "
-       "linear_betas and cosine", kind);
+  fail(ErrorKind::kData,
+       "the beta schedule '{}' is not known; there are linear (also called scaled_linear), "
+       "linear_betas and cosine",
+       kind);
 }
 
 }  // namespace
@@ -45,7 +47,8 @@ NoiseSchedule make_noise_schedule(const std::string& kind, int timesteps, double
     const double value = beta(kind, t, timesteps, linear_start, linear_end);
     SUMI_CHECK(value > 0.0 && value < 1.0,
                "the beta schedule '{}' from {} to {} over {} timesteps has the beta {} at timestep {}; each must be "
-               "between 0 and 1", kind, linear_start, linear_end, timesteps, value, t);
+               "between 0 and 1",
+               kind, linear_start, linear_end, timesteps, value, t);
     product *= 1.0 - value;
     schedule.alphas_cumprod.push_back(product);
   }

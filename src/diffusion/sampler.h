@@ -23,15 +23,17 @@ struct Run {
   const StepCallback& on_step;
   SigmaTable table;
 
-  std::vector<double> timesteps;         // of each step's first network call
+  std::vector<double> timesteps;  // of each step's first network call
   std::vector<double> sigmas;
   std::vector<double> alphas, previous_alphas;
-  std::vector<double> previous_timesteps;   // -1 after the last
+  std::vector<double> previous_timesteps;  // -1 after the last
 
   int steps() const { return static_cast<int>(timesteps.size()); }
 
   // The network's estimate of the signal in x at noise level σ of step i, or at any σ.
-  Tensor denoised(const Tensor& x, int i) const { return denoised(x, sigmas[static_cast<size_t>(i)], timesteps[static_cast<size_t>(i)]); }
+  Tensor denoised(const Tensor& x, int i) const {
+    return denoised(x, sigmas[static_cast<size_t>(i)], timesteps[static_cast<size_t>(i)]);
+  }
   Tensor denoised(const Tensor& x, double sigma) const { return denoised(x, sigma, table.timestep_of(sigma)); }
   Tensor denoised(const Tensor& x, double sigma, double timestep) const;
 
@@ -50,7 +52,7 @@ struct Sampler {
   std::string name, help;
   std::vector<std::string> aliases = {};
   Space space;
-  std::vector<std::string> schedules;   // those it takes; the first is its default
+  std::vector<std::string> schedules;  // those it takes; the first is its default
   Spacing spacing = {};
   bool takes_eta = false;
   bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule
@@ -61,12 +63,14 @@ struct Sampler {
 };
 
 // The schedules that k-diffusion's samplers take.
-inline const std::vector<std::string> kSigmaSchedules{"discrete", "karras", "exponential", "uniform", "leading", "trailing",
-                                                      "linspace", "linspace_karras"};
+inline const std::vector<std::string> kSigmaSchedules{"discrete", "karras",   "exponential", "uniform",
+                                                      "leading",  "trailing", "linspace",    "linspace_karras"};
 inline const std::vector<std::string> kTimestepSchedules{"uniform", "leading", "trailing", "linspace"};
 
 // How far an ancestral step goes down and how much fresh noise it adds, so that σ_down² + σ_up² = σ_to².
-struct AncestralStep { double down, up; };
+struct AncestralStep {
+  double down, up;
+};
 AncestralStep ancestral_step(double from, double to);
 
 }  // namespace sumi::diffusion

@@ -19,9 +19,9 @@ using NoiseSource = std::function<Tensor(const Shape& shape)>;
 
 struct SampleOptions {
   std::string sampler = "ddim";
-  std::string schedule;          // empty: the sampler's own default
+  std::string schedule;  // empty: the sampler's own default
   int steps = 50;
-  double eta = 0.0;              // ddim and the ancestral samplers
+  double eta = 0.0;  // ddim alone
   Prediction prediction = Prediction::kEpsilon;
 };
 
@@ -39,15 +39,18 @@ Tensor sample(const Model& model, const Tensor& x_T, const NoiseSchedule& schedu
 // Timesteps at which `sample` calls the model first in each step, for display and tests.
 std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SampleOptions& options);
 
-struct NamedHelp { std::string name, help; std::vector<std::string> aliases; };
+struct NamedHelp {
+  std::string name, help;
+  std::vector<std::string> aliases;
+};
 std::vector<NamedHelp> list_samplers();
 std::vector<NamedHelp> list_schedules();
 // The registered name for a name or alias ("DPM++ 2M Karras" → sampler "dpmpp_2m", schedule "karras"); throws
 // Error(kUsage) that lists the known ones. `schedule` is set only where the alias carries one.
 std::string resolve_sampler(const std::string& name, std::string* schedule);
 
-// Classifier-free guidance in one 2B batch, order [uncond, cond]; `network(x [2B,…], timestep, context)`. At scale 1 the
-// unconditional half is skipped. `cond` and `uncond` are [B,T,D].
+// Classifier-free guidance in one 2B batch, order [uncond, cond]; `network(x [2B,…], timestep, context)`. At scale 1
+// the unconditional half is skipped. `cond` and `uncond` are [B,T,D].
 using Network = std::function<Tensor(const Tensor& x, double timestep, const Tensor& context)>;
 Model guided(Network network, Tensor cond, Tensor uncond, double scale);
 

@@ -12,7 +12,7 @@ namespace sumi::diffusion {
 
 // How a family of samplers lays its points where diffusers' schedulers differ among themselves.
 struct Spacing {
-  bool solver = false;   // DPM-Solver and UniPC: whole timesteps, spaced as for one step more, the last point left out
+  bool solver = false;  // DPM-Solver and UniPC: whole timesteps, spaced as for one step more, the last point left out
 };
 
 struct Schedule {

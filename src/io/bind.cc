@@ -41,12 +41,13 @@ bool is_ignorable(const std::string& name) {
 bool has_shape(const nn::Param& param, const Shape& shape) {
   if (shape == param.shape) return true;
   if (!param.reshape_allowed || shape.rank() < 2 || shape.numel() != param.shape.numel()) return false;
-  return shape[0] == param.shape[0] && shape[1] == param.shape[1];   // a matrix and a 1x1 convolution
+  return shape[0] == param.shape[0] && shape[1] == param.shape[1];  // a matrix and a 1x1 convolution
 }
 
 std::string first_five(const char* what, const std::vector<std::string>& names) {
   if (names.empty()) return {};
-  const std::vector<std::string> shown(names.begin(), names.begin() + static_cast<ptrdiff_t>(std::min<size_t>(5, names.size())));
+  const std::vector<std::string> shown(names.begin(),
+                                       names.begin() + static_cast<ptrdiff_t>(std::min<size_t>(5, names.size())));
   return fmt::format("; {} {}: {}{}", names.size(), what, fmt::join(shown, ", "), names.size() > 5 ? ", …" : "");
 }
 
@@ -80,7 +81,8 @@ int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
   return found;
 }
 
-void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report, const BindOptions& options) {
+void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
+          const BindOptions& options) {
   report.file = checkpoint.path().string();
   const int64_t scan = bytes_of(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
   std::set<std::string> taken;
@@ -89,10 +91,12 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
     taken.insert(name);
     if (info == nullptr) return report.missing.push_back(name);
     if (!has_shape(param, info->shape)) {
-      return report.misshapen.push_back(fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
+      return report.misshapen.push_back(
+          fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
     }
-    SUMI_CHECK(is_floating(info->dtype) && size_of(info->dtype) > 1, "{}: tensor \"{}\" is of type {}; f32, f16, bf16 and f64 weights can be computed with",
-               report.file, strip_control(info->name), name_of(info->dtype));
+    SUMI_CHECK(is_floating(info->dtype) && size_of(info->dtype) > 1,
+               "{}: tensor \"{}\" is of type {}; f32, f16, bf16 and f64 weights can be computed with", report.file,
+               strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
     const int64_t bad = count_non_finite(value, scan);
@@ -100,7 +104,8 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
     param.value = value.to(options.device);
   });
   for (const TensorInfo& info : checkpoint.tensors()) {
-    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name)) report.unexpected.push_back(strip_control(info.name));
+    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name))
+      report.unexpected.push_back(strip_control(info.name));
   }
 }
 

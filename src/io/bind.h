@@ -11,7 +11,8 @@ namespace sumi::io {
 
 struct BindOptions {
   Device device = Device::kCpu;
-  bool use_ema = false;   // take the running average (LDM's `model_ema.`) where the file has both; else where it has only that
+  bool use_ema =
+      false;  // take the running average (LDM's `model_ema.`) where the file has both; else where it has only that
 };
 
 // What did not fit, over one or several modules.
@@ -25,7 +26,8 @@ struct BindReport {
 // Binds each parameter of `module` to the tensor `prefix` + its name: as it lies in the file, in the file's type (f64
 // becomes f32). Names under the prefix that no parameter took are unexpected. Values that are not finite are warned of;
 // in files over 256 MB a sample of each tensor is looked at.
-void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report, const BindOptions& options = {});
+void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
+          const BindOptions& options = {});
 
 // How many values are NaN or infinite, looking at up to `limit` of them, evenly spread.
 int64_t count_non_finite(const Tensor& tensor, int64_t limit);

@@ -30,7 +30,9 @@ struct Net : nn::Module {
 using Tensors = std::vector<std::pair<std::string, Tensor>>;
 
 Tensors fitting(const std::string& prefix) {
-  return {{prefix + "lin.weight", Tensor::full({2, 3}, 1.0f)}, {prefix + "lin.bias", Tensor::full({2}, 2.0f)}, {prefix + "conv.weight", Tensor::full({2, 3, 1, 1}, 3.0f)}};
+  return {{prefix + "lin.weight", Tensor::full({2, 3}, 1.0f)},
+          {prefix + "lin.bias", Tensor::full({2}, 2.0f)},
+          {prefix + "conv.weight", Tensor::full({2, 3, 1, 1}, 3.0f)}};
 }
 
 class Bind : public testing::Test {
@@ -107,7 +109,7 @@ TEST_F(Bind, MatrixForAOneByOneConvolution) {
   Tensors tensors = fitting("");
   tensors[2].second = Tensor::full({2, 3}, 3.0f);
   EXPECT_EQ(message_of(bind_net(tensors, "")), "");
-  tensors[2].second = Tensor::full({3, 2}, 3.0f);   // as many values, but another matrix
+  tensors[2].second = Tensor::full({3, 2}, 3.0f);  // as many values, but another matrix
   EXPECT_THAT(bind_net(tensors, "").misshapen, testing::SizeIs(1));
   tensors[2].second = Tensor::full({6}, 3.0f);
   EXPECT_THAT(bind_net(tensors, "").misshapen, testing::SizeIs(1));
@@ -124,7 +126,8 @@ TEST_F(Bind, WhatDoesNotFitIsListed) {
   EXPECT_THAT(report.unexpected, ElementsAre("model.other"));
   EXPECT_THAT(report.misshapen, ElementsAre("model.lin.weight is [3, 2] and should be [2, 3]"));
   const std::string message = message_of(report);
-  for (const char* part : {"net.safetensors", "1 missing: model.lin.bias", "1 unexpected: model.other", "1 misshapen: model.lin.weight is [3, 2] and should be [2, 3]"}) {
+  for (const char* part : {"net.safetensors", "1 missing: model.lin.bias", "1 unexpected: model.other",
+                           "1 misshapen: model.lin.weight is [3, 2] and should be [2, 3]"}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
 }
@@ -163,7 +166,7 @@ TEST_F(Bind, AverageIsPreferredWhereAskedFor) {
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = true})), "");
   EXPECT_EQ(net_.weight.value.span<float>()[0], 10.0f);
   EXPECT_EQ(net_.bias.value.span<float>()[0], 20.0f);
-  EXPECT_EQ(net_.conv.value.span<float>()[0], 3.0f);   // there is no average of it
+  EXPECT_EQ(net_.conv.value.span<float>()[0], 3.0f);  // there is no average of it
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = false})), "");
   EXPECT_EQ(net_.weight.value.span<float>()[0], 1.0f);
 }
@@ -198,7 +201,8 @@ TEST_F(Bind, Item31ValuesThatAreNotFiniteLoadAndWarn) {
 
 TEST_F(Bind, Item31FiniteValuesDoNotWarn) {
   Tensors tensors = fitting("");
-  tensors[1].second = Tensor::from(std::vector<float>{std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()}, {2});
+  tensors[1].second = Tensor::from(
+      std::vector<float>{std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()}, {2});
   CollectWarnings warnings;
   bind_net(tensors, "");
   EXPECT_THAT(warnings.messages(), IsEmpty());
@@ -206,16 +210,16 @@ TEST_F(Bind, Item31FiniteValuesDoNotWarn) {
 
 TEST_F(Bind, CountNonFinite) {
   Tensor half = Tensor::zeros({4}, DType::kF16), brain = Tensor::zeros({4}, DType::kBF16);
-  half.data<uint16_t>()[1] = 0x7c00;    // infinity
-  half.data<uint16_t>()[3] = 0xfe00;    // NaN
-  brain.data<uint16_t>()[2] = 0xff80;   // -infinity
+  half.data<uint16_t>()[1] = 0x7c00;   // infinity
+  half.data<uint16_t>()[3] = 0xfe00;   // NaN
+  brain.data<uint16_t>()[2] = 0xff80;  // -infinity
   EXPECT_EQ(count_non_finite(half, 100), 2);
   EXPECT_EQ(count_non_finite(brain, 100), 1);
   EXPECT_EQ(count_non_finite(Tensor::zeros({0}), 100), 0);
   EXPECT_EQ(count_non_finite(Tensor::zeros({4}, DType::kI64), 100), 0);
   const Tensor all = Tensor::full({100'000}, std::numeric_limits<float>::quiet_NaN());
   EXPECT_GE(count_non_finite(all, 1000), 1000);
-  EXPECT_LT(count_non_finite(all, 1000), 2000);   // a sample
+  EXPECT_LT(count_non_finite(all, 1000), 2000);  // a sample
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace sumi::io {
 namespace {
 
 bool begins_with(std::span<const uint8_t> contents, std::string_view magic) {
-  return contents.size() >= magic.size() && std::equal(magic.begin(), magic.end(), contents.begin(), [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
+  return contents.size() >= magic.size() && std::equal(magic.begin(), magic.end(), contents.begin(),
+                                                       [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
 }
 
 }  // namespace
@@ -21,8 +22,10 @@ bool begins_with(std::span<const uint8_t> contents, std::string_view magic) {
 void check_is_a_model(std::span<const uint8_t> contents, const std::filesystem::path& path) {
   SUMI_CHECK(!contents.empty(), "{}: is empty; was the download cut off?", path.string());
   SUMI_CHECK(!begins_with(contents, "version https://git-lfs"),
-             "{}: this is not a model but a Git-LFS pointer to one; fetch the file itself (git lfs pull, or sumi pull)", path.string());
-  SUMI_CHECK(!begins_with(contents, "<!DOCTYPE") && !begins_with(contents, "<!doctype") && !begins_with(contents, "<html") && !begins_with(contents, "<HTML"),
+             "{}: this is not a model but a Git-LFS pointer to one; fetch the file itself (git lfs pull, or sumi pull)",
+             path.string());
+  SUMI_CHECK(!begins_with(contents, "<!DOCTYPE") && !begins_with(contents, "<!doctype") &&
+                 !begins_with(contents, "<html") && !begins_with(contents, "<HTML"),
              "{}: this is not a model but a web page; the download went wrong", path.string());
 }
 
@@ -43,8 +46,10 @@ std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
   check_is_a_model(contents, path);
   if (begins_with(contents, "PK\x03\x04")) return open_torch_ckpt(path);
   if (looks_like_safetensors(contents) || path.extension() == ".safetensors") return open_safetensors(path);
-  SUMI_CHECK(!begins_with(contents, "GGUF"), "{}: is a GGUF file, which this build does not read; give the safetensors or .ckpt it was made from", path.string());
-  return open_torch_ckpt(path);   // says what is wrong: an older torch format, or nothing known
+  SUMI_CHECK(!begins_with(contents, "GGUF"),
+             "{}: is a GGUF file, which this build does not read; give the safetensors or .ckpt it was made from",
+             path.string());
+  return open_torch_ckpt(path);  // says what is wrong: an older torch format, or nothing known
 }
 
 }  // namespace sumi::io

@@ -13,7 +13,7 @@
 namespace sumi::io {
 
 struct TensorInfo {
-  std::string name;   // as the file has it, less wrappers such as a nested "state_dict"
+  std::string name;  // as the file has it, less wrappers such as a nested "state_dict"
   DType dtype;
   Shape shape;
 };

@@ -48,8 +48,7 @@ class Mutator {
 int rounds() { return test::kSanitized ? 2000 : 6000; }
 
 // Opens the bytes and reads every tensor; counts what was accepted.
-template <class Open>
-int survive(const std::string& good, uint32_t seed, const Open& open) {
+template <class Open> int survive(const std::string& good, uint32_t seed, const Open& open) {
   Mutator mutate(seed);
   int accepted = 0;
   for (int round = 0; round < rounds(); ++round) {
@@ -81,23 +80,29 @@ std::string content(const std::filesystem::path& file) {
 }
 
 std::string good_pickle() {
-  return pk::whole(pk::dict({{"state_dict", pk::dict({{"a", pk::tensor({.sizes = {2, 3}, .strides = {3, 1}})},
-                                                      {"b", pk::tensor({.sizes = {3, 2}, .strides = {1, 3}})},
-                                                      {"c", pk::global("torch._utils", "_rebuild_parameter") + pk::tensor({.sizes = {4}, .strides = {1}, .offset = 2}) +
-                                                                "\x88}\x87R"}})},
-                             {"more", "](K\x01M\x02\x01" "e"}, {"memo", "Nq\x01h\x01\x86"}}));
+  return pk::whole(pk::dict(
+      {{"state_dict", pk::dict({{"a", pk::tensor({.sizes = {2, 3}, .strides = {3, 1}})},
+                                {"b", pk::tensor({.sizes = {3, 2}, .strides = {1, 3}})},
+                                {"c", pk::global("torch._utils", "_rebuild_parameter") +
+                                          pk::tensor({.sizes = {4}, .strides = {1}, .offset = 2}) + "\x88}\x87R"}})},
+       {"more",
+        "](K\x01M\x02\x01"
+        "e"},
+       {"memo", "Nq\x01h\x01\x86"}}));
 }
 
 TEST(Fuzz, Safetensors) {
   const test::TempFolder folder;
   const auto path = folder / "f.safetensors";
-  write_safetensors(path, {{"a", Tensor::full({2, 3}, 1.0f)}, {"b", Tensor::zeros({5}, DType::kF16)}, {"c", Tensor::zeros({0, 2})}}, {{"k", "v"}});
+  write_safetensors(
+      path, {{"a", Tensor::full({2, 3}, 1.0f)}, {"b", Tensor::zeros({5}, DType::kF16)}, {"c", Tensor::zeros({0, 2})}},
+      {{"k", "v"}});
   const std::string good = content(path);
   const int accepted = survive(good, 1, [&](const std::string& bytes) {
     test::write_file(path, bytes);
     read_all(*open_checkpoint(path));
   });
-  EXPECT_GT(accepted, 0);   // damage of values and names is not seen
+  EXPECT_GT(accepted, 0);  // damage of values and names is not seen
   EXPECT_LT(accepted, rounds());
 }
 
@@ -125,7 +130,9 @@ TEST(Fuzz, PickleInASoundArchive) {
 }
 
 TEST(Fuzz, RandomOpcodes) {
-  static constexpr unsigned char kOpcodes[] = "(.012BCGJKMNQRTUXabcdehjlqrstu}])\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95";
+  static constexpr unsigned char kOpcodes[] =
+      "(.012BCGJKMNQRTUXabcdehjlqrstu}])"
+      "\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95";
   std::mt19937 random(4);
   const auto below = [&](size_t bound) { return std::uniform_int_distribution<size_t>(0, bound - 1)(random); };
   for (int round = 0; round < 10 * rounds(); ++round) {
@@ -147,7 +154,8 @@ TEST(Fuzz, RandomOpcodes) {
 
 TEST(Fuzz, ZipDirectory) {
   std::vector<test::ZipPart> parts = test::torch_parts(good_pickle());
-  parts[1].local_extra = parts[1].central_extra = test::little_endian(1, 2) + test::little_endian(16, 2) + test::little_endian(24, 8) + test::little_endian(24, 8);
+  parts[1].local_extra = parts[1].central_extra =
+      test::little_endian(1, 2) + test::little_endian(16, 2) + test::little_endian(24, 8) + test::little_endian(24, 8);
   parts[1].local_size = parts[1].central_size = 0xffffffffu;
   const std::string good = test::zip(parts, {.comment = "comment"});
   survive(good, 5, [&](const std::string& bytes) {

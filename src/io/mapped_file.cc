@@ -21,7 +21,7 @@ namespace {
 struct Slot {
   std::atomic<uintptr_t> begin{0}, end{0};
   std::atomic<bool> torn{false};
-  const MappedFile* file = nullptr;   // under g_mutex
+  const MappedFile* file = nullptr;  // under g_mutex
 };
 constexpr size_t kMaxMappings = 256;
 std::array<Slot, kMaxMappings> g_slots;
@@ -32,7 +32,8 @@ size_t g_page_size = 4096;
 void on_sigbus(int, siginfo_t* info, void*) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(info->si_addr);
   for (Slot& slot : g_slots) {
-    if (address < slot.begin.load(std::memory_order_relaxed) || address >= slot.end.load(std::memory_order_relaxed)) continue;
+    if (address < slot.begin.load(std::memory_order_relaxed) || address >= slot.end.load(std::memory_order_relaxed))
+      continue;
     void* page = reinterpret_cast<void*>(address / g_page_size * g_page_size);
     if (mmap(page, g_page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
     slot.torn.store(true);
@@ -56,7 +57,9 @@ void install_handler() {
 
 struct Descriptor {
   int fd;
-  ~Descriptor() { if (fd >= 0) ::close(fd); }
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
 };
 
 }  // namespace
@@ -66,9 +69,12 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   SUMI_CHECK_KIND(kNoInput, file.fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
   struct stat status = {};
-  SUMI_CHECK_KIND(kNoInput, fstat(file.fd, &status) == 0, "{}: cannot be read: {}", path.string(), std::strerror(errno));
+  SUMI_CHECK_KIND(kNoInput, fstat(file.fd, &status) == 0, "{}: cannot be read: {}", path.string(),
+                  std::strerror(errno));
   SUMI_CHECK(S_ISREG(status.st_mode), "{}: is {}, not a file; name a checkpoint", path.string(),
-             S_ISDIR(status.st_mode) ? "a folder" : S_ISFIFO(status.st_mode) ? "a pipe" : "a device");
+             S_ISDIR(status.st_mode)    ? "a folder"
+             : S_ISFIFO(status.st_mode) ? "a pipe"
+                                        : "a device");
   std::shared_ptr<MappedFile> mapped(new MappedFile);
   mapped->path_ = path;
   mapped->bytes_ = status.st_size;
@@ -111,7 +117,8 @@ void MappedFile::check_intact() const {
 }
 
 void MappedFile::release_pages() const {
-  if (data_ != nullptr && !g_slots[static_cast<size_t>(slot_)].torn.load()) madvise(data_, static_cast<size_t>(bytes_), MADV_DONTNEED);
+  if (data_ != nullptr && !g_slots[static_cast<size_t>(slot_)].torn.load())
+    madvise(data_, static_cast<size_t>(bytes_), MADV_DONTNEED);
 }
 
 void check_mappings_intact() {

@@ -1,8 +1,8 @@
 // A file mapped into memory for reading, safe against the file being cut short meanwhile.
 //
 // A read beyond a mapped file's new end raises SIGBUS. Here the signal's handler puts a page of zeros under the fault,
-// remembers that the file is torn, and lets the read go on; check_mappings_intact() then reports it as an error. Whoever
-// computes with mapped weights calls that before it uses the result.
+// remembers that the file is torn, and lets the read go on; check_mappings_intact() then reports it as an error.
+// Whoever computes with mapped weights calls that before it uses the result.
 #pragma once
 
 #include <filesystem>
@@ -20,7 +20,9 @@ class MappedFile : public Storage {
   static std::shared_ptr<MappedFile> open(const std::filesystem::path& path);
   ~MappedFile() override;
 
-  std::span<const uint8_t> contents() const { return {reinterpret_cast<const uint8_t*>(data_), static_cast<size_t>(bytes_)}; }
+  std::span<const uint8_t> contents() const {
+    return {reinterpret_cast<const uint8_t*>(data_), static_cast<size_t>(bytes_)};
+  }
   const std::filesystem::path& path() const { return path_; }
   // Throws Error(kData) once a read found the file shorter than it was when it was opened.
   void check_intact() const;

@@ -31,7 +31,8 @@ TEST_F(MappedFileTest, Item33CutShortWhileMapped) {
   const Tensor tensor = checkpoint->tensor("w");
   check_mappings_intact();
   std::filesystem::resize_file(file_, 8192);
-  EXPECT_EQ(std::count(tensor.span<float>().end() - 1000, tensor.span<float>().end(), 0.0f), 1000);   // reads on, without SIGBUS
+  EXPECT_EQ(std::count(tensor.span<float>().end() - 1000, tensor.span<float>().end(), 0.0f),
+            1000);  // reads on, without SIGBUS
   const std::string message = test::rejection(file_, [] { check_mappings_intact(); });
   EXPECT_THAT(message, HasSubstr("cut short"));
   EXPECT_NE(test::rejection(file_, [&] { checkpoint->tensor("w"); }), "");
@@ -49,14 +50,15 @@ TEST_F(MappedFileTest, Item33OnlyTheTornFileIsAtFault) {
     EXPECT_EQ(tensor.span<float>().back(), 0.0f);
     EXPECT_THROW(check_mappings_intact(), Error);
   }
-  EXPECT_NO_THROW(check_mappings_intact());   // the torn mapping is gone, and its fault with it
+  EXPECT_NO_THROW(check_mappings_intact());  // the torn mapping is gone, and its fault with it
   EXPECT_EQ(whole->tensor("w").span<float>().back(), 2.0f);
 }
 
 TEST_F(MappedFileTest, Item33ReplacingAFileDoesNotTearIt) {
   write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
   const auto old = open_safetensors(file_);
-  write_safetensors(file_, {{"w", Tensor::full({4}, 3.0f)}});   // a rename: the old contents live on while they are mapped
+  write_safetensors(file_,
+                    {{"w", Tensor::full({4}, 3.0f)}});  // a rename: the old contents live on while they are mapped
   EXPECT_EQ(old->tensor("w").span<float>().back(), 1.0f);
   EXPECT_NO_THROW(check_mappings_intact());
 }
@@ -76,12 +78,16 @@ TEST_F(MappedFileTest, OtherBusErrorsStillKill) {
 
 TEST_F(MappedFileTest, Item147WhatIsNoFile) {
   ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
-  EXPECT_THAT(test::rejection(folder_ / "pipe", [&] { MappedFile::open(folder_ / "pipe"); }), HasSubstr("pipe, not a file"));
+  EXPECT_THAT(test::rejection(folder_ / "pipe", [&] { MappedFile::open(folder_ / "pipe"); }),
+              HasSubstr("pipe, not a file"));
   EXPECT_THAT(test::rejection("/dev/zero", [] { MappedFile::open("/dev/zero"); }), HasSubstr("device, not a file"));
-  EXPECT_THAT(test::rejection(folder_.path(), [&] { MappedFile::open(folder_.path()); }), HasSubstr("folder, not a file"));
-  EXPECT_THAT(test::rejection(folder_ / "absent", [&] { MappedFile::open(folder_ / "absent"); }), HasSubstr("cannot be opened"));
+  EXPECT_THAT(test::rejection(folder_.path(), [&] { MappedFile::open(folder_.path()); }),
+              HasSubstr("folder, not a file"));
+  EXPECT_THAT(test::rejection(folder_ / "absent", [&] { MappedFile::open(folder_ / "absent"); }),
+              HasSubstr("cannot be opened"));
   EXPECT_THAT(test::rejection(folder_ / "pipe", [&] { open_checkpoint(folder_ / "pipe"); }), HasSubstr("pipe"));
-  EXPECT_THAT(test::rejection(folder_.path(), [&] { open_checkpoint(folder_.path()); }), HasSubstr(folder_.path().filename().string()));
+  EXPECT_THAT(test::rejection(folder_.path(), [&] { open_checkpoint(folder_.path()); }),
+              HasSubstr(folder_.path().filename().string()));
 }
 
 TEST_F(MappedFileTest, AnEmptyFileIsEmpty) {
@@ -97,7 +103,7 @@ TEST_F(MappedFileTest, ReleasedPagesComeBack) {
   const int64_t before = test::status_kb("RssFile");
   mapped->release_pages();
   if (before > 0) {
-    EXPECT_LT(test::status_kb("RssFile"), before - 3000);   // of 4096 kB
+    EXPECT_LT(test::status_kb("RssFile"), before - 3000);  // of 4096 kB
   }
   uint8_t again = 0;
   for (const uint8_t byte : mapped->contents()) again ^= byte;

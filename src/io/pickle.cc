@@ -14,8 +14,8 @@ namespace {
 using Value = PickleValue;
 using Kind = PickleValue::Kind;
 
-// What the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them, five times
-// a full training checkpoint of Stable Diffusion.
+// What the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them, five
+// times a full training checkpoint of Stable Diffusion.
 constexpr size_t kMaxBytes = 48 << 20;
 
 class Machine {
@@ -29,9 +29,9 @@ class Machine {
   }
 
  private:
-  template <class... Args>
-  void require(bool condition, fmt::format_string<Args...> what, Args&&... args) const {
-    if (!condition) fail(ErrorKind::kData, "{}: its pickle {} (byte {})", file_, fmt::format(what, std::forward<Args>(args)...), at_);
+  template <class... Args> void require(bool condition, fmt::format_string<Args...> what, Args&&... args) const {
+    if (!condition)
+      fail(ErrorKind::kData, "{}: its pickle {} (byte {})", file_, fmt::format(what, std::forward<Args>(args)...), at_);
   }
 
   // --- reading -----------------------------------------------------------------------------------------------------
@@ -114,7 +114,8 @@ class Machine {
     require(target->kind == Kind::kDict || target->kind == Kind::kInert, "sets entries of what is no dictionary");
     require(items.size() % 2 == 0, "has a key without a value");
     charge(2 * sizeof(Value*) * items.size());
-    for (size_t i = 0; target->kind == Kind::kDict && i < items.size(); i += 2) target->entries.emplace_back(items[i], items[i + 1]);
+    for (size_t i = 0; target->kind == Kind::kDict && i < items.size(); i += 2)
+      target->entries.emplace_back(items[i], items[i + 1]);
   }
   void append(Value* target, const std::vector<Value*>& items) {
     require(target->kind == Kind::kList || target->kind == Kind::kInert, "appends to what is no list");
@@ -124,7 +125,7 @@ class Machine {
   void remember(uint64_t slot) {
     require(slot <= bytes_.size(), "keeps a value as memo {}, more than it has bytes", slot);
     if (memo_.emplace(slot, top()).second) {
-      charge(64);   // a node of the table
+      charge(64);  // a node of the table
     } else {
       memo_[slot] = top();
     }
@@ -137,7 +138,9 @@ class Machine {
 
   // --- names and what they would construct -------------------------------------------------------------------------
   void push_global(const std::string& name) {
-    require(known_global(name).has_value(), "names \"{}\", which no model needs; it may be an attack, and nothing of it was run", strip_control(name.substr(0, 120)));
+    require(known_global(name).has_value(),
+            "names \"{}\", which no model needs; it may be an attack, and nothing of it was run",
+            strip_control(name.substr(0, 120)));
     push_text(Kind::kGlobal, name);
   }
 
@@ -146,12 +149,14 @@ class Machine {
     Value* callee = pop();
     require(callee->kind == Kind::kGlobal || callee->kind == Kind::kInert, "calls what is no name");
     require(arguments->kind == Kind::kTuple, "calls with what is no tuple");
-    const KnownGlobal global = callee->kind == Kind::kGlobal ? *known_global(callee->text) : KnownGlobal{GlobalKind::kInert};
+    const KnownGlobal global =
+        callee->kind == Kind::kGlobal ? *known_global(callee->text) : KnownGlobal{GlobalKind::kInert};
     switch (global.kind) {
       case GlobalKind::kOrderedDict: return push_ordered_dict(arguments->items);
       case GlobalKind::kRebuildTensor: return push_tensor(arguments->items);
       case GlobalKind::kRebuildParameter:
-        require(!arguments->items.empty() && arguments->items[0]->kind == Kind::kTensor, "rebuilds a parameter from no tensor");
+        require(!arguments->items.empty() && arguments->items[0]->kind == Kind::kTensor,
+                "rebuilds a parameter from no tensor");
         return push(arguments->items[0]);
       case GlobalKind::kStorage: require(false, "calls a storage");
       case GlobalKind::kInert: return push(make(Kind::kInert));
@@ -164,7 +169,8 @@ class Machine {
       require(arguments[0]->kind == Kind::kList, "makes a dictionary of no list");
       charge(4 * sizeof(Value*) * arguments[0]->items.size());
       for (Value* pair : arguments[0]->items) {
-        require((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2, "makes a dictionary of no pairs");
+        require((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2,
+                "makes a dictionary of no pairs");
         dict->entries.emplace_back(pair->items[0], pair->items[1]);
       }
     }
@@ -190,17 +196,21 @@ class Machine {
     tensor->offset = arguments[1]->integer;
     tensor->sizes = whole_numbers(arguments[2]);
     tensor->strides = whole_numbers(arguments[3]);
-    require(tensor->sizes.size() == tensor->strides.size(), "has a tensor of {} sizes and {} strides", tensor->sizes.size(), tensor->strides.size());
+    require(tensor->sizes.size() == tensor->strides.size(), "has a tensor of {} sizes and {} strides",
+            tensor->sizes.size(), tensor->strides.size());
     push(tensor);
   }
 
   // ("storage", class, key, location, count)
   void push_storage() {
     const Value* id = pop();
-    require(id->kind == Kind::kTuple && id->items.size() >= 5 && id->items[0]->text == "storage", "refers to something that is no storage");
+    require(id->kind == Kind::kTuple && id->items.size() >= 5 && id->items[0]->text == "storage",
+            "refers to something that is no storage");
     const Value& type = *id->items[1];
-    require(type.kind == Kind::kGlobal && known_global(type.text)->kind == GlobalKind::kStorage, "has a storage of no type");
-    require(id->items[2]->kind == Kind::kString && id->items[4]->kind == Kind::kInt && id->items[4]->integer >= 0, "has a storage without key or size");
+    require(type.kind == Kind::kGlobal && known_global(type.text)->kind == GlobalKind::kStorage,
+            "has a storage of no type");
+    require(id->items[2]->kind == Kind::kString && id->items[4]->kind == Kind::kInt && id->items[4]->integer >= 0,
+            "has a storage without key or size");
     Value* storage = make(Kind::kStorage);
     storage->dtype = known_global(type.text)->dtype;
     storage->text = id->items[2]->text;
@@ -209,7 +219,7 @@ class Machine {
   }
 
   void build() {
-    pop();   // the state: attributes that no tensor depends on
+    pop();  // the state: attributes that no tensor depends on
     const Kind kind = top()->kind;
     require(kind == Kind::kDict || kind == Kind::kInert, "sets the state of what is no object");
   }
@@ -228,64 +238,135 @@ class Machine {
 // Runs one opcode; true at STOP.
 bool Machine::step(uint8_t opcode) {
   switch (opcode) {
-    case 0x80: { const uint64_t version = number(1); require(version >= 2 && version <= 5, "has version {}", version); break; }   // PROTO
-    case 0x95: number(8); break;                                              // FRAME
-    case '.': pickle_.root = pop(); require(stack_.empty() && marks_.empty(), "leaves values behind"); return true;   // STOP
-    case '(': charge(2 * sizeof(size_t)); marks_.push_back(stack_.size()); break;   // MARK
-    case '0': pop(); break;                                                   // POP
-    case '1': pop_to_mark(); break;                                           // POP_MARK
-    case '2': push(top()); break;                                             // DUP
+    case 0x80: {
+      const uint64_t version = number(1);
+      require(version >= 2 && version <= 5, "has version {}", version);
+      break;
+    }                             // PROTO
+    case 0x95: number(8); break;  // FRAME
+    case '.':
+      pickle_.root = pop();
+      require(stack_.empty() && marks_.empty(), "leaves values behind");
+      return true;  // STOP
+    case '(':
+      charge(2 * sizeof(size_t));
+      marks_.push_back(stack_.size());
+      break;                         // MARK
+    case '0': pop(); break;          // POP
+    case '1': pop_to_mark(); break;  // POP_MARK
+    case '2': push(top()); break;    // DUP
     case 'N': push(make(Kind::kNone)); break;
     case 0x88: push_integer(Kind::kBool, 1); break;
     case 0x89: push_integer(Kind::kBool, 0); break;
     case 'J': push_integer(Kind::kInt, static_cast<int32_t>(number(4))); break;
     case 'K': push_integer(Kind::kInt, static_cast<int64_t>(number(1))); break;
     case 'M': push_integer(Kind::kInt, static_cast<int64_t>(number(2))); break;
-    case 0x8a: push_integer(Kind::kInt, long_integer(number(1))); break;      // LONG1
-    case 0x8b: push_integer(Kind::kInt, long_integer(number(4))); break;      // LONG4
-    case 'G': number(8); push(make(Kind::kFloat)); break;                     // BINFLOAT: no tensor depends on one
+    case 0x8a: push_integer(Kind::kInt, long_integer(number(1))); break;  // LONG1
+    case 0x8b: push_integer(Kind::kInt, long_integer(number(4))); break;  // LONG4
+    case 'G':
+      number(8);
+      push(make(Kind::kFloat));
+      break;  // BINFLOAT: no tensor depends on one
     case 'X': push_text(Kind::kString, text(number(4))); break;
     case 0x8c: push_text(Kind::kString, text(number(1))); break;
     case 0x8d: push_text(Kind::kString, text(number(8))); break;
-    case 'T': push_text(Kind::kString, text(number(4))); break;               // BINSTRING
+    case 'T': push_text(Kind::kString, text(number(4))); break;  // BINSTRING
     case 'U': push_text(Kind::kString, text(number(1))); break;
     case 'B': push_text(Kind::kBytes, text(number(4))); break;
     case 'C': push_text(Kind::kBytes, text(number(1))); break;
-    case 0x8e: case 0x96: push_text(Kind::kBytes, text(number(8))); break;
+    case 0x8e:
+    case 0x96: push_text(Kind::kBytes, text(number(8))); break;
     case ')': push_tuple({}); break;
     case 't': push_tuple(pop_to_mark()); break;
     case 0x85: push_tuple({pop()}); break;
-    case 0x86: { Value* b = pop(); Value* a = pop(); push_tuple({a, b}); break; }
-    case 0x87: { Value* c = pop(); Value* b = pop(); Value* a = pop(); push_tuple({a, b, c}); break; }
+    case 0x86: {
+      Value* b = pop();
+      Value* a = pop();
+      push_tuple({a, b});
+      break;
+    }
+    case 0x87: {
+      Value* c = pop();
+      Value* b = pop();
+      Value* a = pop();
+      push_tuple({a, b, c});
+      break;
+    }
     case ']': push(make(Kind::kList)); break;
-    case 'l': { const auto items = pop_to_mark(); push(make(Kind::kList)); append(top(), items); break; }
-    case 'a': { Value* item = pop(); append(top(), {item}); break; }
-    case 'e': { const auto items = pop_to_mark(); append(top(), items); break; }
+    case 'l': {
+      const auto items = pop_to_mark();
+      push(make(Kind::kList));
+      append(top(), items);
+      break;
+    }
+    case 'a': {
+      Value* item = pop();
+      append(top(), {item});
+      break;
+    }
+    case 'e': {
+      const auto items = pop_to_mark();
+      append(top(), items);
+      break;
+    }
     case '}': push(make(Kind::kDict)); break;
-    case 'd': { const auto items = pop_to_mark(); push(make(Kind::kDict)); set_items(top(), items); break; }
-    case 's': { Value* value = pop(); Value* key = pop(); set_items(top(), {key, value}); break; }
-    case 'u': { const auto items = pop_to_mark(); set_items(top(), items); break; }
-    case 0x8f: push(make(Kind::kInert)); break;                               // EMPTY_SET
-    case 0x90: { const auto items = pop_to_mark(); append(top(), items); break; }
-    case 0x91: pop_to_mark(); push(make(Kind::kInert)); break;                // FROZENSET
+    case 'd': {
+      const auto items = pop_to_mark();
+      push(make(Kind::kDict));
+      set_items(top(), items);
+      break;
+    }
+    case 's': {
+      Value* value = pop();
+      Value* key = pop();
+      set_items(top(), {key, value});
+      break;
+    }
+    case 'u': {
+      const auto items = pop_to_mark();
+      set_items(top(), items);
+      break;
+    }
+    case 0x8f: push(make(Kind::kInert)); break;  // EMPTY_SET
+    case 0x90: {
+      const auto items = pop_to_mark();
+      append(top(), items);
+      break;
+    }
+    case 0x91:
+      pop_to_mark();
+      push(make(Kind::kInert));
+      break;  // FROZENSET
     case 'q': remember(number(1)); break;
     case 'r': remember(number(4)); break;
-    case 0x94: remember(memo_.size()); break;                                 // MEMOIZE
+    case 0x94: remember(memo_.size()); break;  // MEMOIZE
     case 'h': recall(number(1)); break;
     case 'j': recall(number(4)); break;
-    case 'c': { const std::string module = line(); push_global(module + " " + line()); break; }
-    case 0x93: {                                                              // STACK_GLOBAL
+    case 'c': {
+      const std::string module = line();
+      push_global(module + " " + line());
+      break;
+    }
+    case 0x93: {  // STACK_GLOBAL
       const Value* name = pop();
       const Value* module = pop();
       require(name->kind == Kind::kString && module->kind == Kind::kString, "names what is no string");
       push_global(module->text + " " + name->text);
       break;
     }
-    case 'R': case 0x81: reduce(); break;                                     // NEWOBJ: a class and its arguments
-    case 0x92: pop(); reduce(); break;                                        // NEWOBJ_EX: keyword arguments are dropped
+    case 'R':
+    case 0x81: reduce(); break;  // NEWOBJ: a class and its arguments
+    case 0x92:
+      pop();
+      reduce();
+      break;  // NEWOBJ_EX: keyword arguments are dropped
     case 'b': build(); break;
     case 'Q': push_storage(); break;
-    case 0x82: case 0x83: case 0x84: case 'i': case 'o': require(false, "uses an opcode that builds objects by other ways (0x{:02x})", opcode); break;
+    case 0x82:
+    case 0x83:
+    case 0x84:
+    case 'i':
+    case 'o': require(false, "uses an opcode that builds objects by other ways (0x{:02x})", opcode); break;
     default: require(false, "has the opcode 0x{:02x}, which torch.save does not write", opcode);
   }
   return false;

@@ -17,16 +17,30 @@
 namespace sumi::io {
 
 struct PickleValue {
-  enum class Kind : uint8_t { kNone, kBool, kInt, kFloat, kString, kBytes, kList, kTuple, kDict, kGlobal, kStorage, kTensor, kInert };
+  enum class Kind : uint8_t {
+    kNone,
+    kBool,
+    kInt,
+    kFloat,
+    kString,
+    kBytes,
+    kList,
+    kTuple,
+    kDict,
+    kGlobal,
+    kStorage,
+    kTensor,
+    kInert
+  };
   Kind kind = Kind::kNone;
-  int64_t integer = 0;                                            // kInt, kBool
-  std::string text;                                               // kString, kBytes, kGlobal ("module name"), kStorage (its key)
-  std::vector<PickleValue*> items;                                // kList, kTuple
-  std::vector<std::pair<PickleValue*, PickleValue*>> entries;     // kDict
-  DType dtype = DType::kF32;                                      // kStorage
-  PickleValue* storage = nullptr;                                 // kTensor
-  int64_t offset = 0;                                             // kTensor: elements; kStorage: their count
-  std::vector<int64_t> sizes, strides;                            // kTensor
+  int64_t integer = 0;              // kInt, kBool
+  std::string text;                 // kString, kBytes, kGlobal ("module name"), kStorage (its key)
+  std::vector<PickleValue*> items;  // kList, kTuple
+  std::vector<std::pair<PickleValue*, PickleValue*>> entries;  // kDict
+  DType dtype = DType::kF32;                                   // kStorage
+  PickleValue* storage = nullptr;                              // kTensor
+  int64_t offset = 0;                                          // kTensor: elements; kStorage: their count
+  std::vector<int64_t> sizes, strides;                         // kTensor
 };
 
 // Owns every value of one pickle; they may refer to one another in circles.

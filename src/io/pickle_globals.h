@@ -10,15 +10,15 @@ namespace sumi::io {
 
 enum class GlobalKind {
   kOrderedDict,
-  kRebuildTensor,      // torch._utils._rebuild_tensor_v2
-  kRebuildParameter,   // torch._utils._rebuild_parameter
-  kStorage,            // torch.FloatStorage, …
-  kInert,              // kept as data, whatever it is "called" with
+  kRebuildTensor,     // torch._utils._rebuild_tensor_v2
+  kRebuildParameter,  // torch._utils._rebuild_parameter
+  kStorage,           // torch.FloatStorage, …
+  kInert,             // kept as data, whatever it is "called" with
 };
 
 struct KnownGlobal {
   GlobalKind kind;
-  DType dtype = DType::kF32;   // kStorage
+  DType dtype = DType::kF32;  // kStorage
 };
 
 // `name` is "module name".

@@ -27,8 +27,10 @@ uint64_t size_of_tensor(const TensorInfo& info, const std::string& file) {
   for (int64_t dim : info.shape) zero = zero || dim == 0;
   for (int64_t dim : info.shape) {
     if (zero) break;
-    SUMI_CHECK(!__builtin_mul_overflow(product, static_cast<uint64_t>(dim), &product) && product <= static_cast<uint64_t>(INT64_MAX),
-               "{}: tensor \"{}\" of shape {} is larger than any file", file, strip_control(info.name), info.shape.str());
+    SUMI_CHECK(!__builtin_mul_overflow(product, static_cast<uint64_t>(dim), &product) &&
+                   product <= static_cast<uint64_t>(INT64_MAX),
+               "{}: tensor \"{}\" of shape {} is larger than any file", file, strip_control(info.name),
+               info.shape.str());
   }
   return zero ? 0 : product;
 }
@@ -45,9 +47,11 @@ void check_offsets(const std::vector<HeaderEntry>& entries, uint64_t data, const
     const HeaderEntry& e = entries[i];
     const std::string name = strip_control(e.info.name);
     SUMI_CHECK(e.begin <= e.end, "{}: tensor \"{}\" ends at {}, before it begins at {}", file, name, e.end, e.begin);
-    SUMI_CHECK(e.end <= data, "{}: tensor \"{}\" ends at byte {} of {} bytes of data; is the download complete?", file, name, e.end, data);
+    SUMI_CHECK(e.end <= data, "{}: tensor \"{}\" ends at byte {} of {} bytes of data; is the download complete?", file,
+               name, e.end, data);
     const uint64_t needed = size_of_tensor(e.info, file);
-    SUMI_CHECK(e.end - e.begin == needed, "{}: tensor \"{}\" of shape {} needs {} bytes and has {}", file, name, e.info.shape.str(), needed, e.end - e.begin);
+    SUMI_CHECK(e.end - e.begin == needed, "{}: tensor \"{}\" of shape {} needs {} bytes and has {}", file, name,
+               e.info.shape.str(), needed, e.end - e.begin);
     SUMI_CHECK(e.begin >= at, "{}: tensor \"{}\" overlaps the one before it (byte {})", file, name, e.begin);
     SUMI_CHECK(e.begin == at, "{}: there is a hole before tensor \"{}\" (bytes {} to {})", file, name, at, e.begin);
     at = e.end;
@@ -65,10 +69,14 @@ class SafetensorsFile : public Checkpoint {
     check_is_a_model(bytes, path);
     SUMI_CHECK(bytes.size() >= 8, "{}: {} bytes are too few for a safetensors file", name, bytes.size());
     const uint64_t header_bytes = read_u64(bytes.data());
-    SUMI_CHECK(header_bytes <= kMaxSafetensorsHeader, "{}: the header claims {} bytes; the format allows {}", name, header_bytes, kMaxSafetensorsHeader);
-    SUMI_CHECK(header_bytes <= bytes.size() - 8, "{}: the header claims {} bytes of a file of {}; is the download complete?", name, header_bytes, bytes.size());
+    SUMI_CHECK(header_bytes <= kMaxSafetensorsHeader, "{}: the header claims {} bytes; the format allows {}", name,
+               header_bytes, kMaxSafetensorsHeader);
+    SUMI_CHECK(header_bytes <= bytes.size() - 8,
+               "{}: the header claims {} bytes of a file of {}; is the download complete?", name, header_bytes,
+               bytes.size());
     SUMI_CHECK(header_bytes > 0 && bytes[8] == '{', "{}: the header is not a JSON object", name);
-    SafetensorsHeader header = parse_safetensors_header({reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(header_bytes)}, name);
+    SafetensorsHeader header = parse_safetensors_header(
+        {reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(header_bytes)}, name);
     check_offsets(header.entries, bytes.size() - 8 - header_bytes, name);
     metadata_ = std::move(header.metadata);
     for (HeaderEntry& entry : header.entries) {
@@ -98,7 +106,9 @@ class SafetensorsFile : public Checkpoint {
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path) { return std::make_unique<SafetensorsFile>(path); }
+std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path) {
+  return std::make_unique<SafetensorsFile>(path);
+}
 
 bool looks_like_safetensors(std::span<const uint8_t> contents) {
   return contents.size() >= 9 && contents[8] == '{' && read_u64(contents.data()) <= contents.size() - 8;
@@ -111,7 +121,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<std:
   int64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
     SUMI_CHECK_KIND(kCannotCreate, name != "__metadata__" && !header.contains(name) && !find_invalid_utf8(name),
-                    "{}: cannot hold a tensor of the name \"{}\": it is taken or not UTF-8", path.string(), strip_control(name));
+                    "{}: cannot hold a tensor of the name \"{}\": it is taken or not UTF-8", path.string(),
+                    strip_control(name));
     std::string dtype(name_of(tensor.dtype()));
     std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });
     header[name] = {{"dtype", dtype}, {"shape", tensor.shape().dims()}, {"data_offsets", {at, at + tensor.bytes()}}};

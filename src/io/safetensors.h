@@ -14,7 +14,7 @@
 namespace sumi::io {
 
 // Limits beyond the format's own: nothing real comes near them.
-inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;   // the format's
+inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;  // the format's
 inline constexpr size_t kMaxTensors = 200'000;
 inline constexpr size_t kMaxRank = 8;
 

@@ -13,10 +13,21 @@ namespace sumi::io {
 namespace {
 
 std::optional<DType> dtype_of_name(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, DType>, 15> kNames{{
-      {"F32", DType::kF32}, {"F16", DType::kF16}, {"BF16", DType::kBF16}, {"F64", DType::kF64}, {"I64", DType::kI64},
-      {"I32", DType::kI32}, {"I16", DType::kI16}, {"I8", DType::kI8}, {"U64", DType::kU64}, {"U32", DType::kU32},
-      {"U16", DType::kU16}, {"U8", DType::kU8}, {"BOOL", DType::kBool}, {"F8_E4M3", DType::kF8E4M3}, {"F8_E5M2", DType::kF8E5M2}}};
+  static constexpr std::array<std::pair<std::string_view, DType>, 15> kNames{{{"F32", DType::kF32},
+                                                                              {"F16", DType::kF16},
+                                                                              {"BF16", DType::kBF16},
+                                                                              {"F64", DType::kF64},
+                                                                              {"I64", DType::kI64},
+                                                                              {"I32", DType::kI32},
+                                                                              {"I16", DType::kI16},
+                                                                              {"I8", DType::kI8},
+                                                                              {"U64", DType::kU64},
+                                                                              {"U32", DType::kU32},
+                                                                              {"U16", DType::kU16},
+                                                                              {"U8", DType::kU8},
+                                                                              {"BOOL", DType::kBool},
+                                                                              {"F8_E4M3", DType::kF8E4M3},
+                                                                              {"F8_E5M2", DType::kF8E5M2}}};
   for (const auto& [known, dtype] : kNames) {
     if (known == name) return dtype;
   }
@@ -62,10 +73,14 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
     }
     if (place_ == Place::kMetadata) {
       metadata_key_ = key;
-      if (header_.metadata.contains(key)) return complain(fmt::format("the metadata key \"{}\" stands twice", printable(key)));
+      if (header_.metadata.contains(key))
+        return complain(fmt::format("the metadata key \"{}\" stands twice", printable(key)));
       return go(Place::kMetadataValue);
     }
-    bool* field = key == "dtype" ? &seen_.dtype : key == "shape" ? &seen_.shape : key == "data_offsets" ? &seen_.offsets : nullptr;
+    bool* field = key == "dtype"          ? &seen_.dtype
+                  : key == "shape"        ? &seen_.shape
+                  : key == "data_offsets" ? &seen_.offsets
+                                          : nullptr;
     if (field == nullptr) return broken(fmt::format("has an unknown field \"{}\"", printable(key)));
     if (*field) return broken(fmt::format("has {} twice", key));
     *field = true;
@@ -126,7 +141,20 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  enum class Place { kStart, kTop, kTopValue, kMetadata, kMetadataValue, kTensor, kDtype, kShapeStart, kShape, kOffsetsStart, kOffsets, kEnd };
+  enum class Place {
+    kStart,
+    kTop,
+    kTopValue,
+    kMetadata,
+    kMetadataValue,
+    kTensor,
+    kDtype,
+    kShapeStart,
+    kShape,
+    kOffsetsStart,
+    kOffsets,
+    kEnd
+  };
 
   HeaderEntry& entry() { return header_.entries.back(); }
   static std::string printable(const std::string& text) { return strip_control(text.substr(0, 80)); }
@@ -143,12 +171,15 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   bool broken(const std::string& what) { return complain(fmt::format("tensor \"{}\" {}", printable(name_), what)); }
   bool misplaced(const char* what) {
     if (place_ == Place::kStart) return complain(fmt::format("the header is {}, not an object", what));
-    if (place_ == Place::kMetadataValue || place_ == Place::kMetadata) return complain(fmt::format("the metadata holds {} where a string belongs", what));
+    if (place_ == Place::kMetadataValue || place_ == Place::kMetadata)
+      return complain(fmt::format("the metadata holds {} where a string belongs", what));
     return broken(fmt::format("has {} where it does not belong", what));
   }
   bool number_problem(const std::string& text) {
-    if (place_ == Place::kShape) return broken(fmt::format("has the dimension {}; a whole number from 0 up is expected", text));
-    if (place_ == Place::kOffsets) return broken(fmt::format("has the offset {}; a whole number from 0 up is expected", text));
+    if (place_ == Place::kShape)
+      return broken(fmt::format("has the dimension {}; a whole number from 0 up is expected", text));
+    if (place_ == Place::kOffsets)
+      return broken(fmt::format("has the offset {}; a whole number from 0 up is expected", text));
     return misplaced("a number");
   }
 
@@ -158,7 +189,9 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   std::unordered_set<std::string> names_;
   std::vector<int64_t> dims_;
   int offsets_ = 0;
-  struct { bool dtype = false, shape = false, offsets = false; } seen_;
+  struct {
+    bool dtype = false, shape = false, offsets = false;
+  } seen_;
 };
 
 }  // namespace

@@ -12,11 +12,11 @@ namespace sumi::io {
 
 struct HeaderEntry {
   TensorInfo info;
-  uint64_t begin = 0, end = 0;   // bytes after the header
+  uint64_t begin = 0, end = 0;  // bytes after the header
 };
 
 struct SafetensorsHeader {
-  std::vector<HeaderEntry> entries;   // in the header's order
+  std::vector<HeaderEntry> entries;  // in the header's order
   std::map<std::string, std::string> metadata;
 };
 

@@ -22,7 +22,9 @@ std::string length_of(uint64_t n) {
   return bytes;
 }
 
-std::string safetensors(const std::string& header, size_t data) { return length_of(header.size()) + header + std::string(data, '\0'); }
+std::string safetensors(const std::string& header, size_t data) {
+  return length_of(header.size()) + header + std::string(data, '\0');
+}
 
 // One tensor "w" with the given fields.
 std::string one(const std::string& fields, size_t data) { return safetensors("{\"w\":{" + fields + "}}", data); }
@@ -59,7 +61,9 @@ TEST_F(Safetensors, Item4HeaderBeyondTheFile) {
   EXPECT_THAT(error_of(length_of(1)), HasSubstr("header"));
 }
 
-TEST_F(Safetensors, Item5HeaderOfAllOnes) { EXPECT_THAT(error_of(length_of(UINT64_MAX) + "{}"), HasSubstr("18446744073709551615")); }
+TEST_F(Safetensors, Item5HeaderOfAllOnes) {
+  EXPECT_THAT(error_of(length_of(UINT64_MAX) + "{}"), HasSubstr("18446744073709551615"));
+}
 
 TEST_F(Safetensors, Item6HeaderOverTheCap) {
   // Sparse: as long as it says, so that nothing but the cap is broken.
@@ -81,7 +85,8 @@ TEST_F(Safetensors, Item8TruncatedJson) {
 }
 
 TEST_F(Safetensors, Item9TopLevelIsNoObject) {
-  for (const char* header : {"[]", "1", "\"a\"", "null", "true", "1.5", "-1"}) EXPECT_THAT(error_of(safetensors(header, 0)), HasSubstr("object"));
+  for (const char* header : {"[]", "1", "\"a\"", "null", "true", "1.5", "-1"})
+    EXPECT_THAT(error_of(safetensors(header, 0)), HasSubstr("object"));
 }
 
 TEST_F(Safetensors, Item10Nesting) {
@@ -108,10 +113,12 @@ TEST_F(Safetensors, Item12DuplicateMetadata) {
 
 TEST_F(Safetensors, Item13MetadataThatIsNoString) {
   for (const char* value : {"1", "null", "true", "[]", "{}", "1.5"}) {
-    EXPECT_THAT(error_of(safetensors(std::string(R"({"__metadata__":{"a":)") + value + "}}", 0)), HasSubstr("metadata")) << value;
+    EXPECT_THAT(error_of(safetensors(std::string(R"({"__metadata__":{"a":)") + value + "}}", 0)), HasSubstr("metadata"))
+        << value;
   }
   for (const char* value : {"1", "null", "\"a\"", "[]"}) {
-    EXPECT_THAT(error_of(safetensors(std::string(R"({"__metadata__":)") + value + "}", 0)), HasSubstr("metadata")) << value;
+    EXPECT_THAT(error_of(safetensors(std::string(R"({"__metadata__":)") + value + "}", 0)), HasSubstr("metadata"))
+        << value;
   }
 }
 
@@ -126,7 +133,8 @@ TEST_F(Safetensors, Item15MissingField) {
   EXPECT_THAT(error_of(one(R"("shape":[1],"data_offsets":[0,4])", 4)), HasSubstr("no dtype"));
   EXPECT_THAT(error_of(one(R"("dtype":"F32","shape":[1])", 4)), HasSubstr("no data_offsets"));
   EXPECT_THAT(error_of(one("", 0)), HasSubstr("no "));
-  for (const char* offsets : {"[]", "[0]", "[0,4,8]", "0", "null"}) EXPECT_THAT(error_of(one(entry("[1]", offsets), 4)), HasSubstr("\"w\""));
+  for (const char* offsets : {"[]", "[0]", "[0,4,8]", "0", "null"})
+    EXPECT_THAT(error_of(one(entry("[1]", offsets), 4)), HasSubstr("\"w\""));
 }
 
 TEST_F(Safetensors, Item16NegativeDimension) { EXPECT_THAT(error_of(one(entry("[-1]", "[0,4]"), 4)), HasSubstr("-1")); }
@@ -147,13 +155,15 @@ TEST_F(Safetensors, Item18EnormousDimension) {
 
 TEST_F(Safetensors, Item19ProductOverflow) {
   EXPECT_THAT(error_of(one(entry("[4294967296,4294967296]", "[0,4]"), 4)), HasSubstr("larger than any file"));
-  EXPECT_THAT(error_of(one(entry("[4611686018427387904]", "[0,0]"), 0)), HasSubstr("larger than any file"));   // times 4 is 2^64
+  EXPECT_THAT(error_of(one(entry("[4611686018427387904]", "[0,0]"), 0)),
+              HasSubstr("larger than any file"));  // times 4 is 2^64
   EXPECT_THAT(error_of(one(entry("[3037000500,3037000500]", "[0,4]", "U8"), 4)), HasSubstr("larger than any file"));
 }
 
 // No element, but other sizes whose product overflows: refused, or readable without overflowing.
 TEST_F(Safetensors, Item19OverflowBesideAZero) {
-  for (const char* shape : {"[4611686018427387904,4611686018427387904,0]", "[0,4611686018427387904,4611686018427387904]"}) {
+  for (const char* shape :
+       {"[4611686018427387904,4611686018427387904,0]", "[0,4611686018427387904,4611686018427387904]"}) {
     try {
       const auto file = load(one(entry(shape, "[0,0]"), 0));
       EXPECT_EQ(file->find("w")->shape.numel(), 0);
@@ -164,7 +174,9 @@ TEST_F(Safetensors, Item19OverflowBesideAZero) {
   }
 }
 
-TEST_F(Safetensors, Item20EndBeforeBegin) { EXPECT_THAT(error_of(one(entry("[1]", "[4,0]"), 4)), HasSubstr("before it begins")); }
+TEST_F(Safetensors, Item20EndBeforeBegin) {
+  EXPECT_THAT(error_of(one(entry("[1]", "[4,0]"), 4)), HasSubstr("before it begins"));
+}
 
 std::string two(const std::string& first, const std::string& second, size_t data) {
   return safetensors("{\"a\":{" + entry("[1]", first) + "},\"b\":{" + entry("[1]", second) + "}}", data);
@@ -177,7 +189,9 @@ TEST_F(Safetensors, Item21Overlap) {
 
 TEST_F(Safetensors, Item22Hole) { EXPECT_THAT(error_of(two("[0,4]", "[8,12]", 12)), HasSubstr("hole")); }
 
-TEST_F(Safetensors, Item23FirstOffsetIsNotZero) { EXPECT_THAT(error_of(one(entry("[1]", "[4,8]"), 8)), HasSubstr("hole")); }
+TEST_F(Safetensors, Item23FirstOffsetIsNotZero) {
+  EXPECT_THAT(error_of(one(entry("[1]", "[4,8]"), 8)), HasSubstr("hole"));
+}
 
 TEST_F(Safetensors, Item24SizeMismatch) {
   EXPECT_THAT(error_of(one(entry("[2]", "[0,4]"), 4)), HasSubstr("needs 8 bytes and has 4"));
@@ -211,11 +225,13 @@ TEST_F(Safetensors, Item28Rank300) {
 }
 
 TEST_F(Safetensors, Item29TypesBelowAByte) {
-  for (const char* dtype : {"F4", "F6_E2M3", "F6_E3M2"}) EXPECT_THAT(error_of(one(entry("[3]", "[0,2]", dtype), 2)), HasSubstr(dtype));
+  for (const char* dtype : {"F4", "F6_E2M3", "F6_E3M2"})
+    EXPECT_THAT(error_of(one(entry("[3]", "[0,2]", dtype), 2)), HasSubstr(dtype));
 }
 
 TEST_F(Safetensors, Item30NotAModel) {
-  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4265380512\n"), HasSubstr("this is not a model"));
+  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4265380512\n"),
+              HasSubstr("this is not a model"));
   for (const char* page : {"<!DOCTYPE html><html></html>", "<!doctype html>", "<html><body>404</body></html>"}) {
     EXPECT_THAT(error_of(page), HasSubstr("this is not a model"));
   }
@@ -226,7 +242,9 @@ TEST_F(Safetensors, ControlCharactersOfAFileStayOutOfTheMessage) {
   EXPECT_THAT(message, testing::Not(HasSubstr("\x1b")));
 }
 
-TEST_F(Safetensors, FieldsThatTheFormatDoesNotKnow) { EXPECT_THAT(error_of(one(entry("[1]", "[0,4]") + ",\"x\":1", 4)), HasSubstr("\"x\"")); }
+TEST_F(Safetensors, FieldsThatTheFormatDoesNotKnow) {
+  EXPECT_THAT(error_of(one(entry("[1]", "[0,4]") + ",\"x\":1", 4)), HasSubstr("\"x\""));
+}
 
 TEST_F(Safetensors, Item32PaddedHeaderLoads) {
   const auto file = load(safetensors("{\"w\":{" + entry("[1]", "[0,4]") + "}}   \n\t  ", 4));
@@ -245,12 +263,14 @@ TEST_F(Safetensors, AlignmentDecidesBetweenViewAndCopy) {
 }
 
 TEST_F(Safetensors, EveryTypeThereAndBack) {
-  const DType types[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kF64, DType::kI64, DType::kI32, DType::kI16, DType::kI8,
-                         DType::kU64, DType::kU32, DType::kU16, DType::kU8, DType::kBool, DType::kF8E4M3, DType::kF8E5M2};
+  const DType types[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kF64,    DType::kI64,
+                         DType::kI32, DType::kI16, DType::kI8,   DType::kU64,    DType::kU32,
+                         DType::kU16, DType::kU8,  DType::kBool, DType::kF8E4M3, DType::kF8E5M2};
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const DType type : types) {
     Tensor tensor = Tensor::empty({3, 5}, type);
-    for (int64_t i = 0; i < tensor.bytes(); ++i) tensor.raw()[i] = static_cast<std::byte>(i * 37 + static_cast<int>(type));
+    for (int64_t i = 0; i < tensor.bytes(); ++i)
+      tensor.raw()[i] = static_cast<std::byte>(i * 37 + static_cast<int>(type));
     tensors.emplace_back("t." + std::string(name_of(type)), tensor);
   }
   tensors.emplace_back("nothing", Tensor::empty({0, 4}));
@@ -262,7 +282,7 @@ TEST_F(Safetensors, EveryTypeThereAndBack) {
   ASSERT_EQ(file->tensors().size(), tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, want] = tensors[i];
-    EXPECT_EQ(file->tensors()[i].name, name);   // in the order written
+    EXPECT_EQ(file->tensors()[i].name, name);  // in the order written
     const Tensor got = file->tensor(name);
     EXPECT_EQ(got.dtype(), want.dtype());
     EXPECT_EQ(got.shape(), want.shape());
@@ -270,7 +290,7 @@ TEST_F(Safetensors, EveryTypeThereAndBack) {
   }
   EXPECT_EQ(file->find("absent"), nullptr);
   EXPECT_THROW(file->tensor("absent"), Error);
-  EXPECT_EQ(test::files_beside(folder_ / "x").size(), 1u);   // no temporary is left
+  EXPECT_EQ(test::files_beside(folder_ / "x").size(), 1u);  // no temporary is left
 }
 
 TEST_F(Safetensors, TensorsOutliveTheCheckpoint) {

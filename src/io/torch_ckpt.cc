@@ -17,11 +17,11 @@ using Kind = PickleValue::Kind;
 
 constexpr uint64_t kMaxPickle = 64 << 20;
 constexpr uint64_t kChecksummed = 64 << 20;
-constexpr int64_t kLargestTensor = int64_t{1} << 40;   // elements
+constexpr int64_t kLargestTensor = int64_t{1} << 40;  // elements
 
 // Where a tensor's elements lie in its storage.
 struct Layout {
-  int64_t offset;   // bytes in the file
+  int64_t offset;  // bytes in the file
   std::vector<int64_t> strides;
   bool contiguous;
 };
@@ -36,7 +36,9 @@ class TorchFile : public Checkpoint {
     check_is_a_model(contents, path);
     const bool zip = contents.size() >= 4 && std::memcmp(contents.data(), "PK\x03\x04", 4) == 0;
     SUMI_CHECK(zip || (contents[0] != 0x80 && !is_tar(contents)),
-               "{}: is in torch's format from before 2020; load it in PyTorch and save it again with torch.save, or as safetensors", name);
+               "{}: is in torch's format from before 2020; load it in PyTorch and save it again with torch.save, or as "
+               "safetensors",
+               name);
     SUMI_CHECK(zip, "{}: is neither a safetensors file nor a torch checkpoint", name);
     for (ZipEntry& entry : read_zip_directory(contents, name)) add_entry(std::move(entry), name);
     SUMI_CHECK(pickle_entry_ != nullptr, "{}: has no data.pkl; it is a zip archive but no torch checkpoint", name);
@@ -56,12 +58,15 @@ class TorchFile : public Checkpoint {
     const Layout& layout = layouts_[static_cast<size_t>(info - tensors_.data())];
     file_->check_intact();
     if (info->shape.numel() == 0) return Tensor::empty(info->shape, info->dtype);
-    if (layout.contiguous && layout.offset % size_of(info->dtype) == 0) return Tensor(file_, layout.offset, info->shape, info->dtype);
+    if (layout.contiguous && layout.offset % size_of(info->dtype) == 0)
+      return Tensor(file_, layout.offset, info->shape, info->dtype);
     return gather(*info, layout);
   }
 
  private:
-  static bool is_tar(std::span<const uint8_t> contents) { return contents.size() > 262 && std::memcmp(contents.data() + 257, "ustar", 5) == 0; }
+  static bool is_tar(std::span<const uint8_t> contents) {
+    return contents.size() > 262 && std::memcmp(contents.data() + 257, "ustar", 5) == 0;
+  }
 
   // Entries are "ARCHIVE/data.pkl", "ARCHIVE/data/KEY", "ARCHIVE/byteorder", …
   void add_entry(ZipEntry entry, const std::string& name) {
@@ -76,8 +81,11 @@ class TorchFile : public Checkpoint {
   void check_byte_order(std::span<const uint8_t> contents, const std::string& name) const {
     const auto it = entries_.find("byteorder");
     if (it == entries_.end()) return;
-    const std::string order(reinterpret_cast<const char*>(contents.data()) + it->second.offset, std::min<size_t>(16, it->second.size));
-    SUMI_CHECK(order == "little", "{}: was written on a machine of byte order \"{}\"; save it again on a little-endian one", name, strip_control(order));
+    const std::string order(reinterpret_cast<const char*>(contents.data()) + it->second.offset,
+                            std::min<size_t>(16, it->second.size));
+    SUMI_CHECK(order == "little",
+               "{}: was written on a machine of byte order \"{}\"; save it again on a little-endian one", name,
+               strip_control(order));
   }
 
   // The dictionary of tensors: the root or what it holds under the usual names.
@@ -106,22 +114,27 @@ class TorchFile : public Checkpoint {
     const std::string shown = strip_control(tensor_name);
     const PickleValue& storage = *tensor.storage;
     const auto it = entries_.find("data/" + storage.text);
-    SUMI_CHECK(it != entries_.end(), "{}: tensor \"{}\" lies in the storage \"{}\", which is missing", name, shown, strip_control(storage.text));
+    SUMI_CHECK(it != entries_.end(), "{}: tensor \"{}\" lies in the storage \"{}\", which is missing", name, shown,
+               strip_control(storage.text));
     const int64_t width = size_of(storage.dtype), held = static_cast<int64_t>(it->second.size) / width;
-    SUMI_CHECK(storage.offset <= held, "{}: the storage of tensor \"{}\" should hold {} values and has {}", name, shown, storage.offset, held);
+    SUMI_CHECK(storage.offset <= held, "{}: the storage of tensor \"{}\" should hold {} values and has {}", name, shown,
+               storage.offset, held);
     int64_t last = tensor.offset, count = 1, dense = 1;
     bool contiguous = true;
     for (size_t i = tensor.sizes.size(); i-- > 0;) {
       int64_t reach = 0;
       const bool fits = !__builtin_mul_overflow(count, tensor.sizes[i], &count) && count <= kLargestTensor &&
-                        !__builtin_mul_overflow(std::max<int64_t>(tensor.sizes[i] - 1, 0), tensor.strides[i], &reach) && !__builtin_add_overflow(last, reach, &last);
+                        !__builtin_mul_overflow(std::max<int64_t>(tensor.sizes[i] - 1, 0), tensor.strides[i], &reach) &&
+                        !__builtin_add_overflow(last, reach, &last);
       SUMI_CHECK(fits, "{}: tensor \"{}\" of shape {} is larger than any file", name, shown, Shape(tensor.sizes).str());
       contiguous = contiguous && (tensor.sizes[i] <= 1 || tensor.strides[i] == dense);
       dense = count;
     }
-    SUMI_CHECK(count == 0 || last < held, "{}: tensor \"{}\" of shape {} reaches to value {} of a storage of {}", name, shown, Shape(tensor.sizes).str(), last, held);
+    SUMI_CHECK(count == 0 || last < held, "{}: tensor \"{}\" of shape {} reaches to value {} of a storage of {}", name,
+               shown, Shape(tensor.sizes).str(), last, held);
     // A tensor of repeated values (stride 0) is small on disk and may be vast in memory.
-    SUMI_CHECK(contiguous || count <= held, "{}: tensor \"{}\" of shape {} is spread out from a storage of {} values", name, shown, Shape(tensor.sizes).str(), held);
+    SUMI_CHECK(contiguous || count <= held, "{}: tensor \"{}\" of shape {} is spread out from a storage of {} values",
+               name, shown, Shape(tensor.sizes).str(), held);
     return {static_cast<int64_t>(it->second.offset) + tensor.offset * width, tensor.strides, contiguous};
   }
 
@@ -140,7 +153,8 @@ class TorchFile : public Checkpoint {
       int64_t from = 0;
       for (size_t axis = 0; axis < position.size(); ++axis) from += position[axis] * layout.strides[axis];
       std::memcpy(out.raw() + i * width, file_->data() + layout.offset + from * width, static_cast<size_t>(width));
-      for (size_t axis = position.size(); axis-- > 0 && ++position[axis] == info.shape[static_cast<int>(axis)];) position[axis] = 0;
+      for (size_t axis = position.size(); axis-- > 0 && ++position[axis] == info.shape[static_cast<int>(axis)];)
+        position[axis] = 0;
     }
     return out;
   }
@@ -153,6 +167,8 @@ class TorchFile : public Checkpoint {
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> open_torch_ckpt(const std::filesystem::path& path) { return std::make_unique<TorchFile>(path); }
+std::unique_ptr<Checkpoint> open_torch_ckpt(const std::filesystem::path& path) {
+  return std::make_unique<TorchFile>(path);
+}
 
 }  // namespace sumi::io

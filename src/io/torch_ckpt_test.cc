@@ -28,8 +28,7 @@ const TensorCode kSix{.sizes = {2, 3}, .strides = {3, 1}};
 
 std::string good_pickle(const TensorCode& tensor = kSix) { return pk::whole(pk::dict({{"w", pk::tensor(tensor)}})); }
 
-template <class T>
-std::string bytes_of(const std::vector<T>& values) {
+template <class T> std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
@@ -40,7 +39,9 @@ class TorchCkpt : public testing::Test {
     test::rejection(file_, [&] { open_checkpoint(file_); });
     return test::rejection(file_, [&] { open_torch_ckpt(file_); });
   }
-  std::string error_of(const std::vector<ZipPart>& parts, const ZipEnd& end = {}) { return error_of(test::zip(parts, end)); }
+  std::string error_of(const std::vector<ZipPart>& parts, const ZipEnd& end = {}) {
+    return error_of(test::zip(parts, end));
+  }
   // What a pickle brings that has a good archive around it.
   std::string error_of_pickle(const std::string& code) { return error_of(torch_parts(code)); }
   std::string error_of_tensor(const TensorCode& tensor) { return error_of_pickle(good_pickle(tensor)); }
@@ -91,13 +92,23 @@ TEST_F(TorchCkpt, Item37DeflateBomb) {
   const std::string zeros(64 << 20, '\0');
   std::string packed(compressBound(zeros.size()), '\0');
   uLongf length = packed.size();
-  ASSERT_EQ(compress2(reinterpret_cast<Bytef*>(packed.data()), &length, reinterpret_cast<const Bytef*>(zeros.data()), zeros.size(), 9), Z_OK);
-  packed = packed.substr(2, length - 6);   // zip holds the bare stream
+  ASSERT_EQ(compress2(reinterpret_cast<Bytef*>(packed.data()), &length, reinterpret_cast<const Bytef*>(zeros.data()),
+                      zeros.size(), 9),
+            Z_OK);
+  packed = packed.substr(2, length - 6);  // zip holds the bare stream
   auto parts = torch_parts(good_pickle());
-  parts[1] = {.name = "archive/data/0", .data = packed, .method = 8, .central_size = 64u << 20, .central_packed = static_cast<uint32_t>(packed.size())};
+  parts[1] = {.name = "archive/data/0",
+              .data = packed,
+              .method = 8,
+              .central_size = 64u << 20,
+              .central_packed = static_cast<uint32_t>(packed.size())};
   EXPECT_THAT(error_of(parts), HasSubstr("archive/data/0"));
   parts = torch_parts(good_pickle());
-  parts[0] = {.name = "archive/data.pkl", .data = packed, .method = 8, .central_size = 64u << 20, .central_packed = static_cast<uint32_t>(packed.size())};
+  parts[0] = {.name = "archive/data.pkl",
+              .data = packed,
+              .method = 8,
+              .central_size = 64u << 20,
+              .central_packed = static_cast<uint32_t>(packed.size())};
   EXPECT_THAT(error_of(parts), HasSubstr("archive/data.pkl"));
 }
 
@@ -157,7 +168,7 @@ TEST_F(TorchCkpt, Item41LyingZip64) {
     EXPECT_NE(error_of(parts), "") << size;
   }
   auto parts = torch_parts(good_pickle());
-  parts[1].central_size = parts[1].local_size = 0xffffffffu;   // no zip64 field at all
+  parts[1].central_size = parts[1].local_size = 0xffffffffu;  // no zip64 field at all
   EXPECT_NE(error_of(parts), "");
   parts[1].central_extra = zip64_extra({});
   EXPECT_THAT(error_of(parts), HasSubstr("missing its sizes"));
@@ -167,16 +178,17 @@ TEST_F(TorchCkpt, Item41LyingZip64) {
   for (const uint64_t lie : {UINT64_MAX, uint64_t{1} << 63, UINT64_MAX / 46 + 2, uint64_t{1000}}) {
     for (int field = 0; field < 4; ++field) {
       parts = torch_parts(good_pickle());
-      std::vector<uint64_t> truth{0, 3, 1, 0};   // end64's place, entries, directory's size, its offset
+      std::vector<uint64_t> truth{0, 3, 1, 0};  // end64's place, entries, directory's size, its offset
       const std::string plain = test::zip(parts);
       const uint64_t directory = plain.find("PK\x01\x02");
       truth = {plain.size() - 22, 3, plain.size() - 22 - directory, directory};
       truth[static_cast<size_t>(field)] = lie;
       ZipEnd end{.entries = 0xffff, .size = 0xffffffffu, .offset = 0xffffffffu};
-      end.before = "PK\x06\x06" + test::little_endian(44, 8) + std::string(12, '\0') + test::little_endian(truth[1], 8) + test::little_endian(truth[1], 8) +
+      end.before = "PK\x06\x06" + test::little_endian(44, 8) + std::string(12, '\0') +
+                   test::little_endian(truth[1], 8) + test::little_endian(truth[1], 8) +
                    test::little_endian(truth[2], 8) + test::little_endian(truth[3], 8);
       end.before += "PK\x06\x07" + std::string(4, '\0') + test::little_endian(truth[0], 8) + test::little_endian(1, 4);
-      if (field == 2 && lie == 1000) continue;   // a directory may be followed by a signature
+      if (field == 2 && lie == 1000) continue;  // a directory may be followed by a signature
       EXPECT_NE(error_of(parts, end), "") << field << " " << lie;
     }
   }
@@ -199,15 +211,20 @@ TEST_F(TorchCkpt, SplitArchivesAndEntriesBeyondTheDirectory) {
   EXPECT_NE(error_of(parts), "");
 }
 
-TEST_F(TorchCkpt, ACommentAtTheEndIsFine) { EXPECT_TRUE(load(torch_parts(good_pickle()), {.comment = std::string(65535, 'c')})->has("w")); }
+TEST_F(TorchCkpt, ACommentAtTheEndIsFine) {
+  EXPECT_TRUE(load(torch_parts(good_pickle()), {.comment = std::string(65535, 'c')})->has("w"));
+}
 
 // --- the pickle ------------------------------------------------------------------------------------------------------
 
-std::string call(const std::string& module, const std::string& name) { return pk::global(module, name) + pk::text("touch owned") + "\x85R"; }
+std::string call(const std::string& module, const std::string& name) {
+  return pk::global(module, name) + pk::text("touch owned") + "\x85R";
+}
 
 TEST_F(TorchCkpt, Item43OsSystem) {
   for (const char* module : {"os", "posix", "nt", "subprocess"}) {
-    EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", call(module, "system")}}))), HasSubstr(std::string(module) + " system"));
+    EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", call(module, "system")}}))),
+                HasSubstr(std::string(module) + " system"));
   }
 }
 
@@ -230,12 +247,13 @@ TEST_F(TorchCkpt, Item46PayloadBeforeABrokenTail) {
 }
 
 TEST_F(TorchCkpt, Item47ReduceOnAnUnlistedName) {
-  for (const char* module : {"torch", "torch._utils", "numpy", "collections", "builtins", "__builtin__", "pytorch_lightning.callbacks.model_checkpoint"}) {
+  for (const char* module : {"torch", "torch._utils", "numpy", "collections", "builtins", "__builtin__",
+                             "pytorch_lightning.callbacks.model_checkpoint"}) {
     EXPECT_THAT(error_of_pickle(pk::whole(call(module, "anything"))), HasSubstr(std::string(module) + " anything"));
   }
-  EXPECT_NE(error_of_pickle(pk::whole(pk::text("os.system") + ")R")), "");            // calling a string
+  EXPECT_NE(error_of_pickle(pk::whole(pk::text("os.system") + ")R")), "");  // calling a string
   EXPECT_NE(error_of_pickle(pk::whole(pk::global("torch", "FloatStorage") + ")R")), "");
-  EXPECT_NE(error_of_pickle(pk::whole("}}b")), "");                                   // BUILD, and then nothing of use
+  EXPECT_NE(error_of_pickle(pk::whole("}}b")), "");  // BUILD, and then nothing of use
   EXPECT_NE(error_of_pickle(pk::whole(pk::global("torch._utils", "_rebuild_tensor_v2") + ")R")), "");
   EXPECT_NE(error_of_pickle(pk::whole(pk::global("torch._utils", "_rebuild_parameter") + "}\x85R")), "");
   EXPECT_NE(error_of_pickle(pk::whole(pk::global("collections", "OrderedDict") + "](NNe\x85R")), "");
@@ -254,8 +272,10 @@ TEST_F(TorchCkpt, Item48StackUnderflow) {
     }
   }
   EXPECT_THAT(error_of_pickle("\x80\x02t."), HasSubstr("mark"));
-  EXPECT_THAT(error_of_pickle("\x80\x02" "0."), HasSubstr("empty stack"));
-  EXPECT_THAT(error_of_pickle("\x80\x02N(s."), HasSubstr("empty stack"));   // not past a mark
+  EXPECT_THAT(error_of_pickle("\x80\x02"
+                              "0."),
+              HasSubstr("empty stack"));
+  EXPECT_THAT(error_of_pickle("\x80\x02N(s."), HasSubstr("empty stack"));  // not past a mark
 }
 
 TEST_F(TorchCkpt, Item49DanglingMemo) {
@@ -264,28 +284,36 @@ TEST_F(TorchCkpt, Item49DanglingMemo) {
 }
 
 TEST_F(TorchCkpt, Item50EnormousMemo) {
-  EXPECT_THAT(error_of_pickle(pk::whole("Nr\xff\xff\xff\xff" "0" + pk::dict({{"w", pk::tensor(kSix)}}))), HasSubstr("memo"));
+  EXPECT_THAT(error_of_pickle(pk::whole("Nr\xff\xff\xff\xff"
+                                        "0" +
+                                        pk::dict({{"w", pk::tensor(kSix)}}))),
+              HasSubstr("memo"));
 }
 
 TEST_F(TorchCkpt, Item51StringsOfFourGigabytes) {
-  for (const char* opcode : {"X", "T", "B"}) EXPECT_THAT(error_of_pickle("\x80\x02" + std::string(opcode) + "\xff\xff\xff\xff."), HasSubstr("string of 4294967295 bytes"));
+  for (const char* opcode : {"X", "T", "B"})
+    EXPECT_THAT(error_of_pickle("\x80\x02" + std::string(opcode) + "\xff\xff\xff\xff."),
+                HasSubstr("string of 4294967295 bytes"));
   for (const char* opcode : {"\x8d", "\x8e", "\x96"}) {
-    EXPECT_THAT(error_of_pickle("\x80\x04" + std::string(opcode) + std::string(8, '\xff') + "."), HasSubstr("string of 18446744073709551615 bytes"));
+    EXPECT_THAT(error_of_pickle("\x80\x04" + std::string(opcode) + std::string(8, '\xff') + "."),
+                HasSubstr("string of 18446744073709551615 bytes"));
   }
-  EXPECT_NE(error_of_pickle("\x80\x02\x8b\xff\xff\xff\xff."), "");   // LONG4
+  EXPECT_NE(error_of_pickle("\x80\x02\x8b\xff\xff\xff\xff."), "");  // LONG4
   EXPECT_NE(error_of_pickle("\x80\x02\x8a\xff" + std::string(255, '\x01') + "."), "");
 }
 
 TEST_F(TorchCkpt, Item52ListThatHoldsItself) {
   EXPECT_NE(error_of_pickle(pk::whole("]q" + std::string(1, '\0') + "h" + std::string(1, '\0') + "a")), "");
   EXPECT_NE(error_of_pickle(pk::whole("}q\x01" + pk::text("state_dict") + "h\x01s")), "");
-  const auto file = load(torch_parts(pk::whole("}q\x01" + pk::text("self") + "h\x01s" + pk::text("w") + pk::tensor(kSix) + "s")));
+  const auto file =
+      load(torch_parts(pk::whole("}q\x01" + pk::text("self") + "h\x01s" + pk::text("w") + pk::tensor(kSix) + "s")));
   EXPECT_EQ(file->tensors().size(), 1u);
 }
 
 TEST_F(TorchCkpt, Item53ExponentialNesting) {
   std::string code = "\x80\x02Nq" + std::string(1, '\0');
-  for (int i = 0; i < 200; ++i) code += "h" + std::string(1, static_cast<char>(i)) + "2\x86q" + std::string(1, static_cast<char>(i + 1)) + "0";
+  for (int i = 0; i < 200; ++i)
+    code += "h" + std::string(1, static_cast<char>(i)) + "2\x86q" + std::string(1, static_cast<char>(i + 1)) + "0";
   EXPECT_NE(error_of_pickle(code + "h\x64."), "");
 }
 
@@ -295,10 +323,12 @@ TEST_F(TorchCkpt, Item53SmallCodeThatGrows) {
   // One list of 20,000 pairs, made into a dictionary again and again.
   std::string copies = "\x80\x02]q" + zero + "(";
   for (int i = 0; i < 20'000; ++i) copies += "NN\x86";
-  copies += "e0" + pk::global("collections", "OrderedDict") + "q\x01" "0";
+  copies += "e0" + pk::global("collections", "OrderedDict") +
+            "q\x01"
+            "0";
   for (int i = 0; i < 20'000; ++i) copies += "h\x01h" + zero + "\x85R0";
   EXPECT_NE(error_of_pickle(copies + "N."), "");
-  for (const char* opcode : {"N", "2", ")", "]", "}", "(", "\x8f"}) {   // each opcode leaves one more thing
+  for (const char* opcode : {"N", "2", ")", "]", "}", "(", "\x8f"}) {  // each opcode leaves one more thing
     std::string many = "\x80\x02N";
     for (int i = 0; i < 20'000'000; ++i) many += opcode;
     EXPECT_NE(error_of_pickle(many + "."), "") << opcode;
@@ -318,7 +348,8 @@ TEST_F(TorchCkpt, Item54ExtAndInst) {
   EXPECT_THAT(error_of_pickle("\x80\x02\x84\x01\x01\x01\x01."), HasSubstr("0x84"));
   EXPECT_THAT(error_of_pickle("\x80\x02(ios\nsystem\n."), HasSubstr("0x69"));
   EXPECT_THAT(error_of_pickle("\x80\x02(" + pk::global("collections", "OrderedDict") + "o."), HasSubstr("0x6f"));
-  for (const char version : {'\0', '\1', '\6', '\xff'}) EXPECT_THAT(error_of_pickle(std::string("\x80") + version + "}."), HasSubstr("version"));
+  for (const char version : {'\0', '\1', '\6', '\xff'})
+    EXPECT_THAT(error_of_pickle(std::string("\x80") + version + "}."), HasSubstr("version"));
 }
 
 // --- tensors and storages --------------------------------------------------------------------------------------------
@@ -329,11 +360,13 @@ TEST_F(TorchCkpt, Item55StorageMissing) {
 }
 
 TEST_F(TorchCkpt, Item56StorageTooSmall) {
-  EXPECT_THAT(error_of_tensor({.sizes = {6}, .strides = {1}, .stored = 7}), HasSubstr("should hold 7 values and has 6"));
+  EXPECT_THAT(error_of_tensor({.sizes = {6}, .strides = {1}, .stored = 7}),
+              HasSubstr("should hold 7 values and has 6"));
   EXPECT_THAT(error_of_tensor({.sizes = {7}, .strides = {1}}), HasSubstr("\"w\""));
   EXPECT_THAT(error_of_tensor({.sizes = {6}, .strides = {1}, .offset = 1}), HasSubstr("\"w\""));
   EXPECT_THAT(error_of_tensor({.sizes = {2, 3}, .strides = {4, 1}}), HasSubstr("\"w\""));
-  EXPECT_THAT(error_of_tensor({.sizes = {6}, .strides = {1}, .storage_class = "DoubleStorage", .stored = 3}), HasSubstr("\"w\""));
+  EXPECT_THAT(error_of_tensor({.sizes = {6}, .strides = {1}, .storage_class = "DoubleStorage", .stored = 3}),
+              HasSubstr("\"w\""));
 }
 
 TEST_F(TorchCkpt, Item57NegativeStrideOrOffset) {
@@ -350,8 +383,8 @@ TEST_F(TorchCkpt, Item58Overflow) {
   EXPECT_NE(error_of_tensor({.sizes = {3}, .strides = {big}}), "");
   EXPECT_NE(error_of_tensor({.sizes = {1}, .strides = {1}, .offset = INT64_MAX}), "");
   EXPECT_NE(error_of_tensor({.sizes = {2}, .strides = {1}, .offset = INT64_MAX}), "");
-  EXPECT_NE(error_of_tensor({.sizes = {1 << 20, 1 << 20}, .strides = {0, 0}}), "");   // 4 TB out of one value
-  EXPECT_NE(error_of_tensor({.sizes = {1 << 14, 1 << 14}, .strides = {0, 0}}), "");   // 1 GB
+  EXPECT_NE(error_of_tensor({.sizes = {1 << 20, 1 << 20}, .strides = {0, 0}}), "");  // 4 TB out of one value
+  EXPECT_NE(error_of_tensor({.sizes = {1 << 14, 1 << 14}, .strides = {0, 0}}), "");  // 1 GB
   EXPECT_NE(error_of_tensor({.sizes = {2, 3}, .strides = {1}}), "");
   EXPECT_NE(error_of_tensor({.sizes = std::vector<int64_t>(300, 1), .strides = std::vector<int64_t>(300, 1)}), "");
 }
@@ -384,7 +417,9 @@ TEST_F(TorchCkpt, Item60LegacyFormats) {
   tar.replace(0, 7, "storage").replace(257, 5, "ustar");
   EXPECT_THAT(error_of(tar), HasSubstr("torch.save"));
   // Before 1.6: a magic number, pickled, then more pickles. A hostile first one is not run either.
-  EXPECT_THAT(error_of("\x80\x02\x8a\x0al\xfc\x9c" "F\xf9 j\xa8P\x19."), HasSubstr("torch.save"));
+  EXPECT_THAT(error_of("\x80\x02\x8a\x0al\xfc\x9c"
+                       "F\xf9 j\xa8P\x19."),
+              HasSubstr("torch.save"));
   EXPECT_THAT(error_of("\x80\x02" + call("os", "system") + "."), HasSubstr("torch.save"));
   EXPECT_NE(error_of("cos\nsystem\n(S'touch owned'\ntR."), "");
   EXPECT_NE(error_of("GGUF" + std::string(100, '\0')), "");
@@ -402,7 +437,8 @@ TEST_F(TorchCkpt, NothingOfUseInside) {
   EXPECT_THAT(error_of_pickle(pk::whole("N")), HasSubstr("no dictionary"));
   EXPECT_THAT(error_of_pickle(pk::whole(pk::tensor(kSix))), HasSubstr("no dictionary"));
   EXPECT_THAT(error_of_pickle(pk::whole("}")), HasSubstr("no tensors"));
-  EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", pk::tensor(kSix)}, {"w", pk::tensor(kSix)}}))), HasSubstr("twice"));
+  EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", pk::tensor(kSix)}, {"w", pk::tensor(kSix)}}))),
+              HasSubstr("twice"));
 }
 
 // --- files that load -------------------------------------------------------------------------------------------------
@@ -414,7 +450,8 @@ std::vector<float> floats(const Tensor& tensor) { return {tensor.span<float>().b
 TEST_F(TorchCkpt, NestedAndFlat) {
   const std::string tensors = pk::dict({{"w", pk::tensor(kSix)}});
   for (const char* key : {"", "state_dict", "model", "module"}) {
-    const std::string code = *key ? pk::dict({{"global_step", pk::integer(470000)}, {key, tensors}, {"x", "N"}}) : tensors;
+    const std::string code =
+        *key ? pk::dict({{"global_step", pk::integer(470000)}, {key, tensors}, {"x", "N"}}) : tensors;
     const auto file = load(torch_parts(pk::whole(code), {{"0", bytes_of(kValues)}}));
     ASSERT_EQ(file->tensors().size(), 1u) << key;
     EXPECT_EQ(floats(file->tensor("w")), kValues);
@@ -423,14 +460,15 @@ TEST_F(TorchCkpt, NestedAndFlat) {
 }
 
 TEST_F(TorchCkpt, ViewsOfOneStorage) {
-  const auto file = load(torch_parts(pk::whole(pk::dict({{"all", pk::tensor(kSix)},
-                                                         {"transposed", pk::tensor({.sizes = {3, 2}, .strides = {1, 3}})},
-                                                         {"tail", pk::tensor({.sizes = {2}, .strides = {1}, .offset = 4})},
-                                                         {"every_other", pk::tensor({.sizes = {3}, .strides = {2}})},
-                                                         {"scalar", pk::tensor({.sizes = {}, .strides = {}, .offset = 5})},
-                                                         {"one_row", pk::tensor({.sizes = {1, 3}, .strides = {77, 1}, .offset = 3})},
-                                                         {"nothing", pk::tensor({.sizes = {0, 3}, .strides = {3, 1}})}})),
-                                     {{"0", bytes_of(kValues)}}));
+  const auto file =
+      load(torch_parts(pk::whole(pk::dict({{"all", pk::tensor(kSix)},
+                                           {"transposed", pk::tensor({.sizes = {3, 2}, .strides = {1, 3}})},
+                                           {"tail", pk::tensor({.sizes = {2}, .strides = {1}, .offset = 4})},
+                                           {"every_other", pk::tensor({.sizes = {3}, .strides = {2}})},
+                                           {"scalar", pk::tensor({.sizes = {}, .strides = {}, .offset = 5})},
+                                           {"one_row", pk::tensor({.sizes = {1, 3}, .strides = {77, 1}, .offset = 3})},
+                                           {"nothing", pk::tensor({.sizes = {0, 3}, .strides = {3, 1}})}})),
+                       {{"0", bytes_of(kValues)}}));
   EXPECT_EQ(floats(file->tensor("all")), kValues);
   EXPECT_EQ(floats(file->tensor("transposed")), (std::vector<float>{0, 3, 1, 4, 2, 5}));
   EXPECT_EQ(floats(file->tensor("tail")), (std::vector<float>{4, 5}));
@@ -442,14 +480,16 @@ TEST_F(TorchCkpt, ViewsOfOneStorage) {
 
 TEST_F(TorchCkpt, EveryStorageType) {
   const std::vector<std::pair<std::string, DType>> types{
-      {"FloatStorage", DType::kF32}, {"HalfStorage", DType::kF16}, {"BFloat16Storage", DType::kBF16}, {"DoubleStorage", DType::kF64},
-      {"LongStorage", DType::kI64},  {"IntStorage", DType::kI32},  {"ShortStorage", DType::kI16},     {"CharStorage", DType::kI8},
-      {"ByteStorage", DType::kU8},   {"BoolStorage", DType::kBool}};
+      {"FloatStorage", DType::kF32},  {"HalfStorage", DType::kF16}, {"BFloat16Storage", DType::kBF16},
+      {"DoubleStorage", DType::kF64}, {"LongStorage", DType::kI64}, {"IntStorage", DType::kI32},
+      {"ShortStorage", DType::kI16},  {"CharStorage", DType::kI8},  {"ByteStorage", DType::kU8},
+      {"BoolStorage", DType::kBool}};
   for (const auto& [name, dtype] : types) {
     std::string bytes(static_cast<size_t>(3 * size_of(dtype)), '\0');
     std::iota(bytes.begin(), bytes.end(), '\1');
-    for (size_t shift = 0; shift < 8; ++shift) {   // aligned and not
-      auto parts = torch_parts(good_pickle({.sizes = {3}, .strides = {1}, .storage_class = name, .stored = 3}), {{"0", bytes}});
+    for (size_t shift = 0; shift < 8; ++shift) {  // aligned and not
+      auto parts =
+          torch_parts(good_pickle({.sizes = {3}, .strides = {1}, .storage_class = name, .stored = 3}), {{"0", bytes}});
       parts[1].local_extra = test::little_endian(0x4246, 2) + test::little_endian(shift, 2) + std::string(shift, 'Z');
       const Tensor tensor = load(parts)->tensor("w");
       EXPECT_EQ(tensor.dtype(), dtype);
@@ -460,16 +500,24 @@ TEST_F(TorchCkpt, EveryStorageType) {
 
 // What real files of SD 1.x carry beside the weights.
 TEST_F(TorchCkpt, CompanyOfRealFiles) {
-  const std::string scalar = pk::global("numpy.core.multiarray", "scalar") + "(" + pk::global("numpy", "dtype") + "(" + pk::text("f8") + "\x89\x88tR(K\x03" +
-                             pk::text("<") + "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK" + std::string(1, '\0') + "tb" + pk::global("_codecs", "encode") +
-                             pk::text("abc") + pk::text("latin1") + "\x86RtR";
-  const std::string callbacks = "}" + pk::global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint") + pk::dict({{"best", scalar}}) + "s";
+  const std::string scalar = pk::global("numpy.core.multiarray", "scalar") + "(" + pk::global("numpy", "dtype") + "(" +
+                             pk::text("f8") + "\x89\x88tR(K\x03" + pk::text("<") +
+                             "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK" + std::string(1, '\0') + "tb" +
+                             pk::global("_codecs", "encode") + pk::text("abc") + pk::text("latin1") + "\x86RtR";
+  const std::string callbacks = "}" + pk::global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint") +
+                                pk::dict({{"best", scalar}}) + "s";
   const std::string hooks = pk::global("collections", "OrderedDict") + ")R}" + pk::text("_metadata") + "Nsb";
-  const std::string parameter = pk::global("torch._utils", "_rebuild_parameter") + pk::tensor(kSix) + "\x88" + hooks + "\x87R";
-  const std::string weights = pk::global("collections", "OrderedDict") + ")R(" + pk::text("w") + pk::tensor(kSix) + pk::text("p") + parameter + "u" +
-                              pk::dict({{"_metadata", hooks}}) + "b";
-  const std::string code = pk::dict({{"epoch", "K\x05"}, {"callbacks", callbacks}, {"dtype", pk::global("torch", "float32")},
-                                     {"seen", pk::global("__builtin__", "set") + "](K\x01K\x02" "e\x85R"}, {"lr", "G?PbM\xd2\xf1\xa9\xfc"}, {"state_dict", weights}});
+  const std::string parameter =
+      pk::global("torch._utils", "_rebuild_parameter") + pk::tensor(kSix) + "\x88" + hooks + "\x87R";
+  const std::string weights = pk::global("collections", "OrderedDict") + ")R(" + pk::text("w") + pk::tensor(kSix) +
+                              pk::text("p") + parameter + "u" + pk::dict({{"_metadata", hooks}}) + "b";
+  const std::string code = pk::dict({{"epoch", "K\x05"},
+                                     {"callbacks", callbacks},
+                                     {"dtype", pk::global("torch", "float32")},
+                                     {"seen", pk::global("__builtin__", "set") + "](K\x01K\x02"
+                                                                                 "e\x85R"},
+                                     {"lr", "G?PbM\xd2\xf1\xa9\xfc"},
+                                     {"state_dict", weights}});
   const auto file = load(torch_parts(pk::whole(code), {{"0", bytes_of(kValues)}}));
   ASSERT_EQ(file->tensors().size(), 2u);
   EXPECT_EQ(floats(file->tensor("w")), kValues);
@@ -478,9 +526,11 @@ TEST_F(TorchCkpt, CompanyOfRealFiles) {
 
 TEST_F(TorchCkpt, Protocol4) {
   const auto short_text = [](const std::string& s) { return "\x8c" + std::string(1, static_cast<char>(s.size())) + s; };
-  const std::string storage = "(" + short_text("storage") + short_text("torch") + short_text("FloatStorage") + "\x93" + short_text("0") + short_text("cpu") + "K\x06tQ";
-  const std::string code = "\x80\x04\x95" + std::string(8, '\0') + "}\x94" + short_text("w") + "\x94" + short_text("torch._utils") + "\x94" +
-                           short_text("_rebuild_tensor_v2") + "\x94\x93\x94(" + storage + "K" + std::string(1, '\0') + "K\x02K\x03\x86K\x03K\x01\x86\x89" +
+  const std::string storage = "(" + short_text("storage") + short_text("torch") + short_text("FloatStorage") + "\x93" +
+                              short_text("0") + short_text("cpu") + "K\x06tQ";
+  const std::string code = "\x80\x04\x95" + std::string(8, '\0') + "}\x94" + short_text("w") + "\x94" +
+                           short_text("torch._utils") + "\x94" + short_text("_rebuild_tensor_v2") + "\x94\x93\x94(" +
+                           storage + "K" + std::string(1, '\0') + "K\x02K\x03\x86K\x03K\x01\x86\x89" +
                            short_text("collections") + short_text("OrderedDict") + "\x93)Rt\x94R\x94s.";
   EXPECT_EQ(floats(load(torch_parts(code, {{"0", bytes_of(kValues)}}))->tensor("w")), kValues);
 }
@@ -497,7 +547,8 @@ TEST_F(TorchCkpt, SizesBehindTheBytes) {
 
 TEST_F(TorchCkpt, SameTensorsAsSafetensors) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
-    const auto torch = open_checkpoint(test::synthetic_model({.dtype = dtype, .format = tools::CheckpointFormat::kTorch}));
+    const auto torch =
+        open_checkpoint(test::synthetic_model({.dtype = dtype, .format = tools::CheckpointFormat::kTorch}));
     const auto safe = open_checkpoint(test::synthetic_model({.dtype = dtype}));
     ASSERT_EQ(torch->tensors().size(), safe->tensors().size());
     for (const TensorInfo& info : safe->tensors()) {

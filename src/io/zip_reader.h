@@ -1,7 +1,7 @@
 // The directory of a zip archive, as torch.save writes it: stored entries, zip64 allowed.
 //
-// The archive comes from strangers: every number is checked against the file before it is used. Compressed and encrypted
-// entries are refused; torch.save writes neither.
+// The archive comes from strangers: every number is checked against the file before it is used. Compressed and
+// encrypted entries are refused; torch.save writes neither.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace sumi::io {
 
 struct ZipEntry {
   std::string name;
-  uint64_t offset = 0, size = 0;   // of its bytes in the file
+  uint64_t offset = 0, size = 0;  // of its bytes in the file
   uint32_t crc = 0;
 };
 

@@ -17,16 +17,16 @@ struct UNetConfig {
   std::vector<int64_t> attention_resolutions{4, 2, 1};  // downsampling factors that have attention
   std::vector<int64_t> num_res_blocks{2};               // one for all levels, or one per level
   std::vector<int64_t> channel_mult{1, 2, 4, 4};
-  int64_t num_heads = -1;          // this or num_head_channels
+  int64_t num_heads = -1;  // this or num_head_channels
   int64_t num_head_channels = -1;
-  bool use_spatial_transformer = true;   // else LDM's plain AttentionBlock
+  bool use_spatial_transformer = true;  // else LDM's plain AttentionBlock
   int64_t transformer_depth = 1;
-  int64_t context_dim = 768;             // 0: no context (self-attention in its place)
+  int64_t context_dim = 768;  // 0: no context (self-attention in its place)
   bool use_linear_in_transformer = false;
   bool use_scale_shift_norm = false;
   bool resblock_updown = false;
   bool conv_resample = true;
-  bool legacy = true;                    // head width rule of LDM where num_head_channels is given
+  bool legacy = true;  // head width rule of LDM where num_head_channels is given
 };
 
 // LDM's AutoencoderKL.
@@ -42,7 +42,7 @@ struct AutoencoderConfig {
 // CLIP text transformer (openai/clip-vit-large-patch14 by default).
 struct ClipTextConfig {
   int64_t vocab_size = 49408, max_positions = 77, hidden_size = 768, layers = 12, heads = 12, intermediate_size = 3072;
-  bool quick_gelu = true;   // else the exact GELU
+  bool quick_gelu = true;  // else the exact GELU
   double layer_norm_eps = 1e-5;
 };
 

@@ -14,7 +14,7 @@ struct StableDiffusion::Parts {
   ModelConfig config;
   diffusion::NoiseSchedule noise;
   Device device;
-  std::shared_ptr<const io::Checkpoint> checkpoint;   // keeps the mapping
+  std::shared_ptr<const io::Checkpoint> checkpoint;  // keeps the mapping
   std::optional<ClipText> text;
   std::optional<UNet> unet;
   std::optional<AutoencoderKL> autoencoder;
@@ -30,14 +30,17 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   StableDiffusion model;
   Parts& parts = *model.parts_;
   parts.config = config;
-  parts.noise = diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end);
+  parts.noise =
+      diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end);
   parts.device = options.device;
   io::BindReport report;
   const io::BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   if (options.text) {
-    io::bind(parts.text.emplace(config.text), *checkpoint, "cond_stage_model.transformer.text_model.", report, bind_options);
+    io::bind(parts.text.emplace(config.text), *checkpoint, "cond_stage_model.transformer.text_model.", report,
+             bind_options);
   }
-  if (options.unet) io::bind(parts.unet.emplace(config.unet), *checkpoint, "model.diffusion_model.", report, bind_options);
+  if (options.unet)
+    io::bind(parts.unet.emplace(config.unet), *checkpoint, "model.diffusion_model.", report, bind_options);
   if (options.autoencoder) {
     io::bind(parts.autoencoder.emplace(config.autoencoder), *checkpoint, "first_stage_model.", report, bind_options);
   }

@@ -13,8 +13,8 @@ class AutoencoderKL;
 
 struct LoadOptions {
   Device device = Device::kCpu;
-  bool text = true, unet = true, autoencoder = true;   // which parts to bind
-  bool use_ema = false;   // take the running average (model_ema.*) where a file has both; the original does not
+  bool text = true, unet = true, autoencoder = true;  // which parts to bind
+  bool use_ema = false;  // take the running average (model_ema.*) where a file has both; the original does not
 };
 
 class StableDiffusion {

@@ -7,7 +7,9 @@
 namespace sumi::nn {
 
 Linear::Linear(int64_t in, int64_t out, LinearConfig config)
-    : weight_{config.conv_1x1 ? Shape{out, in, 1, 1} : Shape{out, in}, {}, true}, bias_{Shape{out}, {}}, has_bias_(config.bias) {}
+    : weight_{config.conv_1x1 ? Shape{out, in, 1, 1} : Shape{out, in}, {}, true},
+      bias_{Shape{out}, {}},
+      has_bias_(config.bias) {}
 
 Tensor Linear::operator()(const Tensor& x, const LinearOptions& options) const {
   return linear(x, weight_.value, bias_.value, options);
@@ -19,11 +21,14 @@ void Linear::visit(ParamVisitor& v) {
 }
 
 Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
-    : weight_{Shape{out, in, config.kernel, config.kernel}, {}, config.kernel == 1}, bias_{Shape{out}, {}}, config_(config) {}
+    : weight_{Shape{out, in, config.kernel, config.kernel}, {}, config.kernel == 1},
+      bias_{Shape{out}, {}},
+      config_(config) {}
 
 Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
-  return conv2d(x, weight_.value.reshape(weight_.shape), bias_.value,
-                {.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end, .residual = residual});
+  return conv2d(
+      x, weight_.value.reshape(weight_.shape), bias_.value,
+      {.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end, .residual = residual});
 }
 
 void Conv2d::visit(ParamVisitor& v) {
@@ -41,7 +46,8 @@ void GroupNorm::visit(ParamVisitor& v) {
   v("bias", bias_);
 }
 
-LayerNorm::LayerNorm(int64_t channels, double eps) : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, eps_(eps) {}
+LayerNorm::LayerNorm(int64_t channels, double eps)
+    : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, eps_(eps) {}
 
 Tensor LayerNorm::operator()(const Tensor& x) const { return layer_norm(x, weight_.value, bias_.value, eps_); }
 
@@ -63,7 +69,8 @@ Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, D
   for (double t : timesteps) {
     for (int64_t i = 0; i < half; ++i) {
       // The frequency is rounded to float before it is multiplied: at t = 981 the angle's rounding shows.
-      const float frequency = std::exp(static_cast<float>(-std::log(max_period)) * static_cast<float>(i) / static_cast<float>(half));
+      const float frequency =
+          std::exp(static_cast<float>(-std::log(max_period)) * static_cast<float>(i) / static_cast<float>(half));
       const float angle = static_cast<float>(t) * frequency;
       to[i] = std::cos(angle);
       to[half + i] = std::sin(angle);

@@ -10,7 +10,7 @@ namespace sumi::nn {
 
 struct LinearConfig {
   bool bias = true;
-  bool conv_1x1 = false;   // stored as a 1x1 convolution [out,in,1,1]; either form is accepted
+  bool conv_1x1 = false;  // stored as a 1x1 convolution [out,in,1,1]; either form is accepted
 };
 
 // x [.., in] → [.., out].
@@ -29,7 +29,7 @@ struct Conv2dConfig {
   int64_t kernel = 3;
   int64_t stride = 1;
   int64_t pad_begin = 0;
-  int64_t pad_end = -1;    // -1: as pad_begin
+  int64_t pad_end = -1;  // -1: as pad_begin
 };
 
 // x [N,H,W,in] → [N,H',W',out].
@@ -80,6 +80,7 @@ class Embedding : public Module {
 
 // Sinusoidal embedding of timesteps: [cos(t·f) | sin(t·f)], f_i = max_period^(-i/half), computed in float as the
 // original does; an odd width ends in a zero. Returns [N, width]. (Ho et al. 2020; LDM `timestep_embedding`)
-Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, Device device, double max_period = 10000.0);
+Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, Device device,
+                          double max_period = 10000.0);
 
 }  // namespace sumi::nn

@@ -28,7 +28,8 @@ void ParamVisitor::operator()(std::string_view name, Module& child) {
   prefix_.resize(before);
 }
 
-void for_each_param(Module& module, const std::string& prefix, const std::function<void(const std::string&, Param&)>& f) {
+void for_each_param(Module& module, const std::string& prefix,
+                    const std::function<void(const std::string&, Param&)>& f) {
   FunctionVisitor visitor(prefix, f);
   module.visit(visitor);
 }

@@ -45,6 +45,7 @@ class Module {
 };
 
 // Calls `f(full_name, param)` for each parameter of `module`, names prefixed with `prefix`.
-void for_each_param(Module& module, const std::string& prefix, const std::function<void(const std::string&, Param&)>& f);
+void for_each_param(Module& module, const std::string& prefix,
+                    const std::function<void(const std::string&, Param&)>& f);
 
 }  // namespace sumi::nn

@@ -8,7 +8,7 @@ namespace sumi {
 
 struct AttentionOptions {
   int64_t heads = 1;
-  bool causal = false;   // query i sees keys 0 … i
+  bool causal = false;  // query i sees keys 0 … i
 };
 
 // q [N,T,heads·d], k and v [N,S,heads·d] → softmax(q·kᵀ / √d)·v, [N,T,heads·d]; heads are consecutive groups of d

@@ -11,28 +11,41 @@ constinit KernelSlot<ConvKernel> conv2d_slot("conv2d");
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   check_f32("conv2d", "x", x);
-  SUMI_CHECK(x.rank() == 4 && weight.rank() == 4, "conv2d: x {} and weight {} must have four dimensions", x.shape().str(),
-             weight.shape().str());
+  SUMI_CHECK(x.rank() == 4 && weight.rank() == 4, "conv2d: x {} and weight {} must have four dimensions",
+             x.shape().str(), weight.shape().str());
   SUMI_CHECK(weight.dim(1) == x.dim(3), "conv2d: the weight {} expects {} input channels, x {} has {}",
              weight.shape().str(), weight.dim(1), x.shape().str(), x.dim(3));
   const int64_t pad_end = options.pad_end < 0 ? options.pad_begin : options.pad_end;
   const int64_t padded_h = x.dim(1) + options.pad_begin + pad_end, padded_w = x.dim(2) + options.pad_begin + pad_end;
   SUMI_CHECK(padded_h >= weight.dim(2) && padded_w >= weight.dim(3), "conv2d: x {} is smaller than the kernel {}",
              x.shape().str(), weight.shape().str());
-  SUMI_CHECK(!bias || bias.numel() == weight.dim(0), "conv2d: a bias of {} values for {} outputs", bias.numel(), weight.dim(0));
+  SUMI_CHECK(!bias || bias.numel() == weight.dim(0), "conv2d: a bias of {} values for {} outputs", bias.numel(),
+             weight.dim(0));
   const Shape shape{x.dim(0), (padded_h - weight.dim(2)) / options.stride + 1,
                     (padded_w - weight.dim(3)) / options.stride + 1, weight.dim(0)};
   SUMI_CHECK(!options.residual || options.residual.shape() == shape, "conv2d: a residual {} for a result {}",
              options.residual.shape().str(), shape.str());
   const Device device = common_device("conv2d", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
-  FlopCount::add(2.0 * static_cast<double>(out.numel()) * static_cast<double>(weight.numel() / std::max<int64_t>(1, weight.dim(0))));
+  FlopCount::add(2.0 * static_cast<double>(out.numel()) *
+                 static_cast<double>(weight.numel() / std::max<int64_t>(1, weight.dim(0))));
   const Tensor bias32 = as_f32(bias);
-  conv2d_slot.on(device)({.x = x.data<float>(), .weight = weight_view(weight), .bias = bias32.data<float>(),
-                          .residual = options.residual.data<float>(), .out = out.data<float>(), .batch = x.dim(0),
-                          .in_h = x.dim(1), .in_w = x.dim(2), .in_c = x.dim(3), .out_h = shape[1], .out_w = shape[2],
-                          .out_c = shape[3], .kernel_h = weight.dim(2), .kernel_w = weight.dim(3),
-                          .stride = options.stride, .pad = options.pad_begin});
+  conv2d_slot.on(device)({.x = x.data<float>(),
+                          .weight = weight_view(weight),
+                          .bias = bias32.data<float>(),
+                          .residual = options.residual.data<float>(),
+                          .out = out.data<float>(),
+                          .batch = x.dim(0),
+                          .in_h = x.dim(1),
+                          .in_w = x.dim(2),
+                          .in_c = x.dim(3),
+                          .out_h = shape[1],
+                          .out_w = shape[2],
+                          .out_c = shape[3],
+                          .kernel_h = weight.dim(2),
+                          .kernel_w = weight.dim(3),
+                          .stride = options.stride,
+                          .pad = options.pad_begin});
   return out;
 }
 

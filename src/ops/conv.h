@@ -7,9 +7,9 @@ namespace sumi {
 
 struct Conv2dOptions {
   int64_t stride = 1;
-  int64_t pad_begin = 0;   // rows above and columns left, zeros
-  int64_t pad_end = -1;    // rows below and columns right; -1: as pad_begin
-  Tensor residual = {};    // added last; the shape of the result
+  int64_t pad_begin = 0;  // rows above and columns left, zeros
+  int64_t pad_end = -1;   // rows below and columns right; -1: as pad_begin
+  Tensor residual = {};   // added last; the shape of the result
 };
 
 // x [N,H,W,I], weight [O,I,kh,kw], bias [O] or undefined → [N,H',W',O] with
@@ -17,11 +17,11 @@ struct Conv2dOptions {
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {});
 
 struct ConvArgs {
-  const float* x;          // [batch, in_h, in_w, in_c]
-  WeightView weight;       // [out_c, in_c, kernel_h, kernel_w]
-  const float* bias;       // [out_c] or null
-  const float* residual;   // [batch, out_h, out_w, out_c] or null
-  float* out;              // [batch, out_h, out_w, out_c]
+  const float* x;         // [batch, in_h, in_w, in_c]
+  WeightView weight;      // [out_c, in_c, kernel_h, kernel_w]
+  const float* bias;      // [out_c] or null
+  const float* residual;  // [batch, out_h, out_w, out_c] or null
+  float* out;             // [batch, out_h, out_w, out_c]
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
 };
 using ConvKernel = void(const ConvArgs& args);

@@ -22,7 +22,8 @@ Tensor add_per_channel(const Tensor& x, const Tensor& e);
 
 using AffineKernel = void(float a, const float* x, float b, const float* y, float c, float* out, int64_t count);
 using MulKernel = void(const float* x, const float* y, float* out, int64_t count);
-using AddPerChannelKernel = void(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels);
+using AddPerChannelKernel = void(const float* x, const float* e, float* out, int64_t n, int64_t pixels,
+                                 int64_t channels);
 extern KernelSlot<AffineKernel> affine_slot;
 extern KernelSlot<MulKernel> mul_slot;
 extern KernelSlot<AddPerChannelKernel> add_per_channel_slot;

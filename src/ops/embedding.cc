@@ -10,7 +10,8 @@ namespace sumi {
 Tensor embedding(const Tensor& ids, const Tensor& table) {
   SUMI_CHECK(ids.dtype() == DType::kI64, "embedding: ids must be i64, not {}", name_of(ids.dtype()));
   SUMI_CHECK(table.rank() == 2, "embedding: {} is not a table", table.shape().str());
-  SUMI_CHECK_KIND(kUnavailable, is_host(table.device()), "op embedding is not available on the backend {}", name_of(table.device()));
+  SUMI_CHECK_KIND(kUnavailable, is_host(table.device()), "op embedding is not available on the backend {}",
+                  name_of(table.device()));
   Shape shape = ids.shape();
   std::vector<int64_t> dims = shape.dims();
   dims.push_back(table.dim(1));

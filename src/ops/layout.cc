@@ -10,12 +10,12 @@ namespace sumi {
 namespace {
 
 void check_host(std::string_view op, const Tensor& x) {
-  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op, name_of(x.device()));
+  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op,
+                  name_of(x.device()));
 }
 
 // out[n, j, i] = x[n, i, j] for matrices of `rows`×`cols`, in square blocks that fit a cache line each way.
-template <class T>
-void transpose(const T* x, T* out, int64_t batch, int64_t rows, int64_t cols) {
+template <class T> void transpose(const T* x, T* out, int64_t batch, int64_t rows, int64_t cols) {
   constexpr int64_t kBlock = 16;
   const int64_t blocks = (rows + kBlock - 1) / kBlock;
   parallel_for(batch * blocks, [&](int64_t task) {
@@ -43,8 +43,7 @@ Tensor transpose_last(const Tensor& x, const Shape& shape, int64_t rows, int64_t
   return out;
 }
 
-template <class From, class To, class Convert>
-void convert(const Tensor& x, Tensor& out, Convert f) {
+template <class From, class To, class Convert> void convert(const Tensor& x, Tensor& out, Convert f) {
   constexpr int64_t kChunk = 1 << 16;
   parallel_for((x.numel() + kChunk - 1) / kChunk, [&](int64_t task) {
     const int64_t end = std::min(x.numel(), (task + 1) * kChunk);
@@ -74,7 +73,8 @@ Tensor concat_channels(const Tensor& x, const Tensor& y) {
   const int64_t cx = x.dim(-1), cy = y.dim(-1), rows = x.numel() / cx;
   Shape shape = x.shape();
   shape[-1] = cy;
-  SUMI_CHECK(shape == y.shape(), "concat_channels: {} and {} differ before the channels", x.shape().str(), y.shape().str());
+  SUMI_CHECK(shape == y.shape(), "concat_channels: {} and {} differ before the channels", x.shape().str(),
+             y.shape().str());
   shape[-1] = cx + cy;
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   constexpr int64_t kRows = 64;
@@ -109,20 +109,21 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
   return out;
 }
 
-Tensor upsample_nearest_2x(const Tensor& x) {
+Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_width) {
   check_f32("upsample_nearest_2x", "x", x);
   check_host("upsample_nearest_2x", x);
   SUMI_CHECK(x.rank() == 4, "upsample_nearest_2x: {} has not four dimensions", x.shape().str());
   const int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
-  Tensor out = Tensor::empty({x.dim(0), 2 * height, 2 * width, channels}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * height, [&](int64_t row) {
-    const float* from = x.data<float>() + row * width * channels;
-    float* to = out.data<float>() + row * 4 * width * channels;
-    for (int64_t column = 0; column < width; ++column) {
-      std::copy_n(from + column * channels, channels, to + 2 * column * channels);
-      std::copy_n(from + column * channels, channels, to + (2 * column + 1) * channels);
+  const int64_t out_h = out_height < 0 ? 2 * height : out_height, out_w = out_width < 0 ? 2 * width : out_width;
+  SUMI_CHECK((out_h + 1) / 2 == height && (out_w + 1) / 2 == width, "upsample_nearest_2x: {} cannot become {}x{}",
+             x.shape().str(), out_h, out_w);
+  Tensor out = Tensor::empty({x.dim(0), out_h, out_w, channels}, DType::kF32, x.device());
+  parallel_for(x.dim(0) * out_h, [&](int64_t row) {
+    const float* from = x.data<float>() + (row / out_h * height + row % out_h / 2) * width * channels;
+    float* to = out.data<float>() + row * out_w * channels;
+    for (int64_t column = 0; column < out_w; ++column) {
+      std::copy_n(from + column / 2 * channels, channels, to + column * channels);
     }
-    std::copy_n(to, 2 * width * channels, to + 2 * width * channels);
   });
   return out;
 }
@@ -138,7 +139,8 @@ Tensor mean_pool_2x2(const Tensor& x) {
     const float* below = above + in_w * channels;
     float* to = out.data<float>() + row * width * channels;
     for (int64_t column = 0; column < width; ++column, above += 2 * channels, below += 2 * channels, to += channels) {
-      for (int64_t c = 0; c < channels; ++c) to[c] = 0.25f * (above[c] + above[channels + c] + below[c] + below[channels + c]);
+      for (int64_t c = 0; c < channels; ++c)
+        to[c] = 0.25f * (above[c] + above[channels + c] + below[c] + below[channels + c]);
     }
   });
   return out;

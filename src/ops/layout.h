@@ -16,8 +16,8 @@ Tensor nhwc_to_nchw(const Tensor& x);
 Tensor concat_channels(const Tensor& x, const Tensor& y);
 // Concatenation along the first dimension; types and other sizes equal.
 Tensor concat_rows(const std::vector<Tensor>& parts);
-// [N,H,W,C] → [N,2H,2W,C], each pixel four times.
-Tensor upsample_nearest_2x(const Tensor& x);
+// [N,H,W,C] → [N,2H,2W,C], each pixel four times; a height or width given cuts a last row or column off.
+Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height = -1, int64_t out_width = -1);
 // [N,H,W,C] → [N,H/2,W/2,C], means of 2x2 pixels; an odd last row or column is left out.
 Tensor mean_pool_2x2(const Tensor& x);
 // x in another type: to float32 from f16, bf16, f64; from float32 to f16, bf16 (round to nearest even).

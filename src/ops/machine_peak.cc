@@ -12,7 +12,7 @@ constinit KernelSlot<FmaPeakKernel> fma_peak_slot("fma_peak");
 double measure_fma_peak(Device device, double seconds) {
   using Clock = std::chrono::steady_clock;
   FmaPeakKernel& kernel = fma_peak_slot.on(device);
-  constexpr int64_t kRound = 100000;   // some 30 µs: short enough to stop on time
+  constexpr int64_t kRound = 100000;  // some 30 µs: short enough to stop on time
   std::vector<double> rates(static_cast<size_t>(num_threads()));
   parallel_for(num_threads(), [&](int64_t thread) {
     const Clock::time_point begin = Clock::now();

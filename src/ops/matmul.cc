@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "ops/layout.h"
 #include "ops/flop_count.h"
+#include "ops/layout.h"
 #include "ops/op_check.h"
 
 namespace sumi {
@@ -38,9 +38,15 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   FlopCount::add(2.0 * static_cast<double>(x.numel()) * static_cast<double>(n));
   const Tensor bias32 = as_f32(bias);
-  linear_slot.on(device)({.x = x.data<float>(), .weight = weight_view(weight), .bias = bias32.data<float>(),
-                          .residual = options.residual.data<float>(), .out = out.data<float>(),
-                          .m = x.numel() / std::max<int64_t>(k, 1), .n = n, .k = k, .act = options.act});
+  linear_slot.on(device)({.x = x.data<float>(),
+                          .weight = weight_view(weight),
+                          .bias = bias32.data<float>(),
+                          .residual = options.residual.data<float>(),
+                          .out = out.data<float>(),
+                          .m = x.numel() / std::max<int64_t>(k, 1),
+                          .n = n,
+                          .k = k,
+                          .act = options.act});
   return out;
 }
 

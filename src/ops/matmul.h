@@ -12,19 +12,19 @@ struct WeightView {
 };
 
 struct LinearOptions {
-  Act act = Act::kNone;      // applied after the bias
-  Tensor residual = {};      // added last; the shape of the result
+  Act act = Act::kNone;  // applied after the bias
+  Tensor residual = {};  // added last; the shape of the result
 };
 
 // x [.., I] · weightᵀ + bias → [.., O]. weight [O,I] (or [O,I,1,1]), bias [O] or undefined. Computed in float32.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options = {});
 
 struct LinearArgs {
-  const float* x;          // [m, k]
-  WeightView weight;       // [n, k]
-  const float* bias;       // [n] or null
-  const float* residual;   // [m, n] or null
-  float* out;              // [m, n]
+  const float* x;         // [m, k]
+  WeightView weight;      // [n, k]
+  const float* bias;      // [n] or null
+  const float* residual;  // [m, n] or null
+  float* out;             // [m, n]
   int64_t m, n, k;
   Act act;
 };

@@ -12,17 +12,23 @@ Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const
   check_f32("group_norm", "x", x);
   SUMI_CHECK(x.rank() >= 3, "group_norm: x {} needs a batch, pixels and channels", x.shape().str());
   const int64_t channels = x.dim(-1);
-  SUMI_CHECK(options.groups > 0 && channels % options.groups == 0, "group_norm: {} channels do not make {} groups", channels,
-             options.groups);
+  SUMI_CHECK(options.groups > 0 && channels % options.groups == 0, "group_norm: {} channels do not make {} groups",
+             channels, options.groups);
   SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "group_norm: {} gains and {} biases for {} channels",
              gain.numel(), bias.numel(), channels);
   const Device device = common_device("group_norm", {&x, &gain, &bias});
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
-  group_norm_slot.on(device)({.x = x.data<float>(), .gain = gain32.data<float>(), .bias = bias32.data<float>(),
-                              .out = out.data<float>(), .batch = x.dim(0),
-                              .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels), .channels = channels,
-                              .groups = options.groups, .eps = options.eps, .act = options.act});
+  group_norm_slot.on(device)({.x = x.data<float>(),
+                              .gain = gain32.data<float>(),
+                              .bias = bias32.data<float>(),
+                              .out = out.data<float>(),
+                              .batch = x.dim(0),
+                              .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels),
+                              .channels = channels,
+                              .groups = options.groups,
+                              .eps = options.eps,
+                              .act = options.act});
   return out;
 }
 

@@ -10,7 +10,7 @@ namespace sumi {
 struct GroupNormOptions {
   int64_t groups = 32;
   double eps = 1e-5;
-  Act act = Act::kNone;   // kNone or kSilu
+  Act act = Act::kNone;  // kNone or kSilu
 };
 Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options);
 

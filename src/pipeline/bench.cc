@@ -27,12 +27,14 @@ Tensor waves(const Shape& shape, Device device) {
 }
 
 // The network of that name, with inputs of the size asked for.
-std::function<void()> network(const models::StableDiffusion& model, Device device, const std::string& name, int64_t size) {
+std::function<void()> network(const models::StableDiffusion& model, Device device, const std::string& name,
+                              int64_t size) {
   const models::ModelConfig& c = model.config();
   const int64_t side = size / c.autoencoder.downsampling();
   if (name == "unet_step") {
     const Tensor x = waves({2, side, side, c.unet.in_channels}, device);
-    const Tensor context = c.unet.context_dim > 0 ? waves({2, c.text.max_positions, c.unet.context_dim}, device) : Tensor();
+    const Tensor context =
+        c.unet.context_dim > 0 ? waves({2, c.text.max_positions, c.unet.context_dim}, device) : Tensor();
     return [&model, x, context] { model.predict(x, {500.0, 500.0}, context); };
   }
   if (name == "vae_decode") {
@@ -71,7 +73,7 @@ BenchResult run_bench(const models::StableDiffusion& model, Device device, const
       const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       flops = count.flops();
       peaks.push_back(measure_fma_peak());
-      if (i >= 0) seconds.push_back(elapsed);   // the first run maps the weights in
+      if (i >= 0) seconds.push_back(elapsed);  // the first run maps the weights in
     }
     result.lines.push_back({name, median(seconds), flops * 1e-9});
   }

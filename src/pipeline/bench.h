@@ -10,20 +10,20 @@
 namespace sumi::pipeline {
 
 struct BenchOptions {
-  int repetitions = 3;         // medians are reported
-  std::string only;            // one of bench_names(), or empty for all
-  int64_t size = 512;          // pixels a side of the picture
+  int repetitions = 3;  // medians are reported
+  std::string only;     // one of bench_names(), or empty for all
+  int64_t size = 512;   // pixels a side of the picture
 };
 
 struct BenchLine {
   std::string name;
-  double seconds;              // median
-  double gflop;                // counted for direct convolution
+  double seconds;  // median
+  double gflop;    // counted for direct convolution
   double gflops() const { return gflop / seconds; }
 };
 
 struct BenchResult {
-  double fma_peak_gflops;      // measured before, between and after the repetitions; median
+  double fma_peak_gflops;  // measured before, between and after the repetitions; median
   std::vector<BenchLine> lines;
 };
 

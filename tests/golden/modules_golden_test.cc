@@ -14,10 +14,10 @@ namespace sumi {
 namespace {
 
 struct Golden {
-  std::string size;      // "tiny" or "sd1"
+  std::string size;  // "tiny" or "sd1"
   DType dtype;
   Device device;
-  double tolerance;      // relative L2: f32 rounding differs between engines; f16 and bf16 weights are rounded
+  double tolerance;  // relative L2: f32 rounding differs between engines; f16 and bf16 weights are rounded
 };
 
 class ModulesGolden : public testing::TestWithParam<Golden> {
@@ -32,7 +32,8 @@ class ModulesGolden : public testing::TestWithParam<Golden> {
     const std::filesystem::path file = folder / (p.size + "_" + std::string(name_of(p.dtype)) + "_modules.safetensors");
     if (!std::filesystem::exists(file)) tools::write_synthetic(file, {.size = p.size, .dtype = p.dtype});
     std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(file);
-    const models::ModelConfig config = models::config_for(*checkpoint, p.size == "tiny" ? std::string(SUMI_TEST_DATA) + "/tiny.yaml" : "");
+    const models::ModelConfig config =
+        models::config_for(*checkpoint, p.size == "tiny" ? std::string(SUMI_TEST_DATA) + "/tiny.yaml" : "");
     model_.emplace(models::StableDiffusion::load(checkpoint, config, {.device = p.device}));
   }
 
@@ -67,8 +68,10 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
-                         testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5}, Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
-                                         Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2}, Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
+                         testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5},
+                                         Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
+                                         Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2},
+                                         Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
                          [](const auto& test) {
                            const Golden& p = test.param;
                            return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device));

@@ -17,7 +17,7 @@
 namespace sumi::test {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;   // slower, and with memory of its own: those two bounds say nothing then
+inline constexpr bool kSanitized = true;  // slower, and with memory of its own: those two bounds say nothing then
 #else
 inline constexpr bool kSanitized = false;
 #endif
@@ -40,7 +40,7 @@ inline std::set<std::filesystem::path> files_beside(const std::filesystem::path&
 // Runs `open`, which must throw Error for `file`; returns its message, or "" and a failed test.
 inline std::string rejection(const std::filesystem::path& file, const std::function<void()>& open) {
   const auto before = files_beside(file);
-  std::ofstream("/proc/self/clear_refs") << "5";   // the peak counts from here on, where the system allows it
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak counts from here on, where the system allows it
   const int64_t resident = status_kb("VmRSS");
   const auto start = std::chrono::steady_clock::now();
   std::string message;

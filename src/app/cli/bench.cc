@@ -25,7 +25,9 @@ struct Bench {
 std::string as_json(const pipeline::BenchResult& result) {
   nlohmann::ordered_json json{{"fma_peak_gflops", result.fma_peak_gflops}, {"threads", num_threads()}};
   for (const pipeline::BenchLine& line : result.lines) {
-    json[line.name] = {{"seconds", line.seconds}, {"gflop", line.gflop}, {"gflops", line.gflops()},
+    json[line.name] = {{"seconds", line.seconds},
+                       {"gflop", line.gflop},
+                       {"gflops", line.gflops()},
                        {"ratio", line.gflops() / result.fma_peak_gflops}};
   }
   return json.dump() + "\n";
@@ -34,23 +36,28 @@ std::string as_json(const pipeline::BenchResult& result) {
 std::string as_text(const pipeline::BenchResult& result) {
   std::string text = fmt::format("{:<12} {:>9} {:>9} {:>9} {:>7}\n", "", "seconds", "GFLOP", "GFLOP/s", "ratio");
   for (const pipeline::BenchLine& line : result.lines) {
-    text += fmt::format("{:<12} {:>9.3f} {:>9.0f} {:>9.1f} {:>7.2f}\n", line.name, line.seconds, line.gflop, line.gflops(),
-                        line.gflops() / result.fma_peak_gflops);
+    text += fmt::format("{:<12} {:>9.3f} {:>9.0f} {:>9.1f} {:>7.2f}\n", line.name, line.seconds, line.gflop,
+                        line.gflops(), line.gflops() / result.fma_peak_gflops);
   }
-  return text + fmt::format("multiply-add peak of this machine, {} threads, measured between the runs: {:.1f} GFLOP/s\n",
-                            num_threads(), result.fma_peak_gflops);
+  return text +
+         fmt::format("multiply-add peak of this machine, {} threads, measured between the runs: {:.1f} GFLOP/s\n",
+                     num_threads(), result.fma_peak_gflops);
 }
 
 int Bench::run() {
   engine.apply();
-  SUMI_CHECK_KIND(kUsage, options.repetitions >= 1 && options.repetitions <= 1000, "--repetitions must be 1 to 1000, not {}", options.repetitions);
-  SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0, "--size must be a multiple of 64 up to 4096, not {}", options.size);
+  SUMI_CHECK_KIND(kUsage, options.repetitions >= 1 && options.repetitions <= 1000,
+                  "--repetitions must be 1 to 1000, not {}", options.repetitions);
+  SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0,
+                  "--size must be a multiple of 64 up to 4096, not {}", options.size);
   if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
   const pipeline::OpenModel opened = pipeline::open_model(model.options(engine));
   const models::StableDiffusion networks = pipeline::load_model(opened);
-  const pipeline::BenchResult result =
-      pipeline::run_bench(networks, engine.device(), options, [&](const std::string& name, int repetition, int repetitions) {
-        if (!quiet) complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, repetitions, repetition == 0 ? " (warms up)" : ""));
+  const pipeline::BenchResult result = pipeline::run_bench(
+      networks, engine.device(), options, [&](const std::string& name, int repetition, int repetitions) {
+        if (!quiet)
+          complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, repetitions,
+                               repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result) : as_text(result));
   return 0;
@@ -61,15 +68,17 @@ std::function<int()> declare(CLI::App& app) {
   add_model_options(app, bench->model, false);
   add_engine_options(app, bench->engine);
   app.add_option("--only", bench->options.only, "unet_step, vae_decode or text_encode")->type_name("NAME");
-  app.add_option("--repetitions", bench->options.repetitions, "Medians are taken over so many runs [3]")->type_name("N");
+  app.add_option("--repetitions", bench->options.repetitions, "Medians are taken over so many runs [3]")
+      ->type_name("N");
   app.add_option("--size", bench->options.size, "Pixels a side [512]")->type_name("N");
   app.add_flag("--json", bench->json, "One JSON object on standard output");
   app.add_flag("--quiet", bench->quiet, "No progress");
   return [bench] { return bench->run(); };
 }
 
-const CommandRegistration registration({"bench", "How fast the networks run here, against the machine's peak",
-                                        "  sumi bench --ckpt sd-v1-4.ckpt\n  sumi bench --ckpt sd-v1-4.ckpt --only unet_step --json\n", declare});
+const CommandRegistration registration(
+    {"bench", "How fast the networks run here, against the machine's peak",
+     "  sumi bench --ckpt sd-v1-4.ckpt\n  sumi bench --ckpt sd-v1-4.ckpt --only unet_step --json\n", declare});
 
 }  // namespace
 }  // namespace sumi::app

@@ -71,8 +71,8 @@ void pack_values(const Work& w, const float* v, int64_t stride, int64_t count) {
   }
 }
 
-// Turns the scores of one query against `count` keys into weights e^(score - top), and tells by how much what was summed
-// before must shrink.
+// Turns the scores of one query against `count` keys into weights e^(score - top), and tells by how much what was
+// summed before must shrink.
 float soften(float* HWY_RESTRICT scores, int64_t count, float& top, float& sum) {
   const F32 d;
   auto highest = hn::Set(d, top);
@@ -103,7 +103,8 @@ float soften(float* HWY_RESTRICT scores, int64_t count, float& top, float& sum) 
 // causal mask.
 void attend_strip(const Work& w, int64_t strip, int64_t count, bool causal, int64_t first_query, int64_t first_key) {
   for (int64_t panel = 0; panel < count; panel += kCols) {
-    tile<kTileVectors>(w.queries + strip * kRows * w.dim, w.keys + panel * w.dim, w.dim, w.scores + panel, w.block, false);
+    tile<kTileVectors>(w.queries + strip * kRows * w.dim, w.keys + panel * w.dim, w.dim, w.scores + panel, w.block,
+                       false);
   }
   float* mixed = w.mixed + strip * kRows * w.padded_dim;
   for (int r = 0; r < kRows; ++r) {
@@ -142,7 +143,8 @@ void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int6
   std::fill_n(w.sum, strips * kRows, 0.0f);
   const int64_t last_key = a.causal ? std::min(a.keys, end) : a.keys;
   for (int64_t first = 0; first < last_key; first += w.block) {
-    const int64_t count = std::min(w.block, last_key - first), offset = (n * a.keys + first) * stride + head * a.head_dim;
+    const int64_t count = std::min(w.block, last_key - first),
+                  offset = (n * a.keys + first) * stride + head * a.head_dim;
     pack_keys(w, a.k + offset, stride, count);
     pack_values(w, a.v + offset, stride, count);
     for (int64_t s = 0; s < strips; ++s) attend_strip(w, s, count, a.causal, begin + s * kRows, first);
@@ -160,7 +162,8 @@ void Attention(const AttentionArgs& a) {
   const int64_t chunks = (a.queries + kQueries - 1) / kQueries;
   parallel_for(a.batch * a.heads * chunks, [&](int64_t task) {
     const int64_t head = task / chunks % a.heads, n = task / chunks / a.heads, begin = task % chunks * kQueries;
-    const Work work(thread_scratch(static_cast<size_t>(Work::floats(a.head_dim, padded, block))), a.head_dim, padded, block);
+    const Work work(thread_scratch(static_cast<size_t>(Work::floats(a.head_dim, padded, block))), a.head_dim, padded,
+                    block);
     attend(a, work, n, head, begin, std::min(a.queries, begin + kQueries));
   });
 }
@@ -175,7 +178,9 @@ namespace {
 
 HWY_EXPORT(Attention);
 
-const KernelRegistration kAttention(attention_slot, Device::kCpu, +[](const AttentionArgs& a) { HWY_DYNAMIC_DISPATCH(Attention)(a); });
+const KernelRegistration kAttention(
+    attention_slot, Device::kCpu, +[](const AttentionArgs& a) { HWY_DYNAMIC_DISPATCH(Attention)
+                                                                (a); });
 
 }  // namespace
 }  // namespace sumi::backend::cpu

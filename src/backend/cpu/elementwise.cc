@@ -17,9 +17,9 @@ namespace HWY_NAMESPACE {
 // 64 KB of floats a task: enough to pay for the hand-over, few enough to share.
 constexpr int64_t kChunk = 16384;
 
-template <class F>
-void for_chunks(int64_t count, const F& f) {
-  parallel_for((count + kChunk - 1) / kChunk, [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
+template <class F> void for_chunks(int64_t count, const F& f) {
+  parallel_for((count + kChunk - 1) / kChunk,
+               [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
 }
 
 void Affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
@@ -49,7 +49,8 @@ void AddPerChannel(const float* x, const float* e, float* out, int64_t n, int64_
     const int64_t end = std::min(begin + kPixels, (task / blocks + 1) * pixels);
     for (int64_t pixel = begin; pixel < end; ++pixel) {
       for_lanes(channels, [&](auto d, int64_t c) HWY_ATTR {
-        hn::StoreU(hn::Add(hn::LoadU(d, x + pixel * channels + c), hn::LoadU(d, add + c)), d, out + pixel * channels + c);
+        hn::StoreU(hn::Add(hn::LoadU(d, x + pixel * channels + c), hn::LoadU(d, add + c)), d,
+                   out + pixel * channels + c);
       });
     }
   });
@@ -93,12 +94,18 @@ HWY_EXPORT(Geglu);
 void affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
   HWY_DYNAMIC_DISPATCH(Affine)(a, x, b, y, c, out, count);
 }
-void mul(const float* x, const float* y, float* out, int64_t count) { HWY_DYNAMIC_DISPATCH(Multiply)(x, y, out, count); }
+void mul(const float* x, const float* y, float* out, int64_t count) {
+  HWY_DYNAMIC_DISPATCH(Multiply)(x, y, out, count);
+}
 void add_per_channel(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels) {
   HWY_DYNAMIC_DISPATCH(AddPerChannel)(x, e, out, n, pixels, channels);
 }
-void activate(const float* x, float* out, int64_t count, Act act) { HWY_DYNAMIC_DISPATCH(Activate)(x, out, count, act); }
-void geglu(const float* x, float* out, int64_t rows, int64_t channels) { HWY_DYNAMIC_DISPATCH(Geglu)(x, out, rows, channels); }
+void activate(const float* x, float* out, int64_t count, Act act) {
+  HWY_DYNAMIC_DISPATCH(Activate)(x, out, count, act);
+}
+void geglu(const float* x, float* out, int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(Geglu)(x, out, rows, channels);
+}
 
 const KernelRegistration kAffine(affine_slot, Device::kCpu, affine);
 const KernelRegistration kMul(mul_slot, Device::kCpu, mul);

@@ -41,7 +41,8 @@ namespace {
 
 HWY_EXPORT(FmaPeak);
 
-const KernelRegistration kFmaPeak(fma_peak_slot, Device::kCpu, +[](int64_t n) -> double { return HWY_DYNAMIC_DISPATCH(FmaPeak)(n); });
+const KernelRegistration kFmaPeak(
+    fma_peak_slot, Device::kCpu, +[](int64_t n) -> double { return HWY_DYNAMIC_DISPATCH(FmaPeak)(n); });
 
 }  // namespace
 }  // namespace sumi::backend::cpu

@@ -59,19 +59,20 @@ std::vector<int64_t> machine_targets() {
   std::vector<int64_t> targets;
   for (int64_t bits = hwy::SupportedTargets(); bits != 0; bits &= bits - 1) {
     const int64_t target = bits & -bits;
-    if (target == HWY_AVX2 || target == HWY_AVX3 || target == HWY_SSSE3 || target == HWY_NEON) targets.push_back(target);
+    if (target == HWY_AVX2 || target == HWY_AVX3 || target == HWY_SSSE3 || target == HWY_NEON)
+      targets.push_back(target);
   }
   return targets;
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, CpuKernels, testing::ValuesIn(machine_targets()), [](const auto& info) {
-  return std::string(hwy::TargetName(info.param));
-});
+INSTANTIATE_TEST_SUITE_P(Targets, CpuKernels, testing::ValuesIn(machine_targets()),
+                         [](const auto& info) { return std::string(hwy::TargetName(info.param)); });
 
 TEST_P(CpuKernels, ElementwiseEqualsReference) {
   for (int64_t count : {0, 1, 3, 7, 8, 15, 16, 17, 31, 33, 100, 16384, 16385, 40000}) {
     const Tensor x = random({count}), y = random({count});
-    EXPECT_LE(distance(affine(0.3f, x, -2.0f, y, 0.5f), affine(0.3f, on_ref(x), -2.0f, on_ref(y), 0.5f)), kPointTolerance);
+    EXPECT_LE(distance(affine(0.3f, x, -2.0f, y, 0.5f), affine(0.3f, on_ref(x), -2.0f, on_ref(y), 0.5f)),
+              kPointTolerance);
     EXPECT_LE(distance(affine(0.3f, x, 0.0f, {}, 0.5f), affine(0.3f, on_ref(x), 0.0f, {}, 0.5f)), kPointTolerance);
     EXPECT_LE(distance(mul(x, y), mul(on_ref(x), on_ref(y))), kPointTolerance);
   }
@@ -91,7 +92,8 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
       const float want = plain.data<float>()[i];
       // The formula for erf is off by 1.5e-7, so Φ by half of that, times x.
       const float formula = act == Act::kGelu ? 1e-7f * std::fabs(values[static_cast<size_t>(i)]) : 0.0f;
-      ASSERT_NEAR(fast.data<float>()[i], want, 1e-7f + formula + 4e-7f * std::fabs(want)) << values[static_cast<size_t>(i)];
+      ASSERT_NEAR(fast.data<float>()[i], want, 1e-7f + formula + 4e-7f * std::fabs(want))
+          << values[static_cast<size_t>(i)];
     }
   }
   const Tensor pairs = random({5, 2 * 37}, 3.0f);
@@ -99,23 +101,42 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
 }
 
 TEST_P(CpuKernels, LinearEqualsReference) {
-  struct Case { int64_t m, n, k; };
-  for (const Case c : {Case{1, 1, 1}, {2, 5, 3}, {7, 33, 17}, {13, 32, 64}, {77, 96, 385}, {154, 70, 1000}, {300, 400, 64}, {12, 385, 768}}) {
+  struct Case {
+    int64_t m, n, k;
+  };
+  for (const Case c : {Case{1, 1, 1},
+                       {2, 5, 3},
+                       {7, 33, 17},
+                       {13, 32, 64},
+                       {77, 96, 385},
+                       {154, 70, 1000},
+                       {300, 400, 64},
+                       {12, 385, 768}}) {
     const Tensor x = random({c.m, c.k}), bias = random({c.n}), residual = random({c.m, c.n});
     for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
       const Tensor w = cast(random({c.n, c.k}), dtype);
-      EXPECT_LE(distance(linear(x, w, bias), linear(on_ref(x), on_ref(w), on_ref(bias))), kSumTolerance) << c.m << " " << c.n << " " << c.k;
+      EXPECT_LE(distance(linear(x, w, bias), linear(on_ref(x), on_ref(w), on_ref(bias))), kSumTolerance)
+          << c.m << " " << c.n << " " << c.k;
       EXPECT_LE(distance(linear(x, w, {}, {.act = Act::kSilu, .residual = residual}),
-                         linear(on_ref(x), on_ref(w), {}, {.act = Act::kSilu, .residual = on_ref(residual)})), kSumTolerance);
+                         linear(on_ref(x), on_ref(w), {}, {.act = Act::kSilu, .residual = on_ref(residual)})),
+                kSumTolerance);
     }
   }
 }
 
 TEST_P(CpuKernels, ConvolutionEqualsReference) {
-  struct Case { int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end; };
-  for (const Case c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1}, {2, 5, 7, 4, 32, 3, 1, 1, 1}, {1, 8, 8, 33, 17, 3, 1, 1, 1},
-                       {2, 9, 6, 48, 40, 3, 2, 1, 1}, {1, 8, 10, 20, 24, 3, 2, 0, 1}, {1, 6, 5, 130, 3, 1, 1, 0, 0},
-                       {1, 16, 16, 96, 64, 3, 1, 1, 1}, {2, 13, 18, 70, 100, 3, 1, 1, 1}, {1, 41, 43, 33, 34, 3, 1, 0, 0},
+  struct Case {
+    int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end;
+  };
+  for (const Case c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1},
+                       {2, 5, 7, 4, 32, 3, 1, 1, 1},
+                       {1, 8, 8, 33, 17, 3, 1, 1, 1},
+                       {2, 9, 6, 48, 40, 3, 2, 1, 1},
+                       {1, 8, 10, 20, 24, 3, 2, 0, 1},
+                       {1, 6, 5, 130, 3, 1, 1, 0, 0},
+                       {1, 16, 16, 96, 64, 3, 1, 1, 1},
+                       {2, 13, 18, 70, 100, 3, 1, 1, 1},
+                       {1, 41, 43, 33, 34, 3, 1, 0, 0},
                        {1, 7, 7, 3, 9, 5, 1, 2, 2}}) {
     const Tensor x = random({c.n, c.h, c.w, c.in}), bias = random({c.out});
     for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
@@ -135,7 +156,9 @@ TEST_P(CpuKernels, NormsEqualReference) {
       const Tensor x = random({2, 19, 17, channels}, 2.0f, 30.0f), gain = random({channels}), bias = random({channels});
       const GroupNormOptions options{.groups = 32, .eps = 1e-5, .act = act};
       // The mean is 15 times the spread here: the result loses a digit to cancellation in x·scale + shift.
-      EXPECT_LE(distance(group_norm(x, gain, bias, options), group_norm(on_ref(x), on_ref(gain), on_ref(bias), options)), 1e-5);
+      EXPECT_LE(
+          distance(group_norm(x, gain, bias, options), group_norm(on_ref(x), on_ref(gain), on_ref(bias), options)),
+          1e-5);
     }
   }
   for (int64_t channels : {1, 7, 64, 321, 1280}) {
@@ -145,9 +168,17 @@ TEST_P(CpuKernels, NormsEqualReference) {
 }
 
 TEST_P(CpuKernels, AttentionEqualsReference) {
-  struct Case { int64_t n, queries, keys, heads, dim; bool causal; };
-  for (const Case c : {Case{1, 1, 1, 1, 1, false}, {2, 77, 77, 4, 16, true}, {1, 300, 300, 2, 40, false}, {1, 50, 77, 8, 4, false},
-                       {1, 520, 520, 1, 8, true}, {1, 64, 130, 1, 512, false}, {2, 33, 400, 2, 80, false}}) {
+  struct Case {
+    int64_t n, queries, keys, heads, dim;
+    bool causal;
+  };
+  for (const Case c : {Case{1, 1, 1, 1, 1, false},
+                       {2, 77, 77, 4, 16, true},
+                       {1, 300, 300, 2, 40, false},
+                       {1, 50, 77, 8, 4, false},
+                       {1, 520, 520, 1, 8, true},
+                       {1, 64, 130, 1, 512, false},
+                       {2, 33, 400, 2, 80, false}}) {
     const Tensor q = random({c.n, c.queries, c.heads * c.dim}, 2.0f), k = random({c.n, c.keys, c.heads * c.dim}, 2.0f);
     const Tensor v = random({c.n, c.keys, c.heads * c.dim});
     const AttentionOptions options{.heads = c.heads, .causal = c.causal};
@@ -163,11 +194,13 @@ TEST_P(CpuKernels, BytesDoNotDependOnThreads) {
   std::vector<Tensor> first;
   for (int threads : {1, 2, 3, 7}) {
     set_num_threads(threads);
-    const std::vector<Tensor> out{conv2d(x, w, bias, {.pad_begin = 1}), group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
+    const std::vector<Tensor> out{conv2d(x, w, bias, {.pad_begin = 1}),
+                                  group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
                                   attention(q, q, q, {.heads = 4}), linear(x, matrix, {})};
     if (first.empty()) first = out;
     for (size_t i = 0; i < out.size(); ++i) {
-      EXPECT_EQ(0, std::memcmp(out[i].raw(), first[i].raw(), static_cast<size_t>(out[i].bytes()))) << i << " with " << threads;
+      EXPECT_EQ(0, std::memcmp(out[i].raw(), first[i].raw(), static_cast<size_t>(out[i].bytes())))
+          << i << " with " << threads;
     }
   }
   set_num_threads(before);

@@ -17,8 +17,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // e^x for x ≤ 88, relative error below 2e-7 (tested over the whole range); 0 below -87.3. x = n·ln2 + r with |r| ≤
 // ln2/2; the degree-6 Taylor polynomial of e^r is off by at most 0.35^7/7! = 1.3e-7, and rounding comes to it.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V exp(D d, V x) {
+template <class D, class V = hn::Vec<D>> HWY_INLINE V exp(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V clamped = hn::Min(hn::Max(x, set(-87.4f)), set(88.0f));
   const V n = hn::Round(hn::Mul(clamped, set(1.44269504f)));
@@ -39,16 +38,14 @@ HWY_INLINE V exp(D d, V x) {
 }
 
 // 1 / (1 + e^-x)
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V sigmoid(D d, V x) {
+template <class D, class V = hn::Vec<D>> HWY_INLINE V sigmoid(D d, V x) {
   const V one = hn::Set(d, 1.0f);
   return hn::Div(one, hn::Add(one, exp(d, hn::Neg(x))));
 }
 
 // The normal distribution function Φ(x) = (1 + erf(x/√2))/2, absolute error below 1e-7.
 // erf by formula 7.1.26 of Abramowitz and Stegun (error 1.5e-7 in erf).
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V normal_cdf(D d, V x) {
+template <class D, class V = hn::Vec<D>> HWY_INLINE V normal_cdf(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V z = hn::Mul(hn::Abs(x), set(0.70710678f));
   const V t = hn::Div(set(1.0f), hn::MulAdd(z, set(0.3275911f), set(1.0f)));
@@ -57,12 +54,11 @@ HWY_INLINE V normal_cdf(D d, V x) {
   p = hn::MulAdd(p, t, set(1.421413741f));
   p = hn::MulAdd(p, t, set(-0.284496736f));
   p = hn::MulAdd(p, t, set(0.254829592f));
-  const V tail = hn::Mul(hn::Mul(set(0.5f), hn::Mul(p, t)), exp(d, hn::Neg(hn::Mul(z, z))));   // 1 - Φ(|x|)
+  const V tail = hn::Mul(hn::Mul(set(0.5f), hn::Mul(p, t)), exp(d, hn::Neg(hn::Mul(z, z))));  // 1 - Φ(|x|)
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(set(1.0f), tail));
 }
 
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V apply_act(D d, V x, Act act) {
+template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act act) {
   switch (act) {
     case Act::kSilu: return hn::Mul(x, sigmoid(d, x));
     case Act::kGelu: return hn::Mul(x, normal_cdf(d, x));
@@ -73,8 +69,7 @@ HWY_INLINE V apply_act(D d, V x, Act act) {
 }
 
 // Calls f(d, offset) over [0, count): whole vectors, then single lanes, so that nothing beyond the end is touched.
-template <class F>
-HWY_INLINE void for_lanes(int64_t count, const F& f) {
+template <class F> HWY_INLINE void for_lanes(int64_t count, const F& f) {
   const hn::CappedTag<float, 16> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;

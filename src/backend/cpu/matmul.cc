@@ -1,10 +1,11 @@
 // Linear layers and convolution as one blocked product: rows are pixels or tokens, columns are output channels.
 //
-// A task owns a block of the output (rows × columns) and runs over the whole inner dimension in slices. For each slice it
-// packs its part of the weights into panels (widened to float there, so that f16 and bf16 files are never held twice),
-// then, strip by strip, packs kRows rows of the input and multiplies. An input pixel is read where it lies: no im2col
-// matrix exists, only the strip of kRows pixels × one slice. Cost of packing: half a cycle a value, against columns/16
-// cycles of multiplication for each input value and rows/16 for each weight (AVX-512, one multiply-add a cycle).
+// A task owns a block of the output (rows × columns) and runs over the whole inner dimension in slices. For each slice
+// it packs its part of the weights into panels (widened to float there, so that f16 and bf16 files are never held
+// twice), then, strip by strip, packs kRows rows of the input and multiplies. An input pixel is read where it lies: no
+// im2col matrix exists, only the strip of kRows pixels × one slice. Cost of packing: half a cycle a value, against
+// columns/16 cycles of multiplication for each input value and rows/16 for each weight (AVX-512, one multiply-add a
+// cycle).
 //
 // Every output element is summed over the inner dimension in an order that depends on the layer's sizes alone, never on
 // where the blocks fall: any number of threads gives the same bytes.
@@ -45,7 +46,8 @@ Blocking choose_blocking(int64_t m, int64_t n) {
   Blocking b;
   b.column_blocks = ceil_div(n, kMaxColumns);
   b.row_blocks = ceil_div(m, kMaxRows);
-  while (b.row_blocks * b.column_blocks < kMinTasks && (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
+  while (b.row_blocks * b.column_blocks < kMinTasks &&
+         (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
     if (m / b.row_blocks > 2 * (n / b.column_blocks)) {
       b.row_blocks *= 2;
     } else {
@@ -61,8 +63,8 @@ Blocking choose_blocking(int64_t m, int64_t n) {
 
 // The geometry of a convolution; a linear layer is one with a 1x1 kernel over a single line of pixels.
 struct Taps {
-  int64_t count;   // kernel_h · kernel_w
-  int64_t slice;   // input channels a slice; inner order of a slice is [tap][channel]
+  int64_t count;  // kernel_h · kernel_w
+  int64_t slice;  // input channels a slice; inner order of a slice is [tap][channel]
 };
 
 Taps choose_slice(int64_t in_c, int64_t taps) {
@@ -79,7 +81,7 @@ void pack_weights(const T* weight, int64_t out_c, int64_t in_c, int64_t taps, in
   for (int64_t panel = 0; panel < columns; panel += kCols) {
     const T* rows[kCols];
     for (int j = 0; j < kCols; ++j) {
-      rows[j] = weight + (std::min(o0 + panel + j, out_c - 1) * in_c + c0) * taps;   // beyond the last: never stored
+      rows[j] = weight + (std::min(o0 + panel + j, out_c - 1) * in_c + c0) * taps;  // beyond the last: never stored
     }
     float* to = packed + panel * depth;
     if (taps == 1) {
@@ -99,11 +101,14 @@ void pack_weights(WeightView weight, int64_t out_c, int64_t in_c, int64_t taps, 
                   int64_t channels, float* packed, float* staging) {
   switch (weight.dtype) {
     case DType::kF16:
-      return pack_weights(static_cast<const hwy::float16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+      return pack_weights(static_cast<const hwy::float16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels,
+                          packed, staging);
     case DType::kBF16:
-      return pack_weights(static_cast<const hwy::bfloat16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+      return pack_weights(static_cast<const hwy::bfloat16_t*>(weight.data), out_c, in_c, taps, o0, columns, c0,
+                          channels, packed, staging);
     default:
-      return pack_weights(static_cast<const float*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed, staging);
+      return pack_weights(static_cast<const float*>(weight.data), out_c, in_c, taps, o0, columns, c0, channels, packed,
+                          staging);
   }
 }
 
@@ -120,15 +125,18 @@ void multiply_strip(const float* strip, const float* panels, int64_t depth, floa
       continue;
     }
     if (accumulate) {
-      for (int64_t r = 0; r < rows; ++r) std::memcpy(edge + r * kCols, c + r * stride, sizeof(float) * static_cast<size_t>(width));
+      for (int64_t r = 0; r < rows; ++r)
+        std::memcpy(edge + r * kCols, c + r * stride, sizeof(float) * static_cast<size_t>(width));
     }
     tile<kTileVectors>(strip, b, depth, edge, kCols, accumulate);
-    for (int64_t r = 0; r < rows; ++r) std::memcpy(c + r * stride, edge + r * kCols, sizeof(float) * static_cast<size_t>(width));
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(c + r * stride, edge + r * kCols, sizeof(float) * static_cast<size_t>(width));
   }
 }
 
 // Bias, activation and residual on finished rows, while they are in cache.
-void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, const float* bias, const float* residual, Act act) {
+void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, const float* bias, const float* residual,
+                 Act act) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = out + r * stride;
     if (bias) {
@@ -165,7 +173,8 @@ void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int6
         float* to = out + row * n + o0;
         multiply_strip(strip, panels, channels * taps.count, to, n, rows, columns, c0 > 0);
         if (c0 + channels < in_c) continue;
-        finish_rows(to, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + row * n + o0 : nullptr, act);
+        finish_rows(to, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + row * n + o0 : nullptr,
+                    act);
       }
     }
   });
@@ -182,7 +191,7 @@ void Linear(const LinearArgs& a) {
 }
 
 void Conv(const ConvArgs& a) {
-  HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};   // stands for pixels outside the picture
+  HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};  // stands for pixels outside the picture
   const int64_t m = a.batch * a.out_h * a.out_w;
   if (m == 0 || a.out_c == 0) return;
   blocked_product(a.weight, m, a.out_c, a.in_c, a.kernel_h * a.kernel_w, a.out, a.bias, a.residual, Act::kNone,
@@ -221,11 +230,14 @@ namespace {
 HWY_EXPORT(Linear);
 HWY_EXPORT(Conv);
 
-const KernelRegistration kLinear(linear_slot, Device::kCpu, +[](const LinearArgs& a) { HWY_DYNAMIC_DISPATCH(Linear)(a); });
-const KernelRegistration kConv(conv2d_slot, Device::kCpu, +[](const ConvArgs& a) {
-  if (winograd_pays(a)) return winograd_conv(a);
-  HWY_DYNAMIC_DISPATCH(Conv)(a);
-});
+const KernelRegistration kLinear(
+    linear_slot, Device::kCpu, +[](const LinearArgs& a) { HWY_DYNAMIC_DISPATCH(Linear)
+                                                          (a); });
+const KernelRegistration kConv(
+    conv2d_slot, Device::kCpu, +[](const ConvArgs& a) {
+      if (winograd_pays(a)) return winograd_conv(a);
+      HWY_DYNAMIC_DISPATCH(Conv)(a);
+    });
 
 }  // namespace
 }  // namespace sumi::backend::cpu

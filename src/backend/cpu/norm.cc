@@ -81,7 +81,9 @@ void GroupNorm(const GroupNormArgs& a) {
   std::vector<double> sums(static_cast<size_t>(a.batch * blocks * 2 * a.channels));
   std::vector<float> scales(static_cast<size_t>(a.batch * 2 * a.channels));
   const auto rows_of = [&](int64_t task) { return std::min(kPixelBlock, a.pixels - task % blocks * kPixelBlock); };
-  const auto offset_of = [&](int64_t task) { return (task / blocks * a.pixels + task % blocks * kPixelBlock) * a.channels; };
+  const auto offset_of = [&](int64_t task) {
+    return (task / blocks * a.pixels + task % blocks * kPixelBlock) * a.channels;
+  };
   parallel_for(a.batch * blocks, [&](int64_t task) {
     channel_sums(a.x + offset_of(task), rows_of(task), a.channels, sums.data() + task * 2 * a.channels);
   });
@@ -130,7 +132,8 @@ void layer_norm_row(const float* x, const float* gain, const float* bias, float*
   });
 }
 
-void LayerNorm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels, double eps) {
+void LayerNorm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
+               double eps) {
   constexpr int64_t kRowsATask = 32;
   parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) {
     for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
@@ -151,7 +154,8 @@ HWY_EXPORT(GroupNorm);
 HWY_EXPORT(LayerNorm);
 
 void group_norm(const GroupNormArgs& args) { HWY_DYNAMIC_DISPATCH(GroupNorm)(args); }
-void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels, double eps) {
+void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
+                double eps) {
   HWY_DYNAMIC_DISPATCH(LayerNorm)(x, gain, bias, out, rows, channels, eps);
 }
 

@@ -42,8 +42,7 @@ HWY_INLINE hn::Vec<F32x4> load4(const hwy::bfloat16_t* p) {
   return hn::PromoteTo(F32x4(), hn::LoadU(hn::Rebind<hwy::bfloat16_t, F32x4>(), p));
 }
 HWY_INLINE float load1(const float* p) { return *p; }
-template <class T>
-HWY_INLINE float load1(const T* p) {
+template <class T> HWY_INLINE float load1(const T* p) {
   const hn::FixedTag<float, 1> d;
   return hn::GetLane(hn::PromoteTo(d, hn::LoadU(hn::Rebind<T, decltype(d)>(), p)));
 }
@@ -54,7 +53,7 @@ HWY_INLINE void transpose_4x4(const T* r0, const T* r1, const T* r2, const T* r3
                               float* HWY_RESTRICT o1, float* HWY_RESTRICT o2, float* HWY_RESTRICT o3) {
   const F32x4 d;
   const auto a = load4(r0), b = load4(r1), c = load4(r2), e = load4(r3);
-  const auto ab_lo = hn::InterleaveLower(d, a, b), ab_hi = hn::InterleaveUpper(d, a, b);   // a0 b0 a1 b1 | a2 b2 a3 b3
+  const auto ab_lo = hn::InterleaveLower(d, a, b), ab_hi = hn::InterleaveUpper(d, a, b);  // a0 b0 a1 b1 | a2 b2 a3 b3
   const auto ce_lo = hn::InterleaveLower(d, c, e), ce_hi = hn::InterleaveUpper(d, c, e);
   hn::StoreU(hn::ConcatLowerLower(d, ce_lo, ab_lo), d, o0);
   hn::StoreU(hn::ConcatUpperUpper(d, ce_lo, ab_lo), d, o1);
@@ -64,13 +63,12 @@ HWY_INLINE void transpose_4x4(const T* r0, const T* r1, const T* r2, const T* r3
 
 // out[k·kWidth + r] = rows[r][k] for kWidth rows and `count` values. Where kWidth is not a multiple of 4 a store may
 // spill up to 2 floats beyond the last row: the caller leaves room for them.
-template <int kWidth, class T>
-HWY_INLINE void pack_rows(const T* const* rows, int64_t count, float* HWY_RESTRICT out) {
+template <int kWidth, class T> HWY_INLINE void pack_rows(const T* const* rows, int64_t count, float* HWY_RESTRICT out) {
   static_assert(kWidth % 2 == 0);
   int64_t k = 0;
   for (; k + 4 <= count; k += 4) {
     float* to = out + k * kWidth;
-    if constexpr (kWidth % 4 == 2) {   // the spilled pair is overwritten by what follows
+    if constexpr (kWidth % 4 == 2) {  // the spilled pair is overwritten by what follows
       const int r = kWidth - 2;
       transpose_4x4(rows[r] + k, rows[r + 1] + k, rows[r + 1] + k, rows[r + 1] + k, to + r, to + kWidth + r,
                     to + 2 * kWidth + r, to + 3 * kWidth + r);

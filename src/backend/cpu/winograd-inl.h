@@ -28,13 +28,12 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int kPoints = 36;   // of a 6x6 transformed patch
+constexpr int kPoints = 36;  // of a 6x6 transformed patch
 
 // Bᵀ applied to six vectors: one row or column of the input transform.
-template <class V, class D>
-HWY_INLINE void input_transform_1d(D d, V& x0, V& x1, V& x2, V& x3, V& x4, V& x5) {
+template <class V, class D> HWY_INLINE void input_transform_1d(D d, V& x0, V& x1, V& x2, V& x3, V& x4, V& x5) {
   const V two = hn::Set(d, 2.0f), four = hn::Set(d, 4.0f), five = hn::Set(d, 5.0f);
-  const V even = hn::NegMulAdd(four, x2, x4), odd = hn::NegMulAdd(four, x1, x3);   // x4 - 4x2, x3 - 4x1
+  const V even = hn::NegMulAdd(four, x2, x4), odd = hn::NegMulAdd(four, x1, x3);  // x4 - 4x2, x3 - 4x1
   const V low = hn::Sub(x4, x2), high = hn::Mul(two, hn::Sub(x3, x1));
   const V y0 = hn::MulAdd(four, x0, hn::NegMulAdd(five, x2, x4));
   const V y5 = hn::MulAdd(four, x1, hn::NegMulAdd(five, x3, x5));
@@ -47,11 +46,11 @@ HWY_INLINE void input_transform_1d(D d, V& x0, V& x1, V& x2, V& x3, V& x4, V& x5
 }
 
 // G applied to three vectors.
-template <class V, class D>
-HWY_INLINE void filter_transform_1d(D d, V g0, V g1, V g2, V* HWY_RESTRICT u) {
+template <class V, class D> HWY_INLINE void filter_transform_1d(D d, V g0, V g1, V g2, V* HWY_RESTRICT u) {
   const V sixth = hn::Set(d, 1.0f / 6.0f), four = hn::Set(d, 4.0f);
   const V sum = hn::Mul(sixth, hn::Add(g0, g2)), middle = hn::Mul(sixth, g1);
-  const V wide = hn::Mul(hn::Set(d, 1.0f / 24.0f), hn::MulAdd(four, g2, g0)), half = hn::Mul(hn::Set(d, 1.0f / 12.0f), g1);
+  const V wide = hn::Mul(hn::Set(d, 1.0f / 24.0f), hn::MulAdd(four, g2, g0)),
+          half = hn::Mul(hn::Set(d, 1.0f / 12.0f), g1);
   u[0] = hn::Mul(hn::Set(d, 0.25f), g0);
   u[1] = hn::Neg(hn::Add(sum, middle));
   u[2] = hn::Sub(middle, sum);
@@ -73,7 +72,8 @@ HWY_INLINE void output_transform_1d(D d, V m0, V m1, V m2, V m3, V m4, V m5, V* 
 // Transforms one 6x6 patch for one vector of channels: patch[i] points at the channels of pixel i, to[p·stride] takes
 // point p.
 template <class D>
-HWY_INLINE void transform_patch(D d, const float* const* patch, int64_t channel, float* HWY_RESTRICT to, int64_t stride) {
+HWY_INLINE void transform_patch(D d, const float* const* patch, int64_t channel, float* HWY_RESTRICT to,
+                                int64_t stride) {
   using V = hn::Vec<D>;
   V x[6][6];
 #pragma GCC unroll 6
@@ -94,7 +94,7 @@ HWY_INLINE void transform_patch(D d, const float* const* patch, int64_t channel,
 HWY_INLINE void transform_filter(const float* HWY_RESTRICT taps, float* HWY_RESTRICT to, int64_t stride) {
   const F32 d;
   using V = hn::Vec<F32>;
-  V half[6][3];   // G g
+  V half[6][3];  // G g
 #pragma GCC unroll 3
   for (int column = 0; column < 3; ++column) {
     V u[6];
@@ -112,7 +112,8 @@ HWY_INLINE void transform_filter(const float* HWY_RESTRICT taps, float* HWY_REST
   }
 }
 
-// The 4x4 outputs of one tile for one vector of output channels: sums[p·stride] is point p, out[4·row + column] the result.
+// The 4x4 outputs of one tile for one vector of output channels: sums[p·stride] is point p, out[4·row + column] the
+// result.
 template <class D>
 HWY_INLINE void transform_sums(D d, const float* HWY_RESTRICT sums, int64_t stride, hn::Vec<D>* HWY_RESTRICT out) {
   using V = hn::Vec<D>;
@@ -121,14 +122,15 @@ HWY_INLINE void transform_sums(D d, const float* HWY_RESTRICT sums, int64_t stri
   for (int column = 0; column < 6; ++column) {
     V y[4];
     const float* m = sums + column * stride;
-    output_transform_1d(d, hn::LoadU(d, m), hn::LoadU(d, m + 6 * stride), hn::LoadU(d, m + 12 * stride), hn::LoadU(d, m + 18 * stride),
-                        hn::LoadU(d, m + 24 * stride), hn::LoadU(d, m + 30 * stride), y);
+    output_transform_1d(d, hn::LoadU(d, m), hn::LoadU(d, m + 6 * stride), hn::LoadU(d, m + 12 * stride),
+                        hn::LoadU(d, m + 18 * stride), hn::LoadU(d, m + 24 * stride), hn::LoadU(d, m + 30 * stride), y);
 #pragma GCC unroll 4
     for (int row = 0; row < 4; ++row) half[row][column] = y[row];
   }
 #pragma GCC unroll 4
   for (int row = 0; row < 4; ++row) {
-    output_transform_1d(d, half[row][0], half[row][1], half[row][2], half[row][3], half[row][4], half[row][5], out + 4 * row);
+    output_transform_1d(d, half[row][0], half[row][1], half[row][2], half[row][3], half[row][4], half[row][5],
+                        out + 4 * row);
   }
 }
 

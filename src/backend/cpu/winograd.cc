@@ -16,9 +16,9 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kDepth = 64;                // input channels a slice
-constexpr int64_t kTiles = 96 / kRows * kRows;  // tiles a task
-constexpr int64_t kMaxPanels = 64 / kCols > 1 ? 64 / kCols : 2;   // panels of output channels a task
+constexpr int64_t kDepth = 64;                                   // input channels a slice
+constexpr int64_t kTiles = 96 / kRows * kRows;                   // tiles a task
+constexpr int64_t kMaxPanels = 64 / kCols > 1 ? 64 / kCols : 2;  // panels of output channels a task
 
 struct Geometry {
   int64_t tiles_y, tiles_x, tiles, tile_blocks, columns, column_blocks;
@@ -39,16 +39,18 @@ Geometry geometry(const ConvArgs& a) {
 struct Blocks {
   float *inputs, *weights, *sums, *taps;
   explicit Blocks(int64_t columns) {
-    float* memory = thread_scratch(static_cast<size_t>(kPoints * kDepth * (kTiles + kCols) + kPoints * kTiles * columns + 9 * kDepth * kCols + 64));
-    inputs = memory;                                        // [point][tile][kDepth]
-    weights = inputs + kPoints * kTiles * kDepth;           // [point][channel][kCols]
-    sums = weights + kPoints * kDepth * kCols;              // [panel][point][tile][kCols]
-    taps = sums + kPoints * kTiles * columns;               // [channel][tap][kCols]
+    float* memory = thread_scratch(static_cast<size_t>(kPoints * kDepth * (kTiles + kCols) +
+                                                       kPoints * kTiles * columns + 9 * kDepth * kCols + 64));
+    inputs = memory;                               // [point][tile][kDepth]
+    weights = inputs + kPoints * kTiles * kDepth;  // [point][channel][kCols]
+    sums = weights + kPoints * kDepth * kCols;     // [panel][point][tile][kCols]
+    taps = sums + kPoints * kTiles * columns;      // [channel][tap][kCols]
   }
 };
 
 // Patches of tiles [first, first + count) for channels [c0, c0 + channels).
-void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64_t count, int64_t c0, int64_t channels, float* out) {
+void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64_t count, int64_t c0, int64_t channels,
+                      float* out) {
   HWY_ALIGN static constexpr float kZeros[kDepth + 16] = {};
   const F32 d;
   for (int64_t t = 0; t < count; ++t) {
@@ -72,27 +74,33 @@ void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64
 
 // Filters of outputs [o0, o0 + kCols) and input channels [c0, c0 + channels).
 template <class T>
-void transform_weights(const T* weight, const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
+void transform_weights(const T* weight, const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels,
+                       const Blocks& blocks) {
   const T* rows[kCols];
-  for (int j = 0; j < kCols; ++j) rows[j] = weight + (std::min(o0 + j, a.out_c - 1) * a.in_c + c0) * 9;   // beyond the last: never stored
+  for (int j = 0; j < kCols; ++j)
+    rows[j] = weight + (std::min(o0 + j, a.out_c - 1) * a.in_c + c0) * 9;  // beyond the last: never stored
   pack_rows<kCols>(rows, channels * 9, blocks.taps);
   for (int64_t c = 0; c < channels; ++c) {
     for (int v = 0; v < kTileVectors; ++v) {
-      transform_filter(blocks.taps + c * 9 * kCols + v * kLanes, blocks.weights + c * kCols + v * kLanes, kDepth * kCols);
+      transform_filter(blocks.taps + c * 9 * kCols + v * kLanes, blocks.weights + c * kCols + v * kLanes,
+                       kDepth * kCols);
     }
   }
 }
 
 void transform_weights(const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
   switch (a.weight.dtype) {
-    case DType::kF16: return transform_weights(static_cast<const hwy::float16_t*>(a.weight.data), a, o0, c0, channels, blocks);
-    case DType::kBF16: return transform_weights(static_cast<const hwy::bfloat16_t*>(a.weight.data), a, o0, c0, channels, blocks);
+    case DType::kF16:
+      return transform_weights(static_cast<const hwy::float16_t*>(a.weight.data), a, o0, c0, channels, blocks);
+    case DType::kBF16:
+      return transform_weights(static_cast<const hwy::bfloat16_t*>(a.weight.data), a, o0, c0, channels, blocks);
     default: return transform_weights(static_cast<const float*>(a.weight.data), a, o0, c0, channels, blocks);
   }
 }
 
 // Adds bias and residual to the outputs of a block of tiles and writes them.
-void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, int64_t first, int64_t count, int64_t o0, int64_t panel) {
+void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, int64_t first, int64_t count, int64_t o0,
+                   int64_t panel) {
   const F32 d;
   const int64_t width = std::min<int64_t>(kCols, a.out_c - o0);
   HWY_ALIGN float row_of_panel[kCols];
@@ -116,7 +124,8 @@ void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, i
         }
         hn::StoreU(y[v][i], d, row_of_panel);
         for (int64_t c = v * kLanes; c < width; ++c) {
-          a.out[at + c] = row_of_panel[c - v * kLanes] + (a.bias ? a.bias[o0 + c] : 0.0f) + (a.residual ? a.residual[at + c] : 0.0f);
+          a.out[at + c] = row_of_panel[c - v * kLanes] + (a.bias ? a.bias[o0 + c] : 0.0f) +
+                          (a.residual ? a.residual[at + c] : 0.0f);
         }
       }
     }
@@ -145,7 +154,8 @@ void Winograd(const ConvArgs& a) {
         }
       }
     }
-    for (int64_t panel = 0; panel < panels; ++panel) write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
+    for (int64_t panel = 0; panel < panels; ++panel)
+      write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
   });
 }
 

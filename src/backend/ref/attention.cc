@@ -25,10 +25,12 @@ void attention(const AttentionArgs& a) {
         score[static_cast<size_t>(j)] = dot * a.scale;
         top = std::max(top, dot * a.scale);
       }
-      for (int64_t j = 0; j < seen; ++j) sum += score[static_cast<size_t>(j)] = std::exp(score[static_cast<size_t>(j)] - top);
+      for (int64_t j = 0; j < seen; ++j)
+        sum += score[static_cast<size_t>(j)] = std::exp(score[static_cast<size_t>(j)] - top);
       for (int64_t d = 0; d < a.head_dim; ++d) {
         double mix = 0.0;
-        for (int64_t j = 0; j < seen; ++j) mix += score[static_cast<size_t>(j)] * a.v[(n * a.keys + j) * width + offset + d];
+        for (int64_t j = 0; j < seen; ++j)
+          mix += score[static_cast<size_t>(j)] * a.v[(n * a.keys + j) * width + offset + d];
         a.out[(n * a.queries + i) * width + offset + d] = static_cast<float>(mix / sum);
       }
     }

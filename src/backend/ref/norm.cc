@@ -31,7 +31,8 @@ void group_norm(const GroupNormArgs& a) {
   }
 }
 
-void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels, double eps) {
+void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
+                double eps) {
   for (int64_t row = 0; row < rows; ++row) {
     const float* from = x + row * channels;
     double sum = 0.0, squares = 0.0;

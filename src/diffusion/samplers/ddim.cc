@@ -26,8 +26,13 @@ Tensor ddim(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kDdim(Sampler{.name = "ddim", .help = "DDIM (Song et al. 2021); --eta adds noise back, 1 is DDPM's amount",
-                                          .aliases = {"DDIM"}, .space = Space::kTimesteps, .schedules = kTimestepSchedules, .takes_eta = true, .run = ddim});
+const Registration<Sampler> kDdim(Sampler{.name = "ddim",
+                                          .help = "DDIM (Song et al. 2021); --eta adds noise back, 1 is DDPM's amount",
+                                          .aliases = {"DDIM"},
+                                          .space = Space::kTimesteps,
+                                          .schedules = kTimestepSchedules,
+                                          .takes_eta = true,
+                                          .run = ddim});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -15,7 +15,8 @@ Tensor ddpm(const Run& run, Tensor x) {
     const double previous = run.previous_timesteps[i] < 0 ? 1.0 : run.previous_alphas[i];
     const double step_alpha = alpha / previous, step_beta = 1.0 - step_alpha;
     const Tensor eps = run.epsilon(x, run.timesteps[i], alpha);
-    const Tensor signal = affine(static_cast<float>(1.0 / std::sqrt(alpha)), x, static_cast<float>(-std::sqrt((1.0 - alpha) / alpha)), eps);
+    const Tensor signal = affine(static_cast<float>(1.0 / std::sqrt(alpha)), x,
+                                 static_cast<float>(-std::sqrt((1.0 - alpha) / alpha)), eps);
     x = affine(static_cast<float>(std::sqrt(step_alpha) * (1.0 - previous) / (1.0 - alpha)), x,
                static_cast<float>(std::sqrt(previous) * step_beta / (1.0 - alpha)), signal);
     const double variance = (1.0 - previous) / (1.0 - alpha) * step_beta;
@@ -25,9 +26,13 @@ Tensor ddpm(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kDdpm(Sampler{.name = "ddpm", .help = "DDPM (Ho et al. 2020), ancestral; wants many steps",
-                                          .aliases = {"DDPM"}, .space = Space::kTimesteps, .schedules = {"leading", "trailing", "linspace", "uniform"},
-                                          .previous_is_next_entry = true, .run = ddpm});
+const Registration<Sampler> kDdpm(Sampler{.name = "ddpm",
+                                          .help = "DDPM (Ho et al. 2020), ancestral; wants many steps",
+                                          .aliases = {"DDPM"},
+                                          .space = Space::kTimesteps,
+                                          .schedules = {"leading", "trailing", "linspace", "uniform"},
+                                          .previous_is_next_entry = true,
+                                          .run = ddpm});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -40,10 +40,18 @@ Tensor dpm_2_ancestral(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kDpm2(Sampler{.name = "dpm_2", .help = "midpoint method in log sigma; two calls a step", .aliases = {"DPM2"},
-                                          .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = dpm_2});
-const Registration<Sampler> kDpm2Ancestral(Sampler{.name = "dpm_2_ancestral", .help = "dpm_2 with fresh noise every step", .aliases = {"DPM2 a", "dpm_2_a"},
-                                                   .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = dpm_2_ancestral});
+const Registration<Sampler> kDpm2(Sampler{.name = "dpm_2",
+                                          .help = "midpoint method in log sigma; two calls a step",
+                                          .aliases = {"DPM2"},
+                                          .space = Space::kSigmas,
+                                          .schedules = kSigmaSchedules,
+                                          .run = dpm_2});
+const Registration<Sampler> kDpm2Ancestral(Sampler{.name = "dpm_2_ancestral",
+                                                   .help = "dpm_2 with fresh noise every step",
+                                                   .aliases = {"DPM2 a", "dpm_2_a"},
+                                                   .space = Space::kSigmas,
+                                                   .schedules = kSigmaSchedules,
+                                                   .run = dpm_2_ancestral});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -1,6 +1,6 @@
 // DPM-Solver++(2M) (Lu et al. 2023, algorithm 2): multistep of order 2, one network call a step. Written in σ: with
-// λ = -log σ the paper's α_t cancels. `dpm_solver` is the same on the original's grid, which ends at the first timestep's
-// noise instead of none, and takes its last step in order 1 where there are fewer than 15.
+// λ = -log σ the paper's α_t cancels. `dpm_solver` is the same on the original's grid, which ends at the first
+// timestep's noise instead of none, and takes its last step in order 1 where there are fewer than 15.
 #include <algorithm>
 #include <cmath>
 
@@ -19,7 +19,7 @@ Tensor dpmpp_2m(const Run& run, Tensor x) {
     const bool first_order = !older || to == 0.0 || (i + 1 == run.steps() && run.steps() < 15);
     Tensor blend = signal;
     if (!first_order) {
-      const double r = std::log(run.sigmas[at - 1] / from) / std::log(from / to);   // last step's length over this one's
+      const double r = std::log(run.sigmas[at - 1] / from) / std::log(from / to);  // last step's length over this one's
       blend = affine(static_cast<float>(1.0 + 0.5 / r), signal, static_cast<float>(-0.5 / r), older);
     }
     x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), blend);
@@ -36,16 +36,27 @@ void original_grid(Run& run) {
     const double t = last * (1.0 - static_cast<double>(i) / steps);
     const size_t low = static_cast<size_t>(t), high = std::min(low + 1, run.noise.alphas_cumprod.size() - 1);
     const double w = t - static_cast<double>(low);
-    const double log_alpha = (1.0 - w) * std::log(run.noise.alphas_cumprod[low]) + w * std::log(run.noise.alphas_cumprod[high]);
+    const double log_alpha =
+        (1.0 - w) * std::log(run.noise.alphas_cumprod[low]) + w * std::log(run.noise.alphas_cumprod[high]);
     run.sigmas.push_back(std::sqrt(std::expm1(-log_alpha)));
     if (i < steps) run.timesteps.push_back(t);
   }
 }
 
-const Registration<Sampler> kDpmpp2m(Sampler{.name = "dpmpp_2m", .help = "DPM-Solver++(2M) (Lu et al. 2023)", .aliases = {"DPM++ 2M"},
-                                             .space = Space::kSigmas, .schedules = kSigmaSchedules, .spacing = {.solver = true}, .run = dpmpp_2m});
-const Registration<Sampler> kDpmSolver(Sampler{.name = "dpm_solver", .help = "the original's --dpm_solver: DPM-Solver++(2M) on its own grid",
-                                               .aliases = {"dpm"}, .space = Space::kSigmas, .schedules = {"uniform"}, .own_grid = original_grid, .run = dpmpp_2m});
+const Registration<Sampler> kDpmpp2m(Sampler{.name = "dpmpp_2m",
+                                             .help = "DPM-Solver++(2M) (Lu et al. 2023)",
+                                             .aliases = {"DPM++ 2M"},
+                                             .space = Space::kSigmas,
+                                             .schedules = kSigmaSchedules,
+                                             .spacing = {.solver = true},
+                                             .run = dpmpp_2m});
+const Registration<Sampler> kDpmSolver(Sampler{.name = "dpm_solver",
+                                               .help = "the original's --dpm_solver: DPM-Solver++(2M) on its own grid",
+                                               .aliases = {"dpm"},
+                                               .space = Space::kSigmas,
+                                               .schedules = {"uniform"},
+                                               .own_grid = original_grid,
+                                               .run = dpmpp_2m});
 
 }  // namespace
 }  // namespace sumi::diffusion

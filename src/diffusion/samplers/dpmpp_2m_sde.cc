@@ -11,7 +11,8 @@ Tensor dpmpp_2m_sde(const Run& run, Tensor x) {
   Tensor older;
   for (int i = 0; i < run.steps(); ++i) {
     const size_t at = static_cast<size_t>(i);
-    const double from = run.sigmas[at], to = run.sigmas[at + 1], ratio = to / from, gain = 1.0 - ratio * ratio;   // 1 - e^(-2h)
+    const double from = run.sigmas[at], to = run.sigmas[at + 1], ratio = to / from,
+                 gain = 1.0 - ratio * ratio;  // 1 - e^(-2h)
     const Tensor signal = run.denoised(x, i);
     const bool first_order = !older || to == 0.0 || (i + 1 == run.steps() && run.steps() < 15);
     Tensor blend = signal;
@@ -28,8 +29,13 @@ Tensor dpmpp_2m_sde(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kDpmpp2mSde(Sampler{.name = "dpmpp_2m_sde", .help = "DPM-Solver++(2M) SDE, fresh noise every step", .aliases = {"DPM++ 2M SDE"},
-                                                .space = Space::kSigmas, .schedules = kSigmaSchedules, .spacing = {.solver = true}, .run = dpmpp_2m_sde});
+const Registration<Sampler> kDpmpp2mSde(Sampler{.name = "dpmpp_2m_sde",
+                                                .help = "DPM-Solver++(2M) SDE, fresh noise every step",
+                                                .aliases = {"DPM++ 2M SDE"},
+                                                .space = Space::kSigmas,
+                                                .schedules = kSigmaSchedules,
+                                                .spacing = {.solver = true},
+                                                .run = dpmpp_2m_sde});
 
 }  // namespace
 }  // namespace sumi::diffusion

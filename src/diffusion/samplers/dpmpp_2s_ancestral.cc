@@ -25,8 +25,11 @@ Tensor dpmpp_2s_ancestral(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kDpmpp2sAncestral(Sampler{.name = "dpmpp_2s_ancestral", .help = "DPM-Solver++(2S) with fresh noise; two calls a step",
-                                                      .aliases = {"DPM++ 2S a", "dpmpp_2s_a"}, .space = Space::kSigmas, .schedules = kSigmaSchedules,
+const Registration<Sampler> kDpmpp2sAncestral(Sampler{.name = "dpmpp_2s_ancestral",
+                                                      .help = "DPM-Solver++(2S) with fresh noise; two calls a step",
+                                                      .aliases = {"DPM++ 2S a", "dpmpp_2s_a"},
+                                                      .space = Space::kSigmas,
+                                                      .schedules = kSigmaSchedules,
                                                       .run = dpmpp_2s_ancestral});
 
 }  // namespace

@@ -1,5 +1,6 @@
-// DPM-Solver++ for the stochastic equation, single step of order 2 (after Lu et al. 2023; two network calls a step). The
-// noise of the half step and of the whole one belong to one Brownian path: the whole's is the sum of the two halves'.
+// DPM-Solver++ for the stochastic equation, single step of order 2 (after Lu et al. 2023; two network calls a step).
+// The noise of the half step and of the whole one belong to one Brownian path: the whole's is the sum of the two
+// halves'.
 #include <cmath>
 
 #include "diffusion/sampler.h"
@@ -23,20 +24,25 @@ Tensor dpmpp_sde(const Run& run, Tensor x) {
     const double half_ratio = half.down / from;
     Tensor between = affine(static_cast<float>(half_ratio), x, static_cast<float>(1.0 - half_ratio), signal);
     between = affine(1.0f, between, static_cast<float>(half.up), noise_1);
-    const Tensor better = run.denoised(between, middle);   // with r = 1/2 the blend is the midpoint's estimate alone
+    const Tensor better = run.denoised(between, middle);  // with r = 1/2 the blend is the midpoint's estimate alone
     const AncestralStep whole = ancestral_step(from, to);
     const double ratio = whole.down / from;
     x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), better);
-    const double share = (from - middle) / (from - to);     // of the path's time
-    const Tensor path = affine(static_cast<float>(std::sqrt(share)), noise_1, static_cast<float>(std::sqrt(1.0 - share)), noise_2);
+    const double share = (from - middle) / (from - to);  // of the path's time
+    const Tensor path =
+        affine(static_cast<float>(std::sqrt(share)), noise_1, static_cast<float>(std::sqrt(1.0 - share)), noise_2);
     x = affine(1.0f, x, static_cast<float>(whole.up), path);
     run.report(i, x);
   }
   return x;
 }
 
-const Registration<Sampler> kDpmppSde(Sampler{.name = "dpmpp_sde", .help = "DPM-Solver++ SDE; two calls a step, fresh noise", .aliases = {"DPM++ SDE"},
-                                              .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = dpmpp_sde});
+const Registration<Sampler> kDpmppSde(Sampler{.name = "dpmpp_sde",
+                                              .help = "DPM-Solver++ SDE; two calls a step, fresh noise",
+                                              .aliases = {"DPM++ SDE"},
+                                              .space = Space::kSigmas,
+                                              .schedules = kSigmaSchedules,
+                                              .run = dpmpp_sde});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -14,8 +14,12 @@ Tensor euler(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kEuler(Sampler{.name = "euler", .help = "Euler's method (Karras et al. 2022)", .aliases = {"Euler"},
-                                           .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = euler});
+const Registration<Sampler> kEuler(Sampler{.name = "euler",
+                                           .help = "Euler's method (Karras et al. 2022)",
+                                           .aliases = {"Euler"},
+                                           .space = Space::kSigmas,
+                                           .schedules = kSigmaSchedules,
+                                           .run = euler});
 
 }  // namespace
 }  // namespace sumi::diffusion

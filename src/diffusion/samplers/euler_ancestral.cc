@@ -17,8 +17,12 @@ Tensor euler_ancestral(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kEulerAncestral(Sampler{.name = "euler_ancestral", .help = "Euler with fresh noise every step", .aliases = {"Euler a", "euler_a"},
-                                                    .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = euler_ancestral});
+const Registration<Sampler> kEulerAncestral(Sampler{.name = "euler_ancestral",
+                                                    .help = "Euler with fresh noise every step",
+                                                    .aliases = {"Euler a", "euler_a"},
+                                                    .space = Space::kSigmas,
+                                                    .schedules = kSigmaSchedules,
+                                                    .run = euler_ancestral});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -13,7 +13,8 @@ Tensor heun(const Run& run, Tensor x) {
     if (to == 0.0) {
       x = ahead;
     } else {
-      const Tensor there = affine(static_cast<float>(1.0 / to), ahead, static_cast<float>(-1.0 / to), run.denoised(ahead, i + 1));
+      const Tensor there =
+          affine(static_cast<float>(1.0 / to), ahead, static_cast<float>(-1.0 / to), run.denoised(ahead, i + 1));
       x = affine(1.0f, x, static_cast<float>(0.5 * (to - from)), slope + there);
     }
     run.report(i, x);
@@ -21,8 +22,12 @@ Tensor heun(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kHeun(Sampler{.name = "heun", .help = "Heun's method (Karras et al. 2022); two calls a step", .aliases = {"Heun"},
-                                          .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = heun});
+const Registration<Sampler> kHeun(Sampler{.name = "heun",
+                                          .help = "Heun's method (Karras et al. 2022); two calls a step",
+                                          .aliases = {"Heun"},
+                                          .space = Space::kSigmas,
+                                          .schedules = kSigmaSchedules,
+                                          .run = heun});
 
 }  // namespace
 }  // namespace sumi::diffusion

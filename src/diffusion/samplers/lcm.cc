@@ -13,7 +13,8 @@ constexpr int kDistilledSteps = 50;
 
 void lcm_grid(Run& run) {
   const int total = run.noise.timesteps(), steps = run.options.steps, stride = total / kDistilledSteps;
-  SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps, steps);
+  SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps,
+                  steps);
   for (int i = 0; i < steps; ++i) run.timesteps.push_back((kDistilledSteps - i * kDistilledSteps / steps) * stride - 1);
 }
 
@@ -25,7 +26,8 @@ Tensor lcm(const Run& run, Tensor x) {
     // The consistency function's boundary condition: c_skip·x + c_out·signal.
     const double t = run.timesteps[i] * kTimestepScale, skip = kDataVariance / (t * t + kDataVariance);
     const double out = t / std::sqrt(t * t + kDataVariance);
-    x = affine(static_cast<float>(skip + out / std::sqrt(alpha)), x, static_cast<float>(-out * std::sqrt((1.0 - alpha) / alpha)), eps);
+    x = affine(static_cast<float>(skip + out / std::sqrt(alpha)), x,
+               static_cast<float>(-out * std::sqrt((1.0 - alpha) / alpha)), eps);
     if (i + 1 < run.timesteps.size()) {
       const double next = run.noise.alphas_cumprod[static_cast<size_t>(run.timesteps[i + 1])];
       x = affine(static_cast<float>(std::sqrt(next)), x, static_cast<float>(std::sqrt(1.0 - next)), run.fresh_noise(x));
@@ -35,8 +37,14 @@ Tensor lcm(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kLcm(Sampler{.name = "lcm", .help = "latent consistency (Luo et al. 2023), for models distilled for it; 1 to 8 steps", .aliases = {"LCM"},
-                                         .space = Space::kTimesteps, .schedules = {"trailing"}, .own_grid = lcm_grid, .run = lcm});
+const Registration<Sampler> kLcm(Sampler{
+    .name = "lcm",
+    .help = "latent consistency (Luo et al. 2023), for models distilled for it; 1 to 8 steps",
+    .aliases = {"LCM"},
+    .space = Space::kTimesteps,
+    .schedules = {"trailing"},
+    .own_grid = lcm_grid,
+    .run = lcm});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -28,7 +28,7 @@ double weight(const std::vector<double>& sigmas, size_t i, size_t j, size_t orde
 }
 
 Tensor lms(const Run& run, Tensor x) {
-  std::deque<Tensor> slopes;   // newest first
+  std::deque<Tensor> slopes;  // newest first
   for (int i = 0; i < run.steps(); ++i) {
     const double sigma = run.sigmas[static_cast<size_t>(i)];
     slopes.push_front(affine(static_cast<float>(1.0 / sigma), x, static_cast<float>(-1.0 / sigma), run.denoised(x, i)));
@@ -41,8 +41,12 @@ Tensor lms(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kLms(Sampler{.name = "lms", .help = "linear multistep of order 4", .aliases = {"LMS"},
-                                         .space = Space::kSigmas, .schedules = kSigmaSchedules, .run = lms});
+const Registration<Sampler> kLms(Sampler{.name = "lms",
+                                         .help = "linear multistep of order 4",
+                                         .aliases = {"LMS"},
+                                         .space = Space::kSigmas,
+                                         .schedules = kSigmaSchedules,
+                                         .run = lms});
 
 }  // namespace
 }  // namespace sumi::diffusion

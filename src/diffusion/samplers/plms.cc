@@ -4,7 +4,6 @@
 #include <cmath>
 #include <deque>
 
-
 #include "diffusion/sampler.h"
 #include "ops/elementwise.h"
 
@@ -48,8 +47,12 @@ Tensor plms(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kPlms(Sampler{.name = "plms", .help = "PLMS (Liu et al. 2022), the original's --plms",
-                                          .aliases = {"PLMS", "PNDM"}, .space = Space::kTimesteps, .schedules = {"uniform", "leading"}, .run = plms});
+const Registration<Sampler> kPlms(Sampler{.name = "plms",
+                                          .help = "PLMS (Liu et al. 2022), the original's --plms",
+                                          .aliases = {"PLMS", "PNDM"},
+                                          .space = Space::kTimesteps,
+                                          .schedules = {"uniform", "leading"},
+                                          .run = plms});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -11,9 +11,9 @@ namespace {
 
 // The estimates and the point the last step started from.
 struct History {
-  Tensor start;             // x before the last prediction
-  Tensor newest, older;     // estimates at σ_{i-1} and σ_{i-2}
-  int order = 0;            // of the last prediction
+  Tensor start;          // x before the last prediction
+  Tensor newest, older;  // estimates at σ_{i-1} and σ_{i-2}
+  int order = 0;         // of the last prediction
 };
 
 double h_of(const Run& run, size_t i) { return std::log(run.sigmas[i] / run.sigmas[i + 1]); }
@@ -27,7 +27,7 @@ Tensor base(const Run& run, size_t i, const Tensor& x, const Tensor& estimate) {
 Tensor predict(const Run& run, size_t i, const Tensor& x, const History& history, int order) {
   Tensor out = base(run, i, x, history.newest);
   if (order < 2) return out;
-  const double h = h_of(run, i), r = -h_of(run, i - 1) / h;   // (λ_{i-1} - λ_i) / h
+  const double h = h_of(run, i), r = -h_of(run, i - 1) / h;  // (λ_{i-1} - λ_i) / h
   const double b = std::expm1(-h);
   return affine(1.0f, out, static_cast<float>(-b * 0.5 / r), history.older - history.newest);
 }
@@ -63,9 +63,15 @@ Tensor unipc(const Run& run, Tensor x) {
   return x;
 }
 
-const Registration<Sampler> kUnipc(Sampler{.name = "unipc", .help = "UniPC of order 2 (Zhao et al. 2023)", .aliases = {"UniPC", "uni_pc"},
-                                           .space = Space::kSigmas, .schedules = {"leading", "trailing", "linspace", "karras", "linspace_karras", "discrete", "exponential", "uniform"},
-                                           .spacing = {.solver = true}, .diffusers_sigmas = true, .run = unipc});
+const Registration<Sampler> kUnipc(Sampler{
+    .name = "unipc",
+    .help = "UniPC of order 2 (Zhao et al. 2023)",
+    .aliases = {"UniPC", "uni_pc"},
+    .space = Space::kSigmas,
+    .schedules = {"leading", "trailing", "linspace", "karras", "linspace_karras", "discrete", "exponential", "uniform"},
+    .spacing = {.solver = true},
+    .diffusers_sigmas = true,
+    .run = unipc});
 
 }  // namespace
 }  // namespace sumi::diffusion

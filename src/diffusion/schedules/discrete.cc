@@ -7,12 +7,15 @@ namespace {
 std::vector<double> discrete(const SigmaTable& table, int steps) {
   std::vector<double> out;
   const double last = table.timesteps() - 1;
-  for (int i = 0; i < steps; ++i) out.push_back(table.at(steps > 1 ? last * (1.0 - static_cast<double>(i) / (steps - 1)) : last));
+  for (int i = 0; i < steps; ++i)
+    out.push_back(table.at(steps > 1 ? last * (1.0 - static_cast<double>(i) / (steps - 1)) : last));
   return out;
 }
 
-const Registration<Schedule> kDiscrete(Schedule{.name = "discrete", .help = "k-diffusion's: linear in time; default of its samplers",
-                                                .aliases = {"normal", "default"}, .sigmas = discrete});
+const Registration<Schedule> kDiscrete(Schedule{.name = "discrete",
+                                                .help = "k-diffusion's: linear in time; default of its samplers",
+                                                .aliases = {"normal", "default"},
+                                                .sigmas = discrete});
 
 }  // namespace
 }  // namespace sumi::diffusion

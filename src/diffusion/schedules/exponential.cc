@@ -16,7 +16,8 @@ std::vector<double> exponential(const SigmaTable& table, int steps) {
   return out;
 }
 
-const Registration<Schedule> kExponential(Schedule{.name = "exponential", .help = "evenly in log sigma", .sigmas = exponential});
+const Registration<Schedule> kExponential(Schedule{
+    .name = "exponential", .help = "evenly in log sigma", .sigmas = exponential});
 
 }  // namespace
 }  // namespace sumi::diffusion

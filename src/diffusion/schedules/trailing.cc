@@ -12,7 +12,8 @@ std::vector<double> trailing(int total, int steps, Spacing) {
   return out;
 }
 
-const Registration<Schedule> kTrailing(Schedule{.name = "trailing", .help = "diffusers' trailing spacing: begins at the last timestep", .timesteps = trailing});
+const Registration<Schedule> kTrailing(Schedule{
+    .name = "trailing", .help = "diffusers' trailing spacing: begins at the last timestep", .timesteps = trailing});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -43,8 +43,10 @@ void VaeLevel::visit(nn::ParamVisitor& v, const std::string& name, const char* r
 }
 
 VaeEncoder::VaeEncoder(const AutoencoderConfig& c)
-    : conv_in_(c.in_channels, c.ch, kConv3x3), middle_(c.ch * c.ch_mult.back()),
-      norm_out_(c.ch * c.ch_mult.back(), kNormSilu), conv_out_(c.ch * c.ch_mult.back(), 2 * c.z_channels, kConv3x3) {
+    : conv_in_(c.in_channels, c.ch, kConv3x3),
+      middle_(c.ch * c.ch_mult.back()),
+      norm_out_(c.ch * c.ch_mult.back(), kNormSilu),
+      conv_out_(c.ch * c.ch_mult.back(), 2 * c.z_channels, kConv3x3) {
   int64_t channels = c.ch, resolution = c.resolution;
   for (size_t i = 0; i < c.ch_mult.size(); ++i, resolution /= 2) {
     const int64_t width = c.ch * c.ch_mult[i];
@@ -72,8 +74,11 @@ void VaeEncoder::visit(nn::ParamVisitor& v) {
 }
 
 VaeDecoder::VaeDecoder(const AutoencoderConfig& c)
-    : conv_in_(c.z_channels, c.ch * c.ch_mult.back(), kConv3x3), middle_(c.ch * c.ch_mult.back()),
-      levels_(c.ch_mult.size()), norm_out_(c.ch * c.ch_mult[0], kNormSilu), conv_out_(c.ch * c.ch_mult[0], c.out_channels, kConv3x3) {
+    : conv_in_(c.z_channels, c.ch * c.ch_mult.back(), kConv3x3),
+      middle_(c.ch * c.ch_mult.back()),
+      levels_(c.ch_mult.size()),
+      norm_out_(c.ch * c.ch_mult[0], kNormSilu),
+      conv_out_(c.ch * c.ch_mult[0], c.out_channels, kConv3x3) {
   int64_t channels = c.ch * c.ch_mult.back(), resolution = c.resolution >> (c.ch_mult.size() - 1);
   for (size_t i = c.ch_mult.size(); i-- > 0; resolution *= 2) {
     const int64_t width = c.ch * c.ch_mult[i];
@@ -104,12 +109,16 @@ void VaeDecoder::visit(nn::ParamVisitor& v) {
 }
 
 AutoencoderKL::AutoencoderKL(const AutoencoderConfig& c)
-    : encoder_(c), decoder_(c), quant_(2 * c.z_channels, 2 * c.embed_dim, kConv1x1),
-      post_quant_(c.embed_dim, c.z_channels, kConv1x1), downsampling_(c.downsampling()) {}
+    : encoder_(c),
+      decoder_(c),
+      quant_(2 * c.z_channels, 2 * c.embed_dim, kConv1x1),
+      post_quant_(c.embed_dim, c.z_channels, kConv1x1),
+      downsampling_(c.downsampling()) {}
 
 Tensor AutoencoderKL::encode(const Tensor& image) const {
   SUMI_CHECK_KIND(kUsage, image.rank() == 4 && image.dim(1) % downsampling_ == 0 && image.dim(2) % downsampling_ == 0,
-                  "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", downsampling_, image.shape().str());
+                  "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", downsampling_,
+                  image.shape().str());
   return quant_(encoder_(image));
 }
 

@@ -14,10 +14,10 @@ namespace sumi::models {
 // then a change of size.
 struct VaeLevel {
   std::vector<std::unique_ptr<VaeResBlock>> blocks;
-  std::vector<std::unique_ptr<VaeAttention>> attentions;   // empty, or one a block
+  std::vector<std::unique_ptr<VaeAttention>> attentions;  // empty, or one a block
   std::optional<nn::Conv2d> resample;
 
-  Tensor run(Tensor h) const;   // the blocks, without the change of size
+  Tensor run(Tensor h) const;  // the blocks, without the change of size
   void visit(nn::ParamVisitor& v, const std::string& name, const char* resample_name);
 };
 
@@ -46,12 +46,13 @@ class VaeDecoder : public nn::Module {
  private:
   nn::Conv2d conv_in_;
   VaeMiddle middle_;
-  std::vector<VaeLevel> levels_;   // by resolution, highest first, as the checkpoint numbers them
+  std::vector<VaeLevel> levels_;  // by resolution, highest first, as the checkpoint numbers them
   nn::GroupNorm norm_out_;
   nn::Conv2d conv_out_;
 };
 
-// Encoder and decoder with the 1x1 convolutions around the latent.                 (Kingma and Welling 2014; LDM `AutoencoderKL`)
+// Encoder and decoder with the 1x1 convolutions around the latent.                 (Kingma and Welling 2014; LDM
+// `AutoencoderKL`)
 class AutoencoderKL : public nn::Module {
  public:
   explicit AutoencoderKL(const AutoencoderConfig& config);

@@ -16,7 +16,7 @@ VaeResBlock::VaeResBlock(int64_t in, int64_t out)
 
 Tensor VaeResBlock::operator()(const Tensor& x) const {
   Tensor h = conv1_(norm1_(x));
-  h = norm2_(h);   // the unnormed picture is let go before conv2 asks for its own: at 512x512 each holds 134 MB
+  h = norm2_(h);  // the unnormed picture is let go before conv2 asks for its own: at 512x512 each holds 134 MB
   return conv2_(h, shortcut_ ? (*shortcut_)(x) : x);
 }
 
@@ -29,8 +29,11 @@ void VaeResBlock::visit(nn::ParamVisitor& v) {
 }
 
 VaeAttention::VaeAttention(int64_t channels)
-    : norm_(channels, kNorm), q_(channels, channels, {.conv_1x1 = true}), k_(channels, channels, {.conv_1x1 = true}),
-      v_(channels, channels, {.conv_1x1 = true}), out_(channels, channels, {.conv_1x1 = true}) {}
+    : norm_(channels, kNorm),
+      q_(channels, channels, {.conv_1x1 = true}),
+      k_(channels, channels, {.conv_1x1 = true}),
+      v_(channels, channels, {.conv_1x1 = true}),
+      out_(channels, channels, {.conv_1x1 = true}) {}
 
 Tensor VaeAttention::operator()(const Tensor& x) const {
   const Tensor h = norm_(x).reshape({x.dim(0), x.dim(1) * x.dim(2), x.dim(3)});
@@ -46,7 +49,8 @@ void VaeAttention::visit(nn::ParamVisitor& v) {
   v("proj_out", out_);
 }
 
-VaeMiddle::VaeMiddle(int64_t channels) : block1_(channels, channels), attention_(channels), block2_(channels, channels) {}
+VaeMiddle::VaeMiddle(int64_t channels)
+    : block1_(channels, channels), attention_(channels), block2_(channels, channels) {}
 
 Tensor VaeMiddle::operator()(const Tensor& x) const { return block2_(attention_(block1_(x))); }
 

@@ -7,9 +7,15 @@
 namespace sumi::models {
 
 ClipLayer::ClipLayer(const ClipTextConfig& c)
-    : norm1_(c.hidden_size, c.layer_norm_eps), norm2_(c.hidden_size, c.layer_norm_eps), q_(c.hidden_size, c.hidden_size),
-      k_(c.hidden_size, c.hidden_size), v_(c.hidden_size, c.hidden_size), out_(c.hidden_size, c.hidden_size),
-      fc1_(c.hidden_size, c.intermediate_size), fc2_(c.intermediate_size, c.hidden_size), heads_(c.heads),
+    : norm1_(c.hidden_size, c.layer_norm_eps),
+      norm2_(c.hidden_size, c.layer_norm_eps),
+      q_(c.hidden_size, c.hidden_size),
+      k_(c.hidden_size, c.hidden_size),
+      v_(c.hidden_size, c.hidden_size),
+      out_(c.hidden_size, c.hidden_size),
+      fc1_(c.hidden_size, c.intermediate_size),
+      fc2_(c.intermediate_size, c.hidden_size),
+      heads_(c.heads),
       act_(c.quick_gelu ? Act::kQuickGelu : Act::kGelu) {}
 
 Tensor ClipLayer::operator()(const Tensor& x) const {
@@ -31,7 +37,9 @@ void ClipLayer::visit(nn::ParamVisitor& v) {
 }
 
 ClipText::ClipText(const ClipTextConfig& config)
-    : config_(config), token_(config.vocab_size, config.hidden_size), position_(config.max_positions, config.hidden_size),
+    : config_(config),
+      token_(config.vocab_size, config.hidden_size),
+      position_(config.max_positions, config.hidden_size),
       final_norm_(config.hidden_size, config.layer_norm_eps) {
   for (int64_t i = 0; i < config.layers; ++i) layers_.push_back(std::make_unique<ClipLayer>(config));
 }
@@ -39,8 +47,8 @@ ClipText::ClipText(const ClipTextConfig& config)
 Tensor ClipText::operator()(const Tensor& ids) const {
   SUMI_CHECK(ids.rank() == 2, "text ids must be [batch, tokens], not {}", ids.shape().str());
   const int64_t batch = ids.dim(0), tokens = ids.dim(1);
-  SUMI_CHECK(tokens >= 1 && tokens <= config_.max_positions, "{} tokens do not fit the {} positions of this text encoder",
-             tokens, config_.max_positions);
+  SUMI_CHECK(tokens >= 1 && tokens <= config_.max_positions,
+             "{} tokens do not fit the {} positions of this text encoder", tokens, config_.max_positions);
   Tensor positions = Tensor::empty({batch, tokens}, DType::kI64);
   for (int64_t b = 0; b < batch; ++b) {
     int64_t* row = positions.data<int64_t>() + b * tokens;

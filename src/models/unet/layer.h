@@ -6,8 +6,11 @@
 namespace sumi::models {
 
 struct Conditioning {
-  Tensor emb;       // timestep embedding [N, 4·model_channels]
-  Tensor context;   // text [N,S,D], or undefined
+  Tensor emb;      // timestep embedding [N, 4·model_channels]
+  Tensor context;  // text [N,S,D], or undefined
+  // What an upsampling layer makes: the size of the skip that is joined next. Odd sizes are halved upwards on the way
+  // down, so doubling them may be a row or column too much.
+  int64_t up_height = -1, up_width = -1;
 };
 
 class UNetLayer : public nn::Module {

@@ -6,11 +6,11 @@
 namespace sumi::models {
 namespace {
 
-Tensor resample(const Tensor& x, Resample direction) {
+Tensor resample(const Tensor& x, Resample direction, const Conditioning& c) {
   switch (direction) {
     case Resample::kNone: return x;
     case Resample::kDown: return mean_pool_2x2(x);
-    case Resample::kUp: return upsample_nearest_2x(x);
+    case Resample::kUp: return upsample_nearest_2x(x, c.up_height, c.up_width);
   }
   return x;
 }
@@ -18,21 +18,25 @@ Tensor resample(const Tensor& x, Resample direction) {
 }  // namespace
 
 ResBlock::ResBlock(const Config& c)
-    : config_(c), norm1_(c.in, {.groups = 32, .act = Act::kSilu}), conv1_(c.in, c.out, {.kernel = 3, .pad_begin = 1}),
-      emb_(c.time, c.scale_shift ? 2 * c.out : c.out), norm2_gain_{Shape{c.out}, {}}, norm2_bias_{Shape{c.out}, {}},
+    : config_(c),
+      norm1_(c.in, {.groups = 32, .act = Act::kSilu}),
+      conv1_(c.in, c.out, {.kernel = 3, .pad_begin = 1}),
+      emb_(c.time, c.scale_shift ? 2 * c.out : c.out),
+      norm2_gain_{Shape{c.out}, {}},
+      norm2_bias_{Shape{c.out}, {}},
       conv2_(c.out, c.out, {.kernel = 3, .pad_begin = 1}) {
   if (c.in != c.out) skip_.emplace(c.in, c.out, nn::Conv2dConfig{.kernel = 1});
 }
 
 Tensor ResBlock::operator()(const Tensor& x, const Conditioning& c) const {
   const Tensor emb = emb_(silu(c.emb));
-  Tensor h = conv1_(resample(norm1_(x), config_.resample));
+  Tensor h = conv1_(resample(norm1_(x), config_.resample, c));
   if (config_.scale_shift) {
     h = scale_shift_norm(h, emb);
   } else {
     h = group_norm(add_per_channel(h, emb), norm2_gain_.value, norm2_bias_.value, {.groups = 32, .act = Act::kSilu});
   }
-  const Tensor from = resample(x, config_.resample);
+  const Tensor from = resample(x, config_.resample, c);
   return conv2_(h, skip_ ? (*skip_)(from) : from);
 }
 
@@ -61,12 +65,14 @@ void ResBlock::visit(nn::ParamVisitor& v) {
 }
 
 ResampleLayer::ResampleLayer(int64_t channels, Resample direction, bool with_conv) : direction_(direction) {
-  if (with_conv) conv_.emplace(channels, channels, nn::Conv2dConfig{.kernel = 3, .stride = direction == Resample::kDown ? 2 : 1, .pad_begin = 1});
+  if (with_conv)
+    conv_.emplace(channels, channels,
+                  nn::Conv2dConfig{.kernel = 3, .stride = direction == Resample::kDown ? 2 : 1, .pad_begin = 1});
 }
 
-Tensor ResampleLayer::operator()(const Tensor& x, const Conditioning&) const {
+Tensor ResampleLayer::operator()(const Tensor& x, const Conditioning& c) const {
   if (direction_ == Resample::kDown) return conv_ ? (*conv_)(x) : mean_pool_2x2(x);
-  const Tensor doubled = upsample_nearest_2x(x);
+  const Tensor doubled = upsample_nearest_2x(x, c.up_height, c.up_width);
   return conv_ ? (*conv_)(doubled) : doubled;
 }
 

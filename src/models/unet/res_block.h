@@ -18,7 +18,7 @@ class ResBlock : public UNetLayer {
   struct Config {
     int64_t in, out, time;
     bool scale_shift = false;
-    Resample resample = Resample::kNone;   // inside the block, between norm and convolution
+    Resample resample = Resample::kNone;  // inside the block, between norm and convolution
   };
   explicit ResBlock(const Config& config);
   Tensor operator()(const Tensor& x, const Conditioning& c) const override;

@@ -6,8 +6,11 @@
 namespace sumi::models {
 
 CrossAttention::CrossAttention(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim)
-    : q_(channels, heads * head_dim, {.bias = false}), k_(context_dim, heads * head_dim, {.bias = false}),
-      v_(context_dim, heads * head_dim, {.bias = false}), out_(heads * head_dim, channels), heads_(heads) {}
+    : q_(channels, heads * head_dim, {.bias = false}),
+      k_(context_dim, heads * head_dim, {.bias = false}),
+      v_(context_dim, heads * head_dim, {.bias = false}),
+      out_(heads * head_dim, channels),
+      heads_(heads) {}
 
 Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const Tensor& residual) const {
   const Tensor& source = context ? context : x;
@@ -22,8 +25,12 @@ void CrossAttention::visit(nn::ParamVisitor& v) {
 }
 
 TransformerBlock::TransformerBlock(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim)
-    : norm1_(channels), norm2_(channels), norm3_(channels), self_(channels, channels, heads, head_dim),
-      cross_(channels, context_dim > 0 ? context_dim : channels, heads, head_dim), ff_in_(channels, 8 * channels),
+    : norm1_(channels),
+      norm2_(channels),
+      norm3_(channels),
+      self_(channels, channels, heads, head_dim),
+      cross_(channels, context_dim > 0 ? context_dim : channels, heads, head_dim),
+      ff_in_(channels, 8 * channels),
       ff_out_(4 * channels, channels) {}
 
 Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
@@ -66,9 +73,12 @@ void SpatialTransformer::visit(nn::ParamVisitor& v) {
 }
 
 AttentionBlock::AttentionBlock(int64_t channels, int64_t heads)
-    : norm_(channels, {.groups = 32, .eps = 1e-5}), qkv_weight_{Shape{3 * channels, channels, 1}, {}, true},
-      qkv_bias_{Shape{3 * channels}, {}}, proj_weight_{Shape{channels, channels, 1}, {}, true},
-      proj_bias_{Shape{channels}, {}}, heads_(heads) {}
+    : norm_(channels, {.groups = 32, .eps = 1e-5}),
+      qkv_weight_{Shape{3 * channels, channels, 1}, {}, true},
+      qkv_bias_{Shape{3 * channels}, {}},
+      proj_weight_{Shape{channels, channels, 1}, {}, true},
+      proj_bias_{Shape{channels}, {}},
+      heads_(heads) {}
 
 Tensor AttentionBlock::operator()(const Tensor& x, const Conditioning&) const {
   const int64_t channels = x.dim(3), head_dim = channels / heads_;

@@ -37,7 +37,7 @@ class TransformerBlock : public nn::Module {
 
 struct SpatialTransformerConfig {
   int64_t channels, heads, head_dim, depth, context_dim;
-  bool linear_projections;   // stored as matrices instead of 1x1 convolutions
+  bool linear_projections;  // stored as matrices instead of 1x1 convolutions
 };
 
 // Pixels as tokens: norm, project in, transformer blocks, project out, skip.              (LDM `SpatialTransformer`)

@@ -14,31 +14,39 @@ int64_t blocks_at(const UNetConfig& c, size_t level) {
 }
 
 bool attends_at(const UNetConfig& c, int64_t downsampling) {
-  return std::find(c.attention_resolutions.begin(), c.attention_resolutions.end(), downsampling) != c.attention_resolutions.end();
+  return std::find(c.attention_resolutions.begin(), c.attention_resolutions.end(), downsampling) !=
+         c.attention_resolutions.end();
 }
 
 }  // namespace
 
 UNet::UNet(const UNetConfig& config)
-    : config_(config), time1_(config.model_channels, 4 * config.model_channels),
+    : config_(config),
+      time1_(config.model_channels, 4 * config.model_channels),
       time2_(4 * config.model_channels, 4 * config.model_channels),
       out_norm_(config.model_channels * config.channel_mult[0], {.groups = 32, .act = Act::kSilu}),
       out_conv_(config.model_channels * config.channel_mult[0], config.out_channels, {.kernel = 3, .pad_begin = 1}) {
   build_down();
   const int64_t channels = skip_channels_.back(), time = 4 * config_.model_channels;
   const bool scale_shift = config_.use_scale_shift_norm;
-  middle_.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
+  middle_.push_back(std::make_unique<ResBlock>(
+      ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
   middle_.push_back(attention_layer(channels));
-  middle_.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
+  middle_.push_back(std::make_unique<ResBlock>(
+      ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
   build_up();
 }
 
 std::unique_ptr<UNetLayer> UNet::attention_layer(int64_t channels) const {
   const int64_t heads = config_.num_head_channels > 0 ? channels / config_.num_head_channels : config_.num_heads;
   if (!config_.use_spatial_transformer) return std::make_unique<AttentionBlock>(channels, heads);
-  return std::make_unique<SpatialTransformer>(SpatialTransformerConfig{
-      .channels = channels, .heads = heads, .head_dim = channels / heads, .depth = config_.transformer_depth,
-      .context_dim = config_.context_dim, .linear_projections = config_.use_linear_in_transformer});
+  return std::make_unique<SpatialTransformer>(
+      SpatialTransformerConfig{.channels = channels,
+                               .heads = heads,
+                               .head_dim = channels / heads,
+                               .depth = config_.transformer_depth,
+                               .context_dim = config_.context_dim,
+                               .linear_projections = config_.use_linear_in_transformer});
 }
 
 void UNet::build_down() {
@@ -50,7 +58,8 @@ void UNet::build_down() {
     const int64_t width = config_.channel_mult[level] * config_.model_channels;
     for (int64_t i = 0; i < blocks_at(config_, level); ++i) {
       Block& block = input_blocks_.emplace_back();
-      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels, .out = width, .time = time, .scale_shift = config_.use_scale_shift_norm}));
+      block.push_back(std::make_unique<ResBlock>(
+          ResBlock::Config{.in = channels, .out = width, .time = time, .scale_shift = config_.use_scale_shift_norm}));
       channels = width;
       if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
       skip_channels_.push_back(channels);
@@ -58,7 +67,11 @@ void UNet::build_down() {
     if (level + 1 == config_.channel_mult.size()) break;
     Block& block = input_blocks_.emplace_back();
     if (config_.resblock_updown) {
-      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = config_.use_scale_shift_norm, .resample = Resample::kDown}));
+      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels,
+                                                                  .out = channels,
+                                                                  .time = time,
+                                                                  .scale_shift = config_.use_scale_shift_norm,
+                                                                  .resample = Resample::kDown}));
     } else {
       block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kDown, config_.conv_resample));
     }
@@ -74,13 +87,20 @@ void UNet::build_up() {
     const int64_t width = config_.channel_mult[level] * config_.model_channels;
     for (int64_t i = 0; i <= blocks_at(config_, level); ++i) {
       Block& block = output_blocks_.emplace_back();
-      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels + skip_channels_.back(), .out = width, .time = time, .scale_shift = config_.use_scale_shift_norm}));
+      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels + skip_channels_.back(),
+                                                                  .out = width,
+                                                                  .time = time,
+                                                                  .scale_shift = config_.use_scale_shift_norm}));
       skip_channels_.pop_back();
       channels = width;
       if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
       if (level == 0 || i < blocks_at(config_, level)) continue;
       if (config_.resblock_updown) {
-        block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = config_.use_scale_shift_norm, .resample = Resample::kUp}));
+        block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels,
+                                                                    .out = channels,
+                                                                    .time = time,
+                                                                    .scale_shift = config_.use_scale_shift_norm,
+                                                                    .resample = Resample::kUp}));
       } else {
         block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kUp, config_.conv_resample));
       }
@@ -95,17 +115,21 @@ Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) {
 }
 
 Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const {
+  SUMI_CHECK(x.rank() == 4 && x.dim(3) == config_.in_channels, "the UNet takes [N,H,W,{}], not {}", config_.in_channels,
+             x.shape().str());
   const int64_t factor = int64_t{1} << (config_.channel_mult.size() - 1);
-  SUMI_CHECK(x.rank() == 4 && x.dim(3) == config_.in_channels, "the UNet takes [N,H,W,{}], not {}", config_.in_channels, x.shape().str());
-  SUMI_CHECK_KIND(kUsage, x.dim(1) % factor == 0 && x.dim(2) % factor == 0,
-                  "latents of {}x{} cannot be halved {} times; choose a picture size that is a multiple of {} latents",
+  // A convolution halves any size; means of 2x2 pixels need even ones.
+  const bool any_size = config_.conv_resample && !config_.resblock_updown;
+  SUMI_CHECK_KIND(kUsage, any_size || (x.dim(1) % factor == 0 && x.dim(2) % factor == 0),
+                  "this UNet cannot halve latents of {}x{} {} times; choose sides that are multiples of {} latents",
                   x.dim(1), x.dim(2), config_.channel_mult.size() - 1, factor);
-  SUMI_CHECK(static_cast<int64_t>(timesteps.size()) == x.dim(0), "{} timesteps for {} latents", timesteps.size(), x.dim(0));
+  SUMI_CHECK(static_cast<int64_t>(timesteps.size()) == x.dim(0), "{} timesteps for {} latents", timesteps.size(),
+             x.dim(0));
   SUMI_CHECK(!context || (context.rank() == 3 && context.dim(0) == x.dim(0) && context.dim(2) == config_.context_dim),
              "the UNet takes a context [{},T,{}], not {}", x.dim(0), config_.context_dim, context.shape().str());
   SUMI_CHECK(context || config_.context_dim == 0 || !config_.use_spatial_transformer, "this UNet needs a text context");
   const Tensor sinusoid = nn::timestep_embedding(timesteps, config_.model_channels, x.device());
-  const Conditioning c{time2_(time1_(sinusoid, {.act = Act::kSilu})), context};
+  Conditioning c{time2_(time1_(sinusoid, {.act = Act::kSilu})), context};
   std::vector<Tensor> skips;
   Tensor h = x;
   for (const Block& block : input_blocks_) skips.push_back(h = run(block, h, c));
@@ -113,6 +137,8 @@ Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, c
   for (const Block& block : output_blocks_) {
     h = concat_channels(h, skips.back());
     skips.pop_back();
+    c.up_height = skips.empty() ? -1 : skips.back().dim(1);
+    c.up_width = skips.empty() ? -1 : skips.back().dim(2);
     h = run(block, h, c);
   }
   return out_conv_(out_norm_(h));
@@ -126,7 +152,8 @@ void UNet::visit(nn::ParamVisitor& v) {
   };
   for (size_t i = 0; i < input_blocks_.size(); ++i) visit_block("input_blocks." + std::to_string(i), input_blocks_[i]);
   visit_block("middle_block", middle_);
-  for (size_t i = 0; i < output_blocks_.size(); ++i) visit_block("output_blocks." + std::to_string(i), output_blocks_[i]);
+  for (size_t i = 0; i < output_blocks_.size(); ++i)
+    visit_block("output_blocks." + std::to_string(i), output_blocks_[i]);
   v("out.0", out_norm_);
   v("out.2", out_conv_);
 }

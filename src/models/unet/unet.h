@@ -13,13 +13,13 @@ namespace sumi::models {
 class UNet : public nn::Module {
  public:
   explicit UNet(const UNetConfig& config);
-  // x [N,H,W,in], timesteps one a sample, context [N,S,D] or undefined → [N,H,W,out]. H and W must be multiples of
-  // 2^(levels-1).
+  // x [N,H,W,in], timesteps one a sample, context [N,S,D] or undefined → [N,H,W,out]. Any H and W where
+  // convolutions do the halving; else multiples of 2^(levels-1).
   Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
-  using Block = std::vector<std::unique_ptr<UNetLayer>>;   // LDM `TimestepEmbedSequential`
+  using Block = std::vector<std::unique_ptr<UNetLayer>>;  // LDM `TimestepEmbedSequential`
 
   std::unique_ptr<UNetLayer> attention_layer(int64_t channels) const;
   void build_down();
@@ -32,7 +32,7 @@ class UNet : public nn::Module {
   Block middle_;
   nn::GroupNorm out_norm_;
   nn::Conv2d out_conv_;
-  std::vector<int64_t> skip_channels_;   // while building
+  std::vector<int64_t> skip_channels_;  // while building
 };
 
 }  // namespace sumi::models

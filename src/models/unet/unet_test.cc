@@ -1,0 +1,67 @@
+#include "models/unet/unet.h"
+
+#include <gtest/gtest.h>
+
+#include "tools/synthetic.h"
+
+namespace sumi::models {
+namespace {
+
+void fill(nn::Module& module) {
+  nn::for_each_param(module, "model.diffusion_model.", [](const std::string& name, nn::Param& param) {
+    param.value = Tensor::empty(param.shape);
+    tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
+  });
+}
+
+Tensor ramp(const Shape& shape) {
+  Tensor out = Tensor::empty(shape);
+  for (int64_t i = 0; i < out.numel(); ++i) out.data<float>()[i] = static_cast<float>(i % 17) / 8.0f - 1.0f;
+  return out;
+}
+
+UNetConfig small() {
+  return {.model_channels = 32,
+          .attention_resolutions = {2},
+          .num_res_blocks = {1},
+          .channel_mult = {1, 2, 2},
+          .num_heads = 4,
+          .context_dim = 16};
+}
+
+TEST(UNet, TakesLatentsOfAnySize) {
+  UNet unet(small());
+  fill(unet);
+  for (const Shape& shape : {Shape{1, 8, 8, 4}, Shape{2, 9, 17, 4}, Shape{1, 7, 5, 4}, Shape{1, 1, 3, 4}}) {
+    const Tensor out =
+        unet(ramp(shape), std::vector<double>(static_cast<size_t>(shape[0]), 10.0), ramp({shape[0], 77, 16}));
+    EXPECT_EQ(out.shape(), shape);
+  }
+}
+
+TEST(UNet, ResamplingWithoutConvolutionsNeedsEvenSizes) {
+  for (const bool blocks : {false, true}) {
+    UNetConfig config = small();
+    config.conv_resample = false;
+    config.resblock_updown = blocks;
+    config.use_scale_shift_norm = true;
+    config.use_spatial_transformer = false;
+    config.context_dim = 0;
+    UNet unet(config);
+    fill(unet);
+    EXPECT_EQ(unet(ramp({2, 8, 12, 4}), {3.0, 4.0}, {}).shape(), (Shape{2, 8, 12, 4}));
+    EXPECT_THROW(unet(ramp({1, 9, 8, 4}), {3.0}, {}), Error);
+  }
+}
+
+TEST(UNet, BatchEntriesDoNotMix) {
+  UNet unet(small());
+  fill(unet);
+  const Tensor x = ramp({2, 8, 8, 4}), context = ramp({2, 77, 16});
+  const Tensor both = unet(x, {3.0, 700.0}, context), second = unet(x.rows(1, 2), {700.0}, context.rows(1, 2));
+  for (int64_t i = 0; i < second.numel(); ++i)
+    EXPECT_NEAR(both.rows(1, 2).data<float>()[i], second.data<float>()[i], 1e-5);
+}
+
+}  // namespace
+}  // namespace sumi::models
