@@ -5,7 +5,7 @@
 namespace sumi::diffusion {
 
 // eps_uncond + scale·(eps_cond - eps_uncond)                                        (Ho and Salimans 2022)
-Model guided(Network network, Tensor cond, Tensor uncond, double scale) {
+Model guided(const Network& network, const Tensor& cond, const Tensor& uncond, double scale) {
   if (scale == 1.0) {
     return [=](const Tensor& x, double timestep) { return network(x, timestep, cond); };
   }

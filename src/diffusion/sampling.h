@@ -52,6 +52,6 @@ std::string resolve_sampler(const std::string& name, std::string* schedule);
 // Classifier-free guidance in one 2B batch, order [uncond, cond]; `network(x [2B,…], timestep, context)`. At scale 1
 // the unconditional half is skipped. `cond` and `uncond` are [B,T,D].
 using Network = std::function<Tensor(const Tensor& x, double timestep, const Tensor& context)>;
-Model guided(Network network, Tensor cond, Tensor uncond, double scale);
+Model guided(const Network& network, const Tensor& cond, const Tensor& uncond, double scale);
 
 }  // namespace sumi::diffusion

@@ -13,7 +13,6 @@
 namespace sumi::io {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
 
 std::string length_of(uint64_t n) {

@@ -20,7 +20,6 @@ using test::torch_parts;
 using test::ZipEnd;
 using test::ZipPart;
 using test::pickle::TensorCode;
-using testing::AnyOf;
 using testing::HasSubstr;
 namespace pk = test::pickle;
 

@@ -1,7 +1,5 @@
 #include "ops/conv.h"
 
-#include <algorithm>
-
 #include "ops/flop_count.h"
 #include "ops/op_check.h"
 
@@ -28,7 +26,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   const Device device = common_device("conv2d", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   FlopCount::add(2.0 * static_cast<double>(out.numel()) *
-                 static_cast<double>(weight.numel() / std::max<int64_t>(1, weight.dim(0))));
+                 static_cast<double>(weight.dim(1) * weight.dim(2) * weight.dim(3)));
   const Tensor bias32 = as_f32(bias);
   conv2d_slot.on(device)({.x = x.data<float>(),
                           .weight = weight_view(weight),

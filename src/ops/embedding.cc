@@ -12,8 +12,7 @@ Tensor embedding(const Tensor& ids, const Tensor& table) {
   SUMI_CHECK(table.rank() == 2, "embedding: {} is not a table", table.shape().str());
   SUMI_CHECK_KIND(kUnavailable, is_host(table.device()), "op embedding is not available on the backend {}",
                   name_of(table.device()));
-  Shape shape = ids.shape();
-  std::vector<int64_t> dims = shape.dims();
+  std::vector<int64_t> dims = ids.shape().dims();
   dims.push_back(table.dim(1));
   Tensor out = Tensor::empty(Shape(dims), DType::kF32, table.device());
   const int64_t width = table.dim(1);

@@ -9,18 +9,18 @@ namespace sumi {
 // While one lives, the ops that its thread calls add to it. Scopes nest; each work is counted in the innermost.
 class FlopCount {
  public:
-  FlopCount() : outer_(current_) { current_ = this; }
-  ~FlopCount() { current_ = outer_; }
+  FlopCount() : outer_(t_current) { t_current = this; }
+  ~FlopCount() { t_current = outer_; }
   FlopCount(const FlopCount&) = delete;
   FlopCount& operator=(const FlopCount&) = delete;
 
   double flops() const { return flops_; }
   static void add(double flops) {
-    if (current_ != nullptr) current_->flops_ += flops;
+    if (t_current != nullptr) t_current->flops_ += flops;
   }
 
  private:
-  static inline thread_local FlopCount* current_ = nullptr;
+  static inline thread_local FlopCount* t_current = nullptr;
   FlopCount* outer_;
   double flops_ = 0.0;
 };

@@ -22,7 +22,7 @@ inline std::filesystem::path synthetic_model(const tools::SyntheticOptions& opti
                                                                                  : "";
   const fs::path folder = SUMI_TEST_MODELS;
   fs::create_directories(folder);
-  const fs::path path = folder / (options.size + "-" + std::string(name_of(options.dtype)) + options.variant + ending);
+  fs::path path = folder / (options.size + "-" + std::string(name_of(options.dtype)) + options.variant + ending);
   const int lock = open((path.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + path.string());
   const bool folder_format = options.format == tools::CheckpointFormat::kDiffusers;

@@ -76,7 +76,7 @@ std::function<int()> declare(CLI::App& app) {
   return [bench] { return bench->run(); };
 }
 
-const CommandRegistration registration(
+const CommandRegistration kRegistration(
     {"bench", "How fast the networks run here, against the machine's peak",
      "  sumi bench --ckpt sd-v1-4.ckpt\n  sumi bench --ckpt sd-v1-4.ckpt --only unet_step --json\n", declare});
 

@@ -156,7 +156,7 @@ void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int6
   }
 }
 
-void Attention(const AttentionArgs& a) {
+void run_attention(const AttentionArgs& a) {
   const int64_t padded = round_to(a.head_dim, kLanes), block = key_block(a.head_dim);
   constexpr int64_t kQueries = kStrips * kRows;
   const int64_t chunks = (a.queries + kQueries - 1) / kQueries;
@@ -176,11 +176,11 @@ HWY_AFTER_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace {
 
-HWY_EXPORT(Attention);
+HWY_EXPORT(run_attention);
 
-const KernelRegistration kAttention(
-    attention_slot, Device::kCpu, +[](const AttentionArgs& a) { HWY_DYNAMIC_DISPATCH(Attention)
-                                                                (a); });
+void attention(const AttentionArgs& args) { HWY_DYNAMIC_DISPATCH(run_attention)(args); }
+
+const KernelRegistration kAttention(attention_slot, Device::kCpu, attention);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

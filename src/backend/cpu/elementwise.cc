@@ -22,7 +22,7 @@ template <class F> void for_chunks(int64_t count, const F& f) {
                [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
 }
 
-void Affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
+void run_affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
   for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
       auto sum = hn::MulAdd(hn::Set(d, a), hn::LoadU(d, x + begin + i), hn::Set(d, c));
@@ -32,7 +32,7 @@ void Affine(float a, const float* x, float b, const float* y, float c, float* ou
   });
 }
 
-void Multiply(const float* x, const float* y, float* out, int64_t count) {
+void run_multiply(const float* x, const float* y, float* out, int64_t count) {
   for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
       hn::StoreU(hn::Mul(hn::LoadU(d, x + begin + i), hn::LoadU(d, y + begin + i)), d, out + begin + i);
@@ -40,7 +40,7 @@ void Multiply(const float* x, const float* y, float* out, int64_t count) {
   });
 }
 
-void AddPerChannel(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels) {
+void run_add_per_channel(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels) {
   constexpr int64_t kPixels = 64;
   const int64_t blocks = (pixels + kPixels - 1) / kPixels;
   parallel_for(n * blocks, [&](int64_t task) HWY_ATTR {
@@ -56,7 +56,7 @@ void AddPerChannel(const float* x, const float* e, float* out, int64_t n, int64_
   });
 }
 
-void Activate(const float* x, float* out, int64_t count, Act act) {
+void run_activate(const float* x, float* out, int64_t count, Act act) {
   for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
       hn::StoreU(apply_act(d, hn::LoadU(d, x + begin + i), act), d, out + begin + i);
@@ -64,7 +64,7 @@ void Activate(const float* x, float* out, int64_t count, Act act) {
   });
 }
 
-void Geglu(const float* x, float* out, int64_t rows, int64_t channels) {
+void run_geglu(const float* x, float* out, int64_t rows, int64_t channels) {
   constexpr int64_t kRowsATask = 8;
   parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) HWY_ATTR {
     for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
@@ -85,26 +85,26 @@ HWY_AFTER_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace {
 
-HWY_EXPORT(Affine);
-HWY_EXPORT(Multiply);
-HWY_EXPORT(AddPerChannel);
-HWY_EXPORT(Activate);
-HWY_EXPORT(Geglu);
+HWY_EXPORT(run_affine);
+HWY_EXPORT(run_multiply);
+HWY_EXPORT(run_add_per_channel);
+HWY_EXPORT(run_activate);
+HWY_EXPORT(run_geglu);
 
 void affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
-  HWY_DYNAMIC_DISPATCH(Affine)(a, x, b, y, c, out, count);
+  HWY_DYNAMIC_DISPATCH(run_affine)(a, x, b, y, c, out, count);
 }
 void mul(const float* x, const float* y, float* out, int64_t count) {
-  HWY_DYNAMIC_DISPATCH(Multiply)(x, y, out, count);
+  HWY_DYNAMIC_DISPATCH(run_multiply)(x, y, out, count);
 }
 void add_per_channel(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(AddPerChannel)(x, e, out, n, pixels, channels);
+  HWY_DYNAMIC_DISPATCH(run_add_per_channel)(x, e, out, n, pixels, channels);
 }
 void activate(const float* x, float* out, int64_t count, Act act) {
-  HWY_DYNAMIC_DISPATCH(Activate)(x, out, count, act);
+  HWY_DYNAMIC_DISPATCH(run_activate)(x, out, count, act);
 }
 void geglu(const float* x, float* out, int64_t rows, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(Geglu)(x, out, rows, channels);
+  HWY_DYNAMIC_DISPATCH(run_geglu)(x, out, rows, channels);
 }
 
 const KernelRegistration kAffine(affine_slot, Device::kCpu, affine);

@@ -12,7 +12,7 @@ namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-double FmaPeak(int64_t iterations) {
+double run_fma_peak(int64_t iterations) {
   constexpr int kChains = 12;
   const hn::CappedTag<float, 16> d;
   const auto x = hn::Set(d, 0.9999f), y = hn::Set(d, 1e-4f);
@@ -39,10 +39,10 @@ HWY_AFTER_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace {
 
-HWY_EXPORT(FmaPeak);
+HWY_EXPORT(run_fma_peak);
 
 const KernelRegistration kFmaPeak(
-    fma_peak_slot, Device::kCpu, +[](int64_t n) -> double { return HWY_DYNAMIC_DISPATCH(FmaPeak)(n); });
+    fma_peak_slot, Device::kCpu, +[](int64_t n) -> double { return HWY_DYNAMIC_DISPATCH(run_fma_peak)(n); });
 
 }  // namespace
 }  // namespace sumi::backend::cpu

@@ -180,7 +180,7 @@ void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int6
   });
 }
 
-void Linear(const LinearArgs& a) {
+void run_linear(const LinearArgs& a) {
   if (a.m == 0 || a.n == 0) return;
   blocked_product(a.weight, a.m, a.n, a.k, 1, a.out, a.bias, a.residual, a.act,
                   [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
@@ -190,7 +190,7 @@ void Linear(const LinearArgs& a) {
                   });
 }
 
-void Conv(const ConvArgs& a) {
+void run_conv(const ConvArgs& a) {
   HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};  // stands for pixels outside the picture
   const int64_t m = a.batch * a.out_h * a.out_w;
   if (m == 0 || a.out_c == 0) return;
@@ -227,17 +227,18 @@ HWY_AFTER_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace {
 
-HWY_EXPORT(Linear);
-HWY_EXPORT(Conv);
+HWY_EXPORT(run_linear);
+HWY_EXPORT(run_conv);
 
-const KernelRegistration kLinear(
-    linear_slot, Device::kCpu, +[](const LinearArgs& a) { HWY_DYNAMIC_DISPATCH(Linear)
-                                                          (a); });
-const KernelRegistration kConv(
-    conv2d_slot, Device::kCpu, +[](const ConvArgs& a) {
-      if (winograd_pays(a)) return winograd_conv(a);
-      HWY_DYNAMIC_DISPATCH(Conv)(a);
-    });
+void linear(const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear)(args); }
+
+void conv2d(const ConvArgs& args) {
+  if (winograd_pays(args)) return winograd_conv(args);
+  HWY_DYNAMIC_DISPATCH(run_conv)(args);
+}
+
+const KernelRegistration kLinear(linear_slot, Device::kCpu, linear);
+const KernelRegistration kConv(conv2d_slot, Device::kCpu, conv2d);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

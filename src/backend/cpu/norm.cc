@@ -76,7 +76,7 @@ void scales_of_sample(const GroupNormArgs& a, const double* sums, int64_t blocks
   }
 }
 
-void GroupNorm(const GroupNormArgs& a) {
+void run_group_norm(const GroupNormArgs& a) {
   const int64_t blocks = (a.pixels + kPixelBlock - 1) / kPixelBlock;
   std::vector<double> sums(static_cast<size_t>(a.batch * blocks * 2 * a.channels));
   std::vector<float> scales(static_cast<size_t>(a.batch * 2 * a.channels));
@@ -132,8 +132,8 @@ void layer_norm_row(const float* x, const float* gain, const float* bias, float*
   });
 }
 
-void LayerNorm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
-               double eps) {
+void run_layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
+                    double eps) {
   constexpr int64_t kRowsATask = 32;
   parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) {
     for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
@@ -150,13 +150,13 @@ HWY_AFTER_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace {
 
-HWY_EXPORT(GroupNorm);
-HWY_EXPORT(LayerNorm);
+HWY_EXPORT(run_group_norm);
+HWY_EXPORT(run_layer_norm);
 
-void group_norm(const GroupNormArgs& args) { HWY_DYNAMIC_DISPATCH(GroupNorm)(args); }
+void group_norm(const GroupNormArgs& args) { HWY_DYNAMIC_DISPATCH(run_group_norm)(args); }
 void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
                 double eps) {
-  HWY_DYNAMIC_DISPATCH(LayerNorm)(x, gain, bias, out, rows, channels, eps);
+  HWY_DYNAMIC_DISPATCH(run_layer_norm)(x, gain, bias, out, rows, channels, eps);
 }
 
 const KernelRegistration kGroupNorm(group_norm_slot, Device::kCpu, group_norm);

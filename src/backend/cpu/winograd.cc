@@ -132,7 +132,7 @@ void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, i
   }
 }
 
-void Winograd(const ConvArgs& a) {
+void run_winograd(const ConvArgs& a) {
   const Geometry g = geometry(a);
   parallel_for(g.tile_blocks * g.column_blocks, [&](int64_t task) {
     const int64_t first = task % g.tile_blocks * kTiles, count = std::min(kTiles, g.tiles - first);
@@ -166,7 +166,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sumi::backend::cpu {
 
-HWY_EXPORT(Winograd);
+HWY_EXPORT(run_winograd);
 
 bool winograd_pays(const ConvArgs& a) {
   if (a.kernel_h != 3 || a.kernel_w != 3 || a.stride != 1) return false;
@@ -174,7 +174,7 @@ bool winograd_pays(const ConvArgs& a) {
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }
 
-void winograd_conv(const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(Winograd)(args); }
+void winograd_conv(const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(run_winograd)(args); }
 
 }  // namespace sumi::backend::cpu
 #endif

@@ -15,7 +15,10 @@ void lcm_grid(Run& run) {
   const int total = run.noise.timesteps(), steps = run.options.steps, stride = total / kDistilledSteps;
   SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps,
                   steps);
-  for (int i = 0; i < steps; ++i) run.timesteps.push_back((kDistilledSteps - i * kDistilledSteps / steps) * stride - 1);
+  for (int i = 0; i < steps; ++i) {
+    const int picked = kDistilledSteps - i * kDistilledSteps / steps;  // of the 50, counted from the picture's end
+    run.timesteps.push_back(picked * stride - 1);
+  }
 }
 
 Tensor lcm(const Run& run, Tensor x) {

@@ -6,6 +6,7 @@ namespace {
 
 std::vector<double> discrete(const SigmaTable& table, int steps) {
   std::vector<double> out;
+  out.reserve(static_cast<size_t>(steps));
   const double last = table.timesteps() - 1;
   for (int i = 0; i < steps; ++i)
     out.push_back(table.at(steps > 1 ? last * (1.0 - static_cast<double>(i) / (steps - 1)) : last));

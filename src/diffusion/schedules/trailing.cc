@@ -8,6 +8,7 @@ namespace {
 std::vector<double> trailing(int total, int steps, Spacing) {
   SUMI_CHECK_KIND(kUsage, steps <= total, "the schedule trailing has at most {} steps, not {}", total, steps);
   std::vector<double> out;
+  out.reserve(static_cast<size_t>(steps));
   for (int i = 0; i < steps; ++i) out.push_back(round_half_even(total - i * (static_cast<double>(total) / steps)) - 1);
   return out;
 }
