@@ -43,6 +43,16 @@ TEST_F(CliTest, LayoutNumbersAndGrid) {
   EXPECT_EQ(read_bytes(samples / "00000.png"), read_bytes(samples / "00004.png"));
 }
 
+TEST_F(CliTest, SidesAreAnyMultipleOfEight) {
+  const Outcome outcome = sumi(Words{"txt2img", "--prompt", "a cat", "--n_samples", "1", "--n_iter", "1", "--ddim_steps",
+                                     "2", "--W", "72", "--H", "136", "--outdir", "o", "--skip_grid"} +
+                               model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const image::Image picture = image::read_png(here() / "o/samples/00000.png").image;
+  EXPECT_EQ(picture.width, 72);
+  EXPECT_EQ(picture.height, 136);
+}
+
 TEST_F(CliTest, SkipsWhatIsNotWanted) {
   const Words line = Words{"txt2img", "--n_samples", "1", "--n_iter", "1", "--outdir", "o"} + small() + model();
   ASSERT_EQ(sumi(line + Words{"--skip_grid"}).code, 0);
