@@ -68,6 +68,7 @@ void stream_safetensors(const std::filesystem::path& path, const std::vector<Str
 
 void stream_torch_checkpoint(const std::filesystem::path& path, const std::vector<StreamedTensor>& tensors) {
   std::vector<PickledTensor> pickled;
+  pickled.reserve(tensors.size());
   for (const auto& tensor : tensors) pickled.push_back({tensor.name, storage_class(tensor.dtype), tensor.shape.dims()});
   AtomicFile file(path);
   TorchZipWriter zip(file);

@@ -31,6 +31,7 @@ void write_json(const fs::path& path, const Json& json) { write_text(path, json.
 
 std::vector<int64_t> scaled(const std::vector<int64_t>& multipliers, int64_t width) {
   std::vector<int64_t> out;
+  out.reserve(multipliers.size());
   for (const int64_t multiplier : multipliers) out.push_back(multiplier * width);
   return out;
 }
@@ -162,6 +163,7 @@ void write_synthetic(const fs::path& path, const SyntheticOptions& options) {
     return;
   }
   std::vector<StreamedTensor> tensors;
+  tensors.reserve(layout.size());
   for (const LayoutEntry& entry : layout) tensors.push_back(streamed(entry, options.dtype));
   if (options.format == CheckpointFormat::kTorch) {
     stream_torch_checkpoint(path, tensors);

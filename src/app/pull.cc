@@ -127,7 +127,7 @@ class Hub {
 
 fs::path pull_tokenizer(const PullOptions& options) {
   const Hub hub(kTokenizerRepository, options);
-  const fs::path folder = options.out.empty() ? text::data_folder() / "tokenizer" : options.out;
+  fs::path folder = options.out.empty() ? text::data_folder() / "tokenizer" : options.out;
   std::vector<HubFile> files;
   for (const HubFile& file : hub.list(/*optional=*/true)) {
     if (file.name == "vocab.json" || file.name == "merges.txt") files.push_back(file);
@@ -143,7 +143,7 @@ fs::path pull_model(const PullOptions& options) {
   const Hub hub(options.what, options);
   std::string name = options.what;
   name.replace(name.find('/'), 1, "--");
-  const fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
+  fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
   hub.fetch(choose_files(hub.repository(), hub.list(), options.fp16), folder);
   return folder;
 }

@@ -56,7 +56,7 @@ class PullTest : public testing::Test {
   }
 
   // A hub of the listing of o/m and the file contents by name.
-  LocalServer::Handler hub(std::string list, std::map<std::string, std::string> files) {
+  LocalServer::Handler hub(const std::string& list, const std::map<std::string, std::string>& files) {
     return [list, files](const ServerRequest& request) -> ServerReply {
       if (request.target == "/api/models/o/m/revision/main?blobs=true") return reply(200, list);
       const std::string prefix = "/o/m/resolve/main/";
@@ -215,7 +215,7 @@ TEST_F(PullTest, AServerWithoutRangesStartsAnew) {
 TEST_F(PullTest, WrongBytesAreRefused) {
   const auto pull_of = [&](const nlohmann::json& file, const std::string& content) {
     const LocalServer server(hub(listing({file}), {{"sd.safetensors", content}}));
-    const std::string message = refusal(options(server), ErrorKind::kData);
+    std::string message = refusal(options(server), ErrorKind::kData);
     EXPECT_THAT(files(), testing::Not(testing::Contains("sd.safetensors")));
     return message;
   };
@@ -391,6 +391,7 @@ TEST(ChooseFiles, ShardsAndIndexesFollowTheVariant) {
 TEST(ChooseFiles, WithoutAModelIndexTheCheckpointsAtTheTop) {
   const auto chosen = [](const std::vector<const char*>& names) {
     std::vector<HubFile> files;
+    files.reserve(names.size());
     for (const char* name : names) files.push_back({.name = name});
     std::vector<std::string> result;
     for (const HubFile& file : choose_files("o/m", files, false)) result.push_back(file.name);

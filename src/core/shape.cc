@@ -2,9 +2,13 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace sumi {
 
 int64_t Shape::numel() const {
+  // A file may name sizes whose product overflows before the zero that makes it nothing.
+  if (std::find(dims_.begin(), dims_.end(), 0) != dims_.end()) return 0;
   int64_t product = 1;
   for (int64_t dim : dims_) product *= dim;
   return product;

@@ -15,7 +15,7 @@ Tensor Run::denoised(const Tensor& x, double sigma, double timestep) const {
 }
 
 Tensor Run::epsilon(const Tensor& x, double timestep, double alpha) const {
-  const Tensor output = model(x, timestep);
+  Tensor output = model(x, timestep);
   if (options.prediction == Prediction::kEpsilon) return output;
   return affine(static_cast<float>(std::sqrt(alpha)), output, static_cast<float>(std::sqrt(1.0 - alpha)), x);
 }

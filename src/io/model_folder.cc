@@ -93,7 +93,7 @@ WeightFiles read_index(const fs::path& folder, const fs::path& component, const 
 }  // namespace
 
 fs::path file_in_folder(const fs::path& folder, const fs::path& relative) {
-  const fs::path path = folder / relative;
+  fs::path path = folder / relative;
   std::error_code error;
   const fs::path root = fs::canonical(folder, error);
   SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", folder.string(), error.message());

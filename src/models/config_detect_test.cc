@@ -18,7 +18,6 @@ using test::Shapes;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr const char* kTokens = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
 

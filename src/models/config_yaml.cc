@@ -20,8 +20,8 @@ constexpr size_t kMaxListEntries = 64;
 // One mapping of the file. Keys that nobody asked for are warned about by done(); a null value counts as absent.
 class Section {
  public:
-  Section(YAML::Node node, std::string file, std::string where)
-      : node_(std::move(node)), file_(std::move(file)), where_(std::move(where)) {
+  Section(const YAML::Node& node, std::string file, std::string where)
+      : node_(node), file_(std::move(file)), where_(std::move(where)) {
     SUMI_CHECK(node_.IsMap(), "{}: {} is missing or not a mapping; is this an LDM configuration?", file_,
                where_.empty() ? "the whole" : where_);
   }

@@ -24,13 +24,13 @@ std::optional<fs::path> home_path(const fs::path& below) {
 }
 
 std::optional<fs::path> find_data_folder() {
-  if (const auto own = environment_path("SUMI_HOME")) return own;
+  if (auto own = environment_path("SUMI_HOME")) return own;
   if (const auto shared = environment_path("XDG_DATA_HOME")) return *shared / "sumi";
   return home_path(".local/share/sumi");
 }
 
 std::optional<fs::path> find_hub_cache() {
-  if (const auto cache = environment_path("HF_HUB_CACHE")) return cache;
+  if (auto cache = environment_path("HF_HUB_CACHE")) return cache;
   if (const auto home = environment_path("HF_HOME")) return *home / "hub";
   return home_path(".cache/huggingface/hub");
 }
@@ -75,7 +75,7 @@ fs::path find_tokenizer(const std::optional<fs::path>& explicit_dir, const fs::p
       places = {folder, folder / "tokenizer"};
     }
     if (const auto data = find_data_folder()) places.push_back(*data / "tokenizer");
-    if (const auto cache = find_hub_cache()) {
+    if (auto cache = find_hub_cache()) {
       const auto snapshots = cached_snapshots(*cache);
       places.insert(places.end(), snapshots.begin(), snapshots.end());
       if (snapshots.empty()) places.push_back(*cache / "models--openai--clip-vit-large-patch14");

@@ -26,7 +26,7 @@ inline Words operator+(Words a, const Words& b) {
 
 // A tokenizer that fits the synthetic models and belongs to nobody.
 inline fs::path byte_tokenizer() {
-  const fs::path folder = fs::path(SUMI_TEST_MODELS) / "byte_tokenizer";
+  fs::path folder = fs::path(SUMI_TEST_MODELS) / "byte_tokenizer";
   fs::create_directories(folder);
   const int lock = open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + folder.string());

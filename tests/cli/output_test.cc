@@ -44,8 +44,8 @@ TEST_F(CliTest, LayoutNumbersAndGrid) {
 }
 
 TEST_F(CliTest, SidesAreAnyMultipleOfEight) {
-  const Outcome outcome = sumi(Words{"txt2img", "--prompt", "a cat", "--n_samples", "1", "--n_iter", "1", "--ddim_steps",
-                                     "2", "--W", "72", "--H", "136", "--outdir", "o", "--skip_grid"} +
+  const Outcome outcome = sumi(Words{"txt2img", "--prompt", "a cat", "--n_samples", "1", "--n_iter", "1",
+                                     "--ddim_steps", "2", "--W", "72", "--H", "136", "--outdir", "o", "--skip_grid"} +
                                model());
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const image::Image picture = image::read_png(here() / "o/samples/00000.png").image;
