@@ -11,8 +11,8 @@ std::vector<Image> to_images(const Tensor& pictures) {
   SUMI_CHECK(pictures.rank() == 4 && pictures.dim(3) == 3 && pictures.dtype() == DType::kF32,
              "pictures are [N,H,W,3] in f32, not {} in {}", pictures.shape().str(), name_of(pictures.dtype()));
   std::vector<Image> images;
-  if (pictures.numel() == 0) return images;
   const float* x = pictures.data<float>();
+  if (x == nullptr) return images;
   for (int64_t n = 0; n < pictures.dim(0); ++n) {
     Image image(pictures.dim(2), pictures.dim(1));
     for (uint8_t& pixel : image.pixels) {
