@@ -1,6 +1,7 @@
 #include "base/parallel.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,10 +20,37 @@ namespace {
 thread_local int t_index = 0;
 thread_local bool t_inside = false;
 
-// Workers sleep on a condition variable between jobs; a job is an atomic counter that all threads draw tasks from.
+// Tells the core that this is a waiting loop.
+inline void pause_core() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Binds the calling thread to the `index`-th core that the process may run on.
+void bind_to_core(int index) {
+  cpu_set_t allowed, mine;
+  if (sched_getaffinity(getpid(), sizeof allowed, &allowed) != 0) return;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || index-- > 0) continue;
+    CPU_ZERO(&mine);
+    CPU_SET(core, &mine);
+    sched_setaffinity(0, sizeof mine, &mine);
+    return;
+  }
+}
+
+// A job is an atomic counter that all threads draw tasks from. Between jobs workers first look out for the next one for
+// some 100 µs, since networks give hundreds of small jobs in a row and waking a sleeper costs up to 50 µs each; then they
+// sleep on a condition variable. Where threads outnumber cores they sleep at once.
+//
+// With a thread for every core, each worker keeps to its own: a woken thread otherwise starts on the core of the one that
+// woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is free.
 class Pool {
  public:
-  explicit Pool(int threads) : threads_(threads) {
+  explicit Pool(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
   }
 
@@ -44,19 +72,26 @@ class Pool {
       body_ = &body;
       tasks_ = tasks;
       next_.store(0, std::memory_order_relaxed);
-      active_ = threads_ - 1;
+      active_.store(threads_ - 1, std::memory_order_relaxed);
       error_ = nullptr;
-      ++generation_;
+      generation_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     drain();
+    spin_until([this] { return active_.load(std::memory_order_acquire) == 0; });
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return active_ == 0; });
+    done_.wait(lock, [this] { return active_.load(std::memory_order_relaxed) == 0; });
     body_ = nullptr;
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
+  static constexpr int kSpins = 4000;  // of 20 to 40 ns
+
+  template <class Condition> void spin_until(const Condition& condition) const {
+    for (int i = 0; i < spins_ && !condition(); ++i) pause_core();
+  }
+
   void drain() {
     t_inside = true;
     try {
@@ -71,21 +106,23 @@ class Pool {
 
   void work(int index) {
     t_index = index;
+    if (threads_ == available_cores()) bind_to_core(index);
     uint64_t seen = 0;
     for (;;) {
+      spin_until([&] { return generation_.load(std::memory_order_acquire) != seen; });
       {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+        wake_.wait(lock, [&] { return stopping_ || generation_.load(std::memory_order_relaxed) != seen; });
         if (stopping_) return;
-        seen = generation_;
+        seen = generation_.load(std::memory_order_relaxed);
       }
       drain();
       std::lock_guard lock(mutex_);
-      if (--active_ == 0) done_.notify_one();
+      if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.notify_one();
     }
   }
 
-  const int threads_;
+  const int threads_, spins_;
   std::vector<std::thread> workers_;
   std::mutex job_mutex_;  // one job at a time; callers from several threads queue here
   std::mutex mutex_;
@@ -93,8 +130,8 @@ class Pool {
   const std::function<void(int64_t)>* body_ = nullptr;
   int64_t tasks_ = 0;
   std::atomic<int64_t> next_{0};
-  int active_ = 0;
-  uint64_t generation_ = 0;
+  std::atomic<int> active_{0};
+  std::atomic<uint64_t> generation_{0};
   bool stopping_ = false;
   std::exception_ptr error_;
 };

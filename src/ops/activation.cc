@@ -1,6 +1,7 @@
 #include "ops/activation.h"
 
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -9,6 +10,7 @@ constinit KernelSlot<GegluKernel> geglu_slot("geglu");
 
 Tensor activate(const Tensor& x, Act act) {
   check_f32("activate", "x", x);
+  const OpScope scope("activate", 0.0, [&] { return x.shape().str(); });
   Tensor out = Tensor::empty(x.shape(), DType::kF32, x.device());
   activate_slot.on(x.device())(x.data<float>(), out.data<float>(), x.numel(), act);
   return out;
@@ -16,6 +18,7 @@ Tensor activate(const Tensor& x, Act act) {
 
 Tensor geglu(const Tensor& x) {
   check_f32("geglu", "x", x);
+  const OpScope scope("geglu", 0.0, [&] { return x.shape().str(); });
   SUMI_CHECK(x.rank() >= 1 && x.dim(-1) % 2 == 0, "geglu: the last size of {} is odd", x.shape().str());
   Shape shape = x.shape();
   shape[-1] /= 2;

@@ -1,9 +1,11 @@
 #include "ops/attention.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
-#include "ops/flop_count.h"
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -20,8 +22,10 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
              q.dim(2), options.heads);
   const Device device = common_device("attention", {&q, &k, &v});
   Tensor out = Tensor::empty(q.shape(), DType::kF32, device);
-  FlopCount::add(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)));
   const int64_t head_dim = q.dim(2) / options.heads;
+  const OpScope scope("attention", 4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)), [&] {
+    return fmt::format("{}x{} queries, {} keys, {} heads of {}", q.dim(0), q.dim(1), k.dim(1), options.heads, head_dim);
+  });
   attention_slot.on(device)({.q = q.data<float>(),
                              .k = k.data<float>(),
                              .v = v.data<float>(),

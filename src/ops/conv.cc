@@ -1,7 +1,9 @@
 #include "ops/conv.h"
 
-#include "ops/flop_count.h"
+#include <fmt/format.h>
+
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -25,8 +27,12 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
              options.residual.shape().str(), shape.str());
   const Device device = common_device("conv2d", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
-  FlopCount::add(2.0 * static_cast<double>(out.numel()) *
-                 static_cast<double>(weight.dim(1) * weight.dim(2) * weight.dim(3)));
+  const double flops =
+      2.0 * static_cast<double>(out.numel()) * static_cast<double>(weight.dim(1) * weight.dim(2) * weight.dim(3));
+  const OpScope scope("conv2d", flops, [&] {
+    return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x.dim(0), x.dim(1), x.dim(2), x.dim(3), shape[3], weight.dim(2),
+                       weight.dim(3), options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
+  });
   const Tensor bias32 = as_f32(bias);
   conv2d_slot.on(device)({.x = x.data<float>(),
                           .weight = weight_view(weight),

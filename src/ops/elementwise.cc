@@ -1,6 +1,7 @@
 #include "ops/elementwise.h"
 
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -10,6 +11,7 @@ constinit KernelSlot<AddPerChannelKernel> add_per_channel_slot("add_per_channel"
 
 Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
   check_f32("affine", "x", x);
+  const OpScope scope("affine", 0.0, [&] { return x.shape().str(); });
   if (y) {
     check_f32("affine", "y", y);
     SUMI_CHECK(x.shape() == y.shape(), "affine: the shapes {} and {} differ", x.shape().str(), y.shape().str());
@@ -22,6 +24,7 @@ Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
 
 Tensor mul(const Tensor& x, const Tensor& y) {
   check_f32("mul", "x", x);
+  const OpScope scope("mul", 0.0, [&] { return x.shape().str(); });
   check_f32("mul", "y", y);
   SUMI_CHECK(x.shape() == y.shape(), "mul: the shapes {} and {} differ", x.shape().str(), y.shape().str());
   const Device device = common_device("mul", {&x, &y});
@@ -32,6 +35,7 @@ Tensor mul(const Tensor& x, const Tensor& y) {
 
 Tensor add_per_channel(const Tensor& x, const Tensor& e) {
   check_f32("add_per_channel", "x", x);
+  const OpScope scope("add_per_channel", 0.0, [&] { return x.shape().str(); });
   check_f32("add_per_channel", "e", e);
   SUMI_CHECK(x.rank() == 4 && e.rank() == 2 && x.dim(0) == e.dim(0) && x.dim(3) == e.dim(1),
              "add_per_channel: {} does not fit {}", e.shape().str(), x.shape().str());

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 namespace {
@@ -67,6 +68,7 @@ Tensor nhwc_to_nchw(const Tensor& x) {
 
 Tensor concat_channels(const Tensor& x, const Tensor& y) {
   check_f32("concat_channels", "x", x);
+  const OpScope scope("concat_channels", 0.0, [&] { return x.shape().str(); });
   check_f32("concat_channels", "y", y);
   check_host("concat_channels", x);
   const Device device = common_device("concat_channels", {&x, &y});
@@ -111,6 +113,7 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
 
 Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_width) {
   check_f32("upsample_nearest_2x", "x", x);
+  const OpScope scope("upsample_nearest_2x", 0.0, [&] { return x.shape().str(); });
   check_host("upsample_nearest_2x", x);
   SUMI_CHECK(x.rank() == 4, "upsample_nearest_2x: {} has not four dimensions", x.shape().str());
   const int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
@@ -130,6 +133,7 @@ Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_widt
 
 Tensor mean_pool_2x2(const Tensor& x) {
   check_f32("mean_pool_2x2", "x", x);
+  const OpScope scope("mean_pool_2x2", 0.0, [&] { return x.shape().str(); });
   check_host("mean_pool_2x2", x);
   SUMI_CHECK(x.rank() == 4, "mean_pool_2x2: {} has not four dimensions", x.shape().str());
   const int64_t in_h = x.dim(1), in_w = x.dim(2), height = in_h / 2, width = in_w / 2, channels = x.dim(3);

@@ -1,10 +1,12 @@
 #include "ops/matmul.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "ops/flop_count.h"
 #include "ops/layout.h"
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -36,7 +38,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
              options.residual.shape().str(), shape.str());
   const Device device = common_device("linear", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
-  FlopCount::add(2.0 * static_cast<double>(x.numel()) * static_cast<double>(n));
+  const OpScope scope("linear", 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
+                      [&] { return fmt::format("{}x{} → {}", x.numel() / std::max<int64_t>(k, 1), k, n); });
   const Tensor bias32 = as_f32(bias);
   linear_slot.on(device)({.x = x.data<float>(),
                           .weight = weight_view(weight),

@@ -2,6 +2,7 @@
 
 #include "ops/matmul.h"
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
@@ -10,6 +11,7 @@ constinit KernelSlot<LayerNormKernel> layer_norm_slot("layer_norm");
 
 Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
   check_f32("group_norm", "x", x);
+  const OpScope scope("group_norm", 0.0, [&] { return x.shape().str(); });
   SUMI_CHECK(x.rank() >= 3, "group_norm: x {} needs a batch, pixels and channels", x.shape().str());
   const int64_t channels = x.dim(-1);
   SUMI_CHECK(options.groups > 0 && channels % options.groups == 0, "group_norm: {} channels do not make {} groups",
@@ -34,6 +36,7 @@ Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const
 
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
   check_f32("layer_norm", "x", x);
+  const OpScope scope("layer_norm", 0.0, [&] { return x.shape().str(); });
   const int64_t channels = x.dim(-1);
   SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "layer_norm: {} gains and {} biases for {} channels",
              gain.numel(), bias.numel(), channels);

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "ops/flop_count.h"
 #include "ops/machine_peak.h"
 
 namespace sumi::pipeline {
@@ -65,17 +64,19 @@ BenchResult run_bench(const models::StableDiffusion& model, Device device, const
     const std::function<void()> run = network(model, device, name, options.size);
     std::vector<double> seconds;
     double flops = 0.0;
+    std::vector<Profile::Line> lines;
     for (int i = -1; i < options.repetitions; ++i) {
       if (on_run) on_run(name, i + 1, options.repetitions + 1);
       const auto begin = std::chrono::steady_clock::now();
-      const FlopCount count;
+      const Profile profile(options.profile ? Profile::Detail::kTimes : Profile::Detail::kFlops);
       run();
       const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      flops = count.flops();
+      flops = profile.flops();
+      lines = profile.lines();
       peaks.push_back(measure_fma_peak());
       if (i >= 0) seconds.push_back(elapsed);  // the first run maps the weights in
     }
-    result.lines.push_back({name, median(seconds), flops * 1e-9});
+    result.lines.push_back({name, median(seconds), flops * 1e-9, std::move(lines)});
   }
   result.fma_peak_gflops = median(peaks);
   return result;

@@ -6,19 +6,22 @@
 #include <vector>
 
 #include "models/stable_diffusion.h"
+#include "ops/profile.h"
 
 namespace sumi::pipeline {
 
 struct BenchOptions {
-  int repetitions = 3;  // medians are reported
-  std::string only;     // one of bench_names(), or empty for all
-  int64_t size = 512;   // pixels a side of the picture
+  int repetitions = 3;   // medians are reported
+  std::string only;      // one of bench_names(), or empty for all
+  int64_t size = 512;    // pixels a side of the picture
+  bool profile = false;  // record the time of every op by shape
 };
 
 struct BenchLine {
   std::string name;
-  double seconds;  // median
-  double gflop;    // counted for direct convolution
+  double seconds;                           // median
+  double gflop;                             // counted for direct convolution
+  std::vector<Profile::Line> profile = {};  // of the last repetition, the longest first, where asked for
   double gflops() const { return gflop / seconds; }
 };
 

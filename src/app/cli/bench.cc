@@ -44,6 +44,21 @@ std::string as_text(const pipeline::BenchResult& result) {
                      num_threads(), result.fma_peak_gflops);
 }
 
+// Every op by shape, the longest first, with its share of the peak.
+std::string as_table(const pipeline::BenchLine& line, double peak) {
+  std::string text = fmt::format("\n{:<20} {:<44} {:>5} {:>8} {:>6} {:>8} {:>8} {:>7}\n", line.name, "shape", "calls",
+                                 "ms", "%", "GFLOP", "GFLOP/s", "of peak");
+  double total = 0.0;
+  for (const Profile::Line& op : line.profile) total += op.seconds;
+  for (const Profile::Line& op : line.profile) {
+    text += fmt::format("{:<20} {:<44} {:>5} {:>8.1f} {:>6.1f}", op.op, op.shape, op.calls, op.seconds * 1e3,
+                        100.0 * op.seconds / total);
+    const double rate = op.flops * 1e-9 / op.seconds;
+    text += op.flops > 0.0 ? fmt::format(" {:>8.1f} {:>8.1f} {:>7.2f}\n", op.flops * 1e-9, rate, rate / peak) : "\n";
+  }
+  return text;
+}
+
 int Bench::run() {
   engine.apply();
   SUMI_CHECK_KIND(kUsage, options.repetitions >= 1 && options.repetitions <= 1000,
@@ -60,6 +75,10 @@ int Bench::run() {
                                repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result) : as_text(result));
+  if (json) return 0;
+  for (const pipeline::BenchLine& line : result.lines) {
+    if (options.profile) say(as_table(line, result.fma_peak_gflops));
+  }
   return 0;
 }
 
@@ -71,6 +90,7 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("--repetitions", bench->options.repetitions, "Medians are taken over so many runs [3]")
       ->type_name("N");
   app.add_option("--size", bench->options.size, "Pixels a side [512]")->type_name("N");
+  app.add_flag("--profile", bench->options.profile, "Also the time of every operation by shape");
   app.add_flag("--json", bench->json, "One JSON object on standard output");
   app.add_flag("--quiet", bench->quiet, "No progress");
   return [bench] { return bench->run(); };

@@ -1,9 +1,19 @@
-// Attention with an online softmax: a task owns up to kStrips strips of queries of one head and walks over the keys
-// block by block, keeping for each query the largest score so far, the sum of exponentials and the mixed values.
+// Attention with an online softmax, keys down and queries across.
 //
-// Scratch a task: one block of keys and values, packed (16 K floats each or 64 rows, whichever is more), the queries
-// and the mixed values: 400 KB at 40 channels a head, so that all of it stays in a 1 MB L2. Packing a key block costs
-// half a cycle a value and serves 16 strips, a hundredth of the multiplication.
+// A task owns some panels of kCols queries of one head and walks over the keys block by block. For each panel and block
+// it makes the scores Sᵀ [keys][queries], turns them into weights, and adds Vᵀ·weights to the mixed values Oᵀ
+// [channels] [queries]. This way round
+//   - a query is a lane: the largest score and the sum of the weights are vertical operations on whole vectors,
+//   - the weights are written as the next product reads them, with no rearrangement between,
+//   - channels are rows of the register tile, whose height (12, 10 or 8 of them with AVX-512) divides every common
+//   width
+//     of a head, where columns would be padded to whole vectors (40 to 48).
+// Scores are in units of log2 (the factor goes into the queries as they are packed), so that a weight is a power of
+// two.
+//
+// Cycles for 32 queries and one key of d channels, AVX-512, one multiply-add a cycle: 4d for the two products, some 16
+// for the weights, 2 for the largest score: 90 % of the peak at 40 channels. Scratch: keys and values of a block,
+// packed (kBlockFloats each), queries and mixed values (kPanelFloats each), one panel of scores (24 KB, in L1).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/attention.cc"
 #include "hwy/foreach_target.h"
@@ -23,148 +33,212 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int kStrips = 16;
+constexpr int64_t kBlockFloats = 16384;
+constexpr int64_t kPanelFloats = 65536;
+constexpr int64_t kMaxBlock = 192;
+static_assert(kMaxBlock % kRows == 0);
 
 int64_t round_to(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
-// Keys a block. Depends on the head's width alone, so that the order of summation does.
-int64_t key_block(int64_t head_dim) { return round_to(std::clamp<int64_t>(16384 / head_dim, 64, 256), kCols); }
+// Heights of the tile that adds to the mixed values.
+constexpr int kHeights[] = {kRows, kRows * 10 / 12, kRows * 8 / 12};
 
-// The state of one task.
-struct Work {
-  int64_t dim, padded_dim, block;
-  float *keys, *values, *queries, *scores, *weights, *mixed, *top, *sum;
+// What a head's width decides, so that the order of summation depends on nothing else.
+struct Plan {
+  int64_t dim, height, padded_dim;  // channels of a head; rows of a tile of mixed values; channels in whole tiles
+  int64_t block, panels;            // keys a block, panels of queries a task
 
-  static int64_t floats(int64_t dim, int64_t padded, int64_t block) {
-    return block * (dim + padded) + kStrips * kRows * (dim + padded + 2) + 2 * block * kRows + 64 * 8;
+  explicit Plan(int64_t head_dim) : dim(head_dim), height(kHeights[0]) {
+    for (const int64_t h : kHeights) {
+      if (round_to(dim, h) < round_to(dim, height)) height = h;
+    }
+    padded_dim = round_to(dim, height);
+    block = std::clamp<int64_t>(kBlockFloats / dim, 4 * kRows, kMaxBlock) / kRows * kRows;
+    panels = std::clamp<int64_t>(kPanelFloats / (dim * kCols), 4, 16);
   }
-  Work(float* memory, int64_t d, int64_t padded, int64_t b) : dim(d), padded_dim(padded), block(b) {
+};
+
+struct Work {
+  Plan plan;
+  float *keys, *values, *queries, *mixed, *scores, *top, *sum;
+
+  static int64_t floats(const Plan& p) {
+    return p.block * (p.dim + p.padded_dim + kCols) + p.panels * kCols * (p.dim + p.padded_dim + 2) + 7 * 32;
+  }
+  Work(float* memory, const Plan& p) : plan(p) {
     const auto take = [&](int64_t count) { return std::exchange(memory, memory + round_to(count + 16, 16)); };
-    keys = take(block * dim);
-    values = take(block * padded);
-    queries = take(kStrips * kRows * dim);
-    scores = take(block * kRows);
-    weights = take(block * kRows);
-    mixed = take(kStrips * kRows * padded);
-    top = take(kStrips * kRows);
-    sum = take(kStrips * kRows);
+    keys = take(p.block * p.dim);                   // [panel of kRows keys][channel][kRows]
+    values = take(p.block * p.padded_dim);          // [tile of channels][key][height]
+    queries = take(p.panels * kCols * p.dim);       // [panel][channel][kCols]
+    mixed = take(p.panels * kCols * p.padded_dim);  // [panel][channel][kCols]
+    scores = take(p.block * kCols);                 // [key][kCols]
+    top = take(p.panels * kCols);                   // largest score so far
+    sum = take(p.panels * kCols);                   // of the weights so far
   }
 };
 
 void pack_keys(const Work& w, const float* k, int64_t stride, int64_t count) {
+  for (int64_t panel = 0; panel < count; panel += kRows) {
+    const float* rows[kRows];
+    for (int j = 0; j < kRows; ++j) rows[j] = k + std::min(panel + j, count - 1) * stride;
+    pack_rows<kRows>(rows, w.plan.dim, w.keys + panel * w.plan.dim);
+  }
+}
+
+void pack_values(const Work& w, const float* v, int64_t stride, int64_t count) {
+  const int64_t height = w.plan.height;
+  float* to = w.values;
+  for (int64_t c = 0; c < w.plan.padded_dim; c += height) {
+    const int64_t used = std::min(height, w.plan.dim - c);
+    for (int64_t j = 0; j < count; ++j, to += height) {
+      std::copy_n(v + j * stride + c, used, to);
+      std::fill(to + used, to + height, 0.0f);
+    }
+  }
+}
+
+void pack_queries(const Work& w, const float* q, int64_t stride, int64_t count, float scale) {
+  const F32 d;
+  const auto factor = hn::Set(d, scale * 1.44269504f);  // log2(e)
   for (int64_t panel = 0; panel < count; panel += kCols) {
     const float* rows[kCols];
-    for (int j = 0; j < kCols; ++j) rows[j] = k + std::min(panel + j, count - 1) * stride;
-    pack_rows<kCols>(rows, w.dim, w.keys + panel * w.dim);
+    for (int j = 0; j < kCols; ++j) rows[j] = q + std::min(panel + j, count - 1) * stride;
+    float* to = w.queries + panel * w.plan.dim;
+    pack_rows<kCols>(rows, w.plan.dim, to);
+    for (int64_t i = 0; i < kCols * w.plan.dim; i += kLanes)
+      hn::StoreU(hn::Mul(hn::LoadU(d, to + i), factor), d, to + i);
   }
 }
 
-// Values into panels of kCols columns, the last one of kLanes where that is enough; columns beyond the head are zero.
-void pack_values(const Work& w, const float* v, int64_t stride, int64_t count) {
-  for (int64_t panel = 0; panel < w.padded_dim; panel += kCols) {
-    const int64_t width = std::min<int64_t>(kCols, w.padded_dim - panel), used = std::min(width, w.dim - panel);
-    float* to = w.values + panel * count;
-    for (int64_t j = 0; j < count; ++j, to += width) {
-      std::copy_n(v + j * stride + panel, used, to);
-      std::fill(to + used, to + width, 0.0f);
-    }
+// Hides from query `first_query` + lane the keys after it.
+void mask_later_keys(float* scores, int64_t count, int64_t first_key, int64_t first_query) {
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t hidden = std::clamp<int64_t>(first_key + j - first_query, 0, kCols);
+    std::fill_n(scores + j * kCols, hidden, -INFINITY);
   }
 }
 
-// Turns the scores of one query against `count` keys into weights e^(score - top), and tells by how much what was
-// summed before must shrink.
-float soften(float* HWY_RESTRICT scores, int64_t count, float& top, float& sum) {
+// Turns the scores of a panel into weights 2^(score - top), and shrinks what was summed before to the new top.
+void soften(const Work& w, int64_t panel, int64_t count) {
   const F32 d;
-  auto highest = hn::Set(d, top);
-  int64_t j = 0;
-  for (; j + kLanes <= count; j += kLanes) highest = hn::Max(highest, hn::LoadU(d, scores + j));
-  float new_top = hn::GetLane(hn::MaxOfLanes(d, highest));
-  for (; j < count; ++j) new_top = std::max(new_top, scores[j]);
-  const auto offset = hn::Set(d, new_top);
-  auto total = hn::Zero(d);
-  for (j = 0; j + kLanes <= count; j += kLanes) {
-    const auto weight = exp(d, hn::Sub(hn::LoadU(d, scores + j), offset));
-    hn::StoreU(weight, d, scores + j);
-    total = hn::Add(total, weight);
+  for (int v = 0; v < kTileVectors; ++v) {
+    float* scores = w.scores + v * kLanes;
+    float* top = w.top + panel * kCols + v * kLanes;
+    float* sum = w.sum + panel * kCols + v * kLanes;
+    const auto before = hn::LoadU(d, top);
+    auto high0 = before, high1 = before;
+    int64_t j = 0;
+    for (; j + 2 <= count; j += 2) {
+      high0 = hn::Max(high0, hn::LoadU(d, scores + j * kCols));
+      high1 = hn::Max(high1, hn::LoadU(d, scores + (j + 1) * kCols));
+    }
+    if (j < count) high0 = hn::Max(high0, hn::LoadU(d, scores + j * kCols));
+    const auto high = hn::Max(high0, high1);
+    auto total0 = hn::Zero(d), total1 = hn::Zero(d);
+    for (j = 0; j + 2 <= count; j += 2) {
+      const auto weight0 = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + j * kCols), high));
+      const auto weight1 = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + (j + 1) * kCols), high));
+      hn::StoreU(weight0, d, scores + j * kCols);
+      hn::StoreU(weight1, d, scores + (j + 1) * kCols);
+      total0 = hn::Add(total0, weight0);
+      total1 = hn::Add(total1, weight1);
+    }
+    if (j < count) {
+      const auto weight = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + j * kCols), high));
+      hn::StoreU(weight, d, scores + j * kCols);
+      total0 = hn::Add(total0, weight);
+    }
+    const auto shrink = exp2_below_one(d, hn::Sub(before, high));
+    hn::StoreU(high, d, top);
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, sum), shrink, hn::Add(total0, total1)), d, sum);
+    if (hn::AllTrue(d, hn::Eq(before, high))) continue;
+    float* mixed = w.mixed + panel * kCols * w.plan.padded_dim + v * kLanes;
+    for (int64_t c = 0; c < w.plan.padded_dim; ++c) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, mixed + c * kCols), shrink), d, mixed + c * kCols);
+    }
   }
-  float new_sum = hn::GetLane(hn::SumOfLanes(d, total));
-  const hn::FixedTag<float, 1> single;
-  for (; j < count; ++j) {
-    scores[j] = hn::GetLane(exp(single, hn::Set(single, scores[j] - new_top)));
-    new_sum += scores[j];
-  }
-  const float shrink = hn::GetLane(exp(single, hn::Set(single, top - new_top)));
-  sum = sum * shrink + new_sum;
-  top = new_top;
-  return shrink;
 }
 
-// One strip of queries against one packed block of keys and values. `first_query` and `first_key` place them for the
-// causal mask.
-void attend_strip(const Work& w, int64_t strip, int64_t count, bool causal, int64_t first_query, int64_t first_key) {
-  for (int64_t panel = 0; panel < count; panel += kCols) {
-    tile<kTileVectors>(w.queries + strip * kRows * w.dim, w.keys + panel * w.dim, w.dim, w.scores + panel, w.block,
-                       false);
+template <int kHeight> void mix(const Work& w, int64_t panel, int64_t count) {
+  float* mixed = w.mixed + panel * kCols * w.plan.padded_dim;
+  for (int64_t c = 0; c < w.plan.padded_dim; c += kHeight) {
+    tile<kHeight, kTileVectors>(w.values + c * count, w.scores, count, mixed + c * kCols, kCols, true);
   }
-  float* mixed = w.mixed + strip * kRows * w.padded_dim;
-  for (int r = 0; r < kRows; ++r) {
-    float* scores = w.scores + r * w.block;
-    if (causal) {
-      const int64_t seen = std::clamp<int64_t>(first_query + r + 1 - first_key, 0, count);
-      std::fill(scores + seen, scores + count, -INFINITY);
+}
+
+// One panel of queries against one packed block of `count` keys and values.
+void attend_panel(const Work& w, int64_t panel, int64_t count, bool causal, int64_t first_query, int64_t first_key) {
+  const float* queries = w.queries + panel * kCols * w.plan.dim;
+  for (int64_t j = 0; j < count; j += kRows) {
+    tile<kRows, kTileVectors>(w.keys + j * w.plan.dim, queries, w.plan.dim, w.scores + j * kCols, kCols, false);
+  }
+  if (causal) mask_later_keys(w.scores, count, first_key, first_query);
+  soften(w, panel, count);
+  switch (w.plan.height) {
+    case kHeights[0]: return mix<kHeights[0]>(w, panel, count);
+    case kHeights[1]: return mix<kHeights[1]>(w, panel, count);
+    default: return mix<kHeights[2]>(w, panel, count);
+  }
+}
+
+// Divides the mixed values of `count` queries by the sums of their weights and writes them as rows.
+void write_panel(const Work& w, int64_t panel, int64_t count, float* out, int64_t stride) {
+  const F32 d;
+  float* mixed = w.mixed + panel * kCols * w.plan.padded_dim;
+  for (int v = 0; v < kTileVectors; ++v) {
+    const auto inverse = hn::Div(hn::Set(d, 1.0f), hn::LoadU(d, w.sum + panel * kCols + v * kLanes));
+    for (int64_t c = 0; c < w.plan.dim; ++c) {
+      float* at = mixed + c * kCols + v * kLanes;
+      hn::StoreU(hn::Mul(hn::LoadU(d, at), inverse), d, at);
     }
-    const float shrink = soften(scores, count, w.top[strip * kRows + r], w.sum[strip * kRows + r]);
-    if (shrink == 1.0f) continue;
-    for (int64_t c = 0; c < w.padded_dim; ++c) mixed[r * w.padded_dim + c] *= shrink;
   }
-  const float* rows[kRows];
-  for (int r = 0; r < kRows; ++r) rows[r] = w.scores + r * w.block;
-  pack_rows<kRows>(rows, count, w.weights);
-  int64_t panel = 0;
-  for (; panel + kCols <= w.padded_dim; panel += kCols) {
-    tile<kTileVectors>(w.weights, w.values + panel * count, count, mixed + panel, w.padded_dim, true);
+  int64_t c = 0;
+  for (; c + 4 <= w.plan.dim; c += 4) {
+    const float* rows = mixed + c * kCols;
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+      float* to = out + i * stride + c;
+      transpose_4x4(rows + i, rows + kCols + i, rows + 2 * kCols + i, rows + 3 * kCols + i, to, to + stride,
+                    to + 2 * stride, to + 3 * stride);
+    }
+    for (; i < count; ++i) {
+      for (int64_t j = 0; j < 4; ++j) out[i * stride + c + j] = rows[j * kCols + i];
+    }
   }
-  if (panel < w.padded_dim) tile<1>(w.weights, w.values + panel * count, count, mixed + panel, w.padded_dim, true);
+  for (; c < w.plan.dim; ++c) {
+    for (int64_t i = 0; i < count; ++i) out[i * stride + c] = mixed[c * kCols + i];
+  }
 }
 
 // Queries [begin, end) of head (n, h).
 void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int64_t begin, int64_t end) {
-  const int64_t stride = a.heads * a.head_dim, strips = (end - begin + kRows - 1) / kRows;
-  const float* q = a.q + n * a.queries * stride + head * a.head_dim;
-  for (int64_t s = 0; s < strips; ++s) {
-    const float* rows[kRows];
-    for (int r = 0; r < kRows; ++r) rows[r] = q + std::min(begin + s * kRows + r, end - 1) * stride;
-    float* packed = w.queries + s * kRows * w.dim;
-    pack_rows<kRows>(rows, w.dim, packed);
-  }
-  for (int64_t i = 0; i < strips * kRows * w.dim; ++i) w.queries[i] *= a.scale;
-  std::fill_n(w.mixed, strips * kRows * w.padded_dim, 0.0f);
-  std::fill_n(w.top, strips * kRows, -INFINITY);
-  std::fill_n(w.sum, strips * kRows, 0.0f);
+  const int64_t stride = a.heads * a.head_dim, panels = (end - begin + kCols - 1) / kCols;
+  const int64_t first_row = (n * a.queries + begin) * stride + head * a.head_dim;
+  pack_queries(w, a.q + first_row, stride, end - begin, a.scale);
+  std::fill_n(w.mixed, panels * kCols * w.plan.padded_dim, 0.0f);
+  std::fill_n(w.top, panels * kCols, -INFINITY);
+  std::fill_n(w.sum, panels * kCols, 0.0f);
   const int64_t last_key = a.causal ? std::min(a.keys, end) : a.keys;
-  for (int64_t first = 0; first < last_key; first += w.block) {
-    const int64_t count = std::min(w.block, last_key - first),
-                  offset = (n * a.keys + first) * stride + head * a.head_dim;
+  for (int64_t first = 0; first < last_key; first += w.plan.block) {
+    const int64_t count = std::min(w.plan.block, last_key - first);
+    const int64_t offset = (n * a.keys + first) * stride + head * a.head_dim;
     pack_keys(w, a.k + offset, stride, count);
     pack_values(w, a.v + offset, stride, count);
-    for (int64_t s = 0; s < strips; ++s) attend_strip(w, s, count, a.causal, begin + s * kRows, first);
+    for (int64_t p = 0; p < panels; ++p) attend_panel(w, p, count, a.causal, begin + p * kCols, first);
   }
-  for (int64_t i = 0; i < end - begin; ++i) {
-    float* out = a.out + (n * a.queries + begin + i) * stride + head * a.head_dim;
-    const float inverse = 1.0f / w.sum[i];
-    for (int64_t c = 0; c < w.dim; ++c) out[c] = w.mixed[i * w.padded_dim + c] * inverse;
+  for (int64_t p = 0; p < panels; ++p) {
+    write_panel(w, p, std::min<int64_t>(kCols, end - begin - p * kCols), a.out + first_row + p * kCols * stride,
+                stride);
   }
 }
 
 void run_attention(const AttentionArgs& a) {
-  const int64_t padded = round_to(a.head_dim, kLanes), block = key_block(a.head_dim);
-  constexpr int64_t kQueries = kStrips * kRows;
-  const int64_t chunks = (a.queries + kQueries - 1) / kQueries;
+  const Plan plan(a.head_dim);
+  const int64_t queries = plan.panels * kCols, chunks = (a.queries + queries - 1) / queries;
   parallel_for(a.batch * a.heads * chunks, [&](int64_t task) {
-    const int64_t head = task / chunks % a.heads, n = task / chunks / a.heads, begin = task % chunks * kQueries;
-    const Work work(thread_scratch(static_cast<size_t>(Work::floats(a.head_dim, padded, block))), a.head_dim, padded,
-                    block);
-    attend(a, work, n, head, begin, std::min(a.queries, begin + kQueries));
+    const int64_t head = task / chunks % a.heads, n = task / chunks / a.heads, begin = task % chunks * queries;
+    const Work work(thread_scratch(static_cast<size_t>(Work::floats(plan))), plan);
+    attend(a, work, n, head, begin, std::min(a.queries, begin + queries));
   });
 }
 

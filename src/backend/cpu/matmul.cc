@@ -32,8 +32,8 @@ constexpr int64_t kSlice = 384;
 // Columns of a task: 384 × 384 floats of packed weights = 590 KB, of a 1 MB L2.
 constexpr int64_t kMaxColumns = 384;
 constexpr int64_t kMaxRows = 1024;
-// Blocks are made smaller until a layer has this many tasks, so that several cores share even small ones.
-constexpr int64_t kMinTasks = 8;
+// Blocks are made smaller until every thread has this many tasks, so that several cores share even small layers.
+constexpr int64_t kTasksPerThread = 4;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -46,9 +46,10 @@ Blocking choose_blocking(int64_t m, int64_t n) {
   Blocking b;
   b.column_blocks = ceil_div(n, kMaxColumns);
   b.row_blocks = ceil_div(m, kMaxRows);
-  while (b.row_blocks * b.column_blocks < kMinTasks &&
-         (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
-    if (m / b.row_blocks > 2 * (n / b.column_blocks)) {
+  const int64_t tasks = kTasksPerThread * std::max(2, num_threads());
+  while (b.row_blocks * b.column_blocks < tasks && (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
+    // Packing costs least beside the products where blocks are square.
+    if (m / b.row_blocks > n / b.column_blocks) {
       b.row_blocks *= 2;
     } else {
       b.column_blocks *= 2;
@@ -112,23 +113,38 @@ void pack_weights(WeightView weight, int64_t out_c, int64_t in_c, int64_t taps, 
   }
 }
 
+// The input rows of the next strip, asked for while this one is multiplied: packing them would wait for every line.
+struct Ahead {
+  const float* rows[kRows];
+  int64_t count;  // floats a row
+
+  // Part `part` of `parts`.
+  void fetch(int64_t part, int64_t parts) const {
+    for (int64_t r = part * kRows / parts; r < (part + 1) * kRows / parts; ++r) {
+      for (int64_t k = 0; k < count; k += 16) __builtin_prefetch(rows[r] + k, 0, 2);
+    }
+  }
+};
+
 // out[m0 + r, o0 + c] for a strip of up to kRows rows, from a packed strip and packed panels.
 void multiply_strip(const float* strip, const float* panels, int64_t depth, float* out, int64_t stride, int64_t rows,
-                    int64_t columns, bool accumulate) {
+                    int64_t columns, bool accumulate, const Ahead& ahead) {
   HWY_ALIGN float edge[kRows * kCols];
+  const int64_t parts = ceil_div(columns, kCols);
   for (int64_t panel = 0; panel < columns; panel += kCols) {
+    ahead.fetch(panel / kCols, parts);
     const float* b = panels + panel * depth;
     float* c = out + panel;
     const int64_t width = std::min<int64_t>(kCols, columns - panel);
     if (rows == kRows && width == kCols) {
-      tile<kTileVectors>(strip, b, depth, c, stride, accumulate);
+      tile<kRows, kTileVectors>(strip, b, depth, c, stride, accumulate);
       continue;
     }
     if (accumulate) {
       for (int64_t r = 0; r < rows; ++r)
         std::memcpy(edge + r * kCols, c + r * stride, sizeof(float) * static_cast<size_t>(width));
     }
-    tile<kTileVectors>(strip, b, depth, edge, kCols, accumulate);
+    tile<kRows, kTileVectors>(strip, b, depth, edge, kCols, accumulate);
     for (int64_t r = 0; r < rows; ++r)
       std::memcpy(c + r * stride, edge + r * kCols, sizeof(float) * static_cast<size_t>(width));
   }
@@ -149,11 +165,12 @@ void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, cons
   }
 }
 
-// Runs the blocked product. `pack_strip(m0, rows, c0, channels, to)` packs kRows input rows (the last repeated where
-// fewer are left), inner order [tap][channel].
-template <class PackStrip>
+// Runs the blocked product. `pack_strip(m0, c0, channels, to)` packs kRows input rows (the last repeated where fewer
+// are left), inner order [tap][channel]; `look_ahead(m0, c0, channels)` says what it will read.
+template <class PackStrip, class LookAhead>
 void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int64_t tap_count, float* out,
-                     const float* bias, const float* residual, Act act, const PackStrip& pack_strip) {
+                     const float* bias, const float* residual, Act act, const PackStrip& pack_strip,
+                     const LookAhead& look_ahead) {
   const Blocking blocking = choose_blocking(m, n);
   const Taps taps = choose_slice(in_c, tap_count);
   const int64_t depth = taps.slice * taps.count;
@@ -171,7 +188,8 @@ void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int6
         const int64_t rows = std::min<int64_t>(kRows, end - row);
         pack_strip(row, c0, channels, strip);
         float* to = out + row * n + o0;
-        multiply_strip(strip, panels, channels * taps.count, to, n, rows, columns, c0 > 0);
+        multiply_strip(strip, panels, channels * taps.count, to, n, rows, columns, c0 > 0,
+                       look_ahead(row + kRows < end ? row + kRows : begin, c0, channels));
         if (c0 + channels < in_c) continue;
         finish_rows(to, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + row * n + o0 : nullptr,
                     act);
@@ -182,41 +200,58 @@ void blocked_product(WeightView weight, int64_t m, int64_t n, int64_t in_c, int6
 
 void run_linear(const LinearArgs& a) {
   if (a.m == 0 || a.n == 0) return;
-  blocked_product(a.weight, a.m, a.n, a.k, 1, a.out, a.bias, a.residual, a.act,
-                  [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
-                    const float* rows[kRows];
-                    for (int r = 0; r < kRows; ++r) rows[r] = a.x + std::min(row + r, a.m - 1) * a.k + c0;
-                    pack_rows<kRows>(rows, channels, strip);
-                  });
+  blocked_product(
+      a.weight, a.m, a.n, a.k, 1, a.out, a.bias, a.residual, a.act,
+      [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
+        const float* rows[kRows];
+        for (int r = 0; r < kRows; ++r) rows[r] = a.x + std::min(row + r, a.m - 1) * a.k + c0;
+        pack_rows<kRows>(rows, channels, strip);
+      },
+      [&](int64_t row, int64_t c0, int64_t channels) {
+        Ahead ahead{{}, channels};
+        for (int r = 0; r < kRows; ++r) ahead.rows[r] = a.x + std::min(row + r, a.m - 1) * a.k + c0;
+        return ahead;
+      });
 }
 
 void run_conv(const ConvArgs& a) {
   HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};  // stands for pixels outside the picture
   const int64_t m = a.batch * a.out_h * a.out_w;
   if (m == 0 || a.out_c == 0) return;
-  blocked_product(a.weight, m, a.out_c, a.in_c, a.kernel_h * a.kernel_w, a.out, a.bias, a.residual, Act::kNone,
-                  [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
-                    int64_t top[kRows], left[kRows];
-                    const float* image[kRows];
-                    for (int r = 0; r < kRows; ++r) {
-                      const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
-                      left[r] = pixel % a.out_w * a.stride - a.pad;
-                      top[r] = line % a.out_h * a.stride - a.pad;
-                      image[r] = a.x + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
-                    }
-                    for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
-                      for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
-                        const float* rows[kRows];
-                        for (int r = 0; r < kRows; ++r) {
-                          const int64_t y = top[r] + ky, x = left[r] + kx;
-                          const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
-                          rows[r] = inside ? image[r] + (y * a.in_w + x) * a.in_c : kZeros;
-                        }
-                        pack_rows<kRows>(rows, channels, strip);
-                        strip += kRows * channels;
-                      }
-                    }
-                  });
+  blocked_product(
+      a.weight, m, a.out_c, a.in_c, a.kernel_h * a.kernel_w, a.out, a.bias, a.residual, Act::kNone,
+      [&](int64_t row, int64_t c0, int64_t channels, float* strip) {
+        int64_t top[kRows], left[kRows];
+        const float* image[kRows];
+        for (int r = 0; r < kRows; ++r) {
+          const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
+          left[r] = pixel % a.out_w * a.stride - a.pad;
+          top[r] = line % a.out_h * a.stride - a.pad;
+          image[r] = a.x + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
+        }
+        for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
+          for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
+            const float* rows[kRows];
+            for (int r = 0; r < kRows; ++r) {
+              const int64_t y = top[r] + ky, x = left[r] + kx;
+              const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
+              rows[r] = inside ? image[r] + (y * a.in_w + x) * a.in_c : kZeros;
+            }
+            pack_rows<kRows>(rows, channels, strip);
+            strip += kRows * channels;
+          }
+        }
+      },
+      [&](int64_t row, int64_t c0, int64_t channels) {  // the middle tap: the pixels nobody has read yet
+        Ahead ahead{{}, channels};
+        for (int r = 0; r < kRows; ++r) {
+          const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
+          const int64_t x = std::min(pixel % a.out_w * a.stride, a.in_w - 1);
+          const int64_t y = std::min(line % a.out_h * a.stride, a.in_h - 1);
+          ahead.rows[r] = a.x + ((line / a.out_h * a.in_h + y) * a.in_w + x) * a.in_c + c0;
+        }
+        return ahead;
+      });
 }
 
 }  // namespace HWY_NAMESPACE

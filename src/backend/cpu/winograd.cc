@@ -149,7 +149,7 @@ void run_winograd(const ConvArgs& a) {
           const float* weights = blocks.weights + point * kDepth * kCols;
           float* sums = blocks.sums + (panel * kPoints + point) * kTiles * kCols;
           for (int64_t t = 0; t < count; t += kRows) {
-            tile<kTileVectors, kDepth>(inputs + t * kDepth, weights, channels, sums + t * kCols, kCols, c0 > 0);
+            tile<kRows, kTileVectors, kDepth>(inputs + t * kDepth, weights, channels, sums + t * kCols, kCols, c0 > 0);
           }
         }
       }

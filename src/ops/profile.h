@@ -1,0 +1,71 @@
+// What ran: the floating-point work of each op, and, where asked for, its time by shape.
+//
+// Work is counted as the textbook does it: 2·m·n·k for a product, the same for direct convolution whatever algorithm is
+// chosen, 4·T·S·d a head for attention. Norms, elementwise work and copies count as none.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sumi {
+
+// While one lives, the ops that its thread calls are recorded in it. Profiles nest; an op is recorded in the innermost.
+class Profile {
+ public:
+  enum class Detail : unsigned char { kFlops, kTimes };
+  struct Line {
+    std::string op, shape;  // "conv2d", "2x64x64x320 → 320, 3x3"
+    int64_t calls = 0;
+    double seconds = 0.0, flops = 0.0;
+  };
+
+  explicit Profile(Detail detail = Detail::kFlops) : detail_(detail), outer_(t_current) { t_current = this; }
+  ~Profile() { t_current = outer_; }
+  Profile(const Profile&) = delete;
+  Profile& operator=(const Profile&) = delete;
+
+  double flops() const { return flops_; }
+  // The longest first; empty without Detail::kTimes.
+  std::vector<Line> lines() const;
+
+ private:
+  friend class OpScope;
+  static inline thread_local Profile* t_current = nullptr;
+  Detail detail_;
+  Profile* outer_;
+  double flops_ = 0.0;
+  std::map<std::pair<std::string, std::string>, Line> lines_;
+};
+
+// Stands in every op from its checks to its end. `shape()` is called only where times are wanted.
+class OpScope {
+ public:
+  template <class ShapeText>
+  OpScope(const char* op, double flops, const ShapeText& shape) : profile_(Profile::t_current) {
+    if (profile_ == nullptr) return;
+    profile_->flops_ += flops;
+    if (profile_->detail_ != Profile::Detail::kTimes) return;
+    line_ = &profile_->lines_[{op, shape()}];
+    line_->flops += flops;
+    begin_ = Clock::now();
+  }
+  ~OpScope() {
+    if (line_ == nullptr) return;
+    line_->seconds += std::chrono::duration<double>(Clock::now() - begin_).count();
+    ++line_->calls;
+  }
+  OpScope(const OpScope&) = delete;
+  OpScope& operator=(const OpScope&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Profile* profile_;
+  Profile::Line* line_ = nullptr;
+  Clock::time_point begin_;
+};
+
+}  // namespace sumi
