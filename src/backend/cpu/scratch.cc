@@ -1,5 +1,7 @@
 #include "backend/cpu/scratch.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 
 #include "base/check.h"
@@ -20,7 +22,11 @@ struct Scratch {
     std::free(data);
     data = nullptr;
     capacity = 0;
-    data = static_cast<float*>(std::aligned_alloc(64, floats * sizeof(float)));
+    // Large blocks in pages of 2 MB: kernels walk over them in strides that ask for many small pages at once.
+    const size_t bytes = floats * sizeof(float), huge = size_t{2} << 20;
+    const size_t alignment = bytes >= huge ? huge : 64;
+    data = static_cast<float*>(std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment));
+    if (data != nullptr && alignment == huge) madvise(data, bytes, MADV_HUGEPAGE);
     SUMI_CHECK_KIND(kUnavailable, data != nullptr, "out of memory: {} KB of scratch were needed", floats >> 8);
     capacity = floats;
   }
@@ -28,10 +34,18 @@ struct Scratch {
 
 }  // namespace
 
+// NOLINTBEGIN(clang-analyzer-unix.Malloc): taken for the freed block, which grow() replaced
 float* thread_scratch(size_t floats) {
   thread_local Scratch scratch;
   if (floats > scratch.capacity) scratch.grow((floats + 15) / 16 * 16);
-  return scratch.data;  // NOLINT(clang-analyzer-unix.Malloc): taken for the freed block, which grow() replaced
+  return scratch.data;
 }
+
+float* shared_scratch(size_t floats) {
+  thread_local Scratch scratch;
+  if (floats > scratch.capacity) scratch.grow((floats + 15) / 16 * 16);
+  return scratch.data;
+}
+// NOLINTEND(clang-analyzer-unix.Malloc)
 
 }  // namespace sumi::backend::cpu

@@ -9,4 +9,7 @@ namespace sumi::backend::cpu {
 // thread may hand out the same memory.
 float* thread_scratch(size_t floats);
 
+// The same, for what one kernel's tasks share: the calling thread's second block, valid until its next call.
+float* shared_scratch(size_t floats);
+
 }  // namespace sumi::backend::cpu

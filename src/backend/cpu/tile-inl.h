@@ -61,21 +61,66 @@ HWY_INLINE void transpose_4x4(const T* r0, const T* r1, const T* r2, const T* r3
   hn::StoreU(hn::ConcatUpperUpper(d, ce_hi, ab_hi), d, o3);
 }
 
-// out[k·kWidth + r] = rows[r][k] for kWidth rows and `count` values. Where kWidth is not a multiple of 4 a store may
-// spill up to 2 floats beyond the last row: the caller leaves room for them.
+// Four values each of the rows 0, 4, 8 and 12 from rows[0] on, as many as a vector has blocks of four lanes: raw bits,
+// still in the type of the row.
+template <int kBlocks, class Bits, class T> HWY_INLINE auto load_blocks(const T* const* rows, int64_t k) {
+  const hn::FixedTag<Bits, 4> d;
+  const auto at = [&](int row) HWY_ATTR { return hn::LoadU(d, reinterpret_cast<const Bits*>(rows[row] + k)); };
+  if constexpr (kBlocks == 1) {
+    return at(0);
+  } else {
+    const hn::FixedTag<Bits, 8> d2;
+    const auto low = hn::Combine(d2, at(4), at(0));
+    if constexpr (kBlocks == 2) {
+      return low;
+    } else {
+      return hn::Combine(hn::FixedTag<Bits, 16>(), hn::Combine(d2, at(12), at(8)), low);
+    }
+  }
+}
+
+// The same, widened to a full vector of float.
+HWY_INLINE hn::Vec<F32> gather_rows(const float* const* rows, int64_t k) {
+  return load_blocks<kLanes / 4, float>(rows, k);
+}
+template <class T> HWY_INLINE hn::Vec<F32> gather_rows(const T* const* rows, int64_t k) {
+  const hn::Rebind<T, F32> d;
+  return hn::PromoteTo(F32(), hn::BitCast(d, load_blocks<kLanes / 4, uint16_t>(rows, k)));
+}
+
+// out[k·kWidth + r] = rows[r][k] for kWidth rows and `count` values. A vector takes four values of every fourth row, so
+// that a transposition within blocks of four lanes leaves whole columns: half an instruction a value. Where kWidth is
+// not a multiple of the lanes a store spills up to kPackSpill floats, which the next ones overwrite: the caller leaves
+// room after the last.
+constexpr int kPackSpill = 8;
 template <int kWidth, class T> HWY_INLINE void pack_rows(const T* const* rows, int64_t count, float* HWY_RESTRICT out) {
-  static_assert(kWidth % 2 == 0);
+  constexpr int kGroups = (kWidth + kLanes - 1) / kLanes;
+  static_assert(kGroups * kLanes - kWidth <= kPackSpill);
+  const F32 d;
+  const hn::Repartition<uint64_t, F32> d64;
+  const T* padded[kGroups * kLanes];
+  for (int r = 0; r < kGroups * kLanes; ++r) padded[r] = rows[r < kWidth ? r : kWidth - 1];
   int64_t k = 0;
   for (; k + 4 <= count; k += 4) {
-    float* to = out + k * kWidth;
-    if constexpr (kWidth % 4 == 2) {  // the spilled pair is overwritten by what follows
-      const int r = kWidth - 2;
-      transpose_4x4(rows[r] + k, rows[r + 1] + k, rows[r + 1] + k, rows[r + 1] + k, to + r, to + kWidth + r,
-                    to + 2 * kWidth + r, to + 3 * kWidth + r);
+    hn::Vec<F32> columns[4][kGroups];
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) {
+      const T* const* group = padded + g * kLanes;
+      const auto r0 = gather_rows(group, k), r1 = gather_rows(group + 1, k), r2 = gather_rows(group + 2, k),
+                 r3 = gather_rows(group + 3, k);
+      const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d, r0, r1));
+      const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d, r2, r3));
+      const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d, r0, r1));
+      const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d, r2, r3));
+      columns[0][g] = hn::BitCast(d, hn::InterleaveLower(d64, low01, low23));
+      columns[1][g] = hn::BitCast(d, hn::InterleaveUpper(d64, low01, low23));
+      columns[2][g] = hn::BitCast(d, hn::InterleaveLower(d64, high01, high23));
+      columns[3][g] = hn::BitCast(d, hn::InterleaveUpper(d64, high01, high23));
     }
-    for (int r = 0; r + 4 <= kWidth; r += 4) {
-      transpose_4x4(rows[r] + k, rows[r + 1] + k, rows[r + 2] + k, rows[r + 3] + k, to + r, to + kWidth + r,
-                    to + 2 * kWidth + r, to + 3 * kWidth + r);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; ++g) hn::StoreU(columns[j][g], d, out + (k + j) * kWidth + g * kLanes);
     }
   }
   for (; k < count; ++k) {

@@ -16,12 +16,18 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kDepth = 64;                                   // input channels a slice
-constexpr int64_t kTiles = 96 / kRows * kRows;                   // tiles a task
-constexpr int64_t kMaxPanels = 64 / kCols > 1 ? 64 / kCols : 2;  // panels of output channels a task
+constexpr int64_t kDepth = 64;                            // input channels a slice
+constexpr int64_t kTiles = 96 / kRows * kRows;            // tiles a task
+constexpr int64_t kChunk = kPoints * kTiles * kDepth;     // transformed inputs of a block of tiles and a slice
+constexpr int64_t kPanels = kCols < 32 ? 32 / kCols : 1;  // panels of output channels a task
+
+// Inputs are transformed once, for as many blocks of tiles as fill so much of the outer cache, and at least one; every
+// task on these blocks reads them, at two bytes a cycle and core.
+constexpr int64_t kKeptInputs = 8 << 20;
 
 struct Geometry {
-  int64_t tiles_y, tiles_x, tiles, tile_blocks, columns, column_blocks;
+  int64_t tiles_y, tiles_x, tiles, tile_blocks, columns, column_blocks, slices;
+  int64_t group;  // tile blocks whose inputs are kept at once
 };
 
 Geometry geometry(const ConvArgs& a) {
@@ -30,21 +36,23 @@ Geometry geometry(const ConvArgs& a) {
   g.tiles_x = (a.out_w + 3) / 4;
   g.tiles = a.batch * g.tiles_y * g.tiles_x;
   g.tile_blocks = (g.tiles + kTiles - 1) / kTiles;
-  g.columns = kMaxPanels * kCols;
+  g.columns = kPanels * kCols;
   g.column_blocks = (a.out_c + g.columns - 1) / g.columns;
+  g.slices = (a.in_c + kDepth - 1) / kDepth;
+  const int64_t bytes = kPoints * std::min(g.tiles, kTiles) * a.in_c * static_cast<int64_t>(sizeof(float));
+  g.group = std::clamp<int64_t>(kKeptInputs / bytes, 1, g.tile_blocks);
   return g;
 }
 
-// Where a task keeps its three blocks.
+// Where a task keeps its blocks.
 struct Blocks {
-  float *inputs, *weights, *sums, *taps;
+  float *weights, *sums, *taps;
   explicit Blocks(int64_t columns) {
-    float* memory = thread_scratch(static_cast<size_t>(kPoints * kDepth * (kTiles + kCols) +
-                                                       kPoints * kTiles * columns + 9 * kDepth * kCols + 64));
-    inputs = memory;                               // [point][tile][kDepth]
-    weights = inputs + kPoints * kTiles * kDepth;  // [point][channel][kCols]
-    sums = weights + kPoints * kDepth * kCols;     // [panel][point][tile][kCols]
-    taps = sums + kPoints * kTiles * columns;      // [channel][tap][kCols]
+    weights =
+        thread_scratch(static_cast<size_t>(kPoints * (kDepth * kCols + kTiles * columns) + 9 * kDepth * kCols + 64));
+    // [point][channel][kCols]
+    sums = weights + kPoints * kDepth * kCols;  // [panel][point][tile][kCols]
+    taps = sums + kPoints * kTiles * columns;   // [channel][tap][kCols]
   }
 };
 
@@ -132,31 +140,48 @@ void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, i
   }
 }
 
-void run_winograd(const ConvArgs& a) {
-  const Geometry g = geometry(a);
-  parallel_for(g.tile_blocks * g.column_blocks, [&](int64_t task) {
-    const int64_t first = task % g.tile_blocks * kTiles, count = std::min(kTiles, g.tiles - first);
-    const int64_t o0 = task / g.tile_blocks * g.columns, columns = std::min(g.columns, a.out_c - o0);
-    const int64_t panels = (columns + kCols - 1) / kCols;
-    const Blocks blocks(g.columns);
-    for (int64_t c0 = 0; c0 < a.in_c; c0 += kDepth) {
-      const int64_t channels = std::min(kDepth, a.in_c - c0);
-      transform_inputs(a, g, first, count, c0, channels, blocks.inputs);
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        transform_weights(a, o0 + panel * kCols, c0, channels, blocks);
-        for (int64_t point = 0; point < kPoints; ++point) {
-          const float* inputs = blocks.inputs + point * kTiles * kDepth;
-          const float* weights = blocks.weights + point * kDepth * kCols;
-          float* sums = blocks.sums + (panel * kPoints + point) * kTiles * kCols;
-          for (int64_t t = 0; t < count; t += kRows) {
-            tile<kRows, kTileVectors, kDepth>(inputs + t * kDepth, weights, channels, sums + t * kCols, kCols, c0 > 0);
-          }
+// All input channels of one block of tiles times one block of output channels.
+void multiply(const ConvArgs& a, const Geometry& g, const float* inputs, int64_t tile_block, int64_t column_block) {
+  const int64_t first = tile_block * kTiles, count = std::min(kTiles, g.tiles - first);
+  const int64_t o0 = column_block * g.columns, columns = std::min(g.columns, a.out_c - o0);
+  const int64_t panels = (columns + kCols - 1) / kCols;
+  const Blocks blocks(g.columns);
+  for (int64_t slice = 0; slice < g.slices; ++slice) {
+    const int64_t c0 = slice * kDepth, channels = std::min(kDepth, a.in_c - c0);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      transform_weights(a, o0 + panel * kCols, c0, channels, blocks);
+      for (int64_t point = 0; point < kPoints; ++point) {
+        const float* strip = inputs + slice * kChunk + point * kTiles * kDepth;
+        const float* weights = blocks.weights + point * kDepth * kCols;
+        float* sums = blocks.sums + (panel * kPoints + point) * kTiles * kCols;
+        for (int64_t t = 0; t < count; t += kRows) {
+          // The next strip, here or at the next point, comes from the outer cache.
+          const float* next = strip + (t + kRows < count ? (t + kRows) * kDepth : kTiles * kDepth);
+          for (int64_t i = 0; i < kRows * kDepth; i += 16) __builtin_prefetch(next + i, 0, 2);
+          tile<kRows, kTileVectors, kDepth>(strip + t * kDepth, weights, channels, sums + t * kCols, kCols, slice > 0);
         }
       }
     }
-    for (int64_t panel = 0; panel < panels; ++panel)
-      write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
-  });
+  }
+  for (int64_t panel = 0; panel < panels; ++panel) write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
+}
+
+void run_winograd(const ConvArgs& a) {
+  const Geometry g = geometry(a);
+  float* inputs = shared_scratch(static_cast<size_t>(g.group * g.slices * kChunk));
+  for (int64_t begin = 0; begin < g.tile_blocks; begin += g.group) {
+    const int64_t blocks = std::min(g.group, g.tile_blocks - begin);
+    parallel_for(blocks * g.slices, [&](int64_t task) {
+      const int64_t first = (begin + task / g.slices) * kTiles, c0 = task % g.slices * kDepth;
+      transform_inputs(a, g, first, std::min(kTiles, g.tiles - first), c0, std::min(kDepth, a.in_c - c0),
+                       inputs + task * kChunk);
+    });
+    // Threads at work at the same time share a block of tiles.
+    parallel_for(blocks * g.column_blocks, [&](int64_t task) {
+      const int64_t block = task / g.column_blocks;
+      multiply(a, g, inputs + block * g.slices * kChunk, begin + block, task % g.column_blocks);
+    });
+  }
 }
 
 }  // namespace HWY_NAMESPACE
