@@ -109,6 +109,7 @@ class HostStorage : public Storage {
     data_ = allocator().take(capacity_);
     bytes_ = bytes;
   }
+  bool is_fresh() const override { return true; }
   ~HostStorage() override { allocator().give_back(data_, capacity_); }
 
  private:

@@ -15,6 +15,8 @@ class Storage {
 
   std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
+  // Memory of our own, not a file's.
+  virtual bool is_fresh() const { return false; }
 
  protected:
   Storage() = default;

@@ -40,6 +40,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
   const StoragePtr& storage() const { return storage_; }
+  // Whether no other tensor sees these bytes, so that they may be written over.
+  bool is_sole_owner() const { return storage_.use_count() == 1 && storage_->is_fresh(); }
 
   // The elements, host devices only. T must be the tensor's type (std::byte fits any).
   template <class T> T* data() { return reinterpret_cast<T*>(raw()); }

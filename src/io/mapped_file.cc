@@ -121,6 +121,13 @@ void MappedFile::release_pages() const {
     madvise(data_, static_cast<size_t>(bytes_), MADV_DONTNEED);
 }
 
+void release_mapped_pages() {
+  const std::lock_guard lock(g_mutex);
+  for (const Slot& slot : g_slots) {
+    if (slot.file != nullptr) slot.file->release_pages();
+  }
+}
+
 void check_mappings_intact() {
   const std::lock_guard lock(g_mutex);
   for (const Slot& slot : g_slots) {

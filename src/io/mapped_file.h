@@ -35,6 +35,10 @@ class MappedFile : public Storage {
   int slot_ = -1;
 };
 
+// Gives up the pages of every mapped file that were read; a later read brings them back from the system's cache. For
+// between the phases of a job, so that the weights of one do not stay resident through the next.
+void release_mapped_pages();
+
 // check_intact() of every open mapping.
 void check_mappings_intact();
 

@@ -15,6 +15,8 @@ Tensor Linear::operator()(const Tensor& x, const LinearOptions& options) const {
   return linear(x, weight_.value, bias_.value, options);
 }
 
+Tensor Linear::gated(const Tensor& x) const { return linear_geglu(x, weight_.value, bias_.value); }
+
 void Linear::visit(ParamVisitor& v) {
   v("weight", weight_);
   if (has_bias_) v("bias", bias_);
@@ -40,6 +42,10 @@ GroupNorm::GroupNorm(int64_t channels, GroupNormOptions options)
     : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, options_(options) {}
 
 Tensor GroupNorm::operator()(const Tensor& x) const { return group_norm(x, weight_.value, bias_.value, options_); }
+
+Tensor GroupNorm::operator()(Tensor&& x) const {
+  return group_norm(std::move(x), weight_.value, bias_.value, options_);
+}
 
 void GroupNorm::visit(ParamVisitor& v) {
   v("weight", weight_);

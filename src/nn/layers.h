@@ -18,6 +18,8 @@ class Linear : public Module {
  public:
   Linear(int64_t in, int64_t out, LinearConfig config = {});
   Tensor operator()(const Tensor& x, const LinearOptions& options = {}) const;
+  // The first half of the outputs times GELU of the second: x [.., in] → [.., out/2].
+  Tensor gated(const Tensor& x) const;
   void visit(ParamVisitor& v) override;
 
  private:
@@ -48,6 +50,7 @@ class GroupNorm : public Module {
  public:
   GroupNorm(int64_t channels, GroupNormOptions options);
   Tensor operator()(const Tensor& x) const;
+  Tensor operator()(Tensor&& x) const;  // in x's own memory where nobody else holds it
   void visit(ParamVisitor& v) override;
 
  private:

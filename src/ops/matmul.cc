@@ -11,6 +11,7 @@
 namespace sumi {
 
 constinit KernelSlot<LinearKernel> linear_slot("linear");
+constinit KernelSlot<LinearKernel> linear_geglu_slot("linear_geglu");
 
 Tensor as_f32(const Tensor& param) {
   if (!param || param.dtype() == DType::kF32) return param;
@@ -24,7 +25,9 @@ WeightView weight_view(const Tensor& weight) {
   return {weight.raw(), dtype};
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options) {
+namespace {
+
+void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check_f32("linear", "x", x);
   SUMI_CHECK(weight.rank() >= 2 && x.rank() >= 1 && weight.numel() == weight.dim(0) * weight.dim(1),
              "linear: {} is not a weight matrix", weight.shape().str());
@@ -32,24 +35,49 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
   SUMI_CHECK(x.dim(-1) == k, "linear: the weight {} expects {} channels, x {} has {}", weight.shape().str(), k,
              x.shape().str(), x.dim(-1));
   SUMI_CHECK(!bias || bias.numel() == n, "linear: a bias of {} values for {} outputs", bias.numel(), n);
+}
+
+// Runs `kernel` for checked operands.
+void run_linear(LinearKernel& kernel, const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                const LinearOptions& options, Tensor& out) {
+  const int64_t n = weight.dim(0), k = weight.dim(1), m = x.numel() / std::max<int64_t>(k, 1);
+  const OpScope scope(op, 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
+                      [&] { return fmt::format("{}x{} → {}", m, k, n); });
+  const Tensor bias32 = as_f32(bias);
+  kernel({.x = x.data<float>(),
+          .weight = weight_view(weight),
+          .bias = bias32.data<float>(),
+          .residual = options.residual.data<float>(),
+          .out = out.data<float>(),
+          .m = m,
+          .n = n,
+          .k = k,
+          .act = options.act});
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options) {
+  check_linear(x, weight, bias);
   Shape shape = x.shape();
-  shape[-1] = n;
+  shape[-1] = weight.dim(0);
   SUMI_CHECK(!options.residual || options.residual.shape() == shape, "linear: a residual {} for a result {}",
              options.residual.shape().str(), shape.str());
   const Device device = common_device("linear", {&x, &weight, &bias, &options.residual});
   Tensor out = Tensor::empty(shape, DType::kF32, device);
-  const OpScope scope("linear", 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
-                      [&] { return fmt::format("{}x{} → {}", x.numel() / std::max<int64_t>(k, 1), k, n); });
-  const Tensor bias32 = as_f32(bias);
-  linear_slot.on(device)({.x = x.data<float>(),
-                          .weight = weight_view(weight),
-                          .bias = bias32.data<float>(),
-                          .residual = options.residual.data<float>(),
-                          .out = out.data<float>(),
-                          .m = x.numel() / std::max<int64_t>(k, 1),
-                          .n = n,
-                          .k = k,
-                          .act = options.act});
+  run_linear(linear_slot.on(device), "linear", x, weight, bias, options, out);
+  return out;
+}
+
+Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  check_linear(x, weight, bias);
+  SUMI_CHECK(weight.dim(0) % 2 == 0, "linear_geglu: {} outputs are no two halves", weight.dim(0));
+  const Device device = common_device("linear_geglu", {&x, &weight, &bias});
+  if (!linear_geglu_slot.has(device)) return geglu(linear(x, weight, bias));
+  Shape shape = x.shape();
+  shape[-1] = weight.dim(0) / 2;
+  Tensor out = Tensor::empty(shape, DType::kF32, device);
+  run_linear(linear_geglu_slot.on(device), "linear_geglu", x, weight, bias, {}, out);
   return out;
 }
 

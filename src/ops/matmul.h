@@ -19,6 +19,10 @@ struct LinearOptions {
 // x [.., I] · weightᵀ + bias → [.., O]. weight [O,I] (or [O,I,1,1]), bias [O] or undefined. Computed in float32.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options = {});
 
+// geglu(linear(x, weight, bias)): weight [2C,I], bias [2C] → [.., C]. In one kernel where the device has one, so that
+// the wide result never reaches memory; otherwise the two ops.
+Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias);
+
 struct LinearArgs {
   const float* x;         // [m, k]
   WeightView weight;      // [n, k]
@@ -30,6 +34,7 @@ struct LinearArgs {
 };
 using LinearKernel = void(const LinearArgs& args);
 extern KernelSlot<LinearKernel> linear_slot;
+extern KernelSlot<LinearKernel> linear_geglu_slot;  // out [m, n/2]; residual and act unused
 
 // A float32 view of a small parameter (bias, gain): itself where it is f32, else a converted copy.
 Tensor as_f32(const Tensor& param);

@@ -45,10 +45,10 @@ class UNetWalk {
   // Input, normed input and first convolution; or input, shortcut, normed middle and output.
   void res_block(int64_t in, int64_t out) { note(size(in) + std::max(size(in) + size(out), 3 * size(out))); }
 
-  // At the feed-forward: the skip and its norm, the tokens and theirs, both halves of the gate (8C), the product (4C);
-  // on the way up also the block's input, `held`, which its caller keeps.
+  // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); at the attention as
+  // many: q, k, v and the result. On the way up also the block's input, `held`, which its caller keeps.
   void attention(int64_t channels, int64_t held = 0) {
-    note(size(held) + size(channels) * (c_.use_spatial_transformer ? 16 : 7));
+    note(size(held) + size(channels) * (c_.use_spatial_transformer ? 8 : 7));
   }
 
   bool attends(int64_t downsampling) const {
@@ -116,8 +116,8 @@ int64_t decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t
   int64_t peak = 7 * size(channels);  // the middle's attention: skip, norm, q, k, v, result, projection
   for (size_t level = c.ch_mult.size(); level-- > 0;) {
     const int64_t out = c.ch * c.ch_mult[level];
-    // As in the UNet: input, normed input, first convolution; or input, shortcut, normed middle, output.
-    peak = std::max(peak, size(channels) + std::max(size(channels) + size(out), 3 * size(out)));
+    // Input, shortcut, first convolution (norms work in place); or shortcut, normed middle, output.
+    peak = std::max(peak, 2 * size(out) + std::max(size(channels), size(out)));
     channels = out;
     if (level == 0) break;
     height *= 2;

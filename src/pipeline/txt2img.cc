@@ -60,6 +60,7 @@ class Run {
     show(0, static_cast<int>(diffusion::sampling_timesteps(model_.noise_schedule(), job.options).size()));
     const auto on_step = [&](int step, int steps) { show(step + 1, steps); };
     const Tensor latents = sample_latent(model_, job, noise_, hooks_.cancel, on_step);
+    if (batch_ + 1 == batches()) io::release_mapped_pages();  // the UNet's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
       std::vector<image::Image> images = image::to_images(model_.decode(latents.rows(i, i + 1)));

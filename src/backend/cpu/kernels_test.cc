@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <tuple>
 
 #include "base/parallel.h"
 #include "hwy/targets.h"
@@ -120,6 +121,22 @@ TEST_P(CpuKernels, LinearEqualsReference) {
       EXPECT_LE(distance(linear(x, w, {}, {.act = Act::kSilu, .residual = residual}),
                          linear(on_ref(x), on_ref(w), {}, {.act = Act::kSilu, .residual = on_ref(residual)})),
                 kSumTolerance);
+    }
+  }
+}
+
+TEST_P(CpuKernels, GatedLinearEqualsItsComposition) {
+  for (const auto& [m, k, n] :
+       {std::tuple<int64_t, int64_t, int64_t>{1, 1, 2}, {13, 320, 70}, {1100, 400, 64}, {30, 390, 900}, {97, 17, 34}}) {
+    const Tensor x = random({m, k}), weight = random({n, k}, 1.0f / std::sqrt(static_cast<float>(k))),
+                 bias = random({n});
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+      const Tensor stored = cast(weight, dtype);
+      // On ref the op is the composition of the two.
+      EXPECT_LE(distance(linear_geglu(x, stored, bias), linear_geglu(on_ref(x), on_ref(stored), on_ref(bias))),
+                kSumTolerance)
+          << m << " " << k << " " << n;
+      EXPECT_LE(distance(linear_geglu(x, stored, {}), linear_geglu(on_ref(x), on_ref(stored), {})), kSumTolerance);
     }
   }
 }

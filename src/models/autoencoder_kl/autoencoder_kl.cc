@@ -30,7 +30,7 @@ VaeLevel make_level(int64_t in, int64_t out, int64_t blocks, bool attends) {
 
 Tensor VaeLevel::run(Tensor h) const {
   for (size_t i = 0; i < blocks.size(); ++i) {
-    h = (*blocks[i])(h);
+    h = (*blocks[i])(std::move(h));
     if (!attentions.empty()) h = (*attentions[i])(h);
   }
   return h;
@@ -62,7 +62,7 @@ Tensor VaeEncoder::operator()(const Tensor& image) const {
     h = level.run(std::move(h));
     if (level.resample) h = (*level.resample)(h);
   }
-  return conv_out_(norm_out_(middle_(h)));
+  return conv_out_(norm_out_(middle_(std::move(h))));
 }
 
 void VaeEncoder::visit(nn::ParamVisitor& v) {
@@ -96,8 +96,7 @@ Tensor VaeDecoder::operator()(const Tensor& z) const {
     h = upsample_nearest_2x(h);
     h = (*levels_[i].resample)(h);
   }
-  h = norm_out_(h);
-  return conv_out_(h);
+  return conv_out_(norm_out_(std::move(h)));
 }
 
 void VaeDecoder::visit(nn::ParamVisitor& v) {

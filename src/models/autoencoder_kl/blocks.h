@@ -11,7 +11,8 @@ namespace sumi::models {
 class VaeResBlock : public nn::Module {
  public:
   VaeResBlock(int64_t in, int64_t out);
-  Tensor operator()(const Tensor& x) const;
+  // Takes x over: with a shortcut its memory serves the norm.
+  Tensor operator()(Tensor x) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -38,7 +39,7 @@ class VaeAttention : public nn::Module {
 class VaeMiddle : public nn::Module {
  public:
   explicit VaeMiddle(int64_t channels);
-  Tensor operator()(const Tensor& x) const;
+  Tensor operator()(Tensor x) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:

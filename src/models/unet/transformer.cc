@@ -1,6 +1,5 @@
 #include "models/unet/transformer.h"
 
-#include "ops/activation.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
@@ -36,7 +35,7 @@ TransformerBlock::TransformerBlock(int64_t channels, int64_t context_dim, int64_
 Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
   Tensor y = self_(norm1_(x), {}, x);
   y = cross_(norm2_(y), context, y);
-  return ff_out_(geglu(ff_in_(norm3_(y))), {.residual = y});
+  return ff_out_(ff_in_.gated(norm3_(y)), {.residual = y});
 }
 
 void TransformerBlock::visit(nn::ParamVisitor& v) {
