@@ -16,33 +16,35 @@ struct Shape3 {
 };
 
 // As `sumi bench --profile` lists them for Stable Diffusion 1.x.
-constexpr Shape3 kShapes[] = {{8192, 320, 320},   {8192, 320, 2560},  {8192, 1280, 320}, {2048, 640, 640},
-                              {2048, 640, 5120},  {2048, 2560, 640},  {512, 1280, 1280}, {512, 1280, 10240},
-                              {512, 5120, 1280},  {128, 1280, 1280},  {128, 1280, 10240}, {128, 5120, 1280},
-                              {154, 768, 320},    {154, 768, 640},    {154, 768, 1280}};
+constexpr Shape3 kShapes[] = {{8192, 320, 320},  {8192, 320, 2560}, {8192, 1280, 320},  {2048, 640, 640},
+                              {2048, 640, 5120}, {2048, 2560, 640}, {512, 1280, 1280},  {512, 1280, 10240},
+                              {512, 5120, 1280}, {128, 1280, 1280}, {128, 1280, 10240}, {128, 5120, 1280},
+                              {154, 768, 320},   {154, 768, 640},   {154, 768, 1280}};
 
 void run() {
   const double peak = measure_fma_peak();
   fmt::print("{} threads, multiply-add peak {:.1f} GFLOP/s; GFLOP/s and share of the peak\n", num_threads(), peak);
-  fmt::print("{:<22} {:>14} {:>14} {:>14} {:>9}\n", "rows x in → out", "sumi f16", "sumi f32", "OpenBLAS f32", "distance");
+  fmt::print("{:<22} {:>14} {:>14} {:>14} {:>9}\n", "rows x in → out", "sumi f16", "sumi f32", "OpenBLAS f32",
+             "distance");
 
   for (const Shape3& s : kShapes) {
     const Tensor x = waves({s.m, s.k}), weight = waves({s.n, s.k}, 0.3, 0.05f), half = cast(weight, DType::kF16);
     Tensor theirs = Tensor::zeros({s.m, s.n}), ours;
-    std::vector<Contender> contenders{{"f16", [&] { linear(x, half, {}); }}, {"f32", [&] { ours = linear(x, weight, {}); }}};
+    std::vector<Contender> contenders{{"f16", [&] { linear(x, half, {}); }},
+                                      {"f32", [&] { ours = linear(x, weight, {}); }}};
 #ifdef SUMI_HAVE_OPENBLAS
     openblas_set_num_threads(num_threads());
     contenders.push_back({"OpenBLAS", [&] {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(s.m), static_cast<int>(s.n), static_cast<int>(s.k),
-                  1.0f, x.data<float>(), static_cast<int>(s.k), weight.data<float>(), static_cast<int>(s.k), 0.0f,
-                  theirs.data<float>(), static_cast<int>(s.n));
-    }});
+                            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(s.m),
+                                        static_cast<int>(s.n), static_cast<int>(s.k), 1.0f, x.data<float>(),
+                                        static_cast<int>(s.k), weight.data<float>(), static_cast<int>(s.k), 0.0f,
+                                        theirs.data<float>(), static_cast<int>(s.n));
+                          }});
 #endif
     const std::vector<double> seconds = in_turns(contenders);
     const double gflop = 2e-9 * static_cast<double>(s.m * s.n * s.k);
     fmt::print("{:<22}", fmt::format("{}x{} → {}", s.m, s.k, s.n));
     for (size_t i = 0; i < seconds.size(); ++i) {
-
       fmt::print(" {:>7.1f} {:>5.0f}%", gflop / seconds[i], 100.0 * gflop / seconds[i] / peak);
     }
     fmt::print("{}\n", seconds.size() > 2 ? fmt::format(" {:>9.1e}", distance(ours, theirs)) : "");

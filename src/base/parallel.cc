@@ -43,11 +43,12 @@ void bind_to_core(int index) {
 }
 
 // A job is an atomic counter that all threads draw tasks from. Between jobs workers first look out for the next one for
-// some 100 µs, since networks give hundreds of small jobs in a row and waking a sleeper costs up to 50 µs each; then they
-// sleep on a condition variable. Where threads outnumber cores they sleep at once.
+// some 100 µs, since networks give hundreds of small jobs in a row and waking a sleeper costs up to 50 µs each; then
+// they sleep on a condition variable. Where threads outnumber cores they sleep at once.
 //
-// With a thread for every core, each worker keeps to its own: a woken thread otherwise starts on the core of the one that
-// woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is free.
+// With a thread for every core, each worker keeps to its own: a woken thread otherwise starts on the core of the one
+// that woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is
+// free.
 class Pool {
  public:
   explicit Pool(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {

@@ -126,8 +126,11 @@ TEST_P(CpuKernels, LinearEqualsReference) {
 }
 
 TEST_P(CpuKernels, GatedLinearEqualsItsComposition) {
-  for (const auto& [m, k, n] :
-       {std::tuple<int64_t, int64_t, int64_t>{5, 1, 40}, {13, 320, 70}, {1100, 400, 64}, {30, 390, 900}, {97, 17, 34}}) {
+  for (const auto& [m, k, n] : {std::tuple<int64_t, int64_t, int64_t>{5, 1, 40},
+                                {13, 320, 70},
+                                {1100, 400, 64},
+                                {30, 390, 900},
+                                {97, 17, 34}}) {
     const Tensor x = random({m, k}), weight = random({n, k}, 1.0f / std::sqrt(static_cast<float>(k))),
                  bias = random({n});
     for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {

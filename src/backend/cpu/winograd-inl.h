@@ -5,10 +5,10 @@
 // d is a 6x6 patch of the input, g the 3x3 filter, Y a 4x4 patch of the output. Summed over input channels, the ⊙ is 36
 // independent products [tiles × in_c]·[in_c × out_c].
 //
-// In two phases. First the input patches of some blocks of tiles are transformed, for all channels (vectors of channels).
-// Then each task takes a block of tiles and a panel of output channels and runs over the input channels in slices: it
-// transforms the weights of the slice (vectors of output channels; from the file's type, so no transformed copy of the
-// model exists) and multiplies. What one task holds:
+// In two phases. First the input patches of some blocks of tiles are transformed, for all channels (vectors of
+// channels). Then each task takes a block of tiles and a panel of output channels and runs over the input channels in
+// slices: it transforms the weights of the slice (vectors of output channels; from the file's type, so no transformed
+// copy of the model exists) and multiplies. What one task holds:
 //   weights 36 × kDepth × kCols floats          64 × 32: 295 KB
 //   sums    36 × kTiles × 32 floats             96 × 32: 442 KB
 // in a 1 MB L2; the transformed inputs (36 × kTiles × channels floats) come from the outer cache at two bytes a cycle,
@@ -16,8 +16,8 @@
 // input transform 9/outputs; the weight transform 12/kTiles; the output transform 8/in_c: at 320 channels 2.25 + 0.03 +
 // 0.13 + 0.03, where direct convolution spends 9.
 //
-// Measured (2 threads, Zen 4, share of the peak counted for direct convolution): 64x64x320 2.2 → 2.5, 32x32x640 2.3 → 2.6,
-// 64x64x512 2.2 → 2.6 against the form that transformed the inputs again for every 64 outputs.
+// Measured (2 threads, Zen 4, share of the peak counted for direct convolution): 64x64x320 2.2 → 2.5, 32x32x640 2.3
+// → 2.6, 64x64x512 2.2 → 2.6 against the form that transformed the inputs again for every 64 outputs.
 
 #if defined(SUMI_CPU_WINOGRAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUMI_CPU_WINOGRAD_INL_H_
