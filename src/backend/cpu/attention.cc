@@ -1,15 +1,13 @@
 // Attention with an online softmax, keys down and queries across.
 //
 // A task owns some panels of kCols queries of one head and walks over the keys block by block. For each panel and block
-// it makes the scores Sᵀ [keys][queries], turns them into weights, and adds Vᵀ·weights to the mixed values Oᵀ
-// [channels] [queries]. This way round
+// it makes the scores Sᵀ [keys][queries], turns them into weights, and adds Vᵀ·weights to the mixed values
+// Oᵀ [channels][queries]. This way round
 //   - a query is a lane: the largest score and the sum of the weights are vertical operations on whole vectors,
 //   - the weights are written as the next product reads them, with no rearrangement between,
 //   - channels are rows of the register tile, whose height (12, 10 or 8 of them with AVX-512) divides every common
-//   width
-//     of a head, where columns would be padded to whole vectors (40 to 48).
-// Scores are in units of log2 (the factor goes into the queries as they are packed), so that a weight is a power of
-// two.
+//     width of a head, where columns would be padded to whole vectors (40 to 48).
+// Scores are in units of log2 (the factor goes into the queries as they are packed): a weight is a power of two.
 //
 // Cycles for 32 queries and one key of d channels, AVX-512, one multiply-add a cycle: 4d for the two products, some 16
 // for the weights, 2 for the largest score: 90 % of the peak at 40 channels. Scratch: keys and values of a block,
@@ -38,8 +36,6 @@ constexpr int64_t kPanelFloats = 65536;
 constexpr int64_t kMaxBlock = 192;
 static_assert(kMaxBlock % kRows == 0);
 
-int64_t round_to(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
-
 // Heights of the tile that adds to the mixed values.
 constexpr int kHeights[] = {kRows, kRows * 10 / 12, kRows * 8 / 12};
 
@@ -50,9 +46,9 @@ struct Plan {
 
   explicit Plan(int64_t head_dim) : dim(head_dim), height(kHeights[0]) {
     for (const int64_t h : kHeights) {
-      if (round_to(dim, h) < round_to(dim, height)) height = h;
+      if (round_up(dim, h) < round_up(dim, height)) height = h;
     }
-    padded_dim = round_to(dim, height);
+    padded_dim = round_up(dim, height);
     block = std::clamp<int64_t>(kBlockFloats / dim, 4 * kRows, kMaxBlock) / kRows * kRows;
     panels = std::clamp<int64_t>(kPanelFloats / (dim * kCols), 4, 16);
   }
@@ -66,7 +62,7 @@ struct Work {
     return p.block * (p.dim + p.padded_dim + kCols) + p.panels * kCols * (p.dim + p.padded_dim + 2) + 7 * 32;
   }
   Work(float* memory, const Plan& p) : plan(p) {
-    const auto take = [&](int64_t count) { return std::exchange(memory, memory + round_to(count + 16, 16)); };
+    const auto take = [&](int64_t count) { return std::exchange(memory, memory + round_up(count + 16, 16)); };
     keys = take(p.block * p.dim);                   // [panel of kRows keys][channel][kRows]
     values = take(p.block * p.padded_dim);          // [tile of channels][key][height]
     queries = take(p.panels * kCols * p.dim);       // [panel][channel][kCols]
@@ -134,20 +130,17 @@ void soften(const Work& w, int64_t panel, int64_t count) {
     }
     if (j < count) high0 = hn::Max(high0, hn::LoadU(d, scores + j * kCols));
     const auto high = hn::Max(high0, high1);
+    const auto weigh = [&](int64_t key) HWY_ATTR {
+      const auto weight = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + key * kCols), high));
+      hn::StoreU(weight, d, scores + key * kCols);
+      return weight;
+    };
     auto total0 = hn::Zero(d), total1 = hn::Zero(d);
     for (j = 0; j + 2 <= count; j += 2) {
-      const auto weight0 = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + j * kCols), high));
-      const auto weight1 = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + (j + 1) * kCols), high));
-      hn::StoreU(weight0, d, scores + j * kCols);
-      hn::StoreU(weight1, d, scores + (j + 1) * kCols);
-      total0 = hn::Add(total0, weight0);
-      total1 = hn::Add(total1, weight1);
+      total0 = hn::Add(total0, weigh(j));
+      total1 = hn::Add(total1, weigh(j + 1));
     }
-    if (j < count) {
-      const auto weight = exp2_below_one(d, hn::Sub(hn::LoadU(d, scores + j * kCols), high));
-      hn::StoreU(weight, d, scores + j * kCols);
-      total0 = hn::Add(total0, weight);
-    }
+    if (j < count) total0 = hn::Add(total0, weigh(j));
     const auto shrink = exp2_below_one(d, hn::Sub(before, high));
     hn::StoreU(high, d, top);
     hn::StoreU(hn::MulAdd(hn::LoadU(d, sum), shrink, hn::Add(total0, total1)), d, sum);
@@ -162,7 +155,7 @@ void soften(const Work& w, int64_t panel, int64_t count) {
 template <int kHeight> void mix(const Work& w, int64_t panel, int64_t count) {
   float* mixed = w.mixed + panel * kCols * w.plan.padded_dim;
   for (int64_t c = 0; c < w.plan.padded_dim; c += kHeight) {
-    tile<kHeight, kTileVectors>(w.values + c * count, w.scores, count, mixed + c * kCols, kCols, true);
+    tile<kHeight>(w.values + c * count, w.scores, count, mixed + c * kCols, kCols, true);
   }
 }
 
@@ -170,7 +163,7 @@ template <int kHeight> void mix(const Work& w, int64_t panel, int64_t count) {
 void attend_panel(const Work& w, int64_t panel, int64_t count, bool causal, int64_t first_query, int64_t first_key) {
   const float* queries = w.queries + panel * kCols * w.plan.dim;
   for (int64_t j = 0; j < count; j += kRows) {
-    tile<kRows, kTileVectors>(w.keys + j * w.plan.dim, queries, w.plan.dim, w.scores + j * kCols, kCols, false);
+    tile<kRows>(w.keys + j * w.plan.dim, queries, w.plan.dim, w.scores + j * kCols, kCols, false);
   }
   if (causal) mask_later_keys(w.scores, count, first_key, first_query);
   soften(w, panel, count);
@@ -212,7 +205,7 @@ void write_panel(const Work& w, int64_t panel, int64_t count, float* out, int64_
 
 // Queries [begin, end) of head (n, h).
 void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int64_t begin, int64_t end) {
-  const int64_t stride = a.heads * a.head_dim, panels = (end - begin + kCols - 1) / kCols;
+  const int64_t stride = a.heads * a.head_dim, panels = ceil_div(end - begin, kCols);
   const int64_t first_row = (n * a.queries + begin) * stride + head * a.head_dim;
   pack_queries(w, a.q + first_row, stride, end - begin, a.scale);
   std::fill_n(w.mixed, panels * kCols * w.plan.padded_dim, 0.0f);
@@ -234,7 +227,7 @@ void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int6
 
 void run_attention(const AttentionArgs& a) {
   const Plan plan(a.head_dim);
-  const int64_t queries = plan.panels * kCols, chunks = (a.queries + queries - 1) / queries;
+  const int64_t queries = plan.panels * kCols, chunks = ceil_div(a.queries, queries);
   parallel_for(a.batch * a.heads * chunks, [&](int64_t task) {
     const int64_t head = task / chunks % a.heads, n = task / chunks / a.heads, begin = task % chunks * queries;
     const Work work(thread_scratch(static_cast<size_t>(Work::floats(plan))), plan);

@@ -18,33 +18,35 @@ struct Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() { std::free(data); }
 
-  void grow(size_t floats) {
+  // The block, made anew where it is smaller than `floats`.
+  float* of_at_least(size_t floats) {
+    if (floats <= capacity) return data;
     std::free(data);
     data = nullptr;
     capacity = 0;
     // Large blocks in pages of 2 MB: kernels walk over them in strides that ask for many small pages at once.
-    const size_t bytes = floats * sizeof(float), huge = size_t{2} << 20;
-    const size_t alignment = bytes >= huge ? huge : 64;
-    data = static_cast<float*>(std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment));
-    if (data != nullptr && alignment == huge) madvise(data, bytes, MADV_HUGEPAGE);
-    SUMI_CHECK_KIND(kUnavailable, data != nullptr, "out of memory: {} KB of scratch were needed", floats >> 8);
-    capacity = floats;
+    constexpr size_t kHugePage = size_t{2} << 20;
+    const size_t alignment = floats * sizeof(float) >= kHugePage ? kHugePage : 64;
+    const size_t bytes = (floats * sizeof(float) + alignment - 1) / alignment * alignment;
+    data = static_cast<float*>(std::aligned_alloc(alignment, bytes));
+    SUMI_CHECK_KIND(kUnavailable, data != nullptr, "out of memory: {} KB of scratch were needed", bytes >> 10);
+    if (alignment == kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
+    capacity = bytes / sizeof(float);
+    return data;
   }
 };
 
 }  // namespace
 
-// NOLINTBEGIN(clang-analyzer-unix.Malloc): taken for the freed block, which grow() replaced
+// NOLINTBEGIN(clang-analyzer-unix.Malloc): taken for the freed block, which of_at_least() replaced
 float* thread_scratch(size_t floats) {
   thread_local Scratch scratch;
-  if (floats > scratch.capacity) scratch.grow((floats + 15) / 16 * 16);
-  return scratch.data;
+  return scratch.of_at_least(floats);
 }
 
 float* shared_scratch(size_t floats) {
   thread_local Scratch scratch;
-  if (floats > scratch.capacity) scratch.grow((floats + 15) / 16 * 16);
-  return scratch.data;
+  return scratch.of_at_least(floats);
 }
 // NOLINTEND(clang-analyzer-unix.Malloc)
 

@@ -23,7 +23,6 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using F32 = hn::CappedTag<float, 16>;
-using F32x4 = hn::FixedTag<float, 4>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(F32()));
 constexpr int kTileVectors = 2;
 constexpr int kCols = kTileVectors * kLanes;
@@ -33,14 +32,10 @@ constexpr int kRows = 12;
 constexpr int kRows = 6;
 #endif
 
-// Four consecutive values of a row, widened to float.
-HWY_INLINE hn::Vec<F32x4> load4(const float* p) { return hn::LoadU(F32x4(), p); }
-HWY_INLINE hn::Vec<F32x4> load4(const hwy::float16_t* p) {
-  return hn::PromoteTo(F32x4(), hn::LoadU(hn::Rebind<hwy::float16_t, F32x4>(), p));
-}
-HWY_INLINE hn::Vec<F32x4> load4(const hwy::bfloat16_t* p) {
-  return hn::PromoteTo(F32x4(), hn::LoadU(hn::Rebind<hwy::bfloat16_t, F32x4>(), p));
-}
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// One value of a row, widened to float.
 HWY_INLINE float load1(const float* p) { return *p; }
 template <class T> HWY_INLINE float load1(const T* p) {
   const hn::FixedTag<float, 1> d;
@@ -48,11 +43,11 @@ template <class T> HWY_INLINE float load1(const T* p) {
 }
 
 // Writes the transpose of 4 rows × 4 values: out[j·stride + i] = rows[i][j].
-template <class T>
-HWY_INLINE void transpose_4x4(const T* r0, const T* r1, const T* r2, const T* r3, float* HWY_RESTRICT o0,
-                              float* HWY_RESTRICT o1, float* HWY_RESTRICT o2, float* HWY_RESTRICT o3) {
-  const F32x4 d;
-  const auto a = load4(r0), b = load4(r1), c = load4(r2), e = load4(r3);
+HWY_INLINE void transpose_4x4(const float* r0, const float* r1, const float* r2, const float* r3,
+                              float* HWY_RESTRICT o0, float* HWY_RESTRICT o1, float* HWY_RESTRICT o2,
+                              float* HWY_RESTRICT o3) {
+  const hn::FixedTag<float, 4> d;
+  const auto a = hn::LoadU(d, r0), b = hn::LoadU(d, r1), c = hn::LoadU(d, r2), e = hn::LoadU(d, r3);
   const auto ab_lo = hn::InterleaveLower(d, a, b), ab_hi = hn::InterleaveUpper(d, a, b);  // a0 b0 a1 b1 | a2 b2 a3 b3
   const auto ce_lo = hn::InterleaveLower(d, c, e), ce_hi = hn::InterleaveUpper(d, c, e);
   hn::StoreU(hn::ConcatLowerLower(d, ce_lo, ab_lo), d, o0);
@@ -128,43 +123,43 @@ template <int kWidth, class T> HWY_INLINE void pack_rows(const T* const* rows, i
   }
 }
 
-// c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kVectors·kLanes + v] for kHeight rows, where a(k, r) is a[k·kHeight + r], or
+// c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kCols + v] for kHeight rows, where a(k, r) is a[k·kHeight + r], or
 // a[r·kRowStride + k] if that is given: rows at a distance known to the compiler need no packing. One fixed order of k
 // for every element.
-template <int kHeight, int kVectors, int kRowStride = 0>
+template <int kHeight, int kRowStride = 0>
 HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count, float* HWY_RESTRICT c,
                      int64_t stride, bool accumulate) {
   const F32 d;
   using V = hn::Vec<F32>;
-  V sum[kHeight][kVectors];
+  V sum[kHeight][kTileVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+    for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::Zero(d);
   }
   // The lines of C come in while the products run: they are written at the end, and read before if accumulated to.
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v += 16 / kLanes) __builtin_prefetch(c + r * stride + v * kLanes, 1);
+    for (int v = 0; v < kTileVectors; v += 16 / kLanes) __builtin_prefetch(c + r * stride + v * kLanes, 1);
   }
   for (int64_t k = 0; k < count; ++k) {
-    V column[kVectors];
+    V column[kTileVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * kLanes);
+    for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(d, b + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kHeight; ++r) {
       const V value = hn::Set(d, a[kRowStride > 0 ? r * kRowStride : r]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(value, column[v], sum[r][v]);
+      for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(value, column[v], sum[r][v]);
     }
     a += kRowStride > 0 ? 1 : kHeight;
-    b += kVectors * kLanes;
+    b += kCols;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
+    for (int v = 0; v < kTileVectors; ++v) {
       float* to = c + r * stride + v * kLanes;
       hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), sum[r][v]) : sum[r][v], d, to);
     }

@@ -16,29 +16,28 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kDepth = 64;                            // input channels a slice
-constexpr int64_t kTiles = 96 / kRows * kRows;            // tiles a task
-constexpr int64_t kChunk = kPoints * kTiles * kDepth;     // transformed inputs of a block of tiles and a slice
-constexpr int64_t kPanels = kCols < 32 ? 32 / kCols : 1;  // panels of output channels a task
+constexpr int64_t kDepth = 64;                         // input channels a slice
+constexpr int64_t kTiles = 96 / kRows * kRows;         // tiles a task
+constexpr int64_t kChunk = kPoints * kTiles * kDepth;  // transformed inputs of a block of tiles and a slice
+constexpr int64_t kColumns = kCols < 32 ? 32 : kCols;  // output channels a task: whole panels of kCols
 
 // Inputs are transformed once, for as many blocks of tiles as fill so much of the outer cache, and at least one; every
 // task on these blocks reads them, at two bytes a cycle and core.
 constexpr int64_t kKeptInputs = 8 << 20;
 
 struct Geometry {
-  int64_t tiles_y, tiles_x, tiles, tile_blocks, columns, column_blocks, slices;
+  int64_t tiles_y, tiles_x, tiles, tile_blocks, column_blocks, slices;
   int64_t group;  // tile blocks whose inputs are kept at once
 };
 
 Geometry geometry(const ConvArgs& a) {
   Geometry g;
-  g.tiles_y = (a.out_h + 3) / 4;
-  g.tiles_x = (a.out_w + 3) / 4;
+  g.tiles_y = ceil_div(a.out_h, 4);
+  g.tiles_x = ceil_div(a.out_w, 4);
   g.tiles = a.batch * g.tiles_y * g.tiles_x;
-  g.tile_blocks = (g.tiles + kTiles - 1) / kTiles;
-  g.columns = kPanels * kCols;
-  g.column_blocks = (a.out_c + g.columns - 1) / g.columns;
-  g.slices = (a.in_c + kDepth - 1) / kDepth;
+  g.tile_blocks = ceil_div(g.tiles, kTiles);
+  g.column_blocks = ceil_div(a.out_c, kColumns);
+  g.slices = ceil_div(a.in_c, kDepth);
   const int64_t bytes = kPoints * std::min(g.tiles, kTiles) * a.in_c * static_cast<int64_t>(sizeof(float));
   g.group = std::clamp<int64_t>(kKeptInputs / bytes, 1, g.tile_blocks);
   return g;
@@ -46,14 +45,11 @@ Geometry geometry(const ConvArgs& a) {
 
 // Where a task keeps its blocks.
 struct Blocks {
-  float *weights, *sums, *taps;
-  explicit Blocks(int64_t columns) {
-    weights =
-        thread_scratch(static_cast<size_t>(kPoints * (kDepth * kCols + kTiles * columns) + 9 * kDepth * kCols + 64));
-    // [point][channel][kCols]
-    sums = weights + kPoints * kDepth * kCols;  // [panel][point][tile][kCols]
-    taps = sums + kPoints * kTiles * columns;   // [channel][tap][kCols]
-  }
+  static constexpr int64_t kWeights = kPoints * kDepth * kCols, kSums = kPoints * kTiles * kColumns,
+                           kTaps = 9 * kDepth * kCols;
+  float* weights = thread_scratch(kWeights + kSums + kTaps);  // [point][channel][kCols]
+  float* sums = weights + kWeights;                           // [panel][point][tile][kCols]
+  float* taps = sums + kSums;                                 // [channel][tap][kCols]
 };
 
 // Patches of tiles [first, first + count) for channels [c0, c0 + channels).
@@ -143,9 +139,8 @@ void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, i
 // All input channels of one block of tiles times one block of output channels.
 void multiply(const ConvArgs& a, const Geometry& g, const float* inputs, int64_t tile_block, int64_t column_block) {
   const int64_t first = tile_block * kTiles, count = std::min(kTiles, g.tiles - first);
-  const int64_t o0 = column_block * g.columns, columns = std::min(g.columns, a.out_c - o0);
-  const int64_t panels = (columns + kCols - 1) / kCols;
-  const Blocks blocks(g.columns);
+  const int64_t o0 = column_block * kColumns, panels = ceil_div(std::min(kColumns, a.out_c - o0), kCols);
+  const Blocks blocks;
   for (int64_t slice = 0; slice < g.slices; ++slice) {
     const int64_t c0 = slice * kDepth, channels = std::min(kDepth, a.in_c - c0);
     for (int64_t panel = 0; panel < panels; ++panel) {
@@ -158,7 +153,7 @@ void multiply(const ConvArgs& a, const Geometry& g, const float* inputs, int64_t
           // The next strip, here or at the next point, comes from the outer cache.
           const float* next = strip + (t + kRows < count ? (t + kRows) * kDepth : kTiles * kDepth);
           for (int64_t i = 0; i < kRows * kDepth; i += 16) __builtin_prefetch(next + i, 0, 2);
-          tile<kRows, kTileVectors, kDepth>(strip + t * kDepth, weights, channels, sums + t * kCols, kCols, slice > 0);
+          tile<kRows, kDepth>(strip + t * kDepth, weights, channels, sums + t * kCols, kCols, slice > 0);
         }
       }
     }
