@@ -3,10 +3,14 @@
 #include <cblas.h>
 #endif
 
+#include <fmt/format.h>
+
 #include "base/parallel.h"
-#include "bench/bench_table.h"
+#include "bench/in_turns.h"
 #include "ops/layout.h"
+#include "ops/machine_peak.h"
 #include "ops/matmul.h"
+#include "tests/support/relative_l2.h"
 
 namespace sumi::bench {
 namespace {
@@ -22,13 +26,12 @@ constexpr Shape3 kShapes[] = {{8192, 320, 320},  {8192, 320, 2560}, {8192, 1280,
                               {154, 768, 320},   {154, 768, 640},   {154, 768, 1280}};
 
 void run() {
-  const double peak = measure_fma_peak();
-  fmt::print("{} threads, multiply-add peak {:.1f} GFLOP/s; GFLOP/s and share of the peak\n", num_threads(), peak);
-  fmt::print("{:<22} {:>14} {:>14} {:>14} {:>9}\n", "rows x in → out", "sumi f16", "sumi f32", "OpenBLAS f32",
-             "distance");
-
+  fmt::print("{} threads; GFLOP/s and share of the multiply-add peak, measured after each shape\n", num_threads());
+  fmt::print("{:<22} {:>14} {:>14} {:>14} {:>9} {:>7}\n", "rows x in → out", "sumi f16", "sumi f32", "OpenBLAS f32",
+             "distance", "peak");
   for (const Shape3& s : kShapes) {
-    const Tensor x = waves({s.m, s.k}), weight = waves({s.n, s.k}, 0.3, 0.05f), half = cast(weight, DType::kF16);
+    const Tensor x = pipeline::waves({s.m, s.k}), weight = pipeline::waves({s.n, s.k}, Device::kCpu, 0.3, 0.05),
+                 half = cast(weight, DType::kF16);
     Tensor theirs = Tensor::zeros({s.m, s.n}), ours;
     std::vector<Contender> contenders{{"f16", [&] { linear(x, half, {}); }},
                                       {"f32", [&] { ours = linear(x, weight, {}); }}};
@@ -42,14 +45,15 @@ void run() {
                           }});
 #endif
     const std::vector<double> seconds = in_turns(contenders);
+    const double peak = measure_fma_peak();
     const double gflop = 2e-9 * static_cast<double>(s.m * s.n * s.k);
     fmt::print("{:<22}", fmt::format("{}x{} → {}", s.m, s.k, s.n));
     for (size_t i = 0; i < seconds.size(); ++i) {
       fmt::print(" {:>7.1f} {:>5.0f}%", gflop / seconds[i], 100.0 * gflop / seconds[i] / peak);
     }
-    fmt::print("{}\n", seconds.size() > 2 ? fmt::format(" {:>9.1e}", distance(ours, theirs)) : "");
+    fmt::print(" {:>9} {:>7.1f}\n", seconds.size() > 2 ? fmt::format("{:.1e}", test::relative_l2(ours, theirs)) : "",
+               peak);
   }
-  fmt::print("peak again: {:.1f} GFLOP/s\n", measure_fma_peak());
 }
 
 }  // namespace

@@ -11,12 +11,12 @@ constinit KernelSlot<AddPerChannelKernel> add_per_channel_slot("add_per_channel"
 
 Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
   check_f32("affine", "x", x);
-  const OpScope scope("affine", 0.0, [&] { return x.shape().str(); });
   if (y) {
     check_f32("affine", "y", y);
     SUMI_CHECK(x.shape() == y.shape(), "affine: the shapes {} and {} differ", x.shape().str(), y.shape().str());
   }
   const Device device = common_device("affine", {&x, &y});
+  const OpScope scope("affine", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   affine_slot.on(device)(a, x.data<float>(), b, y ? y.data<float>() : nullptr, c, out.data<float>(), x.numel());
   return out;
@@ -24,10 +24,10 @@ Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
 
 Tensor mul(const Tensor& x, const Tensor& y) {
   check_f32("mul", "x", x);
-  const OpScope scope("mul", 0.0, [&] { return x.shape().str(); });
   check_f32("mul", "y", y);
   SUMI_CHECK(x.shape() == y.shape(), "mul: the shapes {} and {} differ", x.shape().str(), y.shape().str());
   const Device device = common_device("mul", {&x, &y});
+  const OpScope scope("mul", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   mul_slot.on(device)(x.data<float>(), y.data<float>(), out.data<float>(), x.numel());
   return out;
@@ -35,11 +35,11 @@ Tensor mul(const Tensor& x, const Tensor& y) {
 
 Tensor add_per_channel(const Tensor& x, const Tensor& e) {
   check_f32("add_per_channel", "x", x);
-  const OpScope scope("add_per_channel", 0.0, [&] { return x.shape().str(); });
   check_f32("add_per_channel", "e", e);
   SUMI_CHECK(x.rank() == 4 && e.rank() == 2 && x.dim(0) == e.dim(0) && x.dim(3) == e.dim(1),
              "add_per_channel: {} does not fit {}", e.shape().str(), x.shape().str());
   const Device device = common_device("add_per_channel", {&x, &e});
+  const OpScope scope("add_per_channel", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   add_per_channel_slot.on(device)(x.data<float>(), e.data<float>(), out.data<float>(), x.dim(0), x.dim(1) * x.dim(2),
                                   x.dim(3));

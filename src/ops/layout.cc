@@ -68,7 +68,6 @@ Tensor nhwc_to_nchw(const Tensor& x) {
 
 Tensor concat_channels(const Tensor& x, const Tensor& y) {
   check_f32("concat_channels", "x", x);
-  const OpScope scope("concat_channels", 0.0, [&] { return x.shape().str(); });
   check_f32("concat_channels", "y", y);
   check_host("concat_channels", x);
   const Device device = common_device("concat_channels", {&x, &y});
@@ -78,6 +77,7 @@ Tensor concat_channels(const Tensor& x, const Tensor& y) {
   SUMI_CHECK(shape == y.shape(), "concat_channels: {} and {} differ before the channels", x.shape().str(),
              y.shape().str());
   shape[-1] = cx + cy;
+  const OpScope scope("concat_channels", x);
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   constexpr int64_t kRows = 64;
   parallel_for((rows + kRows - 1) / kRows, [&](int64_t task) {
@@ -113,13 +113,13 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
 
 Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_width) {
   check_f32("upsample_nearest_2x", "x", x);
-  const OpScope scope("upsample_nearest_2x", 0.0, [&] { return x.shape().str(); });
   check_host("upsample_nearest_2x", x);
   SUMI_CHECK(x.rank() == 4, "upsample_nearest_2x: {} has not four dimensions", x.shape().str());
   const int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
   const int64_t out_h = out_height < 0 ? 2 * height : out_height, out_w = out_width < 0 ? 2 * width : out_width;
   SUMI_CHECK((out_h + 1) / 2 == height && (out_w + 1) / 2 == width, "upsample_nearest_2x: {} cannot become {}x{}",
              x.shape().str(), out_h, out_w);
+  const OpScope scope("upsample_nearest_2x", x);
   Tensor out = Tensor::empty({x.dim(0), out_h, out_w, channels}, DType::kF32, x.device());
   parallel_for(x.dim(0) * out_h, [&](int64_t row) {
     const float* from = x.data<float>() + (row / out_h * height + row % out_h / 2) * width * channels;
@@ -133,10 +133,10 @@ Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_widt
 
 Tensor mean_pool_2x2(const Tensor& x) {
   check_f32("mean_pool_2x2", "x", x);
-  const OpScope scope("mean_pool_2x2", 0.0, [&] { return x.shape().str(); });
   check_host("mean_pool_2x2", x);
   SUMI_CHECK(x.rank() == 4, "mean_pool_2x2: {} has not four dimensions", x.shape().str());
   const int64_t in_h = x.dim(1), in_w = x.dim(2), height = in_h / 2, width = in_w / 2, channels = x.dim(3);
+  const OpScope scope("mean_pool_2x2", x);
   Tensor out = Tensor::empty({x.dim(0), height, width, channels}, DType::kF32, x.device());
   parallel_for(x.dim(0) * height, [&](int64_t row) {
     const float* above = x.data<float>() + (row / height * in_h + row % height * 2) * in_w * channels;

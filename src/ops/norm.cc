@@ -17,7 +17,7 @@ namespace {
 void run_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options,
                     Tensor& out) {
   const int64_t channels = x.dim(-1);
-  const OpScope scope("group_norm", 0.0, [&] { return x.shape().str(); });
+  const OpScope scope("group_norm", x);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   group_norm_slot.on(x.device())({.x = x.data<float>(),
                                   .gain = gain32.data<float>(),
@@ -60,11 +60,11 @@ Tensor group_norm(Tensor&& x, const Tensor& gain, const Tensor& bias, const Grou
 
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
   check_f32("layer_norm", "x", x);
-  const OpScope scope("layer_norm", 0.0, [&] { return x.shape().str(); });
   const int64_t channels = x.dim(-1);
   SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "layer_norm: {} gains and {} biases for {} channels",
              gain.numel(), bias.numel(), channels);
   const Device device = common_device("layer_norm", {&x, &gain, &bias});
+  const OpScope scope("layer_norm", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   layer_norm_slot.on(device)(x.data<float>(), gain32.data<float>(), bias32.data<float>(), out.data<float>(),

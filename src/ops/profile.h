@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/tensor.h"
+
 namespace sumi {
 
 // While one lives, the ops that its thread calls are recorded in it. Profiles nest; an op is recorded in the innermost.
@@ -41,9 +43,12 @@ class Profile {
   std::map<std::pair<std::string, std::string>, Line> lines_;
 };
 
-// Stands in every op from its checks to its end. `shape()` is called only where times are wanted.
+// Stands in every op from where its checks are done to its end.
 class OpScope {
  public:
+  // An op whose work is not counted, told by the shape of x.
+  OpScope(const char* op, const Tensor& x) : OpScope(op, 0.0, [&] { return x.shape().str(); }) {}
+  // `shape()` is called only where times are wanted.
   template <class ShapeText>
   OpScope(const char* op, double flops, const ShapeText& shape) : profile_(Profile::t_current) {
     if (profile_ == nullptr) return;

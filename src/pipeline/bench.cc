@@ -9,21 +9,20 @@
 #include "ops/machine_peak.h"
 
 namespace sumi::pipeline {
-namespace {
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
 
-// Smooth values of about unit size: no denormals and no zeros that a kernel could be quick on.
-Tensor waves(const Shape& shape, Device device) {
+Tensor waves(const Shape& shape, Device device, double pitch, double size) {
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   int64_t i = 0;
-  for (float& value : out.span<float>()) value = static_cast<float>(1.4 * std::sin(0.7 * static_cast<double>(i++)));
+  for (float& value : out.span<float>()) value = static_cast<float>(size * std::sin(pitch * static_cast<double>(i++)));
   return out;
 }
+
+namespace {
 
 // The network of that name, with inputs of the size asked for.
 std::function<void()> network(const models::StableDiffusion& model, Device device, const std::string& name,

@@ -10,6 +10,12 @@
 
 namespace sumi::pipeline {
 
+// The middle value, or the mean of the two in the middle.
+double median(std::vector<double> values);
+
+// Smooth values of about unit size, size·sin(pitch·i): no denormals and no zeros that a kernel could be quick on.
+Tensor waves(const Shape& shape, Device device = Device::kCpu, double pitch = 0.7, double size = 1.4);
+
 struct BenchOptions {
   int repetitions = 3;   // medians are reported
   std::string only;      // one of bench_names(), or empty for all

@@ -1,11 +1,11 @@
 // sumi probe: the numeric door, through files.
 #include "tests/cli/cli_fixture.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "io/safetensors.h"
 #include "ops/elementwise.h"
+#include "tests/support/relative_l2.h"
 
 namespace sumi::test {
 namespace {
@@ -28,12 +28,7 @@ class ProbeTest : public CliTest {
 
   static double relative_error(const Tensor& got, const Tensor& want) {
     EXPECT_EQ(got.shape(), want.shape());
-    double difference = 0, norm = 0;
-    for (int64_t i = 0; i < want.numel(); ++i) {
-      difference += std::pow(double{got.data<float>()[i]} - want.data<float>()[i], 2);
-      norm += std::pow(double{want.data<float>()[i]}, 2);
-    }
-    return std::sqrt(difference / norm);
+    return test::relative_l2(got, want);
   }
 };
 

@@ -1,13 +1,13 @@
 // The three networks against the numbers of the original implementation, on the synthetic weights.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <optional>
 
 #include "io/checkpoint.h"
 #include "models/stable_diffusion.h"
 #include "ops/layout.h"
+#include "tests/support/relative_l2.h"
 #include "tools/synthetic.h"
 
 namespace sumi {
@@ -43,12 +43,7 @@ class ModulesGolden : public testing::TestWithParam<Golden> {
   void expect_close(const Tensor& nhwc, const std::string& name) const {
     const Tensor got = nhwc.rank() == 4 ? nhwc_to_nchw(nhwc) : nhwc, want = vector(name);
     ASSERT_EQ(got.shape(), want.shape());
-    double difference = 0.0, norm = 0.0;
-    for (int64_t i = 0; i < got.numel(); ++i) {
-      difference += std::pow(double{got.data<float>()[i]} - want.data<float>()[i], 2);
-      norm += std::pow(double{want.data<float>()[i]}, 2);
-    }
-    EXPECT_LE(std::sqrt(difference / norm), GetParam().tolerance) << name;
+    EXPECT_LE(test::relative_l2(got, want), GetParam().tolerance) << name;
   }
 
   std::unique_ptr<io::Checkpoint> golden_;

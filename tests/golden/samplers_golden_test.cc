@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <optional>
 
@@ -12,6 +11,7 @@
 #include "io/checkpoint.h"
 #include "models/stable_diffusion.h"
 #include "ops/layout.h"
+#include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_models.h"
 
 namespace sumi {
@@ -36,15 +36,6 @@ class SamplersGolden : public testing::TestWithParam<Trajectory> {
   TorchCpuGenerator generator_{1234};
 };
 
-double relative_l2(const Tensor& got, const Tensor& want) {
-  double difference = 0.0, norm = 0.0;
-  for (int64_t i = 0; i < want.numel(); ++i) {
-    difference += std::pow(double{got.data<float>()[i]} - want.data<float>()[i], 2);
-    norm += std::pow(double{want.data<float>()[i]}, 2);
-  }
-  return std::sqrt(difference / norm);
-}
-
 TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
   const Trajectory& trajectory = GetParam();
   const std::string data = SUMI_TEST_DATA;
@@ -54,7 +45,7 @@ TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
                                                    {.text = false, .autoencoder = false});
 
   const Tensor x_T = draw({1, 16, 16, 4});
-  EXPECT_LE(relative_l2(nhwc_to_nchw(x_T), golden->tensor("x_T")), 1e-6);
+  EXPECT_LE(test::relative_l2(nhwc_to_nchw(x_T), golden->tensor("x_T")), 1e-6);
   const auto network = [&](const Tensor& x, double timestep, const Tensor& context) {
     return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context);
   };
@@ -66,7 +57,7 @@ TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
   ASSERT_EQ(nhwc_to_nchw(latent).shape(), want.shape());
   // float32 rounding, amplified by guidance along the way, gives 3e-6 to 7e-6 here; a wrong rule
   // of any kind gives 1e-3 and more.
-  EXPECT_LE(relative_l2(nhwc_to_nchw(latent), want), 1e-4);
+  EXPECT_LE(test::relative_l2(nhwc_to_nchw(latent), want), 1e-4);
 }
 
 std::vector<Trajectory> trajectories() {

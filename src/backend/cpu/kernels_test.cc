@@ -14,6 +14,7 @@
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "ops/norm.h"
+#include "tests/support/relative_l2.h"
 
 namespace sumi {
 namespace {
@@ -32,12 +33,7 @@ Tensor on_ref(const Tensor& x) { return x ? x.to(Device::kRef) : x; }
 // Relative L2 distance.
 double distance(const Tensor& a, const Tensor& b) {
   EXPECT_EQ(a.shape(), b.shape());
-  double difference = 0.0, norm = 0.0;
-  for (int64_t i = 0; i < a.numel(); ++i) {
-    difference += std::pow(double{a.data<float>()[i]} - b.data<float>()[i], 2);
-    norm += std::pow(double{b.data<float>()[i]}, 2);
-  }
-  return std::sqrt(difference / std::max(norm, 1e-30));
+  return test::relative_l2(a, b);
 }
 
 // Rounding of float: the error of a sum of K products grows like sqrt(K)·2^-24; 4096 terms stay below 4e-6.
