@@ -1,0 +1,38 @@
+// What the tests of schedules and of samplers share.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/rng.h"
+#include "diffusion/sampling.h"
+
+namespace sumi::diffusion {
+
+inline NoiseSchedule original_noise() { return make_noise_schedule("linear", 1000, 0.00085, 0.012); }
+
+// Counts what it is asked for; the noise itself is PyTorch's stream.
+struct CountedNoise {
+  TorchCpuGenerator generator{7};
+  int draws = 0;
+  Tensor operator()(const Shape& shape) {
+    ++draws;
+    Tensor out = Tensor::empty(shape);
+    generator.randn(out.span<float>());
+    return out;
+  }
+};
+
+// The timesteps of every network call, with a network that sees no noise anywhere.
+inline std::vector<double> network_calls(const SampleOptions& options) {
+  std::vector<double> calls;
+  const Model model = [&](const Tensor& x, double t) {
+    calls.push_back(t);
+    return Tensor::zeros(x.shape());
+  };
+  CountedNoise noise;
+  sample(model, Tensor::full({1, 1, 2, 1}, 1.0f), original_noise(), options, std::ref(noise));
+  return calls;
+}
+
+}  // namespace sumi::diffusion
