@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "core/quantized.h"
 
 namespace sumi {
 namespace {
@@ -14,7 +15,7 @@ struct Row {
   int64_t size;
   std::string_view name, long_name;
 };
-constexpr std::array<Row, 15> kRows{{{DType::kF32, 4, "f32", "float32"},
+constexpr std::array<Row, 17> kRows{{{DType::kF32, 4, "f32", "float32"},
                                      {DType::kF16, 2, "f16", "float16"},
                                      {DType::kBF16, 2, "bf16", "bfloat16"},
                                      {DType::kF64, 8, "f64", "float64"},
@@ -28,11 +29,25 @@ constexpr std::array<Row, 15> kRows{{{DType::kF32, 4, "f32", "float32"},
                                      {DType::kU8, 1, "u8", "uint8"},
                                      {DType::kBool, 1, "bool", "boolean"},
                                      {DType::kF8E4M3, 1, "f8_e4m3", "float8_e4m3fn"},
-                                     {DType::kF8E5M2, 1, "f8_e5m2", "float8_e5m2"}}};
+                                     {DType::kF8E5M2, 1, "f8_e5m2", "float8_e5m2"},
+                                     {DType::kQ8, 0, "q8_0", "q8"},
+                                     {DType::kQ4, 0, "q4_0", "q4"}}};
 
 }  // namespace
 
-int64_t size_of(DType dtype) { return kRows[static_cast<size_t>(dtype)].size; }
+int64_t size_of(DType dtype) {
+  SUMI_CHECK_KIND(kInternal, !is_quantized(dtype), "a single element of type {} has no bytes of its own",
+                  name_of(dtype));
+  return kRows[static_cast<size_t>(dtype)].size;
+}
+
+int64_t bytes_of(DType dtype, int64_t count) {
+  switch (dtype) {
+    case DType::kQ8: return count / kQuantBlock * static_cast<int64_t>(sizeof(BlockQ8));
+    case DType::kQ4: return count / kQuantBlock * static_cast<int64_t>(sizeof(BlockQ4));
+    default: return count * size_of(dtype);
+  }
+}
 
 std::string_view name_of(DType dtype) { return kRows[static_cast<size_t>(dtype)].name; }
 
@@ -42,7 +57,7 @@ DType dtype_from_name(std::string_view name) {
   for (const Row& row : kRows) {
     if (lower == row.name || lower == row.long_name) return row.dtype;
   }
-  fail(ErrorKind::kUsage, "unknown data type \"{}\"; one of f32, f16, bf16 is expected", name);
+  fail(ErrorKind::kUsage, "unknown data type \"{}\"; one of f32, f16, bf16, q8_0, q4_0 is expected", name);
 }
 
 bool is_floating(DType dtype) { return dtype <= DType::kF64 || dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }

@@ -7,7 +7,8 @@
 
 namespace sumi {
 
-// Every type that safetensors names. The engine computes in kF32; the others are storage.
+// Every type that safetensors names, and quantised weights (core/quantized.h). The engine computes in kF32; the others
+// are storage.
 enum class DType : uint8_t {
   kF32,
   kF16,
@@ -23,11 +24,19 @@ enum class DType : uint8_t {
   kU8,
   kBool,
   kF8E4M3,
-  kF8E5M2
+  kF8E5M2,
+  kQ8,
+  kQ4
 };
 
-// Bytes of one element.
+// Bytes of one element; a quantised type has none: Error(kInternal).
 int64_t size_of(DType dtype);
+
+// Bytes of `count` consecutive elements; of a quantised type, whole blocks.
+int64_t bytes_of(DType dtype, int64_t count);
+
+// Whether values come in blocks with a scale.
+inline bool is_quantized(DType dtype) { return dtype == DType::kQ8 || dtype == DType::kQ4; }
 
 // "f32", "bf16", "i64", …
 std::string_view name_of(DType dtype);

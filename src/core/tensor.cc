@@ -17,7 +17,7 @@ Tensor::Tensor(StoragePtr storage, int64_t offset, Shape shape, DType dtype, Dev
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   SUMI_CHECK_KIND(kUnavailable, is_host(device), "no allocator for the backend {} in this build", name_of(device));
-  return Tensor(allocate_host(shape.numel() * size_of(dtype)), 0, shape, dtype, device);
+  return Tensor(allocate_host(bytes_of(dtype, shape.numel())), 0, shape, dtype, device);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
@@ -55,7 +55,7 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
              shape_.str());
   Tensor out = *this;
   const int64_t row = dim(0) == 0 ? 0 : numel_ / dim(0);
-  out.offset_ += begin * row * size_of(dtype_);
+  out.offset_ += bytes_of(dtype_, begin * row);
   out.shape_[0] = end - begin;
   out.numel_ = row * (end - begin);
   return out;

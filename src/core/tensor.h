@@ -36,7 +36,7 @@ class Tensor {
   int rank() const { return shape_.rank(); }
   int64_t dim(int axis) const { return shape_[axis]; }
   int64_t numel() const { return numel_; }
-  int64_t bytes() const { return numel_ * size_of(dtype_); }
+  int64_t bytes() const { return bytes_of(dtype_, numel_); }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
   const StoragePtr& storage() const { return storage_; }

@@ -51,9 +51,9 @@ std::string first_five(const char* what, const std::vector<std::string>& names) 
   return fmt::format("; {} {}: {}{}", names.size(), what, fmt::join(shown, ", "), names.size() > 5 ? ", …" : "");
 }
 
-int64_t bytes_of(const Checkpoint& checkpoint) {
+int64_t bytes_in(const Checkpoint& checkpoint) {
   int64_t total = 0;
-  for (const TensorInfo& info : checkpoint.tensors()) total += info.shape.numel() * size_of(info.dtype);
+  for (const TensorInfo& info : checkpoint.tensors()) total += bytes_of(info.dtype, info.shape.numel());
   return total;
 }
 
@@ -84,7 +84,7 @@ int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
 void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
           const BindOptions& options) {
   report.file = checkpoint.path().string();
-  const int64_t scan = bytes_of(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
+  const int64_t scan = bytes_in(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
   std::set<std::string> taken;
   nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
     const TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
@@ -94,9 +94,9 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
       return report.misshapen.push_back(
           fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
     }
-    SUMI_CHECK(is_floating(info->dtype) && size_of(info->dtype) > 1,
-               "{}: tensor \"{}\" is of type {}; f32, f16, bf16 and f64 weights can be computed with", report.file,
-               strip_control(info->name), name_of(info->dtype));
+    SUMI_CHECK(is_quantized(info->dtype) || (is_floating(info->dtype) && size_of(info->dtype) > 1),
+               "{}: tensor \"{}\" is of type {}; f32, f16, bf16, f64, q8_0 and q4_0 weights can be computed with",
+               report.file, strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
     const int64_t bad = count_non_finite(value, scan);

@@ -49,7 +49,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                           .kernel_h = weight.dim(2),
                           .kernel_w = weight.dim(3),
                           .stride = options.stride,
-                          .pad = options.pad_begin});
+                          .pad = options.pad_begin,
+                          .algorithm = ConvAlgorithmScope::current()});
   return out;
 }
 

@@ -16,6 +16,28 @@ struct Conv2dOptions {
 // H' = (H + pad_begin + pad_end - kh) / stride + 1. Computed in float32.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {});
 
+// How a convolution is computed. Winograd's algorithm spends fewer multiplications and rounds a little more (see
+// docs/numerics.md).
+enum class ConvAlgorithm : unsigned char {
+  kAuto,     // whatever is quickest for the shape
+  kDirect,   // products and sums alone
+  kWinograd  // where it applies (3x3, stride 1), else direct
+};
+
+// While one lives, its thread's convolutions use this algorithm. Scopes nest.
+class ConvAlgorithmScope {
+ public:
+  explicit ConvAlgorithmScope(ConvAlgorithm algorithm) : outer_(t_current) { t_current = algorithm; }
+  ~ConvAlgorithmScope() { t_current = outer_; }
+  ConvAlgorithmScope(const ConvAlgorithmScope&) = delete;
+  ConvAlgorithmScope& operator=(const ConvAlgorithmScope&) = delete;
+  static ConvAlgorithm current() { return t_current; }
+
+ private:
+  static inline thread_local ConvAlgorithm t_current = ConvAlgorithm::kAuto;
+  ConvAlgorithm outer_;
+};
+
 struct ConvArgs {
   const float* x;         // [batch, in_h, in_w, in_c]
   WeightView weight;      // [out_c, in_c, kernel_h, kernel_w]
@@ -23,6 +45,7 @@ struct ConvArgs {
   const float* residual;  // [batch, out_h, out_w, out_c] or null
   float* out;             // [batch, out_h, out_w, out_c]
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
+  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
 };
 using ConvKernel = void(const ConvArgs& args);
 extern KernelSlot<ConvKernel> conv2d_slot;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "core/quantized.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
@@ -51,6 +52,19 @@ template <class From, class To, class Convert> void convert(const Tensor& x, Ten
     const From* from = x.data<From>();
     To* to = out.data<To>();
     for (int64_t i = task * kChunk; i < end; ++i) to[i] = f(from[i]);
+  });
+}
+
+// Block by block, through floats.
+template <class Block, class Convert> void convert_blocks(const Tensor& x, Tensor& out, Convert f) {
+  const Tensor& floats = x.dtype() == DType::kF32 ? x : out;
+  const Tensor& blocks = x.dtype() == DType::kF32 ? out : x;
+  SUMI_CHECK(x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(), kQuantBlock);
+  constexpr int64_t kChunk = 1 << 11;
+  const int64_t count = x.numel() / kQuantBlock;
+  parallel_for((count + kChunk - 1) / kChunk, [&](int64_t task) {
+    for (int64_t i = task * kChunk; i < std::min(count, (task + 1) * kChunk); ++i)
+      f(reinterpret_cast<float*>(floats.raw()) + i * kQuantBlock, reinterpret_cast<Block*>(blocks.raw()) + i);
   });
 }
 
@@ -165,6 +179,14 @@ Tensor cast(const Tensor& x, DType dtype) {
     convert<float, Half>(x, out, [](float v) { return to_half(v); });
   } else if (from == DType::kF32 && dtype == DType::kBF16) {
     convert<float, BFloat16>(x, out, [](float v) { return to_bfloat16(v); });
+  } else if (from == DType::kF32 && dtype == DType::kQ8) {
+    convert_blocks<BlockQ8>(x, out, [](const float* v, BlockQ8* block) { *block = quantize_q8(v); });
+  } else if (from == DType::kF32 && dtype == DType::kQ4) {
+    convert_blocks<BlockQ4>(x, out, [](const float* v, BlockQ4* block) { *block = quantize_q4(v); });
+  } else if (from == DType::kQ8 && dtype == DType::kF32) {
+    convert_blocks<BlockQ8>(x, out, [](float* v, const BlockQ8* block) { dequantize(*block, v); });
+  } else if (from == DType::kQ4 && dtype == DType::kF32) {
+    convert_blocks<BlockQ4>(x, out, [](float* v, const BlockQ4* block) { dequantize(*block, v); });
   } else {
     fail(ErrorKind::kData, "cast: from {} to {} is not offered", name_of(from), name_of(dtype));
   }

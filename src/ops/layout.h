@@ -20,7 +20,8 @@ Tensor concat_rows(const std::vector<Tensor>& parts);
 Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height = -1, int64_t out_width = -1);
 // [N,H,W,C] → [N,H/2,W/2,C], means of 2x2 pixels; an odd last row or column is left out.
 Tensor mean_pool_2x2(const Tensor& x);
-// x in another type: to float32 from f16, bf16, f64; from float32 to f16, bf16 (round to nearest even).
+// x in another type: to float32 from f16, bf16, f64, q8_0, q4_0; from float32 to f16, bf16 (round to nearest
+// even), q8_0, q4_0 (blocks of 32 consecutive values: Error(kData) where they do not come out even).
 Tensor cast(const Tensor& x, DType dtype);
 
 }  // namespace sumi

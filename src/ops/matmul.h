@@ -5,7 +5,8 @@
 
 namespace sumi {
 
-// A weight as a kernel sees it: f32, f16 or bf16 elements, widened while they are packed.
+// A weight as a kernel sees it: f32, f16 or bf16 elements or blocks of q8_0 or q4_0, widened while they are packed.
+// Blocks do not cross from one output's values to the next.
 struct WeightView {
   const void* data;
   DType dtype;
@@ -39,7 +40,7 @@ extern KernelSlot<LinearKernel> linear_geglu_slot;  // out [m, n/2]; residual an
 // A float32 view of a small parameter (bias, gain): itself where it is f32, else a converted copy.
 Tensor as_f32(const Tensor& param);
 
-// The view of a weight; throws Error(kData) unless it is f32, f16 or bf16.
+// The view of a weight; throws Error(kData) for a type that cannot be computed with.
 WeightView weight_view(const Tensor& weight);
 
 }  // namespace sumi

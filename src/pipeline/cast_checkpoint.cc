@@ -1,9 +1,18 @@
 #include "pipeline/cast_checkpoint.h"
 
+#include "core/quantized.h"
 #include "ops/layout.h"
 
 namespace sumi::pipeline {
 namespace {
+
+// Small tensors and rows that make no whole blocks stay as they are where the others are quantised: they are few, and
+// matter most.
+bool becomes(const io::TensorInfo& info, DType dtype) {
+  if (!is_floating(info.dtype)) return false;
+  if (!is_quantized(dtype)) return true;
+  return info.shape.rank() >= 2 && info.shape[0] > 0 && info.shape.numel() / info.shape[0] % kQuantBlock == 0;
+}
 
 class CastCheckpoint : public io::Checkpoint {
  public:
@@ -13,14 +22,15 @@ class CastCheckpoint : public io::Checkpoint {
     format_ = inner_->format();
     path_ = inner_->path();
     for (io::TensorInfo& info : tensors_) {
-      if (is_floating(info.dtype)) info.dtype = dtype;
+      if (becomes(info, dtype)) info.dtype = dtype;
     }
     index();
   }
 
   Tensor tensor(std::string_view name) const override {
     Tensor out = inner_->tensor(name);
-    if (!is_floating(out.dtype()) || out.dtype() == dtype_) return out;
+    const io::TensorInfo* info = find(name);
+    if (info == nullptr || info->dtype == out.dtype()) return out;
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
@@ -33,8 +43,8 @@ class CastCheckpoint : public io::Checkpoint {
 }  // namespace
 
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype) {
-  SUMI_CHECK_KIND(kUsage, dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16,
-                  "weights can be f32, f16 or bf16, not {}", name_of(dtype));
+  SUMI_CHECK_KIND(kUsage, dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || is_quantized(dtype),
+                  "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
   return std::make_shared<CastCheckpoint>(std::move(inner), dtype);
 }
 

@@ -47,7 +47,7 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
     if (phase == Phase::kNone) continue;
     const io::TensorInfo* original = stored.find(info.name);
     const bool wide = info.dtype == DType::kF64;  // no kernel takes double: it is narrowed to f32
-    const int64_t bytes = info.shape.numel() * (wide ? 4 : size_of(info.dtype));
+    const int64_t bytes = wide ? info.shape.numel() * 4 : bytes_of(info.dtype, info.shape.numel());
     if (wide || original == nullptr || original->dtype != info.dtype) plan.copied_weights += bytes;
     (phase == Phase::kUnet   ? plan.unet_weights
      : phase == Phase::kText ? plan.text_weights

@@ -41,7 +41,8 @@ void add_engine_options(CLI::App& app, EngineOptions& options) {
   add_integer(app, "--threads", options.threads, "Threads, 1 to 1024; by default one a core");
   app.add_option(
          "--dtype", options.dtype,
-         "Type the weights are rounded to: f32, f16, bf16, or auto (as the file has them). Arithmetic is in f32")
+         "Type the weights are rounded to: f32, f16, bf16, q8_0, q4_0 (8 or 4 bits and a scale for every 32), or auto "
+         "(as the file has them). Arithmetic is in f32")
       ->type_name("TYPE")
       ->default_str("auto");
 }
@@ -57,8 +58,8 @@ Device EngineOptions::device() const {
 std::optional<DType> EngineOptions::weights_dtype() const {
   if (dtype == "auto") return std::nullopt;
   const DType type = dtype_from_name(dtype);
-  SUMI_CHECK_KIND(kUsage, type == DType::kF32 || type == DType::kF16 || type == DType::kBF16,
-                  "--dtype must be auto, f32, f16 or bf16, not {}", dtype);
+  SUMI_CHECK_KIND(kUsage, type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || is_quantized(type),
+                  "--dtype must be auto, f32, f16, bf16, q8_0 or q4_0, not {}", dtype);
   return type;
 }
 

@@ -33,7 +33,7 @@ std::map<std::string, Counts> count_types(const io::Checkpoint& checkpoint) {
     Counts& counts = types[std::string(name_of(info.dtype))];
     ++counts.tensors;
     counts.values += info.shape.numel();
-    counts.bytes += info.shape.numel() * size_of(info.dtype);
+    counts.bytes += bytes_of(info.dtype, info.shape.numel());
   }
   return types;
 }
@@ -93,7 +93,7 @@ std::string as_json(const io::Checkpoint& checkpoint, const Recognised& known) {
     json["tensors"].push_back({{"name", info.name},
                                {"dtype", name_of(info.dtype)},
                                {"shape", info.shape.dims()},
-                               {"bytes", info.shape.numel() * size_of(info.dtype)}});
+                               {"bytes", bytes_of(info.dtype, info.shape.numel())}});
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

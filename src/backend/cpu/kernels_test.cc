@@ -97,6 +97,20 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
   EXPECT_LE(distance(geglu(pairs), geglu(on_ref(pairs))), kPointTolerance);
 }
 
+TEST_P(CpuKernels, QuantizedWeightsEqualReference) {
+  for (DType dtype : {DType::kQ8, DType::kQ4}) {
+    const Tensor x = random({77, 416}), w = cast(random({70, 416}), dtype);
+    EXPECT_LE(distance(linear(x, w, {}), linear(on_ref(x), on_ref(w), {})), kSumTolerance);
+    const Tensor wide = cast(random({2 * 70, 416}), dtype);
+    EXPECT_LE(distance(linear_geglu(x, wide, {}), linear_geglu(on_ref(x), on_ref(wide), {})), kSumTolerance);
+    const Tensor picture = random({1, 9, 10, 96}), taps = cast(random({40, 96, 3, 3}), dtype);
+    const Tensor plain = conv2d(on_ref(picture), on_ref(taps), {}, {.pad_begin = 1});
+    EXPECT_LE(distance(conv2d(picture, taps, {}, {.pad_begin = 1}), plain), 2e-5);  // Winograd's rounding
+    const ConvAlgorithmScope direct(ConvAlgorithm::kDirect);
+    EXPECT_LE(distance(conv2d(picture, taps, {}, {.pad_begin = 1}), plain), kSumTolerance);
+  }
+}
+
 TEST_P(CpuKernels, LinearEqualsReference) {
   struct Case {
     int64_t m, n, k;

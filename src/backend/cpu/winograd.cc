@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "backend/cpu/scratch.h"
+#include "backend/cpu/weights-inl.h"
 #include "backend/cpu/winograd-inl.h"
 #include "backend/cpu/winograd.h"
 #include "base/parallel.h"
@@ -47,9 +48,9 @@ Geometry geometry(const ConvArgs& a) {
 struct Blocks {
   static constexpr int64_t kWeights = kPoints * kDepth * kCols, kSums = kPoints * kTiles * kColumns,
                            kTaps = 9 * kDepth * kCols;
-  float* weights = thread_scratch(kWeights + kSums + kTaps);  // [point][channel][kCols]
-  float* sums = weights + kWeights;                           // [panel][point][tile][kCols]
-  float* taps = sums + kSums;                                 // [channel][tap][kCols]
+  float* weights = thread_scratch(kWeights + kSums + 2 * kTaps);  // [point][channel][kCols]
+  float* sums = weights + kWeights;                               // [panel][point][tile][kCols]
+  float* taps = sums + kSums;                                     // [channel][tap][kCols], and as much for widening
 };
 
 // Patches of tiles [first, first + count) for channels [c0, c0 + channels).
@@ -77,28 +78,14 @@ void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64
 }
 
 // Filters of outputs [o0, o0 + kCols) and input channels [c0, c0 + channels).
-template <class T>
-void transform_weights(const T* weight, const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels,
-                       const Blocks& blocks) {
-  const T* rows[kCols];
-  for (int j = 0; j < kCols; ++j)
-    rows[j] = weight + (std::min(o0 + j, a.out_c - 1) * a.in_c + c0) * 9;  // beyond the last: never stored
-  pack_rows<kCols>(rows, channels * 9, blocks.taps);
+void transform_weights(const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
+  const WeightRows rows{a.weight, a.out_c, a.in_c * 9};
+  rows.pack(o0, c0 * 9, channels * 9, blocks.taps, blocks.taps + Blocks::kTaps);
   for (int64_t c = 0; c < channels; ++c) {
     for (int v = 0; v < kTileVectors; ++v) {
       transform_filter(blocks.taps + c * 9 * kCols + v * kLanes, blocks.weights + c * kCols + v * kLanes,
                        kDepth * kCols);
     }
-  }
-}
-
-void transform_weights(const ConvArgs& a, int64_t o0, int64_t c0, int64_t channels, const Blocks& blocks) {
-  switch (a.weight.dtype) {
-    case DType::kF16:
-      return transform_weights(static_cast<const hwy::float16_t*>(a.weight.data), a, o0, c0, channels, blocks);
-    case DType::kBF16:
-      return transform_weights(static_cast<const hwy::bfloat16_t*>(a.weight.data), a, o0, c0, channels, blocks);
-    default: return transform_weights(static_cast<const float*>(a.weight.data), a, o0, c0, channels, blocks);
   }
 }
 
@@ -188,8 +175,10 @@ namespace sumi::backend::cpu {
 
 HWY_EXPORT(run_winograd);
 
+bool winograd_applies(const ConvArgs& a) { return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1; }
+
 bool winograd_pays(const ConvArgs& a) {
-  if (a.kernel_h != 3 || a.kernel_w != 3 || a.stride != 1) return false;
+  if (!winograd_applies(a)) return false;
   const int64_t tiles = a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }

@@ -1,8 +1,10 @@
 // Reference kernels: linear layers and convolution as they are defined, accumulated in double.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "base/parallel.h"
+#include "core/quantized.h"
 #include "ops/conv.h"
 
 namespace sumi::backend::ref {
@@ -10,6 +12,18 @@ namespace {
 
 std::vector<double> widen(WeightView weight, int64_t count) {
   std::vector<double> out(static_cast<size_t>(count));
+  if (is_quantized(weight.dtype)) {
+    float values[kQuantBlock];
+    for (size_t i = 0; i < out.size(); i += kQuantBlock) {
+      if (weight.dtype == DType::kQ8) {
+        dequantize(static_cast<const BlockQ8*>(weight.data)[i / kQuantBlock], values);
+      } else {
+        dequantize(static_cast<const BlockQ4*>(weight.data)[i / kQuantBlock], values);
+      }
+      std::copy_n(values, kQuantBlock, out.begin() + static_cast<ptrdiff_t>(i));
+    }
+    return out;
+  }
   for (size_t i = 0; i < out.size(); ++i) {
     switch (weight.dtype) {
       case DType::kF16: out[i] = to_float(static_cast<const Half*>(weight.data)[i]); break;
