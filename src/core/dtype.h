@@ -38,6 +38,11 @@ int64_t bytes_of(DType dtype, int64_t count);
 // Whether values come in blocks with a scale.
 inline bool is_quantized(DType dtype) { return dtype == DType::kQ8 || dtype == DType::kQ4; }
 
+// Whether kernels take weights of this type.
+inline bool is_weight_type(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || is_quantized(dtype);
+}
+
 // "f32", "bf16", "i64", …
 std::string_view name_of(DType dtype);
 

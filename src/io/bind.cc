@@ -94,7 +94,7 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
       return report.misshapen.push_back(
           fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
     }
-    SUMI_CHECK(is_quantized(info->dtype) || (is_floating(info->dtype) && size_of(info->dtype) > 1),
+    SUMI_CHECK(is_weight_type(info->dtype) || info->dtype == DType::kF64,
                "{}: tensor \"{}\" is of type {}; f32, f16, bf16, f64, q8_0 and q4_0 weights can be computed with",
                report.file, strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);

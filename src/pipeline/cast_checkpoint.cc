@@ -30,7 +30,7 @@ class CastCheckpoint : public io::Checkpoint {
   Tensor tensor(std::string_view name) const override {
     Tensor out = inner_->tensor(name);
     const io::TensorInfo* info = find(name);
-    if (info == nullptr || info->dtype == out.dtype()) return out;
+    if (info->dtype == out.dtype()) return out;
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
@@ -43,8 +43,7 @@ class CastCheckpoint : public io::Checkpoint {
 }  // namespace
 
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype) {
-  SUMI_CHECK_KIND(kUsage, dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || is_quantized(dtype),
-                  "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
+  SUMI_CHECK_KIND(kUsage, is_weight_type(dtype), "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
   return std::make_shared<CastCheckpoint>(std::move(inner), dtype);
 }
 

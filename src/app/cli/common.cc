@@ -58,8 +58,7 @@ Device EngineOptions::device() const {
 std::optional<DType> EngineOptions::weights_dtype() const {
   if (dtype == "auto") return std::nullopt;
   const DType type = dtype_from_name(dtype);
-  SUMI_CHECK_KIND(kUsage, type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || is_quantized(type),
-                  "--dtype must be auto, f32, f16, bf16, q8_0 or q4_0, not {}", dtype);
+  SUMI_CHECK_KIND(kUsage, is_weight_type(type), "--dtype must be auto, f32, f16, bf16, q8_0 or q4_0, not {}", dtype);
   return type;
 }
 

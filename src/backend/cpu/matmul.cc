@@ -59,7 +59,7 @@ void weighted_product(const WeightRows& weights, int64_t m, int64_t in_c, int64_
     const int64_t at = row * n + o0;
     finish_rows(out + at, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + at : nullptr, act);
   };
-  BlockedProduct(m, n, {in_c, taps, weights.granularity()}, out, pack_panel, pack_strip, finish).run();
+  blocked_product(m, n, {in_c, taps, weights.granularity()}, out, pack_panel, pack_strip, finish);
 }
 
 // Packs kRows rows of x from `row` on, values [k0, k0 + count); what is packed after them starts at row `next`.
@@ -185,10 +185,9 @@ void linear(const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear)(args); }
 void linear_geglu(const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear_geglu)(args); }
 
 void conv2d(const ConvArgs& args) {
-  const bool winograd = args.algorithm == ConvAlgorithm::kWinograd ? winograd_applies(args)
-                        : args.algorithm == ConvAlgorithm::kAuto   ? winograd_pays(args)
-                                                                   : false;
-  if (winograd) return winograd_conv(args);
+  const bool wanted =
+      args.algorithm == ConvAlgorithm::kAuto ? winograd_pays(args) : args.algorithm == ConvAlgorithm::kWinograd;
+  if (wanted && winograd_applies(args)) return winograd_conv(args);
   HWY_DYNAMIC_DISPATCH(run_conv)(args);
 }
 

@@ -178,7 +178,6 @@ HWY_EXPORT(run_winograd);
 bool winograd_applies(const ConvArgs& a) { return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1; }
 
 bool winograd_pays(const ConvArgs& a) {
-  if (!winograd_applies(a)) return false;
   const int64_t tiles = a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }

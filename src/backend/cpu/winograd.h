@@ -7,7 +7,7 @@ namespace sumi::backend::cpu {
 
 // Whether winograd_conv can do this convolution.
 bool winograd_applies(const ConvArgs& args);
-// Whether it can and is quicker than the direct kernel (`conv_bench` prints both).
+// Where it applies, whether it is quicker than the direct kernel (conv_bench prints both).
 bool winograd_pays(const ConvArgs& args);
 void winograd_conv(const ConvArgs& args);
 
