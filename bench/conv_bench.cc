@@ -1,6 +1,6 @@
 // Convolutions of the UNet and the autoencoder at 512x512: both of our algorithms on every shape (where Winograd's does
 // not apply both are direct), so that the choice between them can be read off and made again, beside oneDNN where it is
-// installed.
+// installed. `conv_bench "→ 3,"` measures only the shapes whose line holds that text.
 #ifdef SUMI_HAVE_DNNL
 #include <dnnl.hpp>
 #endif
@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "base/parallel.h"
 #include "bench/in_turns.h"
@@ -91,7 +92,12 @@ class OneDnn {
 };
 #endif
 
-void run() {
+std::string label(const ConvShape& s) {
+  return fmt::format("{}x{}²x{} → {}, {}x{}{}", s.batch, s.side, s.in, s.out, s.kernel, s.kernel,
+                     s.stride > 1 ? " /2" : "");
+}
+
+void run(std::string_view only) {
   fmt::print(
       "{} threads; GFLOP/s counted for direct convolution and ratio to the multiply-add peak, measured after "
       "each shape; what sumi chooses is marked\n",
@@ -99,6 +105,7 @@ void run() {
   fmt::print("{:<28} {:>15} {:>15} {:>14} {:>14} {:>9} {:>7}\n", "batch x side x in → out", "direct", "winograd",
              "oneDNN direct", "oneDNN auto", "distance", "peak");
   for (const ConvShape& s : kShapes) {
+    if (label(s).find(only) == std::string::npos) continue;
     const Tensor x = pipeline::waves({s.batch, s.side, s.side, s.in}),
                  weight = pipeline::waves({s.out, s.in, s.kernel, s.kernel}, Device::kCpu, 0.3, 0.05),
                  half = cast(weight, DType::kF16);
@@ -127,8 +134,7 @@ void run() {
 #endif
     const double peak = measure_fma_peak();
     const double gflop = 2e-9 * static_cast<double>(chosen.numel() * s.in * s.kernel * s.kernel);
-    fmt::print("{:<28}", fmt::format("{}x{}²x{} → {}, {}x{}{}", s.batch, s.side, s.in, s.out, s.kernel, s.kernel,
-                                     s.stride > 1 ? " /2" : ""));
+    fmt::print("{:<28}", label(s));
     for (size_t i = 0; i < seconds.size(); ++i) {
       const bool mark = i == (is_direct ? 0 : 1);
       fmt::print(" {:>7.1f} {:>5.2f}{}", gflop / seconds[i], gflop / seconds[i] / peak, mark ? "*" : " ");
@@ -140,4 +146,4 @@ void run() {
 }  // namespace
 }  // namespace sumi::bench
 
-int main() { sumi::bench::run(); }
+int main(int count, char** arguments) { sumi::bench::run(count > 1 ? arguments[1] : ""); }

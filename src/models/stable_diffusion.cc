@@ -6,6 +6,7 @@
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/clip_text/clip_text.h"
 #include "models/unet/unet.h"
+#include "ops/conv.h"
 #include "ops/elementwise.h"
 
 namespace sumi::models {
@@ -14,6 +15,7 @@ struct StableDiffusion::Parts {
   ModelConfig config;
   diffusion::NoiseSchedule noise;
   Device device;
+  ConvAlgorithm convolutions;
   std::shared_ptr<const io::Checkpoint> checkpoint;  // keeps the mapping
   std::optional<ClipText> text;
   std::optional<UNet> unet;
@@ -33,6 +35,7 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   parts.noise =
       diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end);
   parts.device = options.device;
+  parts.convolutions = options.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
   io::BindReport report;
   const io::BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   if (options.text) {
@@ -54,16 +57,24 @@ const diffusion::NoiseSchedule& StableDiffusion::noise_schedule() const { return
 
 Tensor StableDiffusion::encode_text(const Tensor& ids) const { return (*parts_->text)(ids); }
 
-Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const {
-  return (*parts_->unet)(x, timesteps, context);
+Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
+                                ContextCache* cache) const {
+  const ConvAlgorithmScope scope(parts_->convolutions);
+  return (*parts_->unet)(x, timesteps, context, cache);
 }
 
 Tensor StableDiffusion::decode(const Tensor& latent) const {
   return decode_unscaled(latent * static_cast<float>(1.0 / parts_->config.autoencoder.scale_factor));
 }
 
-Tensor StableDiffusion::decode_unscaled(const Tensor& z) const { return parts_->autoencoder->decode(z); }
+Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {
+  const ConvAlgorithmScope scope(parts_->convolutions);
+  return parts_->autoencoder->decode(z);
+}
 
-Tensor StableDiffusion::encode(const Tensor& image) const { return parts_->autoencoder->encode(image); }
+Tensor StableDiffusion::encode(const Tensor& image) const {
+  const ConvAlgorithmScope scope(parts_->convolutions);
+  return parts_->autoencoder->encode(image);
+}
 
 }  // namespace sumi::models

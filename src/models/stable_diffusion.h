@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "models/config.h"
+#include "models/unet/context_cache.h"
 
 namespace sumi::models {
 
@@ -14,6 +15,7 @@ class AutoencoderKL;
 struct LoadOptions {
   Device device = Device::kCpu;
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
+  bool exact = false;    // convolutions as plain sums of products: slower, and rounding less
   bool use_ema = false;  // take the running average (model_ema.*) where a file has both; the original does not
 };
 
@@ -32,7 +34,9 @@ class StableDiffusion {
   // ids [B,T] i64 → last hidden state after the final layer norm, [B,T,D].
   Tensor encode_text(const Tensor& ids) const;
   // x [B,H,W,C], one timestep a batch entry, context [B,T,D] (undefined for a model without context) → [B,H,W,C].
-  Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const;
+  // A `cache` spares the later calls with one context its keys and values.
+  Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
+                 ContextCache* cache = nullptr) const;
   // Latents as the UNet has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
   Tensor decode(const Tensor& latent) const;
   // z [B,h,w,4] as the autoencoder has it (not scaled) → picture.

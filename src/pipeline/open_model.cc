@@ -19,6 +19,7 @@ OpenModel open_model(const ModelOptions& options) {
                   name_of(options.device));
   OpenModel model;
   model.device = options.device;
+  model.exact = options.exact;
   model.stored = io::open_checkpoint(options.checkpoint);
   model.checkpoint = options.dtype ? cast_checkpoint(model.stored, *options.dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
@@ -28,6 +29,7 @@ OpenModel open_model(const ModelOptions& options) {
 
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options) {
   options.device = model.device;
+  options.exact = model.exact;
   return models::StableDiffusion::load(model.checkpoint, model.config, options);
 }
 

@@ -16,6 +16,7 @@ struct ModelOptions {
   Device device = Device::kCpu;
   std::optional<DType> dtype;                       // weights rounded to this type; none: as the file has them
   std::optional<diffusion::Prediction> prediction;  // none: as the configuration has it
+  bool exact = false;                               // see models::LoadOptions
 };
 
 // A checkpoint of which the directory is read and nothing else.
@@ -24,12 +25,13 @@ struct OpenModel {
   std::shared_ptr<const io::Checkpoint> checkpoint;  // as the networks see it: the same, unless a type was asked for
   models::ModelConfig config;
   Device device = Device::kCpu;
+  bool exact = false;
 };
 
 // Throws Error(kUnavailable) where this program has no such backend, Error(kData) or Error(kNoInput) for the file.
 OpenModel open_model(const ModelOptions& options);
 
-// Binds the networks that `options` names; device and checkpoint are the opened model's.
+// Binds the networks that `options` names; device, exactness and checkpoint are the opened model's.
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options = {});
 
 // Backends that can run the networks here.

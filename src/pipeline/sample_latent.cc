@@ -26,9 +26,10 @@ void check_cancelled(const std::atomic<bool>* cancel) {
 
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
                      const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step) {
+  models::ContextCache cache;
   const auto network = [&](const Tensor& x, double timestep, const Tensor& context) {
     check_cancelled(cancel);
-    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context);
+    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context, &cache);
   };
   const auto after_step = [&](int step, int steps, const Tensor& latent) {
     io::check_mappings_intact();

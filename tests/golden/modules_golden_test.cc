@@ -18,6 +18,7 @@ struct Golden {
   DType dtype;
   Device device;
   double tolerance;  // relative L2: f32 rounding differs between engines; f16 and bf16 weights are rounded
+  bool exact = false;
 };
 
 class ModulesGolden : public testing::TestWithParam<Golden> {
@@ -34,7 +35,7 @@ class ModulesGolden : public testing::TestWithParam<Golden> {
     std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(file);
     const models::ModelConfig config =
         models::config_for(*checkpoint, p.size == "tiny" ? std::string(SUMI_TEST_DATA) + "/tiny.yaml" : "");
-    model_.emplace(models::StableDiffusion::load(checkpoint, config, {.device = p.device}));
+    model_.emplace(models::StableDiffusion::load(checkpoint, config, {.device = p.device, .exact = p.exact}));
   }
 
   Tensor vector(const std::string& name) const { return golden_->tensor(name).to(GetParam().device); }
@@ -64,12 +65,14 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
                          testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5},
+                                         Golden{"tiny", DType::kF32, Device::kCpu, 2e-5, true},
                                          Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
                                          Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2},
                                          Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
                          [](const auto& test) {
                            const Golden& p = test.param;
-                           return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device));
+                           return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device)) +
+                                  (p.exact ? "_exact" : "");
                          });
 
 }  // namespace

@@ -17,6 +17,7 @@ struct EngineOptions {
   std::string backend = "cpu";
   std::optional<int64_t> threads;
   std::string dtype = "auto";
+  bool exact = false;
 
   Device device() const;  // throws Error(kUsage), or Error(kUnavailable) for a backend not built in
   std::optional<DType> weights_dtype() const;  // none: as the file has them; throws Error(kUsage)

@@ -167,7 +167,13 @@ TEST_P(CpuKernels, ConvolutionEqualsReference) {
                        {1, 16, 16, 96, 64, 3, 1, 1, 1},
                        {2, 13, 18, 70, 100, 3, 1, 1, 1},
                        {1, 41, 43, 33, 34, 3, 1, 0, 0},
-                       {1, 7, 7, 3, 9, 5, 1, 2, 2}}) {
+                       {1, 7, 7, 3, 9, 5, 1, 2, 2},
+                       {1, 1, 1, 32, 3, 3, 1, 1, 1},
+                       {2, 17, 13, 40, 1, 3, 1, 1, 1},
+                       {2, 35, 30, 64, 3, 3, 1, 1, 1},
+                       {1, 20, 25, 33, 4, 3, 1, 1, 1},
+                       {1, 16, 11, 70, 5, 3, 1, 1, 1},
+                       {1, 9, 24, 500, 8, 3, 1, 1, 1}}) {
     const Tensor x = random({c.n, c.h, c.w, c.in}), bias = random({c.out});
     for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
       const Tensor w = cast(random({c.out, c.in, c.kernel, c.kernel}), dtype);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backend/cpu/conv_few.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/product-inl.h"
 #include "backend/cpu/weights-inl.h"
@@ -188,6 +189,7 @@ void conv2d(const ConvArgs& args) {
   const bool wanted =
       args.algorithm == ConvAlgorithm::kAuto ? winograd_pays(args) : args.algorithm == ConvAlgorithm::kWinograd;
   if (wanted && winograd_applies(args)) return winograd_conv(args);
+  if (few_outputs_apply(args)) return few_outputs_conv(args);
   HWY_DYNAMIC_DISPATCH(run_conv)(args);
 }
 

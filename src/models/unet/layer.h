@@ -1,6 +1,7 @@
 // What the UNet's blocks have in common: a picture in, a picture out, conditioned on time and text.
 #pragma once
 
+#include "models/unet/context_cache.h"
 #include "nn/layers.h"
 
 namespace sumi::models {
@@ -11,6 +12,7 @@ struct Conditioning {
   // What an upsampling layer makes: the size of the skip that is joined next. Odd sizes are halved upwards on the way
   // down, so doubling them may be a row or column too much.
   int64_t up_height = -1, up_width = -1;
+  ContextCache* cache = nullptr;  // of this context, if its keys and values are to be kept
 };
 
 class UNetLayer : public nn::Module {

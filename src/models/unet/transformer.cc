@@ -11,9 +11,12 @@ CrossAttention::CrossAttention(int64_t channels, int64_t context_dim, int64_t he
       out_(heads * head_dim, channels),
       heads_(heads) {}
 
-Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const Tensor& residual) const {
-  const Tensor& source = context ? context : x;
-  return out_(attention(q_(x), k_(source), v_(source), {.heads = heads_}), {.residual = residual});
+Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
+                                  ContextCache* cache) const {
+  ContextCache::KeysValues fresh;
+  ContextCache::KeysValues& kv = cache != nullptr && context ? cache->of(this) : fresh;
+  if (!kv.keys) kv = project(context ? context : x);
+  return out_(attention(q_(x), kv.keys, kv.values, {.heads = heads_}), {.residual = residual});
 }
 
 void CrossAttention::visit(nn::ParamVisitor& v) {
@@ -32,9 +35,9 @@ TransformerBlock::TransformerBlock(int64_t channels, int64_t context_dim, int64_
       ff_in_(channels, 8 * channels),
       ff_out_(4 * channels, channels) {}
 
-Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
+Tensor TransformerBlock::operator()(const Tensor& x, const Conditioning& c) const {
   Tensor y = self_(norm1_(x), {}, x);
-  y = cross_(norm2_(y), context, y);
+  y = cross_(norm2_(y), c.context, y, c.cache);
   return ff_out_(ff_in_.gated(norm3_(y)), {.residual = y});
 }
 
@@ -60,7 +63,7 @@ SpatialTransformer::SpatialTransformer(const SpatialTransformerConfig& c)
 Tensor SpatialTransformer::operator()(const Tensor& x, const Conditioning& c) const {
   const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
   Tensor h = proj_in_(norm_(x).reshape(tokens));
-  for (const auto& block : blocks_) h = (*block)(h, c.context);
+  for (const auto& block : blocks_) h = (*block)(h, c);
   return proj_out_(h, {.residual = x.reshape(tokens)}).reshape(x.shape());
 }
 

@@ -12,11 +12,14 @@ namespace sumi::models {
 class CrossAttention : public nn::Module {
  public:
   CrossAttention(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim);
-  // Returns residual + attention.
-  Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual) const;
+  // Returns residual + attention. Where a `cache` is given, keys and values of the context come from there.
+  Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
+                    ContextCache* cache = nullptr) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
+  ContextCache::KeysValues project(const Tensor& source) const { return {k_(source), v_(source)}; }
+
   nn::Linear q_, k_, v_, out_;
   int64_t heads_;
 };
@@ -25,8 +28,8 @@ class CrossAttention : public nn::Module {
 class TransformerBlock : public nn::Module {
  public:
   TransformerBlock(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim);
-  // x [N,T,C], context [N,S,D] or undefined → [N,T,C].
-  Tensor operator()(const Tensor& x, const Tensor& context) const;
+  // x [N,T,C] → [N,T,C].
+  Tensor operator()(const Tensor& x, const Conditioning& c) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:

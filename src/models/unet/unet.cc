@@ -114,7 +114,8 @@ Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) {
   return h;
 }
 
-Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const {
+Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
+                        ContextCache* cache) const {
   SUMI_CHECK(x.rank() == 4 && x.dim(3) == config_.in_channels, "the UNet takes [N,H,W,{}], not {}", config_.in_channels,
              x.shape().str());
   const int64_t factor = int64_t{1} << (config_.channel_mult.size() - 1);
@@ -129,7 +130,8 @@ Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, c
              "the UNet takes a context [{},T,{}], not {}", x.dim(0), config_.context_dim, context.shape().str());
   SUMI_CHECK(context || config_.context_dim == 0 || !config_.use_spatial_transformer, "this UNet needs a text context");
   const Tensor sinusoid = nn::timestep_embedding(timesteps, config_.model_channels, x.device());
-  Conditioning c{time2_(time1_(sinusoid, {.act = Act::kSilu})), context};
+  if (cache != nullptr) cache->use(context);
+  Conditioning c{.emb = time2_(time1_(sinusoid, {.act = Act::kSilu})), .context = context, .cache = cache};
   std::vector<Tensor> skips;
   Tensor h = x;
   for (const Block& block : input_blocks_) skips.push_back(h = run(block, h, c));

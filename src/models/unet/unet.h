@@ -14,8 +14,10 @@ class UNet : public nn::Module {
  public:
   explicit UNet(const UNetConfig& config);
   // x [N,H,W,in], timesteps one a sample, context [N,S,D] or undefined → [N,H,W,out]. Any H and W where
-  // convolutions do the halving; else multiples of 2^(levels-1).
-  Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context) const;
+  // convolutions do the halving; else multiples of 2^(levels-1). With a `cache`, calls with the same context compute
+  // its keys and values once.
+  Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
+                    ContextCache* cache = nullptr) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
+
+#include "ops/profile.h"
 #include "tools/synthetic.h"
 
 namespace sumi::models {
@@ -61,6 +65,31 @@ TEST(UNet, BatchEntriesDoNotMix) {
   const Tensor both = unet(x, {3.0, 700.0}, context), second = unet(x.rows(1, 2), {700.0}, context.rows(1, 2));
   for (int64_t i = 0; i < second.numel(); ++i)
     EXPECT_NEAR(both.rows(1, 2).data<float>()[i], second.data<float>()[i], 1e-5);
+}
+
+double flops_of(const std::function<Tensor()>& run, Tensor* out) {
+  const Profile profile;
+  *out = run();
+  return profile.flops();
+}
+
+TEST(UNet, KeysAndValuesOfATextAreMadeOnce) {
+  UNet unet(small());
+  fill(unet);
+  const Tensor x = ramp({2, 8, 8, 4}), first = ramp({2, 77, 16});
+  Tensor second = ramp({2, 77, 16});
+  for (float& value : second.span<float>()) value = -value;
+  ContextCache cache;
+  Tensor out, cached;
+  for (const Tensor& context : {first, second, first}) {
+    const double full = flops_of([&] { return unet(x, {3.0, 700.0}, context); }, &out);
+    for (const bool kept : {false, true}) {
+      const double flops = flops_of([&] { return unet(x, {3.0, 700.0}, context, &cache); }, &cached);
+      // Four blocks of width 64 attend: one on the way down, one in the middle, two on the way up.
+      EXPECT_EQ(full - flops, kept ? 4 * 2 * (2.0 * 2 * 77 * 16 * 64) : 0.0);
+      EXPECT_EQ(std::memcmp(out.raw(), cached.raw(), static_cast<size_t>(out.bytes())), 0);
+    }
+  }
 }
 
 }  // namespace

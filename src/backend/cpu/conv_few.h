@@ -1,0 +1,12 @@
+// 3x3 convolution to a few channels: the last layer of the UNet, the decoder and the encoder.
+#pragma once
+
+#include "ops/conv.h"
+
+namespace sumi::backend::cpu {
+
+// Sums as the direct algorithm makes them, up to their order.
+bool few_outputs_apply(const ConvArgs& args);
+void few_outputs_conv(const ConvArgs& args);
+
+}  // namespace sumi::backend::cpu
