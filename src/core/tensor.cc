@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/autograd.h"
+
 namespace sumi {
 
 Tensor::Tensor(StoragePtr storage, int64_t offset, Shape shape, DType dtype, Device device)
@@ -58,6 +60,9 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   out.offset_ += bytes_of(dtype_, begin * row);
   out.shape_[0] = end - begin;
   out.numel_ = row * (end - begin);
+  out.grad_ = nullptr;
+  if (Tape* tape = Tape::recording({this}))
+    tape->record(out, [whole = *this, begin](const Tensor& grad) { add_grad_rows(whole, begin, grad); });
   return out;
 }
 
@@ -66,6 +71,20 @@ Tensor Tensor::to(Device device) const {
                   name_of(device_), name_of(device));
   Tensor out = *this;
   out.device_ = device;
+  return out;
+}
+
+void Tensor::set_requires_grad(bool required) { grad_ = required ? std::make_shared<GradSlot>() : nullptr; }
+
+Tensor Tensor::grad() const { return grad_ && grad_->value ? grad_->value.reshape(shape_) : Tensor(); }
+
+void Tensor::clear_grad() {
+  if (grad_) grad_->value = {};
+}
+
+Tensor Tensor::detach() const {
+  Tensor out = *this;
+  out.grad_ = nullptr;
   return out;
 }
 

@@ -1,9 +1,10 @@
 // The tensor: a value that shares its storage. Always contiguous, outermost dimension first.
 //
 // Pictures and latents are [N,H,W,C], tokens [N,T,C]; weights keep the layout and the type of their file. Copying a
-// Tensor shares its bytes; clone() copies them.
+// Tensor shares its bytes and its gradient; clone() copies the bytes. See core/autograd.h for gradients.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "core/storage.h"
 
 namespace sumi {
+
+struct GradSlot;
 
 class Tensor {
  public:
@@ -50,6 +53,17 @@ class Tensor {
   template <class T> std::span<T> span() { return {data<T>(), static_cast<size_t>(numel_)}; }
   std::byte* raw() const { return storage_ ? storage_->data() + offset_ : nullptr; }
 
+  // Whether ops on a tape keep what the gradient of this tensor needs.
+  bool requires_grad() const { return grad_ != nullptr; }
+  // Makes this a leaf of its own with no gradient yet, or takes that away.
+  void set_requires_grad(bool required);
+  // The sum of the gradients that came so far, in this tensor's shape; undefined where none did.
+  Tensor grad() const;
+  void clear_grad();
+  const std::shared_ptr<GradSlot>& grad_slot() const { return grad_; }
+  // The same bytes without the gradient.
+  Tensor detach() const;
+
   // The same bytes under another shape of as many elements; one size may be -1.
   Tensor reshape(Shape shape) const;
   // Rows [begin, end) of the first dimension, sharing the bytes.
@@ -66,6 +80,7 @@ class Tensor {
   int64_t numel_ = 0;
   DType dtype_ = DType::kF32;
   Device device_ = Device::kCpu;
+  std::shared_ptr<GradSlot> grad_;
 };
 
 template <class T> Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {

@@ -27,4 +27,10 @@ using GegluKernel = void(const float* x, float* out, int64_t rows, int64_t chann
 extern KernelSlot<ActivateKernel> activate_slot;
 extern KernelSlot<GegluKernel> geglu_slot;
 
+// Their gradients: dx = dy·act'(x), and the two halves' of geglu.
+using ActivateGradKernel = void(const float* x, const float* dy, float* dx, int64_t count, Act act);
+using GegluGradKernel = void(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels);
+extern KernelSlot<ActivateGradKernel> activate_grad_slot;
+extern KernelSlot<GegluGradKernel> geglu_grad_slot;
+
 }  // namespace sumi

@@ -4,12 +4,57 @@
 
 #include <cmath>
 
+#include "core/autograd.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
 namespace sumi {
 
 constinit KernelSlot<AttentionKernel> attention_slot("attention");
+constinit KernelSlot<AttentionGradKernel> attention_grad_slot("attention_grad");
+
+namespace {
+
+AttentionArgs attention_args(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
+                             const AttentionOptions& options) {
+  const int64_t head_dim = q.dim(2) / options.heads;
+  return {.q = q.data<float>(),
+          .k = k.data<float>(),
+          .v = v.data<float>(),
+          .out = reinterpret_cast<float*>(out.raw()),
+          .batch = q.dim(0),
+          .queries = q.dim(1),
+          .keys = k.dim(1),
+          .heads = options.heads,
+          .head_dim = head_dim,
+          .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
+          .causal = options.causal};
+}
+
+// Work is counted as the textbook does it: two products forward, and two more for each of them backward; that the
+// scores are made again is not counted.
+OpScope scope_of(const char* op, double products, const Tensor& q, const Tensor& k, int64_t heads) {
+  return OpScope(op, products * 2.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)), [&] {
+    return fmt::format("{}x{} queries, {} keys, {} heads of {}", q.dim(0), q.dim(1), k.dim(1), heads, q.dim(2) / heads);
+  });
+}
+
+void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
+                        const AttentionOptions& options, const Tensor& grad) {
+  const OpScope scope = scope_of("attention_grad", 4.0, q, k, options.heads);
+  Tensor dq = Tensor::empty(q.shape(), DType::kF32, q.device());
+  Tensor dk = Tensor::empty(k.shape(), DType::kF32, q.device()), dv = Tensor::empty(k.shape(), DType::kF32, q.device());
+  attention_grad_slot.on(q.device())({.forward = attention_args(q, k, v, out, options),
+                                      .dout = grad.data<float>(),
+                                      .dq = dq.data<float>(),
+                                      .dk = dk.data<float>(),
+                                      .dv = dv.data<float>()});
+  add_grad(q, dq);
+  add_grad(k, dk);
+  add_grad(v, dv);
+}
+
+}  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
   check_f32("attention", "q", q);
@@ -22,21 +67,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
              q.dim(2), options.heads);
   const Device device = common_device("attention", {&q, &k, &v});
   Tensor out = Tensor::empty(q.shape(), DType::kF32, device);
-  const int64_t head_dim = q.dim(2) / options.heads;
-  const OpScope scope("attention", 4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)), [&] {
-    return fmt::format("{}x{} queries, {} keys, {} heads of {}", q.dim(0), q.dim(1), k.dim(1), options.heads, head_dim);
-  });
-  attention_slot.on(device)({.q = q.data<float>(),
-                             .k = k.data<float>(),
-                             .v = v.data<float>(),
-                             .out = out.data<float>(),
-                             .batch = q.dim(0),
-                             .queries = q.dim(1),
-                             .keys = k.dim(1),
-                             .heads = options.heads,
-                             .head_dim = head_dim,
-                             .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
-                             .causal = options.causal});
+  const OpScope scope = scope_of("attention", 2.0, q, k, options.heads);
+  attention_slot.on(device)(attention_args(q, k, v, out, options));
+  if (Tape* tape = Tape::recording({&q, &k, &v})) {
+    tape->record(out, [q, k, v, result = out.detach(), options](const Tensor& grad) {
+      attention_backward(q, k, v, result, options, grad);
+    });
+  }
   return out;
 }
 

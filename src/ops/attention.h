@@ -25,4 +25,12 @@ struct AttentionArgs {
 using AttentionKernel = void(const AttentionArgs& args);
 extern KernelSlot<AttentionKernel> attention_slot;
 
+struct AttentionGradArgs {
+  AttentionArgs forward;  // with its result
+  const float* dout;
+  float *dq, *dk, *dv;
+};
+using AttentionGradKernel = void(const AttentionGradArgs& args);
+extern KernelSlot<AttentionGradKernel> attention_grad_slot;
+
 }  // namespace sumi

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "core/autograd.h"
+#include "ops/conv_grad.h"
+#include "ops/elementwise.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
@@ -51,6 +54,14 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                           .stride = options.stride,
                           .pad = options.pad_begin,
                           .algorithm = ConvAlgorithmScope::current()});
+  if (Tape* tape = Tape::recording({&x, &weight, &bias, &options.residual})) {
+    tape->record(out, [x, weight, bias, options](const Tensor& grad) {
+      add_grad(options.residual, grad);
+      if (bias.requires_grad()) add_grad(bias, sum_rows(grad, 1, grad.dim(3)));
+      if (weight.requires_grad()) add_grad(weight, conv2d_grad_weight(x, grad, weight.shape(), options));
+      if (x.requires_grad()) add_grad(x, conv2d_grad_input(grad, weight, x.shape(), options));
+    });
+  }
   return out;
 }
 

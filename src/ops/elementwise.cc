@@ -1,5 +1,8 @@
 #include "ops/elementwise.h"
 
+#include <algorithm>
+
+#include "core/autograd.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
@@ -8,6 +11,7 @@ namespace sumi {
 constinit KernelSlot<AffineKernel> affine_slot("affine");
 constinit KernelSlot<MulKernel> mul_slot("mul");
 constinit KernelSlot<AddPerChannelKernel> add_per_channel_slot("add_per_channel");
+constinit KernelSlot<SumRowsKernel> sum_rows_slot("sum_rows");
 
 Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
   check_f32("affine", "x", x);
@@ -19,6 +23,12 @@ Tensor affine(float a, const Tensor& x, float b, const Tensor& y, float c) {
   const OpScope scope("affine", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   affine_slot.on(device)(a, x.data<float>(), b, y ? y.data<float>() : nullptr, c, out.data<float>(), x.numel());
+  if (Tape* tape = Tape::recording({&x, &y})) {
+    tape->record(out, [a, x, b, y](const Tensor& grad) {
+      if (x.requires_grad()) add_grad(x, a == 1.0f ? grad : grad * a);
+      if (y.requires_grad()) add_grad(y, b == 1.0f ? grad : grad * b);
+    });
+  }
   return out;
 }
 
@@ -30,6 +40,12 @@ Tensor mul(const Tensor& x, const Tensor& y) {
   const OpScope scope("mul", x);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   mul_slot.on(device)(x.data<float>(), y.data<float>(), out.data<float>(), x.numel());
+  if (Tape* tape = Tape::recording({&x, &y})) {
+    tape->record(out, [x, y](const Tensor& grad) {
+      if (x.requires_grad()) add_grad(x, mul(grad, y));
+      if (y.requires_grad()) add_grad(y, mul(grad, x));
+    });
+  }
   return out;
 }
 
@@ -43,6 +59,21 @@ Tensor add_per_channel(const Tensor& x, const Tensor& e) {
   Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
   add_per_channel_slot.on(device)(x.data<float>(), e.data<float>(), out.data<float>(), x.dim(0), x.dim(1) * x.dim(2),
                                   x.dim(3));
+  if (Tape* tape = Tape::recording({&x, &e})) {
+    tape->record(out, [x, e](const Tensor& grad) {
+      add_grad(x, grad);
+      if (e.requires_grad()) add_grad(e, sum_rows(grad, e.dim(0), e.dim(1)));
+    });
+  }
+  return out;
+}
+
+Tensor sum_rows(const Tensor& x, int64_t batch, int64_t channels) {
+  check_f32("sum_rows", "x", x);
+  const OpScope scope("sum_rows", x);
+  Tensor out = Tensor::empty({batch, channels}, DType::kF32, x.device());
+  sum_rows_slot.on(x.device())(x.data<float>(), out.data<float>(), batch,
+                               x.numel() / std::max<int64_t>(1, batch * channels), channels);
   return out;
 }
 

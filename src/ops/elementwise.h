@@ -28,4 +28,9 @@ extern KernelSlot<AffineKernel> affine_slot;
 extern KernelSlot<MulKernel> mul_slot;
 extern KernelSlot<AddPerChannelKernel> add_per_channel_slot;
 
+// x [batch, rows, channels] → [batch, channels]: sums over the rows. The gradient of whatever was added to each row.
+Tensor sum_rows(const Tensor& x, int64_t batch, int64_t channels);
+using SumRowsKernel = void(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels);
+extern KernelSlot<SumRowsKernel> sum_rows_slot;
+
 }  // namespace sumi

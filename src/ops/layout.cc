@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "core/autograd.h"
 #include "core/quantized.h"
+#include "ops/elementwise.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
@@ -101,6 +103,45 @@ Tensor concat_channels(const Tensor& x, const Tensor& y) {
       std::copy_n(y.data<float>() + row * cy, cy, to + cx);
     }
   });
+  if (Tape* tape = Tape::recording({&x, &y})) {
+    tape->record(out, [x, y](const Tensor& grad) {
+      const int64_t border = x.dim(-1), end = grad.dim(-1);
+      if (x.requires_grad()) add_grad(x, slice_channels(grad, 0, border));
+      if (y.requires_grad()) add_grad(y, slice_channels(grad, border, end));
+    });
+  }
+  return out;
+}
+
+Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end) {
+  check_f32("slice_channels", "x", x);
+  check_host("slice_channels", x);
+  const int64_t channels = x.dim(-1), width = end - begin;
+  SUMI_CHECK(0 <= begin && begin <= end && end <= channels, "slice_channels: {} to {} are not in {}", begin, end,
+             x.shape().str());
+  Shape shape = x.shape();
+  shape[-1] = width;
+  const OpScope scope("slice_channels", x);
+  Tensor out = Tensor::empty(shape, DType::kF32, x.device());
+  constexpr int64_t kRows = 64;
+  const int64_t rows = x.numel() / std::max<int64_t>(1, channels);
+  parallel_for((rows + kRows - 1) / kRows, [&](int64_t task) {
+    for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row)
+      std::copy_n(x.data<float>() + row * channels + begin, width, out.data<float>() + row * width);
+  });
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record(out, [x, begin, end](const Tensor& grad) {
+      Tensor padded = grad;
+      const auto zeros = [&](int64_t count) {
+        Shape missing = x.shape();
+        missing[-1] = count;
+        return Tensor::zeros(missing, DType::kF32, x.device());
+      };
+      if (begin > 0) padded = concat_channels(zeros(begin), padded);
+      if (end < x.dim(-1)) padded = concat_channels(padded, zeros(x.dim(-1) - end));
+      add_grad(x, padded);
+    });
+  }
   return out;
 }
 
@@ -118,9 +159,20 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
   check_host("concat_rows", parts[0]);
   Tensor out = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
   std::byte* to = out.raw();
+  bool recorded = false;
   for (const Tensor& part : parts) {
     std::memcpy(to, part.raw(), static_cast<size_t>(part.bytes()));
     to += part.bytes();
+    recorded = recorded || Tape::recording({&part}) != nullptr;
+  }
+  if (recorded) {
+    Tape::current()->record(out, [parts](const Tensor& grad) {
+      int64_t begin = 0;
+      for (const Tensor& part : parts) {
+        add_grad(part, grad.rows(begin, begin + part.dim(0)).clone());
+        begin += part.dim(0);
+      }
+    });
   }
   return out;
 }
@@ -142,6 +194,27 @@ Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_widt
       std::copy_n(from + column / 2 * channels, channels, to + column * channels);
     }
   });
+  if (Tape* tape = Tape::recording({&x}))
+    tape->record(out, [x](const Tensor& grad) { add_grad(x, sum_pool_2x2(grad)); });
+  return out;
+}
+
+Tensor sum_pool_2x2(const Tensor& x) {
+  check_f32("sum_pool_2x2", "x", x);
+  check_host("sum_pool_2x2", x);
+  SUMI_CHECK(x.rank() == 4, "sum_pool_2x2: {} has not four dimensions", x.shape().str());
+  const int64_t in_h = x.dim(1), in_w = x.dim(2), height = (in_h + 1) / 2, width = (in_w + 1) / 2, channels = x.dim(3);
+  const OpScope scope("sum_pool_2x2", x);
+  Tensor out = Tensor::zeros({x.dim(0), height, width, channels}, DType::kF32, x.device());
+  parallel_for(x.dim(0) * height, [&](int64_t row) {
+    for (int64_t y = row % height * 2; y < std::min(in_h, row % height * 2 + 2); ++y) {
+      const float* from = x.data<float>() + (row / height * in_h + y) * in_w * channels;
+      for (int64_t column = 0; column < in_w; ++column) {
+        float* to = out.data<float>() + (row * width + column / 2) * channels;
+        for (int64_t c = 0; c < channels; ++c) to[c] += from[column * channels + c];
+      }
+    }
+  });
   return out;
 }
 
@@ -161,6 +234,13 @@ Tensor mean_pool_2x2(const Tensor& x) {
         to[c] = 0.25f * (above[c] + above[channels + c] + below[c] + below[channels + c]);
     }
   });
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record(out, [x](const Tensor& grad) {
+      SUMI_CHECK_KIND(kUsage, x.dim(1) % 2 == 0 && x.dim(2) % 2 == 0, "mean_pool_2x2: no gradient for odd sides: {}",
+                      x.shape().str());
+      add_grad(x, upsample_nearest_2x(grad * 0.25f));
+    });
+  }
   return out;
 }
 

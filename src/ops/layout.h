@@ -14,12 +14,17 @@ Tensor nchw_to_nhwc(const Tensor& x);
 Tensor nhwc_to_nchw(const Tensor& x);
 // x [.., Cx] and y [.., Cy] → [.., Cx+Cy]; all other sizes equal; float32.
 Tensor concat_channels(const Tensor& x, const Tensor& y);
+// Channels [begin, end) of x [.., C].
+Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end);
 // Concatenation along the first dimension; types and other sizes equal.
 Tensor concat_rows(const std::vector<Tensor>& parts);
 // [N,H,W,C] → [N,2H,2W,C], each pixel four times; a height or width given cuts a last row or column off.
 Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height = -1, int64_t out_width = -1);
 // [N,H,W,C] → [N,H/2,W/2,C], means of 2x2 pixels; an odd last row or column is left out.
 Tensor mean_pool_2x2(const Tensor& x);
+// [N,2H,2W,C] → [N,H,W,C], sums of 2x2 pixels; sides may be odd by a missing last row or column. The gradient of
+// upsample_nearest_2x.
+Tensor sum_pool_2x2(const Tensor& x);
 // x in another type: to float32 from f16, bf16, f64, q8_0, q4_0; from float32 to f16, bf16 (round to nearest
 // even), q8_0, q4_0 (blocks of 32 consecutive values: Error(kData) where they do not come out even).
 Tensor cast(const Tensor& x, DType dtype);

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 
+#include "core/autograd.h"
 #include "core/quantized.h"
+#include "ops/conv_grad.h"
+#include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
@@ -67,8 +70,22 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
   SUMI_CHECK(!options.residual || options.residual.shape() == shape, "linear: a residual {} for a result {}",
              options.residual.shape().str(), shape.str());
   const Device device = common_device("linear", {&x, &weight, &bias, &options.residual});
+  Tape* tape = Tape::recording({&x, &weight, &bias, &options.residual});
+  if (tape != nullptr && options.act != Act::kNone) {
+    // The activation's gradient needs what it was given.
+    const Tensor activated = activate(linear(x, weight, bias), options.act);
+    return options.residual ? activated + options.residual : activated;
+  }
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   run_linear(linear_slot.on(device), "linear", x, weight, bias, options, out);
+  if (tape != nullptr) {
+    tape->record(out, [x, weight, bias, residual = options.residual](const Tensor& grad) {
+      add_grad(residual, grad);
+      if (bias.requires_grad()) add_grad(bias, sum_rows(grad, 1, grad.dim(-1)));
+      if (weight.requires_grad()) add_grad(weight, linear_grad_weight(x, grad));
+      if (x.requires_grad()) add_grad(x, linear_grad_input(grad, weight));
+    });
+  }
   return out;
 }
 
@@ -76,7 +93,7 @@ Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check_linear(x, weight, bias);
   SUMI_CHECK(weight.dim(0) % 2 == 0, "linear_geglu: {} outputs are no two halves", weight.dim(0));
   const Device device = common_device("linear_geglu", {&x, &weight, &bias});
-  if (!linear_geglu_slot.has(device)) return geglu(linear(x, weight, bias));
+  if (!linear_geglu_slot.has(device) || Tape::recording({&x, &weight, &bias})) return geglu(linear(x, weight, bias));
   Shape shape = x.shape();
   shape[-1] = weight.dim(0) / 2;
   Tensor out = Tensor::empty(shape, DType::kF32, device);

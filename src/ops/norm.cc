@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/autograd.h"
 #include "ops/matmul.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
@@ -10,25 +11,70 @@ namespace sumi {
 
 constinit KernelSlot<GroupNormKernel> group_norm_slot("group_norm");
 constinit KernelSlot<LayerNormKernel> layer_norm_slot("layer_norm");
+constinit KernelSlot<GroupNormGradKernel> group_norm_grad_slot("group_norm_grad");
+constinit KernelSlot<LayerNormGradKernel> layer_norm_grad_slot("layer_norm_grad");
 
 namespace {
+
+GroupNormArgs group_norm_args(const Tensor& x, const Tensor& gain32, const Tensor& bias32,
+                              const GroupNormOptions& options) {
+  const int64_t channels = x.dim(-1);
+  return {.x = x.data<float>(),
+          .gain = gain32.data<float>(),
+          .bias = bias32.data<float>(),
+          .out = nullptr,
+          .batch = x.dim(0),
+          .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels),
+          .channels = channels,
+          .groups = options.groups,
+          .eps = options.eps,
+          .act = options.act};
+}
 
 // `out` may be x itself.
 void run_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options,
                     Tensor& out) {
-  const int64_t channels = x.dim(-1);
   const OpScope scope("group_norm", x);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
-  group_norm_slot.on(x.device())({.x = x.data<float>(),
-                                  .gain = gain32.data<float>(),
-                                  .bias = bias32.data<float>(),
-                                  .out = out.data<float>(),
-                                  .batch = x.dim(0),
-                                  .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels),
-                                  .channels = channels,
-                                  .groups = options.groups,
-                                  .eps = options.eps,
-                                  .act = options.act});
+  GroupNormArgs args = group_norm_args(x, gain32, bias32, options);
+  args.out = out.data<float>();
+  group_norm_slot.on(x.device())(args);
+}
+
+void group_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options,
+                         const Tensor& grad) {
+  const OpScope scope("group_norm_grad", x);
+  const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
+  Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
+  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()), dbias = dgain.clone();
+  group_norm_grad_slot.on(x.device())({.forward = group_norm_args(x, gain32, bias32, options),
+                                       .dy = grad.data<float>(),
+                                       .dx = dx.data<float>(),
+                                       .dgain = dgain.data<float>(),
+                                       .dbias = dbias.data<float>()});
+  add_grad(x, dx);
+  add_grad(gain, dgain);
+  add_grad(bias, dbias);
+}
+
+void layer_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, const Tensor& grad) {
+  const OpScope scope("layer_norm_grad", x);
+  const Tensor gain32 = as_f32(gain);
+  const int64_t channels = x.dim(-1);
+  Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
+  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()), dbias = dgain.clone();
+  layer_norm_grad_slot.on(x.device())({.x = x.data<float>(),
+                                       .gain = gain32.data<float>(),
+                                       .dy = grad.data<float>(),
+                                       .dx = dx.data<float>(),
+                                       .dgain = dgain.data<float>(),
+                                       .dbias = dbias.data<float>(),
+                                       .rows = x.numel() / channels,
+                                       .channels = channels,
+                                       .eps = eps});
+  add_grad(x, dx);
+  add_grad(gain, dgain);
+  add_grad(bias, dbias);
 }
 
 void check_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
@@ -48,11 +94,15 @@ Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const
   check_group_norm(x, gain, bias, options);
   Tensor out = Tensor::empty(x.shape(), DType::kF32, x.device());
   run_group_norm(x, gain, bias, options, out);
+  if (Tape* tape = Tape::recording({&x, &gain, &bias})) {
+    tape->record(out, [=](const Tensor& grad) { group_norm_backward(x, gain, bias, options, grad); });
+  }
   return out;
 }
 
 Tensor group_norm(Tensor&& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
-  if (!x.is_sole_owner()) return group_norm(std::as_const(x), gain, bias, options);
+  if (!x.is_sole_owner() || Tape::recording({&x, &gain, &bias}))
+    return group_norm(std::as_const(x), gain, bias, options);
   check_group_norm(x, gain, bias, options);
   run_group_norm(x, gain, bias, options, x);
   return std::move(x);
@@ -69,6 +119,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, doubl
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   layer_norm_slot.on(device)(x.data<float>(), gain32.data<float>(), bias32.data<float>(), out.data<float>(),
                              x.numel() / channels, channels, eps);
+  if (Tape* tape = Tape::recording({&x, &gain, &bias}))
+    tape->record(out, [=](const Tensor& grad) { layer_norm_backward(x, gain, bias, eps, grad); });
   return out;
 }
 

@@ -33,4 +33,20 @@ using LayerNormKernel = void(const float* x, const float* gain, const float* bia
 extern KernelSlot<GroupNormKernel> group_norm_slot;
 extern KernelSlot<LayerNormKernel> layer_norm_slot;
 
+struct GroupNormGradArgs {
+  GroupNormArgs forward;  // `out` is not used
+  const float* dy;        // of the result
+  float *dx, *dgain, *dbias;
+};
+struct LayerNormGradArgs {
+  const float *x, *gain, *dy;
+  float *dx, *dgain, *dbias;
+  int64_t rows, channels;
+  double eps;
+};
+using GroupNormGradKernel = void(const GroupNormGradArgs& args);
+using LayerNormGradKernel = void(const LayerNormGradArgs& args);
+extern KernelSlot<GroupNormGradKernel> group_norm_grad_slot;
+extern KernelSlot<LayerNormGradKernel> layer_norm_grad_slot;
+
 }  // namespace sumi

@@ -20,6 +20,7 @@
 #include <cmath>
 #include <utility>
 
+#include "backend/cpu/attention-inl.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/tile-inl.h"
@@ -36,18 +37,12 @@ constexpr int64_t kPanelFloats = 65536;
 constexpr int64_t kMaxBlock = 192;
 static_assert(kMaxBlock % kRows == 0);
 
-// Heights of the tile that adds to the mixed values.
-constexpr int kHeights[] = {kRows, kRows * 10 / 12, kRows * 8 / 12};
-
 // What a head's width decides, so that the order of summation depends on nothing else.
 struct Plan {
   int64_t dim, height, padded_dim;  // channels of a head; rows of a tile of mixed values; channels in whole tiles
   int64_t block, panels;            // keys a block, panels of queries a task
 
-  explicit Plan(int64_t head_dim) : dim(head_dim), height(kHeights[0]) {
-    for (const int64_t h : kHeights) {
-      if (round_up(dim, h) < round_up(dim, height)) height = h;
-    }
+  explicit Plan(int64_t head_dim) : dim(head_dim), height(tile_height(head_dim)) {
     padded_dim = round_up(dim, height);
     block = std::clamp<int64_t>(kBlockFloats / dim, 4 * kRows, kMaxBlock) / kRows * kRows;
     panels = std::clamp<int64_t>(kPanelFloats / (dim * kCols), 4, 16);
@@ -81,18 +76,6 @@ void pack_keys(const Work& w, const float* k, int64_t stride, int64_t count) {
   }
 }
 
-void pack_values(const Work& w, const float* v, int64_t stride, int64_t count) {
-  const int64_t height = w.plan.height;
-  float* to = w.values;
-  for (int64_t c = 0; c < w.plan.padded_dim; c += height) {
-    const int64_t used = std::min(height, w.plan.dim - c);
-    for (int64_t j = 0; j < count; ++j, to += height) {
-      std::copy_n(v + j * stride + c, used, to);
-      std::fill(to + used, to + height, 0.0f);
-    }
-  }
-}
-
 void pack_queries(const Work& w, const float* q, int64_t stride, int64_t count, float scale) {
   const F32 d;
   const auto factor = hn::Set(d, scale * 1.44269504f);  // log2(e)
@@ -103,14 +86,6 @@ void pack_queries(const Work& w, const float* q, int64_t stride, int64_t count, 
     pack_rows<kCols>(rows, w.plan.dim, to);
     for (int64_t i = 0; i < kCols * w.plan.dim; i += kLanes)
       hn::StoreU(hn::Mul(hn::LoadU(d, to + i), factor), d, to + i);
-  }
-}
-
-// Hides from query `first_query` + lane the keys after it.
-void mask_later_keys(float* scores, int64_t count, int64_t first_key, int64_t first_query) {
-  for (int64_t j = 0; j < count; ++j) {
-    const int64_t hidden = std::clamp<int64_t>(first_key + j - first_query, 0, kCols);
-    std::fill_n(scores + j * kCols, hidden, -INFINITY);
   }
 }
 
@@ -152,13 +127,6 @@ void soften(const Work& w, int64_t panel, int64_t count) {
   }
 }
 
-template <int kHeight> void mix(const Work& w, int64_t panel, int64_t count) {
-  float* mixed = w.mixed + panel * kCols * w.plan.padded_dim;
-  for (int64_t c = 0; c < w.plan.padded_dim; c += kHeight) {
-    tile<kHeight>(w.values + c * count, w.scores, count, mixed + c * kCols, kCols, true);
-  }
-}
-
 // One panel of queries against one packed block of `count` keys and values.
 void attend_panel(const Work& w, int64_t panel, int64_t count, bool causal, int64_t first_query, int64_t first_key) {
   const float* queries = w.queries + panel * kCols * w.plan.dim;
@@ -167,11 +135,8 @@ void attend_panel(const Work& w, int64_t panel, int64_t count, bool causal, int6
   }
   if (causal) mask_later_keys(w.scores, count, first_key, first_query);
   soften(w, panel, count);
-  switch (w.plan.height) {
-    case kHeights[0]: return mix<kHeights[0]>(w, panel, count);
-    case kHeights[1]: return mix<kHeights[1]>(w, panel, count);
-    default: return mix<kHeights[2]>(w, panel, count);
-  }
+  multiply_tiles(w.plan.height, w.plan.padded_dim, w.values, w.scores, count,
+                 w.mixed + panel * kCols * w.plan.padded_dim);
 }
 
 // Divides the mixed values of `count` queries by the sums of their weights and writes them as rows.
@@ -185,22 +150,7 @@ void write_panel(const Work& w, int64_t panel, int64_t count, float* out, int64_
       hn::StoreU(hn::Mul(hn::LoadU(d, at), inverse), d, at);
     }
   }
-  int64_t c = 0;
-  for (; c + 4 <= w.plan.dim; c += 4) {
-    const float* rows = mixed + c * kCols;
-    int64_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-      float* to = out + i * stride + c;
-      transpose_4x4(rows + i, rows + kCols + i, rows + 2 * kCols + i, rows + 3 * kCols + i, to, to + stride,
-                    to + 2 * stride, to + 3 * stride);
-    }
-    for (; i < count; ++i) {
-      for (int64_t j = 0; j < 4; ++j) out[i * stride + c + j] = rows[j * kCols + i];
-    }
-  }
-  for (; c < w.plan.dim; ++c) {
-    for (int64_t i = 0; i < count; ++i) out[i * stride + c] = mixed[c * kCols + i];
-  }
+  write_columns(mixed, w.plan.dim, count, out, stride);
 }
 
 // Queries [begin, end) of head (n, h).
@@ -216,7 +166,7 @@ void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int6
     const int64_t count = std::min(w.plan.block, last_key - first);
     const int64_t offset = (n * a.keys + first) * stride + head * a.head_dim;
     pack_keys(w, a.k + offset, stride, count);
-    pack_values(w, a.v + offset, stride, count);
+    pack_tiles(a.v + offset, stride, count, a.head_dim, w.plan.height, w.values);
     for (int64_t p = 0; p < panels; ++p) attend_panel(w, p, count, a.causal, begin + p * kCols, first);
   }
   for (int64_t p = 0; p < panels; ++p) {

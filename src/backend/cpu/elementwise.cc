@@ -14,14 +14,6 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-// 64 KB of floats a task: enough to pay for the hand-over, few enough to share.
-constexpr int64_t kChunk = 16384;
-
-template <class F> void for_chunks(int64_t count, const F& f) {
-  parallel_for((count + kChunk - 1) / kChunk,
-               [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
-}
-
 void run_affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
   for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {

@@ -4,29 +4,20 @@
 
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <tuple>
 
 #include "base/parallel.h"
-#include "hwy/targets.h"
 #include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "ops/norm.h"
+#include "tests/support/cpu_targets.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/relative_l2.h"
 
 namespace sumi {
 namespace {
-
-// Values that differ from call to call, the same in every run.
-Tensor random(const Shape& shape, float scale = 1.0f, float offset = 0.0f) {
-  static std::mt19937 engine(1);
-  std::normal_distribution<float> normal(offset, scale);
-  Tensor out = Tensor::empty(shape);
-  for (float& value : out.span<float>()) value = normal(engine);
-  return out;
-}
 
 Tensor on_ref(const Tensor& x) { return x ? x.to(Device::kRef) : x; }
 
@@ -40,30 +31,10 @@ double distance(const Tensor& a, const Tensor& b) {
 constexpr double kSumTolerance = 4e-6;
 constexpr double kPointTolerance = 1e-6;
 
-class CpuKernels : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+using CpuKernels = test::OnEveryTarget;
+using test::random;
 
-std::vector<int64_t> machine_targets() {
-  std::vector<int64_t> targets;
-  for (int64_t bits = hwy::SupportedTargets(); bits != 0; bits &= bits - 1) {
-    const int64_t target = bits & -bits;
-    if (target == HWY_AVX2 || target == HWY_AVX3 || target == HWY_SSSE3 || target == HWY_NEON)
-      targets.push_back(target);
-  }
-  return targets;
-}
-
-INSTANTIATE_TEST_SUITE_P(Targets, CpuKernels, testing::ValuesIn(machine_targets()),
-                         [](const auto& info) { return std::string(hwy::TargetName(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Targets, CpuKernels, testing::ValuesIn(test::machine_targets()), test::target_name);
 
 TEST_P(CpuKernels, ElementwiseEqualsReference) {
   for (int64_t count : {0, 1, 3, 7, 8, 15, 16, 17, 31, 33, 100, 16384, 16385, 40000}) {
@@ -158,7 +129,7 @@ TEST_P(CpuKernels, ConvolutionEqualsReference) {
   struct Case {
     int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end;
   };
-  for (const Case c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1},
+  for (const Case& c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1},
                        {2, 5, 7, 4, 32, 3, 1, 1, 1},
                        {1, 8, 8, 33, 17, 3, 1, 1, 1},
                        {2, 9, 6, 48, 40, 3, 2, 1, 1},

@@ -7,6 +7,9 @@
 #define SUMI_CPU_MATH_INL_H_
 #endif
 
+#include <algorithm>
+
+#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/activation.h"
 
@@ -83,6 +86,35 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act ac
     case Act::kNone: break;
   }
   return x;
+}
+
+// The derivative of apply_act.
+template <class D, class V = hn::Vec<D>> HWY_INLINE V act_slope(D d, V x, Act act) {
+  const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
+  // σ(ax) + ax·σ(ax)·(1 - σ(ax))
+  const auto of_gated = [&](V ax) HWY_ATTR {
+    const V s = sigmoid(d, ax);
+    return hn::MulAdd(hn::Mul(ax, s), hn::Sub(set(1.0f), s), s);
+  };
+  switch (act) {
+    case Act::kSilu: return of_gated(x);
+    case Act::kGelu: {  // Φ(x) + x·φ(x)
+      const V density = hn::Mul(set(0.39894228f), exp(d, hn::Mul(set(-0.5f), hn::Mul(x, x))));
+      return hn::MulAdd(x, density, normal_cdf(d, x));
+    }
+    case Act::kQuickGelu: return of_gated(hn::Mul(x, set(1.702f)));
+    case Act::kNone: break;
+  }
+  return set(1.0f);
+}
+
+// 64 KB of floats a task: enough to pay for the hand-over, few enough to share.
+constexpr int64_t kChunk = 16384;
+
+// Calls f(begin, end) for consecutive parts of [0, count), on several threads.
+template <class F> void for_chunks(int64_t count, const F& f) {
+  parallel_for((count + kChunk - 1) / kChunk,
+               [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
 }
 
 // Calls f(d, offset) over [0, count): whole vectors, then single lanes, so that nothing beyond the end is touched.

@@ -39,7 +39,7 @@ struct Blocking {
   int64_t rows, columns, row_blocks, column_blocks;
 };
 
-Blocking choose_blocking(int64_t m, int64_t n) {
+inline Blocking choose_blocking(int64_t m, int64_t n) {
   Blocking b;
   b.column_blocks = ceil_div(n, kMaxColumns);
   b.row_blocks = ceil_div(m, kMaxRows);
@@ -74,8 +74,8 @@ struct Ahead {
 };
 
 // out[m0 + r, o0 + c] for a strip of up to kRows rows, from a packed strip and packed panels.
-void multiply_strip(const float* strip, const float* panels, int64_t depth, float* out, int64_t stride, int64_t rows,
-                    int64_t columns, bool accumulate, const Ahead& ahead) {
+inline void multiply_strip(const float* strip, const float* panels, int64_t depth, float* out, int64_t stride,
+                           int64_t rows, int64_t columns, bool accumulate, const Ahead& ahead) {
   HWY_ALIGN float edge[kRows * kCols];
   const int64_t parts = ceil_div(columns, kCols);
   for (int64_t panel = 0; panel < columns; panel += kCols) {

@@ -1,0 +1,106 @@
+// Gradients of elementwise work and of what is added to every row; all run at memory speed.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/elementwise_grad.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target:
+#include <algorithm>
+#include <vector>
+
+#include "backend/cpu/math-inl.h"
+#include "base/parallel.h"
+#include "core/autograd.h"
+#include "hwy/highway.h"
+#include "ops/elementwise.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sumi::backend::cpu {
+namespace HWY_NAMESPACE {
+
+void run_accumulate(const float* from, float* to, int64_t count) {
+  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::Add(hn::LoadU(d, to + begin + i), hn::LoadU(d, from + begin + i)), d, to + begin + i);
+    });
+  });
+}
+
+void run_activate_grad(const float* x, const float* dy, float* dx, int64_t count, Act act) {
+  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
+      const auto slope = act_slope(d, hn::LoadU(d, x + begin + i), act);
+      hn::StoreU(hn::Mul(hn::LoadU(d, dy + begin + i), slope), d, dx + begin + i);
+    });
+  });
+}
+
+void run_geglu_grad(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels) {
+  constexpr int64_t kRowsATask = 8;
+  parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) HWY_ATTR {
+    for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
+      const float* value = x + row * 2 * channels;
+      float* to = dx + row * 2 * channels;
+      for_lanes(channels, [&](auto d, int64_t c) HWY_ATTR {
+        const auto pull = hn::LoadU(d, dy + row * channels + c), gate = hn::LoadU(d, value + channels + c);
+        hn::StoreU(hn::Mul(pull, apply_act(d, gate, Act::kGelu)), d, to + c);
+        hn::StoreU(hn::Mul(hn::Mul(pull, hn::LoadU(d, value + c)), act_slope(d, gate, Act::kGelu)), d,
+                   to + channels + c);
+      });
+    }
+  });
+}
+
+// Rows are summed in float within a block, and the blocks in double, in order.
+void run_sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels) {
+  constexpr int64_t kBlock = 256;
+  const int64_t blocks = (rows + kBlock - 1) / kBlock;
+  std::vector<float> sums(static_cast<size_t>(batch * blocks * channels));
+  parallel_for(batch * blocks, [&](int64_t task) HWY_ATTR {
+    const int64_t begin = task % blocks * kBlock, end = std::min(rows, begin + kBlock);
+    float* sum = sums.data() + task * channels;
+    for (int64_t row = begin; row < end; ++row) {
+      const float* from = x + (task / blocks * rows + row) * channels;
+      for_lanes(channels, [&](auto d, int64_t c) HWY_ATTR {
+        hn::StoreU(hn::Add(hn::LoadU(d, sum + c), hn::LoadU(d, from + c)), d, sum + c);
+      });
+    }
+  });
+  for (int64_t i = 0; i < batch * channels; ++i) {
+    double total = 0.0;
+    for (int64_t block = 0; block < blocks; ++block)
+      total += sums[static_cast<size_t>((i / channels * blocks + block) * channels + i % channels)];
+    out[i] = static_cast<float>(total);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sumi::backend::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sumi::backend::cpu {
+namespace {
+
+HWY_EXPORT(run_accumulate);
+HWY_EXPORT(run_activate_grad);
+HWY_EXPORT(run_geglu_grad);
+HWY_EXPORT(run_sum_rows);
+
+void accumulate(const float* from, float* to, int64_t count) { HWY_DYNAMIC_DISPATCH(run_accumulate)(from, to, count); }
+void activate_grad(const float* x, const float* dy, float* dx, int64_t count, Act act) {
+  HWY_DYNAMIC_DISPATCH(run_activate_grad)(x, dy, dx, count, act);
+}
+void geglu_grad(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(run_geglu_grad)(x, dy, dx, rows, channels);
+}
+void sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(run_sum_rows)(x, out, batch, rows, channels);
+}
+
+const KernelRegistration kAccumulate(accumulate_slot, Device::kCpu, accumulate);
+const KernelRegistration kActivateGrad(activate_grad_slot, Device::kCpu, activate_grad);
+const KernelRegistration kGegluGrad(geglu_grad_slot, Device::kCpu, geglu_grad);
+const KernelRegistration kSumRows(sum_rows_slot, Device::kCpu, sum_rows);
+
+}  // namespace
+}  // namespace sumi::backend::cpu
+#endif

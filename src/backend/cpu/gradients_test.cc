@@ -1,0 +1,118 @@
+// Every vector kernel of a gradient against the reference kernel, on every instruction set that this machine has.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/parallel.h"
+#include "tests/support/cpu_targets.h"
+#include "tests/support/gradient_cases.h"
+#include "tests/support/random_tensor.h"
+#include "tests/support/relative_l2.h"
+
+namespace sumi {
+namespace {
+
+using test::GradientCase;
+using test::Inputs;
+using CpuGradients = test::OnEveryTarget;
+
+INSTANTIATE_TEST_SUITE_P(Targets, CpuGradients, testing::ValuesIn(test::machine_targets()), test::target_name);
+
+void expect_equal_reference(const GradientCase& c, double tolerance = 1e-5) {
+  Inputs inputs;
+  for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape));
+  const Inputs got = test::gradients(c, inputs, Device::kCpu), want = test::gradients(c, inputs, Device::kRef);
+  for (size_t k = 0; k < got.size(); ++k) {
+    ASSERT_EQ(got[k].shape(), want[k].shape());
+    EXPECT_LE(test::relative_l2(got[k], want[k]), tolerance) << c.name << ", input " << k;
+  }
+}
+
+TEST_P(CpuGradients, SmallOnesEqualReference) {
+  for (const GradientCase& c : test::gradient_cases()) expect_equal_reference(c);
+}
+
+TEST_P(CpuGradients, ProductsEqualReference) {
+  for (const auto& [m, k, n] :
+       {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1}, {13, 70, 33}, {900, 33, 50}, {77, 400, 390}}) {
+    expect_equal_reference({"linear", {{m, k}, {n, k}, {n}}, [](const Inputs& x) { return linear(x[0], x[1], x[2]); }});
+  }
+  struct Case {
+    int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end;
+  };
+  for (const Case& c : {Case{1, 1, 1, 1, 1, 3, 1, 1, 1},
+                        {2, 12, 13, 40, 36, 3, 1, 1, 1},
+                        {1, 20, 9, 70, 5, 3, 1, 1, 1},
+                        {2, 9, 11, 4, 33, 3, 1, 1, 1},
+                        {2, 10, 8, 34, 40, 3, 2, 1, 1},
+                        {1, 8, 12, 33, 31, 3, 2, 0, 1},
+                        {2, 5, 7, 50, 70, 1, 1, 0, 0},
+                        {1, 9, 9, 3, 6, 4, 2, 1, 1}}) {
+    expect_equal_reference({"conv2d",
+                            {{c.n, c.h, c.w, c.in}, {c.out, c.in, c.kernel, c.kernel}, {c.out}},
+                            [&c](const Inputs& x) {
+                              return conv2d(x[0], x[1], x[2],
+                                            {.stride = c.stride, .pad_begin = c.pad_begin, .pad_end = c.pad_end});
+                            }},
+                           2e-5);
+  }
+}
+
+TEST_P(CpuGradients, NormsEqualReference) {
+  for (int64_t channels : {32, 96, 320}) {
+    for (Act act : {Act::kNone, Act::kSilu}) {
+      expect_equal_reference({"group_norm", {{2, 19, 17, channels}, {channels}, {channels}}, [act](const Inputs& x) {
+                                return group_norm(x[0], x[1], x[2], {.groups = 32, .act = act});
+                              }});
+    }
+  }
+  for (int64_t channels : {1, 7, 64, 321}) {
+    expect_equal_reference({"layer_norm",
+                            {{300, channels}, {channels}, {channels}},
+                            [](const Inputs& x) { return layer_norm(x[0], x[1], x[2]); }},
+                           channels == 1 ? 1e30 : 1e-5);  // of one channel nothing is left but rounding
+  }
+}
+
+TEST_P(CpuGradients, AttentionEqualsReference) {
+  struct Case {
+    int64_t n, queries, keys, heads, dim;
+    bool causal;
+  };
+  for (const Case& c : {Case{1, 1, 1, 1, 1, false},
+                        {2, 77, 77, 4, 16, true},
+                        {1, 100, 90, 2, 40, false},
+                        {2, 50, 77, 3, 4, false},
+                        {1, 64, 130, 1, 160, false},
+                        {1, 33, 40, 2, 65, false}}) {
+    expect_equal_reference(
+        {"attention",
+         {{c.n, c.queries, c.heads * c.dim}, {c.n, c.keys, c.heads * c.dim}, {c.n, c.keys, c.heads * c.dim}},
+         [&c](const Inputs& x) { return attention(x[0], x[1], x[2], {.heads = c.heads, .causal = c.causal}); }});
+  }
+}
+
+TEST_P(CpuGradients, BytesDoNotDependOnThreads) {
+  const GradientCase c{"block", {{2, 20, 12, 64}, {64}, {64}, {96, 64, 3, 3}, {96}, {64, 96}}, [](const Inputs& x) {
+                         const Tensor h = conv2d(group_norm(x[0], x[1], x[2], {.groups = 32, .act = Act::kSilu}), x[3],
+                                                 x[4], {.pad_begin = 1});
+                         const Tensor tokens = linear(h, x[5], {}).reshape({2, 240, 64});
+                         return attention(tokens, tokens, tokens, {.heads = 4});
+                       }};
+  Inputs inputs, first;
+  for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape));
+  const int before = num_threads();
+  for (int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    const Inputs grads = test::gradients(c, inputs, Device::kCpu);
+    if (first.empty()) first = grads;
+    for (size_t i = 0; i < grads.size(); ++i) {
+      EXPECT_EQ(0, std::memcmp(grads[i].raw(), first[i].raw(), static_cast<size_t>(grads[i].bytes())))
+          << i << " with " << threads;
+    }
+  }
+  set_num_threads(before);
+}
+
+}  // namespace
+}  // namespace sumi

@@ -1,0 +1,77 @@
+#include "core/autograd.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sumi {
+
+constinit KernelSlot<AccumulateKernel> accumulate_slot("accumulate");
+
+Tape* Tape::recording(std::initializer_list<const Tensor*> inputs) {
+  const auto required = [](const Tensor* input) { return input->requires_grad(); };
+  return t_current != nullptr && std::any_of(inputs.begin(), inputs.end(), required) ? t_current : nullptr;
+}
+
+void Tape::record(Tensor& out, Backward backward) {
+  out.set_requires_grad(true);
+  records_.push_back({out.grad_slot(), out.shape(), std::move(backward)});
+}
+
+void Tape::backward(const Tensor& out, const Tensor& grad) {
+  const NoGrad off;
+  add_grad(out, grad);
+  for (; !records_.empty(); records_.pop_back()) {
+    Record& record = records_.back();
+    const Tensor value = std::exchange(record.slot->value, {});
+    if (value) record.backward(value.reshape(record.shape));
+  }
+}
+
+void add_grad(const Tensor& x, const Tensor& grad) {
+  if (!x.requires_grad() || !grad) return;
+  SUMI_CHECK_KIND(kInternal, grad.numel() == x.numel() && grad.dtype() == DType::kF32, "a gradient {} for a tensor {}",
+                  grad.shape().str(), x.shape().str());
+  Tensor& sum = x.grad_slot()->value;
+  if (!sum) {
+    sum = grad;
+    return;
+  }
+  // Gradients are handed on without being copied, so another slot may hold this one too.
+  if (!sum.is_sole_owner()) sum = sum.clone();
+  accumulate_slot.on(sum.device())(grad.data<float>(), sum.data<float>(), grad.numel());
+}
+
+void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad) {
+  if (!x.requires_grad() || !grad) return;
+  Tensor& sum = x.grad_slot()->value;
+  if (!sum) sum = Tensor::zeros(x.shape(), DType::kF32, x.device());
+  if (!sum.is_sole_owner()) sum = sum.clone();
+  const int64_t row = x.dim(0) == 0 ? 0 : x.numel() / x.dim(0);
+  accumulate_slot.on(sum.device())(grad.data<float>(), sum.data<float>() + begin * row, grad.numel());
+}
+
+Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inputs) {
+  Tape* tape = Tape::current();
+  if (tape == nullptr) return f(inputs);
+  Tensor out;
+  {
+    const NoGrad off;
+    out = f(inputs);
+  }
+  tape->record(out, [f, inputs](const Tensor& grad) {
+    std::vector<Tensor> leaves;
+    for (const Tensor& input : inputs) {
+      leaves.push_back(input.detach());
+      leaves.back().set_requires_grad(input.requires_grad());
+    }
+    Tape inner;
+    const Tensor again = f(leaves);
+    inner.backward(again, grad);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].requires_grad()) add_grad(inputs[i], leaves[i].grad());
+    }
+  });
+  return out;
+}
+
+}  // namespace sumi

@@ -1,0 +1,81 @@
+// Gradients: a tape that ops write to, read backwards.
+//
+// While a Tape lives on a thread, every op with an input that requires a gradient records how the gradient of its
+// result becomes gradients of its inputs. Tape::backward runs the records from the last to the first and gives back
+// what each held as soon as it is done. Without a tape nothing is recorded and nothing kept.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "core/kernel_slot.h"
+#include "core/tensor.h"
+
+namespace sumi {
+
+// What tensors that see the same bytes share: the gradient summed so far.
+struct GradSlot {
+  Tensor value;  // undefined: none yet
+};
+
+class Tape {
+ public:
+  // Makes inputs' gradients, with add_grad, from the gradient of the result; called with that of the result's shape.
+  using Backward = std::function<void(const Tensor& grad)>;
+
+  Tape() : outer_(t_current) { t_current = this; }
+  ~Tape() { t_current = outer_; }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  static Tape* current() { return t_current; }
+  // The thread's tape if one of the inputs requires a gradient, else null.
+  static Tape* recording(std::initializer_list<const Tensor*> inputs);
+
+  // Makes `out` require a gradient, which `backward` will be given, if any comes.
+  void record(Tensor& out, Backward backward);
+
+  // Runs everything recorded, with `grad` as the gradient of `out`. Afterwards the tape is empty.
+  void backward(const Tensor& out, const Tensor& grad);
+
+ private:
+  friend class NoGrad;
+  struct Record {
+    std::shared_ptr<GradSlot> slot;
+    Shape shape;
+    Backward backward;
+  };
+  static inline thread_local Tape* t_current = nullptr;
+  Tape* outer_;
+  std::vector<Record> records_;
+};
+
+// While one lives, its thread records nothing.
+class NoGrad {
+ public:
+  NoGrad() : outer_(Tape::t_current) { Tape::t_current = nullptr; }
+  ~NoGrad() { Tape::t_current = outer_; }
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  Tape* outer_;
+};
+
+// Adds `grad`, of as many elements, to the gradient of x; nothing happens where x requires none.
+void add_grad(const Tensor& x, const Tensor& grad);
+// The same for rows [begin, begin + grad.dim(0)) of x's first dimension.
+void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad);
+
+// f(inputs), keeping of all that it computes only the inputs: backwards it is computed again. f must give the same
+// result each time, and reach everything that requires a gradient through its inputs or as leaves (parameters).
+// (Chen et al. 2016)
+using CheckpointedFunction = std::function<Tensor(const std::vector<Tensor>& inputs)>;
+Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inputs);
+
+// to[i] += from[i]
+using AccumulateKernel = void(const float* from, float* to, int64_t count);
+extern KernelSlot<AccumulateKernel> accumulate_slot;
+
+}  // namespace sumi

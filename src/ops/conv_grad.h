@@ -1,0 +1,29 @@
+// Gradients of convolutions and linear layers, which are 1x1 convolutions of a picture of one row.
+#pragma once
+
+#include "ops/conv.h"
+
+namespace sumi {
+
+// From the gradient dy [N,H',W',O] of conv2d(x, weight, …) to that of x, which has `shape` [N,H,W,I]: a convolution of
+// dy, its pixels spread by the stride, with the weight turned around. Computed by the forward kernels.
+Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& shape, const Conv2dOptions& options);
+
+// From x [N,H,W,I] and dy [N,H',W',O] to the gradient of the weight, which has `shape` [O,I,kh,kw].
+Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape, const Conv2dOptions& options);
+
+// dy [.., O] and weight [O,I] → gradient of x [.., I].
+Tensor linear_grad_input(const Tensor& dy, const Tensor& weight);
+// x [.., I] and dy [.., O] → gradient of the weight [O,I].
+Tensor linear_grad_weight(const Tensor& x, const Tensor& dy);
+
+struct ConvGradWeightArgs {
+  const float* x;   // [batch, in_h, in_w, in_c]
+  const float* dy;  // [batch, out_h, out_w, out_c]
+  float* dweight;   // [out_c, in_c, kernel_h, kernel_w]
+  int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
+};
+using ConvGradWeightKernel = void(const ConvGradWeightArgs& args);
+extern KernelSlot<ConvGradWeightKernel> conv2d_grad_weight_slot;
+
+}  // namespace sumi

@@ -1,0 +1,83 @@
+// The gradient of every op against differences of the op itself, on the reference backend.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/gradient_cases.h"
+#include "tests/support/random_tensor.h"
+
+namespace sumi {
+namespace {
+
+class Gradients : public testing::TestWithParam<test::GradientCase> {};
+
+INSTANTIATE_TEST_SUITE_P(Ops, Gradients, testing::ValuesIn(test::gradient_cases()),
+                         [](const auto& param) { return param.param.name; });
+
+// Σ pull·op(inputs), in double.
+double mixture(const test::GradientCase& c, const test::Inputs& inputs) {
+  const Tensor out = c.op(inputs), weights = test::pull(out.shape(), Device::kRef);
+  double sum = 0.0;
+  for (int64_t i = 0; i < out.numel(); ++i) sum += double{out.data<float>()[i]} * weights.data<float>()[i];
+  return sum;
+}
+
+TEST_P(Gradients, EqualDifferences) {
+  const test::GradientCase& c = GetParam();
+  test::Inputs inputs;
+  for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape).to(Device::kRef));
+  const test::Inputs grads = test::gradients(c, inputs, Device::kRef);
+  // A central difference errs by h²/6 times the third derivative, about 1 here, and by the rounding of the results,
+  // 2^-24 times the root of their number over 2h.
+  constexpr float kStep = 1e-2f;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    ASSERT_EQ(grads[k].shape(), inputs[k].shape());
+    for (int64_t i = 0; i < inputs[k].numel(); ++i) {
+      float& value = inputs[k].data<float>()[i];
+      const float middle = value;
+      value = middle + kStep;
+      const double above = mixture(c, inputs), upper = value;
+      value = middle - kStep;
+      const double below = mixture(c, inputs), lower = value;
+      value = middle;
+      const double want = (above - below) / (upper - lower), got = grads[k].data<float>()[i];
+      ASSERT_NEAR(got, want, 1e-3 * (1.0 + std::fabs(want))) << "input " << k << ", element " << i;
+    }
+  }
+}
+
+TEST(Tape, SumsWhatComesFromSeveralUsesAndKeepsNothing) {
+  Tensor x = Tensor::full({3}, 2.0f, Device::kRef);
+  x.set_requires_grad(true);
+  const int64_t before = host_memory().live_bytes;
+  {
+    Tape tape;
+    const Tensor out = mul(x, x) + x * 3.0f;
+    tape.backward(out, Tensor::full({3}, 1.0f, Device::kRef));
+  }
+  for (float value : x.grad().span<float>()) EXPECT_FLOAT_EQ(value, 7.0f);
+  {
+    Tape tape;
+    const Tensor out = x * 1.0f;
+    tape.backward(out, Tensor::full({3}, 1.0f, Device::kRef));
+  }
+  for (float value : x.grad().span<float>()) EXPECT_FLOAT_EQ(value, 8.0f);
+  x.clear_grad();
+  EXPECT_FALSE(x.grad());
+  EXPECT_EQ(host_memory().live_bytes, before);
+}
+
+TEST(Tape, RecordsOnlyWhereItLivesAndAGradientIsWanted) {
+  Tensor x = Tensor::full({3}, 2.0f, Device::kRef);
+  EXPECT_FALSE((x + x).requires_grad());
+  x.set_requires_grad(true);
+  EXPECT_FALSE((x + x).requires_grad());
+  Tape tape;
+  EXPECT_TRUE((x + x).requires_grad());
+  EXPECT_FALSE((x.detach() + x.detach()).requires_grad());
+  const NoGrad off;
+  EXPECT_FALSE((x + x).requires_grad());
+}
+
+}  // namespace
+}  // namespace sumi

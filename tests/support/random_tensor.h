@@ -1,0 +1,19 @@
+// Inputs for tests of numbers.
+#pragma once
+
+#include <random>
+
+#include "core/tensor.h"
+
+namespace sumi::test {
+
+// Values that differ from call to call, the same in every run.
+inline Tensor random(const Shape& shape, float scale = 1.0f, float offset = 0.0f) {
+  static std::mt19937 engine(1);
+  std::normal_distribution<float> normal(offset, scale);
+  Tensor out = Tensor::empty(shape);
+  for (float& value : out.span<float>()) value = normal(engine);
+  return out;
+}
+
+}  // namespace sumi::test
