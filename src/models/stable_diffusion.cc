@@ -55,6 +55,19 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
 const ModelConfig& StableDiffusion::config() const { return parts_->config; }
 const diffusion::NoiseSchedule& StableDiffusion::noise_schedule() const { return parts_->noise; }
 
+namespace {
+
+template <class Part> Part& loaded(std::optional<Part>& part, const char* name) {
+  SUMI_CHECK_KIND(kInternal, part.has_value(), "the {} was not loaded", name);
+  return *part;
+}
+
+}  // namespace
+
+ClipText& StableDiffusion::text_encoder() const { return loaded(parts_->text, "text encoder"); }
+UNet& StableDiffusion::unet() const { return loaded(parts_->unet, "UNet"); }
+AutoencoderKL& StableDiffusion::autoencoder() const { return loaded(parts_->autoencoder, "autoencoder"); }
+
 Tensor StableDiffusion::encode_text(const Tensor& ids) const { return (*parts_->text)(ids); }
 
 Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,

@@ -31,6 +31,11 @@ class StableDiffusion {
   const ModelConfig& config() const;
   const diffusion::NoiseSchedule& noise_schedule() const;
 
+  // The parts themselves, for those who train them; Error(kInternal) for one that was not loaded.
+  ClipText& text_encoder() const;
+  UNet& unet() const;
+  AutoencoderKL& autoencoder() const;
+
   // ids [B,T] i64 → last hidden state after the final layer norm, [B,T,D].
   Tensor encode_text(const Tensor& ids) const;
   // x [B,H,W,C], one timestep a batch entry, context [B,T,D] (undefined for a model without context) → [B,H,W,C].

@@ -1,4 +1,4 @@
-// Gradients of elementwise work and of what is added to every row; all run at memory speed.
+// Gradients of elementwise work and of what is added to every row, and the optimizer; all run at memory speed.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/elementwise_grad.cc"
 #include "hwy/foreach_target.h"
@@ -11,6 +11,7 @@
 #include "core/autograd.h"
 #include "hwy/highway.h"
 #include "ops/elementwise.h"
+#include "ops/optimizer.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
@@ -72,6 +73,44 @@ void run_sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64
   }
 }
 
+void run_adamw(const AdamWArgs& a) {
+  for_chunks(a.count, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for_lanes(end - begin, [&](auto d, int64_t lane) HWY_ATTR {
+      const int64_t i = begin + lane;
+      const auto grad = hn::Mul(hn::LoadU(d, a.grad + i), hn::Set(d, a.grad_scale));
+      auto first = hn::LoadU(d, a.first + i), second = hn::LoadU(d, a.second + i);
+      first = hn::MulAdd(hn::Set(d, 1.0f - a.beta1), hn::Sub(grad, first), first);
+      second = hn::MulAdd(hn::Set(d, 1.0f - a.beta2), hn::MulSub(grad, grad, second), second);
+      hn::StoreU(first, d, a.first + i);
+      hn::StoreU(second, d, a.second + i);
+      const auto size = hn::MulAdd(hn::Sqrt(second), hn::Set(d, 1.0f / a.correction), hn::Set(d, a.eps));
+      const auto kept = hn::Mul(hn::LoadU(d, a.param + i), hn::Set(d, a.decay));
+      hn::StoreU(hn::NegMulAdd(hn::Set(d, a.step_size), hn::Div(first, size), kept), d, a.param + i);
+    });
+  });
+}
+
+double run_sum_squares(const float* x, int64_t count) {
+  std::vector<double> sums(static_cast<size_t>((count + kChunk - 1) / kChunk));
+  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+    const hn::CappedTag<double, 8> d;
+    const hn::Rebind<float, decltype(d)> df;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    auto squares = hn::Zero(d);
+    int64_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(df, x + i));
+      squares = hn::MulAdd(value, value, squares);
+    }
+    double sum = hn::GetLane(hn::SumOfLanes(d, squares));
+    for (; i < end; ++i) sum += double{x[i]} * x[i];
+    sums[static_cast<size_t>(begin / kChunk)] = sum;
+  });
+  double total = 0.0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace sumi::backend::cpu
 HWY_AFTER_NAMESPACE();
@@ -84,6 +123,8 @@ HWY_EXPORT(run_accumulate);
 HWY_EXPORT(run_activate_grad);
 HWY_EXPORT(run_geglu_grad);
 HWY_EXPORT(run_sum_rows);
+HWY_EXPORT(run_adamw);
+HWY_EXPORT(run_sum_squares);
 
 void accumulate(const float* from, float* to, int64_t count) { HWY_DYNAMIC_DISPATCH(run_accumulate)(from, to, count); }
 void activate_grad(const float* x, const float* dy, float* dx, int64_t count, Act act) {
@@ -96,6 +137,11 @@ void sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64_t c
   HWY_DYNAMIC_DISPATCH(run_sum_rows)(x, out, batch, rows, channels);
 }
 
+void adamw(const AdamWArgs& args) { HWY_DYNAMIC_DISPATCH(run_adamw)(args); }
+double sum_squares(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(run_sum_squares)(x, count); }
+
+const KernelRegistration kAdamW(adamw_slot, Device::kCpu, adamw);
+const KernelRegistration kSumSquares(sum_squares_slot, Device::kCpu, sum_squares);
 const KernelRegistration kAccumulate(accumulate_slot, Device::kCpu, accumulate);
 const KernelRegistration kActivateGrad(activate_grad_slot, Device::kCpu, activate_grad);
 const KernelRegistration kGegluGrad(geglu_grad_slot, Device::kCpu, geglu_grad);

@@ -1,4 +1,4 @@
-// Reference kernels: gradients as calculus has them, accumulated in double.
+// Reference kernels: gradients as calculus has them, accumulated in double, and what an optimizer does with them.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -9,6 +9,7 @@
 #include "ops/conv_grad.h"
 #include "ops/elementwise.h"
 #include "ops/norm.h"
+#include "ops/optimizer.h"
 
 namespace sumi::backend::ref {
 namespace {
@@ -183,6 +184,26 @@ void conv2d_grad_weight(const ConvGradWeightArgs& a) {
   });
 }
 
+void adamw(const AdamWArgs& a) {
+  for (int64_t i = 0; i < a.count; ++i) {
+    const double grad = double{a.grad[i]} * a.grad_scale;
+    const double first = double{a.beta1} * a.first[i] + (1.0 - a.beta1) * grad;
+    const double second = double{a.beta2} * a.second[i] + (1.0 - a.beta2) * grad * grad;
+    a.first[i] = static_cast<float>(first);
+    a.second[i] = static_cast<float>(second);
+    a.param[i] = static_cast<float>(double{a.param[i]} * a.decay -
+                                    a.step_size * first / (std::sqrt(second) / a.correction + a.eps));
+  }
+}
+
+double sum_squares(const float* x, int64_t count) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < count; ++i) sum += double{x[i]} * x[i];
+  return sum;
+}
+
+const KernelRegistration kAdamW(adamw_slot, Device::kRef, adamw);
+const KernelRegistration kSumSquares(sum_squares_slot, Device::kRef, sum_squares);
 const KernelRegistration kAccumulate(accumulate_slot, Device::kRef, accumulate);
 const KernelRegistration kSumRows(sum_rows_slot, Device::kRef, sum_rows);
 const KernelRegistration kActivateGrad(activate_grad_slot, Device::kRef, activate_grad);

@@ -1,0 +1,61 @@
+#include "train/adamw.h"
+
+#include <cmath>
+
+#include "ops/optimizer.h"
+#include "ops/profile.h"
+
+namespace sumi::train {
+
+AdamW::AdamW(const std::vector<NamedTensor>& params, const AdamWOptions& options) : params_(params), options_(options) {
+  for (const NamedTensor& param : params) {
+    state_.first.push_back(Tensor::zeros(param.value.shape(), DType::kF32, param.value.device()));
+    state_.second.push_back(Tensor::zeros(param.value.shape(), DType::kF32, param.value.device()));
+  }
+}
+
+void AdamW::step(double lr, double grad_scale) {
+  ++state_.steps;
+  const double n = static_cast<double>(state_.steps);
+  for (size_t i = 0; i < params_.size(); ++i) {
+    Tensor& param = params_[i].value;
+    const Tensor grad = param.grad();
+    if (!grad) continue;
+    const OpScope scope("adamw", param);
+    adamw_slot.on(param.device())({.param = param.data<float>(),
+                                   .grad = grad.data<float>(),
+                                   .first = state_.first[i].data<float>(),
+                                   .second = state_.second[i].data<float>(),
+                                   .count = param.numel(),
+                                   .grad_scale = static_cast<float>(grad_scale),
+                                   .decay = static_cast<float>(1.0 - lr * options_.weight_decay),
+                                   .beta1 = static_cast<float>(options_.beta1),
+                                   .beta2 = static_cast<float>(options_.beta2),
+                                   .eps = static_cast<float>(options_.eps),
+                                   .step_size = static_cast<float>(lr / (1.0 - std::pow(options_.beta1, n))),
+                                   .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
+    param.clear_grad();
+  }
+}
+
+double AdamW::grad_norm() const {
+  std::vector<Tensor> grads;
+  for (const NamedTensor& param : params_) grads.push_back(param.value.grad());
+  return global_norm(grads);
+}
+
+void AdamW::restore(const State& state) {
+  SUMI_CHECK(state.first.size() == params_.size() && state.second.size() == params_.size(),
+             "an optimizer's state of {} parameters for {}", state.first.size(), params_.size());
+  for (size_t i = 0; i < params_.size(); ++i) {
+    SUMI_CHECK(
+        state.first[i].shape() == params_[i].value.shape() && state.second[i].shape() == params_[i].value.shape(),
+        "the optimizer's state for {} is {}, the parameter {}", params_[i].name, state.first[i].shape().str(),
+        params_[i].value.shape().str());
+    state_.first[i] = state.first[i].clone();
+    state_.second[i] = state.second[i].clone();
+  }
+  state_.steps = state.steps;
+}
+
+}  // namespace sumi::train

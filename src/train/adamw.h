@@ -1,0 +1,37 @@
+// The optimizer. (Loshchilov and Hutter 2019; defaults are PyTorch's)
+#pragma once
+
+#include "train/parameters.h"
+
+namespace sumi::train {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
+};
+
+class AdamW {
+ public:
+  explicit AdamW(const std::vector<NamedTensor>& params, const AdamWOptions& options = {});
+
+  // Changes the parameters in place by their gradients times `grad_scale`, and clears these. A parameter without a
+  // gradient stays as it is.
+  void step(double lr, double grad_scale = 1.0);
+  // √Σ g² over all parameters.
+  double grad_norm() const;
+
+  // What a checkpoint must keep.
+  struct State {
+    int64_t steps = 0;
+    std::vector<Tensor> first, second;  // one a parameter
+  };
+  const State& state() const { return state_; }
+  // Copies; throws Error(kData) where it does not fit the parameters.
+  void restore(const State& state);
+
+ private:
+  std::vector<NamedTensor> params_;
+  AdamWOptions options_;
+  State state_;
+};
+
+}  // namespace sumi::train

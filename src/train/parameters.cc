@@ -1,0 +1,43 @@
+#include "train/parameters.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/layout.h"
+#include "ops/optimizer.h"
+
+namespace sumi::train {
+
+std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix) {
+  std::vector<NamedTensor> params;
+  nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
+    const bool is_f32 = param.value.dtype() == DType::kF32;
+    param.value = (is_f32 ? param.value.clone() : cast(param.value, DType::kF32)).reshape(param.shape);
+    param.value.set_requires_grad(true);
+    params.push_back({name, param.value});
+  });
+  return params;
+}
+
+Ema::Ema(const std::vector<NamedTensor>& params, double decay) : params_(params), decay_(decay) {
+  for (const NamedTensor& param : params) averages_.push_back({param.name, param.value.clone()});
+}
+
+void Ema::update() {
+  ++updates_;
+  const double n = static_cast<double>(updates_), decay = std::min(decay_, (1.0 + n) / (10.0 + n));
+  for (size_t i = 0; i < params_.size(); ++i) move_average(averages_[i].value, params_[i].value, decay);
+}
+
+void Ema::restore(const std::vector<Tensor>& averages, int64_t updates) {
+  SUMI_CHECK(averages.size() == averages_.size(), "{} averages for {} parameters", averages.size(), averages_.size());
+  for (size_t i = 0; i < averages.size(); ++i) {
+    Tensor& to = averages_[i].value;
+    SUMI_CHECK(averages[i].shape() == to.shape(), "the average {} is {}, not {}", averages_[i].name,
+               averages[i].shape().str(), to.shape().str());
+    std::memcpy(to.raw(), averages[i].raw(), static_cast<size_t>(to.bytes()));
+  }
+  updates_ = updates;
+}
+
+}  // namespace sumi::train

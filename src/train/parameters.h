@@ -1,0 +1,38 @@
+// The parameters that are trained, and copies of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace sumi::train {
+
+struct NamedTensor {
+  std::string name;
+  Tensor value;
+};
+
+// Replaces the parameters of `module` by float32 copies that require a gradient, and returns them: what an optimizer
+// changes in place, the module then computes with. Names are prefixed with `prefix`.
+std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix = "");
+
+// The exponential moving average of parameters that evaluation uses. (LDM's `LitEma`)
+class Ema {
+ public:
+  // Starts as a copy of the parameters.
+  Ema(const std::vector<NamedTensor>& params, double decay = 0.9999);
+  // average = d·average + (1-d)·param with d = min(decay, (1+n)/(10+n)) at the n-th update, counted from 1.
+  void update();
+  const std::vector<NamedTensor>& averages() const { return averages_; }
+  int64_t updates() const { return updates_; }
+  // Goes on from a saved state: copies the averages.
+  void restore(const std::vector<Tensor>& averages, int64_t updates);
+
+ private:
+  std::vector<NamedTensor> params_, averages_;
+  double decay_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace sumi::train
