@@ -47,7 +47,7 @@ std::function<void()> network(const models::StableDiffusion& model, Device devic
 }  // namespace
 
 const std::vector<std::string>& bench_names() {
-  static const std::vector<std::string> names{"unet_step", "vae_decode", "text_encode"};
+  static const std::vector<std::string> names{"unet_step", "vae_decode", "text_encode", "train_step"};
   return names;
 }
 
@@ -60,7 +60,9 @@ BenchResult run_bench(const models::StableDiffusion& model, Device device, const
   std::vector<double> peaks{measure_fma_peak()};
   for (const std::string& name : names) {
     if (!options.only.empty() && name != options.only) continue;
-    const std::function<void()> run = network(model, device, name, options.size);
+    if (name == "train_step" && !options.train_step) continue;
+    const std::function<void()> run =
+        name == "train_step" ? options.train_step() : network(model, device, name, options.size);
     std::vector<double> seconds;
     double flops = 0.0;
     std::vector<Profile::Line> lines;

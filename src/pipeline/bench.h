@@ -21,6 +21,8 @@ struct BenchOptions {
   std::string only;      // one of bench_names(), or empty for all
   int64_t size = 512;    // pixels a side of the picture
   bool profile = false;  // record the time of every op by shape
+  // Makes what "train_step" measures; without it there is no such bench.
+  std::function<std::function<void()>()> train_step = {};
 };
 
 struct BenchLine {
@@ -36,7 +38,8 @@ struct BenchResult {
   std::vector<BenchLine> lines;
 };
 
-// "unet_step" (batch 2: guidance), "vae_decode" (one picture), "text_encode" (batch 2 of 77 ids).
+// "unet_step" (batch 2: guidance), "vae_decode" (one picture), "text_encode" (batch 2 of 77 ids), "train_step" (not of
+// this model, see BenchOptions).
 const std::vector<std::string>& bench_names();
 
 // Runs each network once to warm up and then `repetitions` times. `on_run(name, repetition, repetitions)` is called

@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "pipeline/bench.h"
 #include "pipeline/open_model.h"
+#include "train/bench_step.h"
 
 namespace sumi::app {
 namespace {
@@ -68,6 +69,7 @@ int Bench::run() {
   if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
   const pipeline::OpenModel opened = pipeline::open_model(model.options(engine));
   const models::StableDiffusion networks = pipeline::load_model(opened);
+  options.train_step = [this] { return train::make_bench_step(engine.device()); };
   const pipeline::BenchResult result = pipeline::run_bench(
       networks, engine.device(), options, [&](const std::string& name, int repetition, int repetitions) {
         if (!quiet)
@@ -86,7 +88,9 @@ std::function<int()> declare(CLI::App& app) {
   auto bench = std::make_shared<Bench>();
   add_model_options(app, bench->model, false);
   add_engine_options(app, bench->engine);
-  app.add_option("--only", bench->options.only, "unet_step, vae_decode or text_encode")->type_name("NAME");
+  app.add_option("--only", bench->options.only,
+                 "unet_step, vae_decode, text_encode or train_step (a UNet of its own, 25 million parameters)")
+      ->type_name("NAME");
   app.add_option("--repetitions", bench->options.repetitions, "Medians are taken over so many runs [3]")
       ->type_name("N");
   app.add_option("--size", bench->options.size, "Pixels a side [512]")->type_name("N");

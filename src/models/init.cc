@@ -1,0 +1,54 @@
+#include "models/init.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace sumi::models {
+namespace {
+
+bool ends_with_any(std::string_view name, const std::array<std::string_view, 6>& endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+// "a.b.weight" and "a.b.bias" belong together.
+std::string layer_of(const std::string& name) { return name.substr(0, name.rfind('.') + 1); }
+
+}  // namespace
+
+void initialise(nn::Module& module, Generator& generator, Device device) {
+  std::map<std::string, int64_t> fan_in;  // by layer, for the biases; those of norms have none
+  nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
+    if (param.shape.rank() >= 2) fan_in[layer_of(name)] = param.shape.numel() / param.shape[0];
+  });
+  nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
+    Tensor value = Tensor::empty(param.shape, DType::kF32);
+    const auto found = fan_in.find(layer_of(name));
+    const bool is_table = name.find("embedding") != std::string::npos && param.shape.rank() == 2;
+    if (is_table) {
+      generator.randn(value.span<float>());
+      for (float& v : value.span<float>()) v *= 0.02f;
+    } else if (found == fan_in.end()) {
+      std::fill_n(value.data<float>(), value.numel(), name.ends_with("weight") ? 1.0f : 0.0f);
+    } else {
+      const float bound = 1.0f / std::sqrt(static_cast<float>(found->second));
+      generator.rand(value.span<float>());
+      for (float& v : value.span<float>()) v = bound * (2.0f * v - 1.0f);
+    }
+    param.value = value.to(device);
+  });
+}
+
+void initialise_unet(nn::Module& unet, Generator& generator, Device device) {
+  initialise(unet, generator, device);
+  static constexpr std::array<std::string_view, 6> kZero{"out_layers.3.weight", "out_layers.3.bias", "proj_out.weight",
+                                                         "proj_out.bias",       "out.2.weight",      "out.2.bias"};
+  nn::for_each_param(unet, "", [&](const std::string& name, nn::Param& param) {
+    if (ends_with_any("." + name, kZero)) std::fill_n(param.value.data<float>(), param.value.numel(), 0.0f);
+  });
+}
+
+}  // namespace sumi::models
