@@ -4,6 +4,7 @@
 
 #include "io/bind.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
+#include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
 #include "models/unet/unet.h"
 #include "ops/conv.h"
@@ -78,6 +79,12 @@ Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& time
 
 Tensor StableDiffusion::decode(const Tensor& latent) const {
   return decode_unscaled(latent * static_cast<float>(1.0 / parts_->config.autoencoder.scale_factor));
+}
+
+Tensor StableDiffusion::decode_tiled(const Tensor& latent) const {
+  const ConvAlgorithmScope scope(parts_->convolutions);
+  const Tensor z = latent * static_cast<float>(1.0 / parts_->config.autoencoder.scale_factor);
+  return parts_->autoencoder->decode_tiled(z, kTileBudget, kTilePasses);
 }
 
 Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {

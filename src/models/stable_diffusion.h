@@ -44,6 +44,8 @@ class StableDiffusion {
                  ContextCache* cache = nullptr) const;
   // Latents as the UNet has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
   Tensor decode(const Tensor& latent) const;
+  // The same in tiles (see AutoencoderKL::decode_tiled), for one large picture [1,h,w,4].
+  Tensor decode_tiled(const Tensor& latent) const;
   // z [B,h,w,4] as the autoencoder has it (not scaled) → picture.
   Tensor decode_unscaled(const Tensor& z) const;
   // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled.

@@ -145,6 +145,66 @@ Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end) {
   return out;
 }
 
+namespace {
+
+// Calls copy(row of the whole, row of the part, floats) for the rows that a part [top, …) x [left, …) shares.
+template <class Copy>
+void for_shared_rows(const char* op, const Tensor& whole, const Tensor& part, int64_t top, int64_t left,
+                     const Copy& copy) {
+  check_f32(op, "x", whole);
+  check_host(op, whole);
+  SUMI_CHECK(whole.rank() == 4 && part.rank() == 4 && part.dim(0) == whole.dim(0) && part.dim(3) == whole.dim(3) &&
+                 top >= 0 && left >= 0 && top + part.dim(1) <= whole.dim(1) && left + part.dim(2) <= whole.dim(2),
+             "{}: {} at row {} and column {} is not in {}", op, part.shape().str(), top, left, whole.shape().str());
+  const int64_t channels = whole.dim(3), height = part.dim(1), width = part.dim(2);
+  parallel_for(part.dim(0) * height, [&](int64_t row) {
+    const int64_t at = ((row / height * whole.dim(1) + top + row % height) * whole.dim(2) + left) * channels;
+    copy(at, row * width * channels, width * channels);
+  });
+}
+
+}  // namespace
+
+Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t right) {
+  SUMI_CHECK(x.rank() == 4 && top <= bottom && left <= right, "crop: {} has no rows {} to {}, columns {} to {}",
+             x.shape().str(), top, bottom, left, right);
+  Tensor out = Tensor::empty({x.dim(0), bottom - top, right - left, x.dim(3)}, DType::kF32, x.device());
+  for_shared_rows("crop", x, out, top, left, [&](int64_t from, int64_t to, int64_t count) {
+    std::copy_n(x.data<float>() + from, count, out.data<float>() + to);
+  });
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record(out, [x, top, left](const Tensor& grad) {
+      Tensor dx = Tensor::zeros(x.shape(), DType::kF32, x.device());
+      paste(grad, dx, top, left);
+      add_grad(x, dx);
+    });
+  }
+  return out;
+}
+
+Tensor pick_pixels(const Tensor& x, int64_t height, int64_t width) {
+  check_f32("pick_pixels", "x", x);
+  check_host("pick_pixels", x);
+  SUMI_CHECK(x.rank() == 4 && 0 < height && height <= x.dim(1) && 0 < width && width <= x.dim(2),
+             "pick_pixels: {} has not {}x{} pixels", x.shape().str(), height, width);
+  const int64_t channels = x.dim(3);
+  Tensor out = Tensor::empty({x.dim(0), height, width, channels}, DType::kF32, x.device());
+  parallel_for(x.dim(0) * height, [&](int64_t row) {
+    const int64_t line = row / height * x.dim(1) + row % height * x.dim(1) / height;
+    for (int64_t column = 0; column < width; ++column) {
+      std::copy_n(x.data<float>() + (line * x.dim(2) + column * x.dim(2) / width) * channels, channels,
+                  out.data<float>() + (row * width + column) * channels);
+    }
+  });
+  return out;
+}
+
+void paste(const Tensor& part, Tensor& whole, int64_t top, int64_t left) {
+  for_shared_rows("paste", whole, part, top, left, [&](int64_t to, int64_t from, int64_t count) {
+    std::copy_n(part.data<float>() + from, count, whole.data<float>() + to);
+  });
+}
+
 Tensor concat_rows(const std::vector<Tensor>& parts) {
   SUMI_CHECK(!parts.empty(), "concat_rows: nothing to join");
   Shape shape = parts[0].shape();

@@ -16,6 +16,12 @@ Tensor nhwc_to_nchw(const Tensor& x);
 Tensor concat_channels(const Tensor& x, const Tensor& y);
 // Channels [begin, end) of x [.., C].
 Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end);
+// Rows [top, bottom) and columns [left, right) of pictures x [N,H,W,C].
+Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t right);
+// Every so many pixels of pictures x [N,H,W,C], so that [N,height,width,C] are left.
+Tensor pick_pixels(const Tensor& x, int64_t height, int64_t width);
+// Writes pictures `part` [N,h,w,C] into `whole` [N,H,W,C], the first pixel at row `top` and column `left`.
+void paste(const Tensor& part, Tensor& whole, int64_t top, int64_t left);
 // Concatenation along the first dimension; types and other sizes equal.
 Tensor concat_rows(const std::vector<Tensor>& parts);
 // [N,H,W,C] → [N,2H,2W,C], each pixel four times; a height or width given cuts a last row or column off.

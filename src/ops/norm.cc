@@ -6,6 +6,7 @@
 #include "ops/matmul.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
+#include "ops/tiled_norms.h"
 
 namespace sumi {
 
@@ -38,6 +39,10 @@ void run_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, con
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   GroupNormArgs args = group_norm_args(x, gain32, bias32, options);
   args.out = out.data<float>();
+  if (TiledNorms* tiles = TiledNorms::current()) {
+    const std::span<const double> statistics = tiles->next(x, options.groups);
+    if (!statistics.empty()) args.statistics = statistics.data();
+  }
   group_norm_slot.on(x.device())(args);
 }
 

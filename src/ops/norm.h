@@ -6,7 +6,8 @@
 namespace sumi {
 
 // x [N,H,W,C] (or [N,T,C]): mean and variance over each sample's pixels and group of C/groups channels, then
-// gain and bias [C], then the activation. Biased variance, as PyTorch. (Wu and He 2018)
+// gain and bias [C], then the activation. Biased variance, as PyTorch. (Wu and He 2018) Under TiledNorms the statistics
+// are those of the whole picture of which x is a tile.
 struct GroupNormOptions {
   int64_t groups = 32;
   double eps = 1e-5;
@@ -26,6 +27,7 @@ struct GroupNormArgs {
   int64_t batch, pixels, channels, groups;
   double eps;
   Act act;
+  const double* statistics = nullptr;  // [batch, groups, 2]: mean and variance to use instead of x's own
 };
 using GroupNormKernel = void(const GroupNormArgs& args);
 using LayerNormKernel = void(const float* x, const float* gain, const float* bias, float* out, int64_t rows,

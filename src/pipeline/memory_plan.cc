@@ -55,7 +55,9 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
   }
   const int64_t networks = job.guided ? 2 * job.batch : job.batch;
   plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width);
-  plan.decoder_activations = decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
+  plan.decoder_activations = job.tiled_decode
+                                 ? tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width)
+                                 : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
   return plan;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "models/autoencoder_kl/tiles.h"
+
 namespace sumi::pipeline {
 namespace {
 
@@ -110,21 +112,50 @@ int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t heigh
   return UNetWalk(config, batch, height, width).peak();
 }
 
-int64_t decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
-  int64_t channels = c.ch * c.ch_mult.back();
+namespace {
+
+// What the decoder holds from its start, or the start of level `first`, to the end of level `last`.
+int64_t levels_peak(const models::AutoencoderConfig& c, size_t first, size_t last, int64_t channels, int64_t height,
+                    int64_t width) {
+  int64_t peak = 0;
   const auto size = [&](int64_t width_of) { return bytes_of(1, height, width, width_of); };
-  int64_t peak = 7 * size(channels);  // the middle's attention: skip, norm, q, k, v, result, projection
-  for (size_t level = c.ch_mult.size(); level-- > 0;) {
+  for (size_t level = first + 1; level-- > last;) {
     const int64_t out = c.ch * c.ch_mult[level];
     // Input, shortcut, first convolution (norms work in place); or shortcut, normed middle, output.
     peak = std::max(peak, 2 * size(out) + std::max(size(channels), size(out)));
     channels = out;
-    if (level == 0) break;
+    if (level == 0) return std::max(peak, 2 * size(channels) + size(c.out_channels));
     height *= 2;
     width *= 2;
     peak = std::max(peak, 2 * size(channels));  // doubled picture and its convolution
   }
-  return std::max(peak, 2 * size(channels) + size(c.out_channels));
+  return peak;
+}
+
+// Of the middle's attention: skip, norm, q, k, v, result, projection.
+int64_t middle_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
+  return 7 * bytes_of(1, height, width, c.ch * c.ch_mult.back());
+}
+
+}  // namespace
+
+int64_t decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
+  return std::max(middle_peak(c, height, width),
+                  levels_peak(c, c.ch_mult.size() - 1, 0, c.ch * c.ch_mult.back(), height, width));
+}
+
+int64_t tiled_decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
+  const models::TilePlan plan = models::plan_tiles(c, height, width, models::kTileBudget);
+  const size_t top = c.ch_mult.size() - 1;
+  int64_t head = middle_peak(c, height, width);
+  if (plan.level < top)
+    head = std::max(head, levels_peak(c, top, plan.level + 1, c.ch * c.ch_mult.back(), height, width));
+  const int64_t scale = c.downsampling() / plan.factor, side = plan.own + 2 * plan.halo;
+  const int64_t tile_h = std::min(side, height * scale), tile_w = std::min(side, width * scale);
+  const int64_t kept = bytes_of(1, height * scale, width * scale, plan.channels) +
+                       bytes_of(1, height * c.downsampling(), width * c.downsampling(), c.out_channels);
+  return std::max(head, kept + levels_peak(c, plan.level, 0, plan.channels, tile_h, tile_w) +
+                            bytes_of(1, tile_h, tile_w, plan.channels));
 }
 
 }  // namespace sumi::pipeline

@@ -13,4 +13,7 @@ int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t heigh
 // The same for the autoencoder's decoder on one latent [1,height,width,z].
 int64_t decoder_peak(const models::AutoencoderConfig& config, int64_t height, int64_t width);
 
+// The same where it decodes in tiles.
+int64_t tiled_decoder_peak(const models::AutoencoderConfig& config, int64_t height, int64_t width);
+
 }  // namespace sumi::pipeline

@@ -29,6 +29,7 @@ struct Txt2ImgRequest {
   uint64_t seed = 42;
   std::string rng = "cpu";  // whose random numbers: PyTorch's on the "cpu" or on "cuda"
   bool fixed_code = false;  // every batch starts from the same noise
+  bool tiled_decode = false;  // pictures are decoded in tiles: less memory, more time, a small error
   PromptSyntax syntax = PromptSyntax::kExact;
 
   int64_t pictures() const;  // of all iterations

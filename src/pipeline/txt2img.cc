@@ -63,12 +63,16 @@ class Run {
     if (batch_ + 1 == batches()) io::release_mapped_pages();  // the UNet's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
-      std::vector<image::Image> images = image::to_images(model_.decode(latents.rows(i, i + 1)));
+      std::vector<image::Image> images = image::to_images(decode(latents.rows(i, i + 1)));
       io::check_mappings_intact();
       if (hooks_.on_picture) hooks_.on_picture({std::move(images.at(0)), prompts[static_cast<size_t>(i)], number_});
       ++number_;
     }
     ++batch_;
+  }
+
+  Tensor decode(const Tensor& latent) const {
+    return request_.tiled_decode ? model_.decode_tiled(latent) : model_.decode(latent);
   }
 
   int64_t batches() const { return request_.n_iter * static_cast<int64_t>(request_.batches.size()); }

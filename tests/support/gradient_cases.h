@@ -70,6 +70,7 @@ inline std::vector<GradientCase> gradient_cases() {
       {"layer_norm", {{4, 9}, {9}, {9}}, [](const Inputs& x) { return layer_norm(x[0], x[1], x[2]); }},
       {"concat_channels", {{2, 3, 2}, {2, 3, 4}}, [](const Inputs& x) { return concat_channels(x[0], x[1]); }},
       {"slice_channels", {{4, 9}}, [](const Inputs& x) { return slice_channels(x[0], 2, 7); }},
+      {"crop", {{2, 5, 4, 3}}, [](const Inputs& x) { return crop(x[0], 1, 4, 2, 4); }},
       {"concat_rows",
        {{2, 3}, {4, 3}},
        [](const Inputs& x) {

@@ -79,7 +79,8 @@ class Generation {
                                                             {.batch = static_cast<int64_t>(batch),
                                                              .guided = request_.scale != 1.0,
                                                              .latent_height = size.height,
-                                                             .latent_width = size.width});
+                                                             .latent_width = size.width,
+                                                             .tiled_decode = request_.tiled_decode});
     const pipeline::MemoryLimits limits = pipeline::memory_limits();
     note(pipeline::describe(plan, limits));
     pipeline::check_memory(plan, limits);

@@ -27,6 +27,8 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--rng", flags.rng, "Random numbers as PyTorch draws them on: cpu or cuda")
       ->type_name("KIND")
       ->default_str("cpu");
+  app.add_flag("--vae-tiling", job.request.tiled_decode,
+               "Decode large pictures in tiles: less memory, several times as long, a small error (docs/performance.md)");
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   app.add_flag("--quiet", job.quiet, "Say nothing but errors");

@@ -60,10 +60,12 @@ inline void channel_sums(const float* x, int64_t pixels, int64_t channels, doubl
 // Σ x and Σ x² of every channel over every block of pixels.
 class GroupSums {
  public:
-  explicit GroupSums(const GroupNormArgs& a)
+  // Without `wanted` nothing is summed, and the statistics are those given.
+  explicit GroupSums(const GroupNormArgs& a, bool wanted = true)
       : a_(a),
         blocks_((a.pixels + kPixelBlock - 1) / kPixelBlock),
-        sums_(static_cast<size_t>(a.batch * blocks_ * 2 * a.channels)) {
+        sums_(static_cast<size_t>(wanted ? a.batch * blocks_ * 2 * a.channels : 0)) {
+    if (!wanted) return;
     parallel_for(a.batch * blocks_, [&](int64_t task) {
       channel_sums(a_.x + offset_of(task), rows_of(task), a_.channels, sums_.data() + task * 2 * a_.channels);
     });
@@ -78,6 +80,10 @@ class GroupSums {
 
   // Mean and 1/√(variance + eps) of group g of sample n.
   std::pair<double, double> statistics(int64_t n, int64_t g) const {
+    if (a_.statistics != nullptr) {
+      const double* given = a_.statistics + 2 * (n * a_.groups + g);
+      return {given[0], 1.0 / std::sqrt(given[1] + a_.eps)};
+    }
     const int64_t width = a_.channels / a_.groups;
     double sum = 0.0, squares = 0.0;
     for (int64_t block = n * blocks_; block < (n + 1) * blocks_; ++block) {

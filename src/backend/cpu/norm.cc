@@ -20,7 +20,7 @@ namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
 void run_group_norm(const GroupNormArgs& a) {
-  const GroupSums sums(a);
+  const GroupSums sums(a, a.statistics == nullptr);
   const int64_t blocks = sums.blocks(), width = a.channels / a.groups;
   std::vector<float> scales(static_cast<size_t>(a.batch * 2 * a.channels));
   parallel_for(a.batch, [&](int64_t n) {

@@ -15,11 +15,17 @@ void group_norm(const GroupNormArgs& a) {
       for (int64_t p = 0; p < a.pixels; ++p) {
         for (int64_t c = 0; c < width; ++c) sum += a.x[base + p * a.channels + c];
       }
-      const double count = static_cast<double>(a.pixels * width), mean = sum / count;
+      const double count = static_cast<double>(a.pixels * width);
+      double mean = sum / count;
       for (int64_t p = 0; p < a.pixels; ++p) {
         for (int64_t c = 0; c < width; ++c) squares += std::pow(a.x[base + p * a.channels + c] - mean, 2);
       }
-      const double scale = 1.0 / std::sqrt(squares / count + a.eps);
+      double variance = squares / count;
+      if (a.statistics != nullptr) {
+        mean = a.statistics[2 * (n * a.groups + g)];
+        variance = a.statistics[2 * (n * a.groups + g) + 1];
+      }
+      const double scale = 1.0 / std::sqrt(variance + a.eps);
       for (int64_t p = 0; p < a.pixels; ++p) {
         for (int64_t c = 0; c < width; ++c) {
           const int64_t at = base + p * a.channels + c, channel = g * width + c;

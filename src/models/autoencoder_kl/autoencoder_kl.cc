@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "models/autoencoder_kl/tiles.h"
 #include "ops/layout.h"
+#include "ops/tiled_norms.h"
 
 namespace sumi::models {
 namespace {
@@ -88,14 +90,23 @@ VaeDecoder::VaeDecoder(const AutoencoderConfig& c)
   }
 }
 
-Tensor VaeDecoder::operator()(const Tensor& z) const {
+Tensor VaeLevel::run_and_enlarge(Tensor h) const {
+  h = run(std::move(h));
+  if (!resample) return h;
+  h = upsample_nearest_2x(h);
+  return (*resample)(h);
+}
+
+Tensor VaeDecoder::operator()(const Tensor& z) const { return tail(head(z, levels_.size() - 1), levels_.size() - 1); }
+
+Tensor VaeDecoder::head(const Tensor& z, size_t level) const {
   Tensor h = middle_(conv_in_(z));
-  for (size_t i = levels_.size(); i-- > 0;) {
-    h = levels_[i].run(std::move(h));
-    if (!levels_[i].resample) continue;
-    h = upsample_nearest_2x(h);
-    h = (*levels_[i].resample)(h);
-  }
+  for (size_t i = levels_.size(); i-- > level + 1;) h = levels_[i].run_and_enlarge(std::move(h));
+  return h;
+}
+
+Tensor VaeDecoder::tail(Tensor h, size_t level) const {
+  for (size_t i = level + 1; i-- > 0;) h = levels_[i].run_and_enlarge(std::move(h));
   return conv_out_(norm_out_(std::move(h)));
 }
 
@@ -112,16 +123,48 @@ AutoencoderKL::AutoencoderKL(const AutoencoderConfig& c)
       decoder_(c),
       quant_(2 * c.z_channels, 2 * c.embed_dim, kConv1x1),
       post_quant_(c.embed_dim, c.z_channels, kConv1x1),
-      downsampling_(c.downsampling()) {}
+      config_(c) {}
 
 Tensor AutoencoderKL::encode(const Tensor& image) const {
-  SUMI_CHECK_KIND(kUsage, image.rank() == 4 && image.dim(1) % downsampling_ == 0 && image.dim(2) % downsampling_ == 0,
-                  "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", downsampling_,
-                  image.shape().str());
+  SUMI_CHECK_KIND(
+      kUsage,
+      image.rank() == 4 && image.dim(1) % config_.downsampling() == 0 && image.dim(2) % config_.downsampling() == 0,
+      "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", config_.downsampling(),
+      image.shape().str());
   return quant_(encoder_(image));
 }
 
 Tensor AutoencoderKL::decode(const Tensor& z) const { return decoder_(post_quant_(z)); }
+
+Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) const {
+  SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "a picture is decoded in tiles one by one, not {}", z.shape().str());
+  const TilePlan plan = plan_tiles(config_, z.dim(1), z.dim(2), budget);
+  const Tensor h = decoder_.head(post_quant_(z), plan.level);
+  const std::vector<TileSide> rows = cut(h.dim(1), plan), columns = cut(h.dim(2), plan);
+  TiledNorms norms;
+  if (rows.size() * columns.size() > 1) {
+    const int64_t side = plan.own + 2 * plan.halo;
+    const Tensor sample = pick_pixels(h, std::min(h.dim(1), side), std::min(h.dim(2), side));
+    norms.begin_sample();
+    decoder_.tail(sample, plan.level);
+  }
+  Tensor picture;
+  for (int pass = 0; pass <= passes; ++pass) {
+    for (const TileSide& r : rows) {
+      for (const TileSide& c : columns) {
+        const TiledNorms::Tile own{r.to - r.from, r.begin - r.from, r.end - r.from, c.begin - c.from, c.end - c.from};
+        norms.begin_tile(own);
+        const Tensor tile = decoder_.tail(crop(h, r.from, r.to, c.from, c.to), plan.level);
+        if (pass < passes) continue;
+        const int64_t f = plan.factor;
+        if (!picture) picture = Tensor::empty({1, h.dim(1) * f, h.dim(2) * f, tile.dim(3)}, DType::kF32, h.device());
+        paste(crop(tile, own.top * f, own.bottom * f, own.left * f, own.right * f), picture, r.begin * f, c.begin * f);
+      }
+    }
+    norms.end_pass();
+  }
+  return picture;
+}
 
 void AutoencoderKL::visit(nn::ParamVisitor& v) {
   v("encoder", encoder_);

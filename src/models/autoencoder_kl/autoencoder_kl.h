@@ -18,6 +18,8 @@ struct VaeLevel {
   std::optional<nn::Conv2d> resample;
 
   Tensor run(Tensor h) const;  // the blocks, without the change of size
+  Tensor run_and_enlarge(
+      Tensor h) const;  // a decoder's level: the blocks, then twice the size if there is a convolution for it
   void visit(nn::ParamVisitor& v, const std::string& name, const char* resample_name);
 };
 
@@ -41,6 +43,9 @@ class VaeDecoder : public nn::Module {
  public:
   explicit VaeDecoder(const AutoencoderConfig& config);
   Tensor operator()(const Tensor& z) const;
+  // The same in two parts: up to where level `level` begins, and from there on.
+  Tensor head(const Tensor& z, size_t level) const;
+  Tensor tail(Tensor h, size_t level) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -60,13 +65,17 @@ class AutoencoderKL : public nn::Module {
   Tensor encode(const Tensor& image) const;
   // z [N,h,w,embed] → picture in about [-1, 1]. Not scaled: the caller divides by the scale factor.
   Tensor decode(const Tensor& z) const;
+  // The same for a large picture [1,h,w,embed], with the upper levels tile by tile (see plan_tiles). Norms take the
+  // statistics of the whole picture at fewer pixels, refined by `passes` passes over the tiles: as many as there are
+  // norms make the result exact, without any it is near.
+  Tensor decode_tiled(const Tensor& z, int64_t budget, int passes) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
   VaeEncoder encoder_;
   VaeDecoder decoder_;
   nn::Conv2d quant_, post_quant_;
-  int64_t downsampling_;
+  AutoencoderConfig config_;
 };
 
 }  // namespace sumi::models

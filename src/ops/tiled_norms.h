@@ -1,0 +1,57 @@
+// Group norms of a picture that is computed tile by tile.
+//
+// A tile's own mean and variance are not the picture's, and the seams would show. While a TiledNorms lives, its
+// thread's group norms take their statistics from here. A sample, the whole picture at fewer pixels, goes through the
+// layers first, and leaves its mean and variance at each norm: an estimate of the picture's. Then come the tiles, one
+// by one. Each pass over all of them also sums what the next pass will take: the statistics of the first norm are exact
+// after one pass, those of the n-th after n.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace sumi {
+
+class TiledNorms {
+ public:
+  TiledNorms() : outer_(t_current) { t_current = this; }
+  ~TiledNorms() { t_current = outer_; }
+  TiledNorms(const TiledNorms&) = delete;
+  TiledNorms& operator=(const TiledNorms&) = delete;
+  static TiledNorms* current() { return t_current; }
+
+  // A tile as the layers are given it, and the rows and columns that are its own; the rest belong to neighbours. Layers
+  // may enlarge it by whole factors.
+  struct Tile {
+    int64_t height, top, bottom, left, right;
+  };
+  // The group norms that follow are those of the sample, from the first on.
+  void begin_sample();
+  // … of this tile.
+  void begin_tile(const Tile& tile);
+  // What was summed over the tiles becomes the statistics of the next pass.
+  void end_pass();
+
+  // For group_norm: sums x [1,H,W,C], and returns mean and variance of each group; empty where there are none yet and a
+  // tile has to use its own.
+  std::span<const double> next(const Tensor& x, int64_t groups);
+
+ private:
+  struct Norm {
+    std::vector<double> sums, statistics;  // by group: Σx, Σx²; mean, variance
+    double count = 0.0;                    // of values a group
+    void add(const Tensor& x, const Tile& own);
+    void take_sums();
+  };
+  static inline thread_local TiledNorms* t_current = nullptr;
+  TiledNorms* outer_;
+  Tile tile_{};
+  bool is_sample_ = false;
+  std::vector<Norm> norms_;
+  size_t next_ = 0;
+};
+
+}  // namespace sumi
