@@ -30,6 +30,8 @@ pc:nlohmann_json nlohmann-json3-dev   json-devel          nlohmann-json
 pc:yaml-cpp     libyaml-cpp-dev       yaml-cpp-devel      yaml-cpp
 pc:CLI11        libcli11-dev          cli11-devel         cli11
 pc:libpng       libpng-dev            libpng-devel        libpng
+pc:libjpeg      libjpeg-dev           libjpeg-turbo-devel jpeg-turbo
+pc:libwebp      libwebp-dev           libwebp-devel       webp
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl

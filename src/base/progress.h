@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 namespace sumi {
 
@@ -28,6 +29,8 @@ class Progress {
   // `done` of the total are done now.
   void update(int64_t done);
   void step() { update(done_ + 1); }
+  // What is shown from the next update on.
+  void label(std::string text) { options_.label = std::move(text); }
 
  private:
   using Clock = std::chrono::steady_clock;

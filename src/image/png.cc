@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "image/read.h"
 
 // libpng reports errors by longjmp. Each function that calls setjmp below has only trivial locals; everything that owns
 // memory lives in its caller, so that a jump skips no destructor. No exception passes through libpng.
@@ -180,19 +180,6 @@ Png decode_png(std::span<const std::byte> bytes, const std::string& name) {
   return out;
 }
 
-Png read_png(const std::filesystem::path& path) {
-  std::error_code error;  // a pipe or a device would be read for ever
-  SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(path, error), "{} is not a file", path.string());
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  SUMI_CHECK_KIND(kNoInput, file, "cannot read {}", path.string());
-  constexpr std::streamoff kMaxFile = 512 << 20;
-  const std::streamoff size = file.tellg();
-  SUMI_CHECK(size >= 0 && size <= kMaxFile, "{} is not a picture file", path.string());
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
-  SUMI_CHECK_KIND(kIo, file, "{} could not be read whole", path.string());
-  return decode_png(bytes, path.string());
-}
+Png read_png(const std::filesystem::path& path) { return decode_png(read_file(path), path.string()); }
 
 }  // namespace sumi::image

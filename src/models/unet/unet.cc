@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/autograd.h"
 #include "models/unet/res_block.h"
 #include "models/unet/transformer.h"
 #include "ops/layout.h"
@@ -109,8 +110,20 @@ void UNet::build_up() {
   }
 }
 
-Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) {
-  for (const auto& layer : block) h = (*layer)(h, c);
+Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) const {
+  for (const auto& layer : block) {
+    if (!checkpointing_ || Tape::current() == nullptr) {
+      h = (*layer)(h, c);
+      continue;
+    }
+    const auto again = [&layer = *layer, c](const std::vector<Tensor>& inputs) {
+      Conditioning same = c;
+      same.emb = inputs[1];
+      same.context = inputs[2];
+      return layer(inputs[0], same);
+    };
+    h = checkpoint(again, {h, c.emb, c.context});
+  }
   return h;
 }
 

@@ -19,6 +19,8 @@ class UNet : public nn::Module {
   Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
                     ContextCache* cache = nullptr) const;
   void visit(nn::ParamVisitor& v) override;
+  // Whether training computes the activations inside a block again instead of keeping them.
+  void set_checkpointing(bool on) { checkpointing_ = on; }
 
  private:
   using Block = std::vector<std::unique_ptr<UNetLayer>>;  // LDM `TimestepEmbedSequential`
@@ -26,7 +28,7 @@ class UNet : public nn::Module {
   std::unique_ptr<UNetLayer> attention_layer(int64_t channels) const;
   void build_down();
   void build_up();
-  static Tensor run(const Block& block, Tensor h, const Conditioning& c);
+  Tensor run(const Block& block, Tensor h, const Conditioning& c) const;
 
   UNetConfig config_;
   nn::Linear time1_, time2_;
@@ -34,6 +36,7 @@ class UNet : public nn::Module {
   Block middle_;
   nn::GroupNorm out_norm_;
   nn::Conv2d out_conv_;
+  bool checkpointing_ = false;
   std::vector<int64_t> skip_channels_;  // while building
 };
 

@@ -1,0 +1,150 @@
+// sumi train ldm: a latent diffusion model on a folder of captioned pictures.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/arguments.h"
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "base/progress.h"
+#include "pipeline/open_model.h"
+#include "train/ldm_trainer.h"
+
+namespace sumi::app {
+namespace {
+
+struct TrainLdm {
+  EngineOptions engine;
+  ModelChoice model;
+  train::LdmOptions options;
+  std::string data, out, seed = "42";
+  bool quiet = false, json = false;
+
+  int run();
+};
+
+// The bar, with what people watch.
+class Watch {
+ public:
+  explicit Watch(bool quiet) : quiet_(quiet) {}
+
+  void latent(int64_t done, int64_t total) {
+    begin("encoding pictures", total);
+    bar_->update(done);
+  }
+  void step(const train::LdmProgress& p) {
+    mean_ = p.step == 1 || seen_ == 0 ? p.loss : 0.98 * mean_ + 0.02 * p.loss;
+    ++seen_;
+    if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
+    begin("training", p.steps);
+    bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", mean_, p.lr));
+    bar_->update(p.step);
+  }
+  void note(const std::string& text) {
+    bar_.reset();
+    if (!quiet_) complain("sumi: " + text + "\n");
+  }
+
+ private:
+  void begin(const std::string& what, int64_t total) {
+    if (bar_ && what_ == what) return;
+    bar_.reset();
+    what_ = what;
+    bar_ = std::make_unique<Progress>(ProgressOptions{.label = what, .total = total, .quiet = quiet_});
+  }
+
+  bool quiet_;
+  std::string what_;
+  std::unique_ptr<Progress> bar_;
+  double mean_ = 0.0;
+  int64_t seen_ = 0;
+};
+
+int TrainLdm::run() {
+  engine.apply();
+  options.data = data;
+  options.out = out;
+  const auto parsed = parse_seed(seed);
+  SUMI_CHECK_KIND(kUsage, parsed, "--seed must be from 0 to 2^64-1");
+  options.seed = *parsed;
+  const pipeline::ModelOptions model_options = model.options(engine);
+  const pipeline::OpenModel opened = pipeline::open_model(model_options);
+  train::check_ldm_options(options, opened.config);
+  options.model = model_options.checkpoint.filename().string();
+  const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint);
+  models::check_vocabulary(opened.config, tokenizer.vocab_size());
+  models::StableDiffusion networks = pipeline::load_model(opened);
+  Watch watch(quiet);
+  const train::LdmResult result =
+      train::train_ldm(networks, *opened.checkpoint, opened.device, tokenizer, options,
+                       {.on_step = [&](const train::LdmProgress& p) { watch.step(p); },
+                        .on_latent = [&](int64_t done, int64_t total) { watch.latent(done, total); },
+                        .note = [&](const std::string& text) { watch.note(text); },
+                        .cancel = &stop_requested()});
+  if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
+  if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
+  const std::string file = (options.out / "model.safetensors").string();
+  if (json) {
+    say(nlohmann::ordered_json{{"steps", result.steps},
+                               {"loss", result.last_loss},
+                               {"skipped_steps", result.skipped_steps},
+                               {"skipped_pictures", result.skipped_pictures},
+                               {"model", result.stopped ? nlohmann::ordered_json() : nlohmann::ordered_json(file)}}
+            .dump() +
+        "\n");
+  } else if (!result.stopped) {
+    say(file + "\n");
+  }
+  SUMI_CHECK_KIND(kCancelled, !result.stopped, "stopped");
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto train = std::make_shared<TrainLdm>();
+  train::LdmOptions& o = train->options;
+  app.add_option("--data", train->data, "Folder of pictures, with captions in .txt files or metadata.jsonl")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--out", train->out, "Where checkpoints, metrics.csv and the trained model go")
+      ->required()
+      ->type_name("DIR");
+  add_model_options(app, train->model);
+  add_integer(app, "--steps", o.lr.steps, "Optimizer steps");
+  add_integer(app, "--batch", o.batch, "Pictures at once");
+  add_integer(app, "--accumulate", o.accumulate, "Batches a step");
+  add_integer(app, "--size", o.size, "Pixels a side; 0: the model's");
+  add_number(app, "--lr", o.lr.peak, "Learning rate");
+  add_integer(app, "--warmup", o.lr.warmup, "Steps in which it rises from 0");
+  app.add_option("--lr-shape", o.lr.shape, "After the warm-up: constant or cosine")
+      ->type_name("KIND")
+      ->default_str(o.lr.shape);
+  add_number(app, "--clip", o.clip, "Largest norm of the gradient; 0: any");
+  add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
+  add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
+  add_number(app, "--caption-dropout", o.caption_dropout, "Share of captions left empty, for guidance");
+  add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
+  app.add_flag("--flip", o.flip, "Mirror pictures half of the time");
+  app.add_flag("--train-text", o.train_text, "Train the text encoder along");
+  app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
+  app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
+  add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
+  app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
+  app.add_option("--seed", train->seed, "Of everything random")->type_name("N")->default_str(train->seed);
+  add_engine_options(app, train->engine);
+  app.add_flag("--quiet", train->quiet, "Say nothing but errors");
+  app.add_flag("--json", train->json, "One JSON object on standard output at the end");
+  return [train] { return train->run(); };
+}
+
+const CommandRegistration kRegistration({.name = "train ldm",
+                                         .help = "Train or fine-tune a diffusion model on captioned pictures",
+                                         .examples = R"(Examples:
+  sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --size 256 --steps 2000 --lr 1e-5 --checkpointing
+  sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --resume --size 256 --steps 2000 --lr 1e-5
+A stopped or killed run goes on with --resume and ends with the same bytes.
+)",
+                                         .declare = declare});
+
+}  // namespace
+}  // namespace sumi::app

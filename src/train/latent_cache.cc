@@ -1,0 +1,149 @@
+#include "train/latent_cache.h"
+
+#include <algorithm>
+#include <cmath>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "image/convert.h"
+#include "image/resize.h"
+
+namespace sumi::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the cache depends on: every file's path, size and time, and how it was made.
+std::string key_of(const std::vector<Example>& examples, const LatentCacheOptions& options) {
+  uint64_t hash = 14695981039346656037ull;  // FNV-1a
+  const auto mix = [&](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+    hash = (hash ^ 0xFF) * 1099511628211ull;
+  };
+  mix(options.model);
+  mix(std::to_string(options.size) + (options.flip ? " flipped" : ""));
+  for (const Example& example : examples) {
+    std::error_code error;
+    mix(example.picture.string());
+    mix(std::to_string(fs::file_size(example.picture, error)));
+    mix(std::to_string(fs::last_write_time(example.picture, error).time_since_epoch().count()));
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+// Whether a cache is there with that key. A broken one is made again.
+bool holds(const fs::path& path, const std::string& key) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return false;
+  try {
+    const auto file = io::open_checkpoint(path);
+    const auto found = file->metadata().find("key");
+    return found != file->metadata().end() && found->second == key;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Writes the two tensors of the cache as they come, so that no data set has to fit into memory.
+class Writer {
+ public:
+  Writer(const fs::path& path, const std::string& key, int64_t rows, const Shape& row, int64_t examples)
+      : file_(path), row_bytes_(row.numel() * 4) {
+    const int64_t moments = rows * row_bytes_, flags = examples * 8;
+    nlohmann::ordered_json header;
+    header["__metadata__"] = {{"key", key}};
+    header["usable"] = {{"dtype", "I64"}, {"shape", {examples}}, {"data_offsets", {moments, moments + flags}}};
+    header["moments"] = {{"dtype", "F32"}, {"shape", {rows, row[1], row[2], row[3]}}, {"data_offsets", {0, moments}}};
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    const uint64_t length = text.size();
+    file_.write(&length, sizeof(length));
+    file_.write(text);
+  }
+  void add(const Tensor& moments) { file_.write(moments.raw(), static_cast<size_t>(row_bytes_)); }
+  void finish(const std::vector<int64_t>& usable) {
+    file_.write(usable.data(), usable.size() * sizeof(int64_t));
+    file_.commit();
+  }
+
+ private:
+  AtomicFile file_;
+  int64_t row_bytes_;
+};
+
+}  // namespace
+
+LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examples,
+                         const models::StableDiffusion& model, Device device, const LatentCacheOptions& options) {
+  variants_ = options.flip ? 2 : 1;
+  const std::string key = key_of(examples, options);
+  if (holds(path, key)) {
+    open(path);
+    return;
+  }
+  const models::AutoencoderConfig& c = model.config().autoencoder;
+  const int64_t side = options.size / c.downsampling();
+  const Shape row{1, side, side, 2 * c.embed_dim};
+  const auto count = static_cast<int64_t>(examples.size());
+  {
+    Writer writer(path, key, count * variants_, row, count);
+    std::vector<int64_t> flags;
+    const auto load = [&](int64_t i) { return load_square(examples[static_cast<size_t>(i)].picture, options.size); };
+    std::future<LoadedPicture> next = std::async(std::launch::async, load, 0);
+    for (int64_t i = 0; i < count; ++i) {
+      const LoadedPicture loaded = next.get();
+      if (i + 1 < count) next = std::async(std::launch::async, load, i + 1);
+      SUMI_CHECK_KIND(kCancelled, options.cancel == nullptr || !options.cancel->load(), "stopped");
+      if (loaded.broken) warn("left out: {}", loaded.why);
+      flags.push_back(loaded.broken ? 0 : 1);
+      for (int64_t variant = 0; variant < variants_; ++variant) {
+        if (loaded.broken) {
+          writer.add(Tensor::zeros(row));
+          continue;
+        }
+        const image::Image picture = variant == 1 ? image::mirrored(loaded.picture) : loaded.picture;
+        writer.add(model.encode(image::from_images({picture}).to(device)).to(Device::kCpu));
+      }
+      if (options.on_picture) options.on_picture(i + 1, count);
+    }
+    writer.finish(flags);
+  }
+  open(path);
+}
+
+void LatentCache::open(const fs::path& path) {
+  file_ = io::open_checkpoint(path);
+  moments_ = file_->tensor("moments");
+  const Tensor flags = file_->tensor("usable");
+  for (int64_t i = 0; i < flags.numel(); ++i) {
+    if (flags.data<int64_t>()[i] != 0) usable_.push_back(i);
+  }
+  skipped_ = flags.numel() - static_cast<int64_t>(usable_.size());
+  SUMI_CHECK_KIND(kNoInput, !usable_.empty(), "none of the {} pictures could be read", flags.numel());
+}
+
+Tensor LatentCache::moments(int64_t example, bool mirrored) const {
+  const int64_t row = example * variants_ + (mirrored && variants_ == 2 ? 1 : 0);
+  return moments_.rows(row, row + 1);
+}
+
+Tensor sample_latent(const Tensor& moments, const Tensor& noise, double scale) {
+  const int64_t channels = noise.dim(3), pixels = noise.numel() / channels;
+  SUMI_CHECK(moments.dim(3) == 2 * channels && moments.numel() == 2 * noise.numel(), "moments {} do not fit noise {}",
+             moments.shape().str(), noise.shape().str());
+  Tensor out = Tensor::empty(noise.shape());
+  for (int64_t p = 0; p < pixels; ++p) {
+    const float* from = moments.data<float>() + p * 2 * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const double logvar = std::clamp(double{from[channels + c]}, -30.0, 20.0);
+      const double value = from[c] + std::exp(0.5 * logvar) * noise.data<float>()[p * channels + c];
+      out.data<float>()[p * channels + c] = static_cast<float>(scale * value);
+    }
+  }
+  return out;
+}
+
+}  // namespace sumi::train

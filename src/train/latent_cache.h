@@ -1,0 +1,49 @@
+// Latents of a data set, computed once and kept in a file.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "io/checkpoint.h"
+#include "models/stable_diffusion.h"
+#include "train/dataset.h"
+
+namespace sumi::train {
+
+struct LatentCacheOptions {
+  int64_t size = 512;  // pixels a side
+  bool flip = false;   // also of each picture mirrored
+  std::string model;   // what made them: another model's are not used
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(int64_t done, int64_t total)> on_picture;
+};
+
+class LatentCache {
+ public:
+  // Opens `file` if it holds the moments of just these examples, else computes them and writes it, whole. Pictures are
+  // read on a thread of their own. Broken ones are told as warnings and left out. Throws Error(kNoInput) where none is
+  // left, Error(kCancelled).
+  LatentCache(const std::filesystem::path& file, const std::vector<Example>& examples,
+              const models::StableDiffusion& model, Device device, const LatentCacheOptions& options);
+
+  // Indices of the examples whose picture could be read.
+  const std::vector<int64_t>& usable() const { return usable_; }
+  int64_t skipped() const { return skipped_; }
+  // Mean and log-variance of an example's latent [1,h,w,2z], not scaled.
+  Tensor moments(int64_t example, bool mirrored) const;
+
+ private:
+  void open(const std::filesystem::path& file);
+
+  std::unique_ptr<io::Checkpoint> file_;
+  Tensor moments_;  // [examples · variants, h, w, 2z]
+  int64_t variants_ = 1, skipped_ = 0;
+  std::vector<int64_t> usable_;
+};
+
+// A sample of the latent: mean + noise·e^(logvar/2), log-variances cut to ±[30, 20] as the original does, times
+// `scale`.
+Tensor sample_latent(const Tensor& moments, const Tensor& noise, double scale);
+
+}  // namespace sumi::train

@@ -1,0 +1,49 @@
+// What a training run keeps on disk: checkpoints it can go on from, and a table of its losses.
+//
+//   DIR/.lock                    held while a trainer works here
+//   DIR/checkpoint-00001000.safetensors   everything to go on: see Snapshot; the last two are kept
+//   DIR/metrics.csv              one line a step
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/adamw.h"
+
+namespace sumi::train {
+
+class RunFolder {
+ public:
+  // Makes the folder if need be and holds its lock. Throws Error(kCannotCreate), or Error(kUnavailable) where another
+  // trainer holds it.
+  explicit RunFolder(std::filesystem::path path);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  // Steps of the checkpoints there, ascending. Temporary files that a killed trainer has left are removed.
+  std::vector<int64_t> checkpoints() const;
+  std::filesystem::path checkpoint_path(int64_t step) const;
+
+  // Writes everything whole, then removes all checkpoints but the last two. `notes` are kept as the file's metadata.
+  void save(int64_t step, const std::vector<NamedTensor>& params, const AdamW& optimizer, const Ema* ema,
+            const std::map<std::string, std::string>& notes);
+  // Restores from the checkpoint of `step`, in place; returns its notes. Throws Error(kData) where it does not fit.
+  std::map<std::string, std::string> restore(int64_t step, std::vector<NamedTensor>& params, AdamW& optimizer,
+                                             Ema* ema) const;
+
+  // Drops the lines of metrics.csv from `step` on, or begins it; then each call adds one.
+  void begin_metrics(const std::string& header, int64_t step);
+  void add_metrics(const std::string& line);
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+  int metrics_ = -1;
+};
+
+}  // namespace sumi::train

@@ -1,0 +1,187 @@
+// sumi train ldm, from the outside: runs that are stopped, killed and gone on with, and what it refuses.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "image/png.h"
+#include "io/checkpoint.h"
+#include "tests/cli/cli_fixture.h"
+#include "tests/support/relative_l2.h"
+#include "tests/support/run_program.h"
+#include "tests/support/synthetic_models.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class TrainLdm : public testing::Test {
+ protected:
+  TrainLdm() {
+    for (int i = 0; i < 6; ++i) {
+      image::Image picture(40, 48);
+      for (size_t p = 0; p < picture.pixels.size(); ++p)
+        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
+      fs::create_directories(data());
+      image::write_png(data() / (std::to_string(i) + ".png"), picture);
+      write_file(data() / (std::to_string(i) + ".txt"), "picture " + std::to_string(i) + "\n");
+    }
+    write_file(data() / "broken.png", "\x89PNG and nothing after");
+  }
+
+  fs::path data() const { return folder_ / "data"; }
+
+  std::vector<std::string> command(const std::string& out, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{SUMI_BINARY,
+                                   "train",
+                                   "ldm",
+                                   "--ckpt",
+                                   synthetic_model().string(),
+                                   "--config",
+                                   std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                                   "--tokenizer",
+                                   byte_tokenizer().string(),
+                                   "--data",
+                                   data().string(),
+                                   "--out",
+                                   (folder_ / out).string(),
+                                   "--size",
+                                   "64",
+                                   "--batch",
+                                   "2",
+                                   "--flip"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  std::string losses(const std::string& out) const {
+    std::istringstream lines(content(folder_ / out / "metrics.csv"));
+    std::string all, line;
+    while (std::getline(lines, line)) all += line.substr(0, line.rfind(',')) + "\n";  // less the seconds
+    return all;
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(TrainLdm, GoesOnAfterKillsToTheSameBytes) {
+  const Outcome whole = run_program(command("whole", {"--steps", "14", "--save-every", "100"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_NE(whole.err.find("1 pictures could not be read"), std::string::npos) << whole.err;
+  const std::vector<std::string> again = command("killed", {"--steps", "14", "--save-every", "2", "--resume"});
+  for (int i = 0; i < 4; ++i) {
+    Child child(again, {});
+    // Somewhere in the i-th part of the run.
+    const std::string checkpoint = "checkpoint-0000000" + std::to_string(2 * i) + ".safetensors";
+    if (i > 0) {
+      EXPECT_TRUE(child.wait_until([&] { return fs::exists(folder_ / "killed" / checkpoint); })) << checkpoint;
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    }
+    child.send(SIGKILL);
+    EXPECT_TRUE(child.wait().killed);
+  }
+  const Outcome last = run_program(again);
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(content(folder_ / "whole" / "model.safetensors"), content(folder_ / "killed" / "model.safetensors"));
+  EXPECT_EQ(losses("whole"), losses("killed"));
+  for (const auto& entry : fs::directory_iterator(folder_ / "killed")) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_TRUE(name == ".lock" || !name.starts_with(".")) << name << " was left behind";
+  }
+}
+
+TEST_F(TrainLdm, SavesAndStopsWhenInterrupted) {
+  Child child(command("run", {"--steps", "100000"}), {});
+  ASSERT_TRUE(child.wait_until([&] { return losses("run").find("\n3,") != std::string::npos; }));
+  child.send(SIGINT);
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_NE(outcome.err.find("--resume"), std::string::npos) << outcome.err;
+  int checkpoints = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run"))
+    checkpoints += entry.path().filename().string().starts_with("checkpoint-") ? 1 : 0;
+  EXPECT_EQ(checkpoints, 1);
+  EXPECT_FALSE(fs::exists(folder_ / "run" / "model.safetensors"));
+}
+
+TEST_F(TrainLdm, RefusesASecondTrainerAndARunThatIsThere) {
+  Child child(command("run", {"--steps", "100000"}), {});
+  ASSERT_TRUE(child.wait_until([&] { return losses("run").find("\n1,") != std::string::npos; }));
+  const Outcome second = run_program(command("run", {"--steps", "5", "--resume"}));
+  EXPECT_EQ(second.code, 69);
+  EXPECT_NE(second.err.find("another trainer"), std::string::npos) << second.err;
+  child.send(SIGINT);
+  child.wait();
+  const Outcome again = run_program(command("run", {"--steps", "5"}));
+  EXPECT_EQ(again.code, 64);
+  EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+  const Outcome other = run_program(command("run", {"--steps", "100000", "--resume", "--accumulate", "2"}));
+  EXPECT_EQ(other.code, 64);
+  EXPECT_NE(other.err.find("accumulate"), std::string::npos) << other.err;
+}
+
+TEST_F(TrainLdm, NoNumberIsNeverSaved) {
+  const Outcome outcome =
+      run_program(command("run", {"--steps", "60", "--save-every", "1", "--clip", "0", "--lr", "1"}));
+  // A learning rate of 1 throws the weights so far that the loss overflows, or it does not; saved weights are numbers.
+  for (const auto& entry : fs::directory_iterator(folder_ / "run")) {
+    if (!entry.path().filename().string().starts_with("checkpoint-")) continue;
+    const auto file = io::open_checkpoint(entry.path());
+    for (const io::TensorInfo& info : file->tensors()) {
+      const Tensor values = file->tensor(info.name);
+      for (const float value : values.span<float>()) ASSERT_TRUE(std::isfinite(value)) << info.name;
+    }
+  }
+  EXPECT_TRUE(outcome.code == 0 || outcome.err.find("no number") != std::string::npos ||
+              outcome.err.find("has not been a number") != std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(TrainLdm, CheckpointingChangesNothingButMemory) {
+  for (const char* out : {"kept", "again"}) {
+    std::vector<std::string> more{"--steps", "2", "--ema", "0"};
+    if (std::string(out) == "again") more.push_back("--checkpointing");
+    const Outcome outcome = run_program(command(out, more));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  const auto kept = io::open_checkpoint(folder_ / "kept" / "model.safetensors"),
+             again = io::open_checkpoint(folder_ / "again" / "model.safetensors");
+  for (const io::TensorInfo& info : kept->tensors()) {
+    // AdamW divides by the gradient's own size: what is rounding of zero may become a step of the learning rate.
+    const bool vanishes = info.name.find("in_layers.2.bias") != std::string::npos ||
+                          info.name.find("emb_layers.1.bias") != std::string::npos;
+    EXPECT_LE(relative_l2(again->tensor(info.name), kept->tensor(info.name)), vanishes ? 1e-2 : 1e-4) << info.name;
+  }
+}
+
+TEST_F(TrainLdm, BadInputIsOneSentence) {
+  const auto refused = [&](std::vector<std::string> more, int code, const char* what) {
+    const Outcome outcome = run_program(command("run", more));
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(what), std::string::npos) << outcome.err;
+  };
+  refused({"--steps", "0"}, 64, "--steps");
+  refused({"--caption-dropout", "2"}, 64, "--caption-dropout");
+  refused({"--lr-shape", "round"}, 64, "constant or cosine");
+  refused({"--clip", "-1"}, 64, "--clip");
+  write_file(data() / "metadata.jsonl", "{\"file_name\": \"../secret.png\"}\n");
+  refused({}, 65, "leads out of the folder");
+  write_file(data() / "metadata.jsonl", "not json\n");
+  refused({}, 65, "line 1");
+  write_file(data() / "metadata.jsonl", "{\"file_name\": \"broken.png\", \"text\": \"a\"}\n");
+  refused({}, 66, "none of the 1 pictures");
+}
+
+}  // namespace
+}  // namespace sumi::test
