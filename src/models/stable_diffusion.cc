@@ -6,6 +6,7 @@
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
+#include "models/lora.h"
 #include "models/unet/unet.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -68,6 +69,10 @@ template <class Part> Part& loaded(std::optional<Part>& part, const char* name) 
 ClipText& StableDiffusion::text_encoder() const { return loaded(parts_->text, "text encoder"); }
 UNet& StableDiffusion::unet() const { return loaded(parts_->unet, "UNet"); }
 AutoencoderKL& StableDiffusion::autoencoder() const { return loaded(parts_->autoencoder, "autoencoder"); }
+
+void StableDiffusion::add_lora(const io::Checkpoint& file, double weight) {
+  models::add_lora(file, weight, parts_->unet ? &*parts_->unet : nullptr, parts_->text ? &*parts_->text : nullptr);
+}
 
 Tensor StableDiffusion::encode_text(const Tensor& ids) const { return (*parts_->text)(ids); }
 

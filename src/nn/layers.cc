@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/elementwise.h"
 #include "ops/embedding.h"
 
 namespace sumi::nn {
@@ -12,10 +13,17 @@ Linear::Linear(int64_t in, int64_t out, LinearConfig config)
       has_bias_(config.bias) {}
 
 Tensor Linear::operator()(const Tensor& x, const LinearOptions& options) const {
-  return linear(x, weight_.value, bias_.value, options);
+  if (weight_.low_rank.empty()) return linear(x, weight_.value, bias_.value, options);
+  Tensor y = linear(x, weight_.value, bias_.value);
+  for (const LowRank& change : weight_.low_rank)
+    y = linear(linear(x, change.down, {}) * change.scale, change.up, {}, {.residual = y});
+  if (options.act != Act::kNone) y = activate(y, options.act);
+  return options.residual ? y + options.residual : y;
 }
 
-Tensor Linear::gated(const Tensor& x) const { return linear_geglu(x, weight_.value, bias_.value); }
+Tensor Linear::gated(const Tensor& x) const {
+  return weight_.low_rank.empty() ? linear_geglu(x, weight_.value, bias_.value) : geglu((*this)(x));
+}
 
 void Linear::visit(ParamVisitor& v) {
   v("weight", weight_);
@@ -28,9 +36,13 @@ Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
       config_(config) {}
 
 Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
-  return conv2d(
-      x, weight_.value.reshape(weight_.shape), bias_.value,
-      {.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end, .residual = residual});
+  Conv2dOptions options{.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end};
+  options.residual = residual;
+  Tensor y = conv2d(x, weight_.value.reshape(weight_.shape), bias_.value, options);
+  options.residual = {};
+  for (const LowRank& change : weight_.low_rank)
+    y = linear(conv2d(x, change.down, {}, options) * change.scale, change.up, {}, {.residual = y});
+  return y;
 }
 
 void Conv2d::visit(ParamVisitor& v) {

@@ -23,6 +23,7 @@ OpenModel open_model(const ModelOptions& options) {
   model.stored = io::open_checkpoint(options.checkpoint);
   model.checkpoint = options.dtype ? cast_checkpoint(model.stored, *options.dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
+  for (const LoraChoice& lora : options.loras) model.loras.push_back({io::open_checkpoint(lora.file), lora.weight});
   if (options.prediction) model.config.prediction = *options.prediction;
   return model;
 }
@@ -30,7 +31,9 @@ OpenModel open_model(const ModelOptions& options) {
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options) {
   options.device = model.device;
   options.exact = model.exact;
-  return models::StableDiffusion::load(model.checkpoint, model.config, options);
+  models::StableDiffusion networks = models::StableDiffusion::load(model.checkpoint, model.config, options);
+  for (const OpenModel::Lora& lora : model.loras) networks.add_lora(*lora.file, lora.weight);
+  return networks;
 }
 
 }  // namespace sumi::pipeline

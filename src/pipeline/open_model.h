@@ -4,11 +4,17 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "io/checkpoint.h"
 #include "models/stable_diffusion.h"
 
 namespace sumi::pipeline {
+
+struct LoraChoice {
+  std::filesystem::path file;
+  double weight = 1.0;
+};
 
 struct ModelOptions {
   std::filesystem::path checkpoint;
@@ -17,6 +23,7 @@ struct ModelOptions {
   std::optional<DType> dtype;                       // weights rounded to this type; none: as the file has them
   std::optional<diffusion::Prediction> prediction;  // none: as the configuration has it
   bool exact = false;                               // see models::LoadOptions
+  std::vector<LoraChoice> loras = {};
 };
 
 // A checkpoint of which the directory is read and nothing else.
@@ -26,6 +33,11 @@ struct OpenModel {
   models::ModelConfig config;
   Device device = Device::kCpu;
   bool exact = false;
+  struct Lora {
+    std::shared_ptr<const io::Checkpoint> file;
+    double weight;
+  };
+  std::vector<Lora> loras;
 };
 
 // Throws Error(kUnavailable) where this program has no such backend, Error(kData) or Error(kNoInput) for the file.

@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "models/clip_text/clip_text.h"
 #include "models/init.h"
+#include "models/lora.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "train/latent_cache.h"
@@ -49,9 +50,11 @@ class Trainer {
                     "{} holds a run already; go on with it with --resume, or choose another --out",
                     options.out.string());
     if (options.from_scratch) initialise();
-    params_ = make_trainable(model.unet(), kUnetPrefix);
-    if (options.train_text) {
-      for (NamedTensor& param : make_trainable(model.text_encoder(), kTextPrefix)) params_.push_back(std::move(param));
+    if (options.lora_rank > 0) {
+      begin_lora();
+    } else {
+      params_ = make_trainable(model.unet(), kUnetPrefix);
+      if (options.train_text) add(make_trainable(model.text_encoder(), kTextPrefix));
     }
     model.unet().set_checkpointing(options.checkpoint_activations);
     optimizer_ = std::make_unique<AdamW>(params_, AdamWOptions{.weight_decay = options.weight_decay});
@@ -82,7 +85,7 @@ class Trainer {
       if (step_ % options_.save_every == 0 || step_ == options_.lr.steps) save();
     }
     result_.steps = step_;
-    if (!result_.stopped) write_model();
+    if (!result_.stopped) options_.lora_rank > 0 ? write_lora() : write_model();
     return result_;
   }
 
@@ -93,11 +96,32 @@ class Trainer {
     if (options_.train_text) models::initialise(model_.text_encoder(), generator, device_);
   }
 
+  void add(std::vector<NamedTensor> params) {
+    for (NamedTensor& param : params) params_.push_back(std::move(param));
+  }
+
+  double lora_alpha() const {
+    return options_.lora_alpha > 0.0 ? options_.lora_alpha : static_cast<double>(options_.lora_rank);
+  }
+
+  void begin_lora() {
+    TorchCpuGenerator generator(options_.seed);
+    models::begin_lora(model_.unet(), options_.lora_rank, lora_alpha(), generator, device_);
+    params_ = make_lora_trainable(model_.unet(), kUnetPrefix);
+    if (!options_.train_text) return;
+    models::begin_lora(model_.text_encoder(), options_.lora_rank, lora_alpha(), generator, device_);
+    add(make_lora_trainable(model_.text_encoder(), kTextPrefix));
+  }
+
   // What must be the same for the bytes to be the same.
   std::map<std::string, std::string> notes() const {
-    return {{"batch", std::to_string(options_.batch)}, {"accumulate", std::to_string(options_.accumulate)},
-            {"seed", std::to_string(options_.seed)},   {"model", options_.model},
-            {"size", std::to_string(options_.size)},   {"skipped_steps", std::to_string(result_.skipped_steps)}};
+    return {{"batch", std::to_string(options_.batch)},
+            {"accumulate", std::to_string(options_.accumulate)},
+            {"seed", std::to_string(options_.seed)},
+            {"model", options_.model},
+            {"size", std::to_string(options_.size)},
+            {"lora_rank", std::to_string(options_.lora_rank)},
+            {"skipped_steps", std::to_string(result_.skipped_steps)}};
   }
 
   void go_on(int64_t step) {
@@ -225,6 +249,24 @@ class Trainer {
                           {{"trained_from", options_.model}, {"steps", std::to_string(step_)}});
   }
 
+  void write_lora() {
+    const models::LoraNames names(model_.unet());
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    for (const NamedTensor& value : ema_ ? ema_->averages() : params_) {
+      const size_t dot = value.name.rfind('.');
+      const std::string module = names(value.name.substr(0, dot));
+      tensors.emplace_back(module + value.name.substr(dot) + ".weight", value.value);
+      if (value.name.ends_with(".lora_up"))
+        tensors.emplace_back(module + ".alpha", Tensor::full({}, static_cast<float>(lora_alpha())));
+    }
+    io::write_safetensors(options_.out / "lora.safetensors", tensors,
+                          {{"ss_network_dim", std::to_string(options_.lora_rank)},
+                           {"ss_network_alpha", fmt::format("{}", lora_alpha())},
+                           {"ss_network_module", "networks.lora"},
+                           {"trained_from", options_.model},
+                           {"steps", std::to_string(step_)}});
+  }
+
   models::StableDiffusion& model_;
   const io::Checkpoint& checkpoint_;
   Device device_;
@@ -258,6 +300,9 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--batch", static_cast<double>(o.batch), 1, 4096);
   check_range("--accumulate", static_cast<double>(o.accumulate), 1, 4096);
   check_range("--save-every", static_cast<double>(o.save_every), 1, 1e9);
+  check_range("--lora", static_cast<double>(o.lora_rank), 0, 4096);
+  check_range("--lora-alpha", o.lora_alpha, 0, 1e6);
+  SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "--lora and --from-scratch exclude one another");
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--weight-decay", o.weight_decay, 0, 1);
   check_range("--ema", o.ema, 0, 1);

@@ -26,6 +26,8 @@ struct LdmOptions {
   bool train_text = false;    // the text encoder along with the UNet
   bool from_scratch = false;  // fresh UNet, and text encoder where it is trained
   bool checkpoint_activations = false;
+  int64_t lora_rank = 0;    // 0: the weights themselves; else changes of that rank beside them
+  double lora_alpha = 0.0;  // their scale is alpha/rank; 0: the rank
   bool resume = false;
   uint64_t seed = 42;
   int64_t save_every = 500;  // steps
@@ -52,10 +54,10 @@ struct LdmResult {
 };
 
 // Trains `model` in place and leaves checkpoints, metrics.csv and, at the end, model.safetensors in options.out: the
-// whole model under its checkpoint's names, with the averaged weights. Everything random in step n is drawn from (seed,
-// n), so that a run which was killed and goes on ends with the same bytes. Throws Error(kUsage) for options that make
-// no sense, Error(kUnavailable) where another trainer works in the folder, Error(kInternal) after twenty losses in a
-// row that are no numbers.
+// whole model under its checkpoint's names, with the averaged weights (or lora.safetensors). Everything random in step
+// n is drawn from (seed, n), so that a run which was killed and goes on ends with the same bytes. Throws Error(kUsage)
+// for options that make no sense, Error(kUnavailable) where another trainer works in the folder, Error(kInternal) after
+// twenty losses in a row that are no numbers.
 LdmResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const LdmHooks& hooks);
 

@@ -19,6 +19,19 @@ std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& p
   return params;
 }
 
+std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix) {
+  std::vector<NamedTensor> params;
+  nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
+    if (param.low_rank.empty()) return;
+    nn::LowRank& change = param.low_rank.back();
+    for (const auto& [tensor, ending] : {std::pair{&change.down, ".lora_down"}, {&change.up, ".lora_up"}}) {
+      tensor->set_requires_grad(true);
+      params.push_back({name + ending, *tensor});
+    }
+  });
+  return params;
+}
+
 Ema::Ema(const std::vector<NamedTensor>& params, double decay) : params_(params), decay_(decay) {
   for (const NamedTensor& param : params) averages_.push_back({param.name, param.value.clone()});
 }

@@ -17,6 +17,10 @@ struct NamedTensor {
 // changes in place, the module then computes with. Names are prefixed with `prefix`.
 std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix = "");
 
+// The same for the changes of low rank that the parameters have (models/lora.h): "NAME.lora_down" and "NAME.lora_up".
+// The weights themselves stay as they are.
+std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix = "");
+
 // The exponential moving average of parameters that evaluation uses. (LDM's `LitEma`)
 class Ema {
  public:

@@ -165,6 +165,30 @@ TEST_F(TrainLdm, CheckpointingChangesNothingButMemory) {
   }
 }
 
+TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
+  const Outcome trained = run_program(command(
+      "lora", {"--steps", "6", "--lora", "4", "--lr", "1e-2", "--train-text", "--ema", "0", "--checkpointing"}));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string lora = (folder_ / "lora" / "lora.safetensors").string();
+  const auto picture = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{SUMI_BINARY, "a picture", "-o", (folder_ / "out.png").string()};
+    for (const std::string& word :
+         {std::string("--ckpt"), synthetic_model().string(), std::string("--config"),
+          std::string(SUMI_TEST_DATA) + "/tiny.yaml", std::string("--tokenizer"), byte_tokenizer().string(),
+          std::string("--width"), std::string("64"), std::string("--height"), std::string("64"), std::string("--steps"),
+          std::string("3"), std::string("--seed"), std::string("7")})
+      words.push_back(word);
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome drawn = run_program(words);
+    EXPECT_EQ(drawn.code, 0) << drawn.err;
+    return image::read_png(folder_ / "out.png").image;
+  };
+  const image::Image plain = picture({});
+  EXPECT_EQ(picture({"--lora", lora + ":0"}), plain);
+  EXPECT_NE(picture({"--lora", lora}), plain);
+  EXPECT_EQ(picture({"--lora", lora + ":0.5", "--lora", lora + ":0.5"}).pixels.size(), plain.pixels.size());
+}
+
 TEST_F(TrainLdm, BadInputIsOneSentence) {
   const auto refused = [&](std::vector<std::string> more, int code, const char* what) {
     const Outcome outcome = run_program(command("run", more));

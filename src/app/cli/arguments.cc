@@ -101,7 +101,8 @@ std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vec
     }
     const CLI::Option* option = find_option(app, token.name);
     if (option == nullptr) fail_unknown(app, token.name, command);
-    SUMI_CHECK_KIND(kUsage, seen.insert(option).second, "{} is given twice", option->get_name());
+    const bool may_repeat = option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+    SUMI_CHECK_KIND(kUsage, seen.insert(option).second || may_repeat, "{} is given twice", option->get_name());
     out.push_back(token.name);
     if (option->get_items_expected_max() == 0) {
       SUMI_CHECK_KIND(kUsage, !token.value, "{} takes no value", token.name);

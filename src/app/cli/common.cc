@@ -1,6 +1,8 @@
 #include "app/cli/common.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <vector>
 
@@ -99,7 +101,27 @@ pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
           .device = engine.device(),
           .dtype = engine.weights_dtype(),
           .prediction = parsed_prediction(),
-          .exact = engine.exact};
+          .exact = engine.exact,
+          .loras = parsed_loras()};
+}
+
+std::vector<pipeline::LoraChoice> ModelChoice::parsed_loras() const {
+  std::vector<pipeline::LoraChoice> choices;
+  for (const std::string& text : loras) {
+    std::error_code error;
+    const size_t colon = text.rfind(':');
+    if (colon == std::string::npos || fs::exists(text, error)) {
+      choices.push_back({text, 1.0});
+      continue;
+    }
+    double weight = 0.0;
+    const char *begin = text.data() + colon + 1, *end = text.data() + text.size();
+    const auto [stopped, trouble] = std::from_chars(begin, end, weight);
+    SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == end && std::isfinite(weight) && colon > 0,
+                    "--lora takes FILE or FILE:WEIGHT, not {}", text);
+    choices.push_back({text.substr(0, colon), weight});
+  }
+  return choices;
 }
 
 text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path) const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "diffusion/sampling.h"
 #include "pipeline/open_model.h"
@@ -31,9 +32,11 @@ struct ModelChoice {
   std::string config;
   std::string tokenizer;
   std::string prediction = "auto";
+  std::vector<std::string> loras;  // FILE or FILE:WEIGHT
 
   pipeline::ModelOptions options(const EngineOptions& engine) const;
   std::optional<diffusion::Prediction> parsed_prediction() const;
+  std::vector<pipeline::LoraChoice> parsed_loras() const;  // throws Error(kUsage)
   text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path) const;
 };
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);

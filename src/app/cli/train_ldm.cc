@@ -84,7 +84,7 @@ int TrainLdm::run() {
                         .cancel = &stop_requested()});
   if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
   if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
-  const std::string file = (options.out / "model.safetensors").string();
+  const std::string file = (options.out / (options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors")).string();
   if (json) {
     say(nlohmann::ordered_json{{"steps", result.steps},
                                {"loss", result.last_loss},
@@ -126,6 +126,8 @@ std::function<int()> declare(CLI::App& app) {
   add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
   app.add_flag("--flip", o.flip, "Mirror pictures half of the time");
   app.add_flag("--train-text", o.train_text, "Train the text encoder along");
+  add_integer(app, "--lora", o.lora_rank, "Train a LoRA of that rank instead of the weights; 0: the weights");
+  add_number(app, "--lora-alpha", o.lora_alpha, "Its alpha; 0: the rank");
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
   app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
   add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
@@ -141,6 +143,8 @@ const CommandRegistration kRegistration({.name = "train ldm",
                                          .help = "Train or fine-tune a diffusion model on captioned pictures",
                                          .examples = R"(Examples:
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --size 256 --steps 2000 --lr 1e-5 --checkpointing
+  sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run2 --lora 8 --size 512 --lr 1e-4 --checkpointing
+  sumi txt2img --ckpt sd-v1-4.ckpt --lora run2/lora.safetensors:0.8 --prompt "…"
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --resume --size 256 --steps 2000 --lr 1e-5
 A stopped or killed run goes on with --resume and ends with the same bytes.
 )",

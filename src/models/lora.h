@@ -1,0 +1,38 @@
+// LoRA files: small changes to a model's weights, in the ecosystem's naming. (Hu et al. 2021)
+//
+// Read are kohya's names (`lora_unet_down_blocks_0_…_to_q.lora_down.weight`, `.lora_up.weight`, `.alpha`; `lora_te_…`;
+// the middle also in CompVis spelling) and diffusers' (`unet.….to_q.lora_A.weight`, `.lora_B.weight`;
+// `text_encoder.…`). Written are kohya's.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/rng.h"
+#include "io/checkpoint.h"
+#include "nn/module.h"
+
+namespace sumi::models {
+
+// Adds the file's changes, times `weight`, to the parameters of the modules that are given. What belongs to a module
+// that is not given is passed over; what belongs to none is told in a warning. Throws Error(kData) for shapes that do
+// not fit, other kinds of files (LoHa, LoKr, DoRA), and a file with no change for this model.
+void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text);
+
+// The name under which a parameter's change is kept: "model.diffusion_model.input_blocks.1.1.….attn1.to_q.weight" →
+// "lora_unet_down_blocks_0_attentions_0_…_attn1_to_q". Empty for parameters of neither module.
+class LoraNames {
+ public:
+  // For the UNet's names of this model.
+  explicit LoraNames(nn::Module& unet);
+  std::string operator()(const std::string& param) const;
+
+ private:
+  std::map<std::string, std::string> unet_;
+};
+
+// Gives the attention and feed-forward weights of `module` a change of that rank each: `down` uniform in ±1/√in, `up`
+// 0, so that nothing changes at first.
+void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device);
+
+}  // namespace sumi::models

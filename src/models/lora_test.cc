@@ -1,0 +1,138 @@
+#include "models/lora.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "io/safetensors.h"
+#include "models/unet/unet.h"
+#include "tests/support/random_tensor.h"
+#include "tests/support/relative_l2.h"
+#include "tests/support/temp_folder.h"
+#include "tools/synthetic.h"
+
+namespace sumi::models {
+namespace {
+
+using Named = std::vector<std::pair<std::string, Tensor>>;
+
+UNetConfig small() {
+  return {.model_channels = 32,
+          .attention_resolutions = {1, 2},
+          .num_res_blocks = {1},
+          .channel_mult = {1, 2},
+          .num_heads = 4,
+          .context_dim = 16};
+}
+
+class Lora : public testing::Test {
+ protected:
+  Lora() : unet_(small()), x_(test::random({2, 8, 8, 4})), context_(test::random({2, 5, 16})) { fill(unet_); }
+
+  static void fill(UNet& unet) {
+    nn::for_each_param(unet, "model.diffusion_model.", [](const std::string& name, nn::Param& param) {
+      param.value = Tensor::empty(param.shape);
+      tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
+    });
+  }
+
+  Tensor run(const UNet& unet) const { return unet(x_, {10.0, 500.0}, context_); }
+
+  // A UNet with the file's change.
+  Tensor changed(const Named& tensors, double weight = 1.0) {
+    io::write_safetensors(folder_ / "lora.safetensors", tensors);
+    UNet unet(small());
+    fill(unet);
+    add_lora(*io::open_checkpoint(folder_ / "lora.safetensors"), weight, &unet, nullptr);
+    return run(unet);
+  }
+
+  // A UNet whose weight `name` is W + scale·up·down.
+  Tensor merged(const std::string& name, const Tensor& down, const Tensor& up, float scale) {
+    UNet unet(small());
+    fill(unet);
+    nn::for_each_param(unet, "", [&](const std::string& other, nn::Param& param) {
+      if (other != name) return;
+      const int64_t rank = down.dim(0), row = down.numel() / rank;
+      for (int64_t o = 0; o < param.shape[0]; ++o) {
+        for (int64_t i = 0; i < row; ++i) {
+          double sum = 0.0;
+          for (int64_t r = 0; r < rank; ++r)
+            sum += double{up.data<float>()[o * rank + r]} * down.data<float>()[r * row + i];
+          param.value.data<float>()[o * row + i] += static_cast<float>(scale * sum);
+        }
+      }
+    });
+    return run(unet);
+  }
+
+  UNet unet_;
+  Tensor x_, context_;
+  test::TempFolder folder_;
+};
+
+TEST_F(Lora, NamesAreTheEcosystems) {
+  const LoraNames names(unet_);
+  EXPECT_EQ(names("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"),
+            "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q");
+  EXPECT_EQ(names("model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_out.0.weight"),
+            "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_out_0");
+  EXPECT_EQ(names("model.diffusion_model.output_blocks.0.1.transformer_blocks.0.ff.net.0.proj.weight"),
+            "lora_unet_up_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj");
+  EXPECT_EQ(names("cond_stage_model.transformer.text_model.encoder.layers.3.self_attn.q_proj.weight"),
+            "lora_te_text_model_encoder_layers_3_self_attn_q_proj");
+  EXPECT_EQ(names("first_stage_model.quant_conv.weight"), "");
+}
+
+TEST_F(Lora, EqualsTheMergedWeightWhateverTheSpelling) {
+  const Tensor down = test::random({2, 16}, 0.3f), up = test::random({32, 2}, 0.3f), alpha = Tensor::full({}, 1.0f);
+  const std::string kohya = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
+  const Tensor want = merged("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", down, up, 0.8f * 1.0f / 2.0f);
+  ASSERT_GT(test::relative_l2(want, run(unet_)), 1e-4);
+  const Tensor got =
+      changed({{kohya + ".lora_down.weight", down}, {kohya + ".lora_up.weight", up}, {kohya + ".alpha", alpha}}, 0.8);
+  EXPECT_LE(test::relative_l2(got, want), 1e-5);
+  const std::string compvis = "lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k";
+  const Tensor same = changed(
+      {{compvis + ".lora_down.weight", down}, {compvis + ".lora_up.weight", up}, {compvis + ".alpha", alpha}}, 0.8);
+  EXPECT_EQ(std::memcmp(got.raw(), same.raw(), static_cast<size_t>(got.bytes())), 0);
+  // Without an alpha it is the rank.
+  const std::string peft = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k";
+  const Tensor third = changed({{peft + ".lora_A.weight", down}, {peft + ".lora_B.weight", up}}, 0.4);
+  EXPECT_LE(test::relative_l2(third, want), 1e-5);
+}
+
+TEST_F(Lora, ChangesConvolutionsAndGatedLayers) {
+  const Tensor down = test::random({3, 32, 3, 3}, 0.2f), up = test::random({32, 3, 1, 1}, 0.2f);
+  const std::string conv = "lora_unet_down_blocks_0_resnets_0_conv2";
+  EXPECT_LE(test::relative_l2(changed({{conv + ".lora_down.weight", down}, {conv + ".lora_up.weight", up}}),
+                              merged("input_blocks.1.0.out_layers.3.weight", down, up, 1.0f)),
+            1e-5);
+  const Tensor thin = test::random({3, 32}, 0.2f), wide = test::random({256, 3}, 0.2f);
+  const std::string gated = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj";
+  EXPECT_LE(test::relative_l2(changed({{gated + ".lora_down.weight", thin}, {gated + ".lora_up.weight", wide}}),
+                              merged("input_blocks.1.1.transformer_blocks.0.ff.net.0.proj.weight", thin, wide, 1.0f)),
+            1e-5);
+}
+
+TEST_F(Lora, BeginsAsNoChange) {
+  const Tensor before = run(unet_);
+  TorchCpuGenerator generator(3);
+  begin_lora(unet_, 4, 4.0, generator, Device::kCpu);
+  EXPECT_LE(test::relative_l2(run(unet_), before), 1e-6);
+}
+
+TEST_F(Lora, RefusesWhatDoesNotFit) {
+  const std::string q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const Tensor down = test::random({2, 64}), up = test::random({64, 2});
+  EXPECT_NO_THROW(changed({{q + ".lora_down.weight", down}, {q + ".lora_up.weight", up}}));
+  EXPECT_THROW(changed({{q + ".lora_down.weight", down}}), Error);
+  EXPECT_THROW(changed({{q + ".lora_down.weight", test::random({2, 32})}, {q + ".lora_up.weight", up}}), Error);
+  EXPECT_THROW(changed({{q + ".lora_down.weight", down}, {q + ".lora_up.weight", test::random({32, 2})}}), Error);
+  EXPECT_THROW(changed({{q + ".lora_down.weight", down}, {q + ".lora_up.weight", up}, {q + ".alpha", down}}), Error);
+  EXPECT_THROW(changed({{q + ".hada_w1_a", down}}), Error);
+  EXPECT_THROW(changed({{"something.weight", down}}), Error);
+}
+
+}  // namespace
+}  // namespace sumi::models
