@@ -254,6 +254,9 @@ void refuse_network_tags(std::string_view prompt) {
     const bool path = name.find_first_of("/\\") != std::string_view::npos || name.find("..") != std::string_view::npos;
     SUMI_CHECK_KIND(kUsage, !path, "the prompt's {} name \"{}\" is a path; a name has no slashes and no \"..\"", kind,
                     shown);
+    SUMI_CHECK_KIND(kUsage, kind != "lora",
+                    "the prompt asks for the lora \"{}\"; name its file with --lora FILE:WEIGHT and leave the tag out",
+                    shown);
     fail(ErrorKind::kUsage, "the prompt asks for the {} \"{}\", which this build does not support; leave the tag out",
          kind, shown);
   }

@@ -110,7 +110,7 @@ TEST(PromptWeights, BadBytesAndNetworkTagsAreRefused) {  // bad-input items 125,
   EXPECT_THAT(refusal("a <lora:../../x:1>"), HasSubstr("\"../../x\" is a path"));
   EXPECT_THAT(refusal("a <lora:..\\x:1>"), HasSubstr("is a path"));
   EXPECT_THAT(refusal("a <lora:/etc/passwd>"), HasSubstr("is a path"));
-  EXPECT_THAT(refusal("a <lora:style:0.8> b"), HasSubstr("the lora \"style\", which this build does not support"));
+  EXPECT_THAT(refusal("a <lora:style:0.8> b"), HasSubstr("the lora \"style\"; name its file with --lora FILE:WEIGHT"));
   EXPECT_THAT(refusal("<hypernet:x\x1B[2J:1>"), HasSubstr("\"x[2J\""));
   EXPECT_EQ(shown("a <lora b> <lora:open"), "a <lora b> <lora:open");
 }

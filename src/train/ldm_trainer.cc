@@ -14,6 +14,7 @@
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "train/latent_cache.h"
+#include "train/report.h"
 #include "train/run_folder.h"
 
 namespace sumi::train {
@@ -82,9 +83,12 @@ class Trainer {
         break;
       }
       step();
-      if (step_ % options_.save_every == 0 || step_ == options_.lr.steps) save();
+      const bool last = step_ == options_.lr.steps;
+      if (step_ % options_.save_every == 0 || last) save();
+      if (hooks_.on_sample && (step_ % options_.sample_every == 0 || last)) sample();
     }
     result_.steps = step_;
+    write_report(options_.out, facts());
     if (!result_.stopped) options_.lora_rank > 0 ? write_lora() : write_model();
     return result_;
   }
@@ -122,6 +126,20 @@ class Trainer {
             {"size", std::to_string(options_.size)},
             {"lora_rank", std::to_string(options_.lora_rank)},
             {"skipped_steps", std::to_string(result_.skipped_steps)}};
+  }
+
+  std::map<std::string, std::string> facts() const {
+    int64_t values = 0;
+    for (const NamedTensor& param : params_) values += param.value.numel();
+    return {{"from", options_.model},
+            {"pictures", std::to_string(latents_->usable().size())},
+            {"steps", fmt::format("{} of {}", step_, options_.lr.steps)},
+            {"batch", fmt::format("{} × {}", options_.batch, options_.accumulate)},
+            {"learning rate", fmt::format("{:g}, {}", options_.lr.peak, options_.lr.shape)},
+            {"trained values", std::to_string(values)},
+            {"seed", std::to_string(options_.seed)},
+            {"skipped steps", std::to_string(result_.skipped_steps)},
+            {"skipped pictures", std::to_string(result_.skipped_pictures)}};
   }
 
   void go_on(int64_t step) {
@@ -249,6 +267,13 @@ class Trainer {
                           {{"trained_from", options_.model}, {"steps", std::to_string(step_)}});
   }
 
+  void sample() {
+    const NoGrad off;
+    if (ema_) ema_->swap();
+    hooks_.on_sample(step_);
+    if (ema_) ema_->swap();
+  }
+
   void write_lora() {
     const models::LoraNames names(model_.unet());
     std::vector<std::pair<std::string, Tensor>> tensors;
@@ -300,6 +325,7 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--batch", static_cast<double>(o.batch), 1, 4096);
   check_range("--accumulate", static_cast<double>(o.accumulate), 1, 4096);
   check_range("--save-every", static_cast<double>(o.save_every), 1, 1e9);
+  check_range("--sample-every", static_cast<double>(o.sample_every), 1, 1e9);
   check_range("--lora", static_cast<double>(o.lora_rank), 0, 4096);
   check_range("--lora-alpha", o.lora_alpha, 0, 1e6);
   SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "--lora and --from-scratch exclude one another");

@@ -30,8 +30,9 @@ struct LdmOptions {
   double lora_alpha = 0.0;  // their scale is alpha/rank; 0: the rank
   bool resume = false;
   uint64_t seed = 42;
-  int64_t save_every = 500;  // steps
-  std::string model;         // name of what training starts from, for the record
+  int64_t save_every = 500;    // steps
+  int64_t sample_every = 500;  // steps, where there is something to sample
+  std::string model;           // name of what training starts from, for the record
 };
 
 struct LdmProgress {
@@ -44,6 +45,8 @@ struct LdmHooks {
   std::function<void(const LdmProgress&)> on_step;
   std::function<void(int64_t done, int64_t total)> on_latent;
   std::function<void(const std::string&)> note;
+  // Draws something with the model as it is after `step` steps, the averaged weights in place.
+  std::function<void(int64_t step)> on_sample = {};
   const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -42,6 +42,13 @@ void Ema::update() {
   for (size_t i = 0; i < params_.size(); ++i) move_average(averages_[i].value, params_[i].value, decay);
 }
 
+void Ema::swap() {
+  for (size_t i = 0; i < params_.size(); ++i) {
+    auto param = params_[i].value.span<float>(), average = averages_[i].value.span<float>();
+    std::swap_ranges(param.begin(), param.end(), average.begin());
+  }
+}
+
 void Ema::restore(const std::vector<Tensor>& averages, int64_t updates) {
   SUMI_CHECK(averages.size() == averages_.size(), "{} averages for {} parameters", averages.size(), averages_.size());
   for (size_t i = 0; i < averages.size(); ++i) {

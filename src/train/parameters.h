@@ -30,6 +30,8 @@ class Ema {
   void update();
   const std::vector<NamedTensor>& averages() const { return averages_; }
   int64_t updates() const { return updates_; }
+  // Exchanges the averages with the parameters, in place: to look at what they draw. Twice is not at all.
+  void swap();
   // Goes on from a saved state: copies the averages.
   void restore(const std::vector<Tensor>& averages, int64_t updates);
 

@@ -75,8 +75,15 @@ class TrainLdm : public testing::Test {
 };
 
 TEST_F(TrainLdm, GoesOnAfterKillsToTheSameBytes) {
-  const Outcome whole = run_program(command("whole", {"--steps", "14", "--save-every", "100"}));
+  // Sample sheets change nothing.
+  const Outcome whole = run_program(command("whole", {"--steps", "14", "--save-every", "100", "--sample-every", "7",
+                                                      "--sample-prompt", "picture 1", "--sample-prompt", "picture 2"}));
   ASSERT_EQ(whole.code, 0) << whole.err;
+  for (const char* name : {"00000007.png", "00000014.png"})
+    EXPECT_EQ(image::read_png(folder_ / "whole" / "samples" / name).image.width, 2 * 64 + 3 * 2);
+  const std::string report = content(folder_ / "whole" / "report.html");
+  EXPECT_NE(report.find("samples/00000014.png"), std::string::npos);
+  EXPECT_NE(report.find("<polyline points=\"0.0,"), std::string::npos);
   EXPECT_NE(whole.err.find("1 pictures could not be read"), std::string::npos) << whole.err;
   const std::vector<std::string> again = command("killed", {"--steps", "14", "--save-every", "2", "--resume"});
   for (int i = 0; i < 4; ++i) {

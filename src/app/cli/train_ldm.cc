@@ -8,7 +8,10 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/progress.h"
+#include "image/grid.h"
+#include "image/png.h"
 #include "pipeline/open_model.h"
+#include "pipeline/txt2img.h"
 #include "train/ldm_trainer.h"
 
 namespace sumi::app {
@@ -19,9 +22,11 @@ struct TrainLdm {
   ModelChoice model;
   train::LdmOptions options;
   std::string data, out, seed = "42";
+  std::vector<std::string> sample_prompts;
   bool quiet = false, json = false;
 
   int run();
+  pipeline::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
 };
 
 // The bar, with what people watch.
@@ -61,6 +66,19 @@ class Watch {
   int64_t seen_ = 0;
 };
 
+// Pictures of each prompt, the same noise every time.
+pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
+  pipeline::Txt2ImgRequest request;
+  for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
+  request.width = request.height = options.size > 0 ? options.size : config.default_size;
+  set_sampler(request.sampling, "ddim", "");
+  request.sampling.steps = 20;
+  request.scale = 5.0;
+  pipeline::check_request(request);
+  pipeline::check_request_for(request, config);
+  return request;
+}
+
 int TrainLdm::run() {
   engine.apply();
   options.data = data;
@@ -76,11 +94,24 @@ int TrainLdm::run() {
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
   models::StableDiffusion networks = pipeline::load_model(opened);
   Watch watch(quiet);
+  std::function<void(int64_t)> on_sample;
+  if (!sample_prompts.empty()) {
+    on_sample = [&, request = sample_request(opened.config)](int64_t step) {
+      std::vector<image::Image> pictures;
+      pipeline::txt2img(networks, opened.device, tokenizer, request, {.on_picture = [&](pipeline::Picture&& picture) {
+                          pictures.push_back(std::move(picture.image));
+                        }});
+      std::filesystem::create_directories(options.out / "samples");
+      image::write_png(options.out / "samples" / fmt::format("{:08}.png", step),
+                       image::make_grid(pictures, std::min<int64_t>(8, static_cast<int64_t>(pictures.size()))));
+    };
+  }
   const train::LdmResult result =
       train::train_ldm(networks, *opened.checkpoint, opened.device, tokenizer, options,
                        {.on_step = [&](const train::LdmProgress& p) { watch.step(p); },
                         .on_latent = [&](int64_t done, int64_t total) { watch.latent(done, total); },
                         .note = [&](const std::string& text) { watch.note(text); },
+                        .on_sample = on_sample,
                         .cancel = &stop_requested()});
   if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
   if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
@@ -131,6 +162,11 @@ std::function<int()> declare(CLI::App& app) {
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
   app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
   add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
+  app.add_option("--sample-prompt", train->sample_prompts, "Draw this every --sample-every steps; may be repeated")
+      ->type_name("TEXT")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1);
+  add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
   app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
   app.add_option("--seed", train->seed, "Of everything random")->type_name("N")->default_str(train->seed);
   add_engine_options(app, train->engine);
