@@ -32,8 +32,8 @@ std::vector<Taps> taps_of(int64_t in, int64_t out, Filter filter) {
   std::vector<Taps> all;
   for (int64_t i = 0; i < out; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<int64_t>(0, static_cast<int64_t>(center - reach + 0.5));
-    const auto last = std::min<int64_t>(in, static_cast<int64_t>(center + reach + 0.5));
+    const auto first = std::max<int64_t>(0, static_cast<int64_t>(std::floor(center - reach + 0.5)));
+    const auto last = std::min<int64_t>(in, static_cast<int64_t>(std::floor(center + reach + 0.5)));
     Taps taps{first, {}};
     double sum = 0.0;
     for (int64_t j = first; j < last; ++j) {

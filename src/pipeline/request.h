@@ -27,8 +27,8 @@ struct Txt2ImgRequest {
   diffusion::SampleOptions sampling;
   double scale = 7.5;  // classifier-free guidance; 1: none
   uint64_t seed = 42;
-  std::string rng = "cpu";  // whose random numbers: PyTorch's on the "cpu" or on "cuda"
-  bool fixed_code = false;  // every batch starts from the same noise
+  std::string rng = "cpu";    // whose random numbers: PyTorch's on the "cpu" or on "cuda"
+  bool fixed_code = false;    // every batch starts from the same noise
   bool tiled_decode = false;  // pictures are decoded in tiles: less memory, more time, a small error
   PromptSyntax syntax = PromptSyntax::kExact;
 

@@ -8,12 +8,11 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "io/safetensors.h"
-#include "models/clip_text/clip_text.h"
-#include "models/init.h"
 #include "models/lora.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "train/latent_cache.h"
+#include "train/ldm_setup.h"
 #include "train/report.h"
 #include "train/run_folder.h"
 
@@ -22,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kUnetPrefix = "model.diffusion_model.";
-constexpr const char* kTextPrefix = "cond_stage_model.transformer.text_model.";
 constexpr int64_t kMostSkipped = 20;                 // losses in a row that are no numbers
 constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 
@@ -50,21 +47,13 @@ class Trainer {
     SUMI_CHECK_KIND(kUsage, there.empty() || options.resume,
                     "{} holds a run already; go on with it with --resume, or choose another --out",
                     options.out.string());
-    if (options.from_scratch) initialise();
-    if (options.lora_rank > 0) {
-      begin_lora();
-    } else {
-      params_ = make_trainable(model.unet(), kUnetPrefix);
-      if (options.train_text) add(make_trainable(model.text_encoder(), kTextPrefix));
-    }
-    model.unet().set_checkpointing(options.checkpoint_activations);
+    params_ = begin_training(model, options, device);
     optimizer_ = std::make_unique<AdamW>(params_, AdamWOptions{.weight_decay = options.weight_decay});
     if (options.ema > 0.0) ema_ = std::make_unique<Ema>(params_, options.ema);
     if (!there.empty()) go_on(there.back());
   }
 
-  LdmResult run() {
-    const std::vector<Example> examples = find_examples(options_.data);
+  LdmResult run(const std::vector<Example>& examples) {
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
     latents_ = std::make_unique<LatentCache>(
@@ -94,29 +83,6 @@ class Trainer {
   }
 
  private:
-  void initialise() {
-    TorchCpuGenerator generator(options_.seed);
-    models::initialise_unet(model_.unet(), generator, device_);
-    if (options_.train_text) models::initialise(model_.text_encoder(), generator, device_);
-  }
-
-  void add(std::vector<NamedTensor> params) {
-    for (NamedTensor& param : params) params_.push_back(std::move(param));
-  }
-
-  double lora_alpha() const {
-    return options_.lora_alpha > 0.0 ? options_.lora_alpha : static_cast<double>(options_.lora_rank);
-  }
-
-  void begin_lora() {
-    TorchCpuGenerator generator(options_.seed);
-    models::begin_lora(model_.unet(), options_.lora_rank, lora_alpha(), generator, device_);
-    params_ = make_lora_trainable(model_.unet(), kUnetPrefix);
-    if (!options_.train_text) return;
-    models::begin_lora(model_.text_encoder(), options_.lora_rank, lora_alpha(), generator, device_);
-    add(make_lora_trainable(model_.text_encoder(), kTextPrefix));
-  }
-
   // What must be the same for the bytes to be the same.
   std::map<std::string, std::string> notes() const {
     return {{"batch", std::to_string(options_.batch)},
@@ -282,11 +248,11 @@ class Trainer {
       const std::string module = names(value.name.substr(0, dot));
       tensors.emplace_back(module + value.name.substr(dot) + ".weight", value.value);
       if (value.name.ends_with(".lora_up"))
-        tensors.emplace_back(module + ".alpha", Tensor::full({}, static_cast<float>(lora_alpha())));
+        tensors.emplace_back(module + ".alpha", Tensor::full({}, static_cast<float>(lora_alpha(options_))));
     }
     io::write_safetensors(options_.out / "lora.safetensors", tensors,
                           {{"ss_network_dim", std::to_string(options_.lora_rank)},
-                           {"ss_network_alpha", fmt::format("{}", lora_alpha())},
+                           {"ss_network_alpha", fmt::format("{}", lora_alpha(options_))},
                            {"ss_network_module", "networks.lora"},
                            {"trained_from", options_.model},
                            {"steps", std::to_string(step_)}});
@@ -341,7 +307,8 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
 LdmResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const LdmHooks& hooks) {
   check_ldm_options(options, model.config());
-  return Trainer(model, checkpoint, device, tokenizer, options, hooks).run();
+  const std::vector<Example> examples = find_examples(options.data);  // before a folder is made
+  return Trainer(model, checkpoint, device, tokenizer, options, hooks).run(examples);
 }
 
 }  // namespace sumi::train

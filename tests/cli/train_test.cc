@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "image/png.h"
@@ -194,6 +195,22 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
   EXPECT_EQ(picture({"--lora", lora + ":0"}), plain);
   EXPECT_NE(picture({"--lora", lora}), plain);
   EXPECT_EQ(picture({"--lora", lora + ":0.5", "--lora", lora + ":0.5"}).pixels.size(), plain.pixels.size());
+}
+
+TEST_F(TrainLdm, ADryRunTellsTheCostAndLeavesNothing) {
+  const Outcome outcome = run_program(command("run", {"--dry-run", "--json", "--steps", "100"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto plan = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(plan["pictures"], 7);
+  int64_t values = 0;
+  const auto file = io::open_checkpoint(synthetic_model());
+  for (const io::TensorInfo& info : file->tensors())
+    values += info.name.starts_with("model.diffusion_model.") ? info.shape.numel() : 0;
+  EXPECT_EQ(plan["trained_values"], values);
+  // Parameters, gradients, two means and the averages, in float32, and some activations.
+  EXPECT_GT(plan["memory_bytes"], 5 * 4 * values);
+  EXPECT_GT(plan["seconds_per_step"], 0.0);
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
 TEST_F(TrainLdm, BadInputIsOneSentence) {

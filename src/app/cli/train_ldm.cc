@@ -10,9 +10,11 @@
 #include "base/progress.h"
 #include "image/grid.h"
 #include "image/png.h"
+#include "pipeline/memory_plan.h"
 #include "pipeline/open_model.h"
 #include "pipeline/txt2img.h"
-#include "train/ldm_trainer.h"
+#include "train/dataset.h"
+#include "train/ldm_setup.h"
 
 namespace sumi::app {
 namespace {
@@ -23,9 +25,10 @@ struct TrainLdm {
   train::LdmOptions options;
   std::string data, out, seed = "42";
   std::vector<std::string> sample_prompts;
-  bool quiet = false, json = false;
+  bool quiet = false, json = false, dry_run = false;
 
   int run();
+  int plan(models::StableDiffusion& networks, Device device) const;
   pipeline::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
 };
 
@@ -79,6 +82,28 @@ pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& con
   return request;
 }
 
+int TrainLdm::plan(models::StableDiffusion& networks, Device device) const {
+  const auto pictures = static_cast<int64_t>(train::find_examples(options.data).size());
+  const train::LdmPlan plan = train::plan_ldm(networks, options, device);
+  const double hours = plan.seconds * static_cast<double>(options.lr.steps) / 3600.0;
+  if (json) {
+    say(nlohmann::ordered_json{{"pictures", pictures},
+                               {"trained_values", plan.trained_values},
+                               {"memory_bytes", plan.bytes},
+                               {"seconds_per_step", plan.seconds},
+                               {"hours", hours}}
+            .dump() +
+        "\n");
+    return 0;
+  }
+  say(fmt::format(
+      "{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n{:.2f} s a step, {} "
+      "for {} steps\n",
+      pictures, static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes), plan.seconds,
+      format_duration(3600.0 * hours), options.lr.steps));
+  return 0;
+}
+
 int TrainLdm::run() {
   engine.apply();
   options.data = data;
@@ -93,6 +118,7 @@ int TrainLdm::run() {
   const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint);
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
   models::StableDiffusion networks = pipeline::load_model(opened);
+  if (dry_run) return plan(networks, opened.device);
   Watch watch(quiet);
   std::function<void(int64_t)> on_sample;
   if (!sample_prompts.empty()) {
@@ -167,6 +193,7 @@ std::function<int()> declare(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->expected(1);
   add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
+  app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
   app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
   app.add_option("--seed", train->seed, "Of everything random")->type_name("N")->default_str(train->seed);
   add_engine_options(app, train->engine);

@@ -1,0 +1,73 @@
+#include "train/ldm_setup.h"
+
+#include <chrono>
+
+#include "base/rng.h"
+#include "core/autograd.h"
+#include "models/clip_text/clip_text.h"
+#include "models/init.h"
+#include "models/lora.h"
+#include "train/adamw.h"
+
+namespace sumi::train {
+namespace {
+
+constexpr const char* kUnetPrefix = "model.diffusion_model.";
+constexpr const char* kTextPrefix = "cond_stage_model.transformer.text_model.";
+
+}  // namespace
+
+double lora_alpha(const LdmOptions& options) {
+  return options.lora_alpha > 0.0 ? options.lora_alpha : static_cast<double>(options.lora_rank);
+}
+
+std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options, Device device) {
+  TorchCpuGenerator generator(options.seed);
+  std::vector<NamedTensor> params;
+  const auto begin = [&](nn::Module& module, const char* prefix) {
+    if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
+    for (NamedTensor& param :
+         options.lora_rank > 0 ? make_lora_trainable(module, prefix) : make_trainable(module, prefix))
+      params.push_back(std::move(param));
+  };
+  if (options.from_scratch) models::initialise_unet(model.unet(), generator, device);
+  begin(model.unet(), kUnetPrefix);
+  if (options.train_text) {
+    if (options.from_scratch) models::initialise(model.text_encoder(), generator, device);
+    begin(model.text_encoder(), kTextPrefix);
+  }
+  model.unet().set_checkpointing(options.checkpoint_activations);
+  return params;
+}
+
+LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device) {
+  const models::ModelConfig& config = model.config();
+  const std::vector<NamedTensor> params = begin_training(model, options, device);
+  const AdamW optimizer(params);
+  std::optional<Ema> ema;
+  if (options.ema > 0.0) ema.emplace(params, options.ema);
+  LdmPlan plan;
+  for (const NamedTensor& param : params) plan.trained_values += param.value.numel();
+  const int64_t side = (options.size > 0 ? options.size : config.default_size) / config.autoencoder.downsampling();
+  TorchCpuGenerator generator(options.seed);
+  DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
+                       .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), 500)};
+  generator.randn(batch.z.span<float>());
+  batch.z = batch.z.to(device);
+  batch.noise = batch.z;
+  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64, device);
+  for (int run = 0; run < 2; ++run) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (int64_t part = 0; part < options.accumulate; ++part) {
+      Tape tape;
+      if (config.unet.context_dim > 0) batch.context = model.encode_text(ids);
+      const Tensor loss = diffusion_loss(model.unet(), model.noise_schedule(), batch);
+      tape.backward(loss, Tensor::full({1}, 1.0f, device));
+    }
+    plan.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  plan.bytes = host_memory().peak_bytes;
+  return plan;
+}
+
+}  // namespace sumi::train

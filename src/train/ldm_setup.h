@@ -1,0 +1,23 @@
+// What a run trains, and what that will cost.
+#pragma once
+
+#include "train/ldm_trainer.h"
+#include "train/parameters.h"
+
+namespace sumi::train {
+
+// Puts the trained parameters of `options` in place: fresh ones, changes of low rank, or float32 copies of the model's.
+std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options, Device device);
+
+double lora_alpha(const LdmOptions& options);
+
+struct LdmPlan {
+  int64_t trained_values = 0;
+  int64_t bytes = 0;     // of fresh memory at the peak: parameters, gradients, optimizer, averages, activations
+  double seconds = 0.0;  // a step
+};
+// Runs one step forward and backward on noise, after one to warm up, and changes nothing on disk. The model is not to
+// be used afterwards.
+LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device);
+
+}  // namespace sumi::train
