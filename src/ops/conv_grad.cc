@@ -84,11 +84,12 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& sh
 
 Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape, const Conv2dOptions& options) {
   Tensor dweight = Tensor::empty(shape, DType::kF32, x.device());
-  const OpScope scope(
-      "conv2d_grad_weight", 2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape.numel() / shape[0]), [&] {
-        return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x.dim(0), x.dim(1), x.dim(2), x.dim(3), shape[0], shape[2],
-                           shape[3], options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
-      });
+  const OpScope scope("conv2d_grad_weight",
+                      2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[1] * shape[2] * shape[3]), [&] {
+                        return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x.dim(0), x.dim(1), x.dim(2), x.dim(3),
+                                           shape[0], shape[2], shape[3],
+                                           options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
+                      });
   conv2d_grad_weight_slot.on(x.device())({.x = x.data<float>(),
                                           .dy = dy.data<float>(),
                                           .dweight = dweight.data<float>(),
