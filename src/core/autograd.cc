@@ -27,6 +27,10 @@ void Tape::backward(const Tensor& out, const Tensor& grad) {
   }
 }
 
+void Tape::backward(const Tensor& loss, float weight) {
+  backward(loss, Tensor::full(loss.shape(), weight, loss.device()));
+}
+
 void add_grad(const Tensor& x, const Tensor& grad) {
   if (!x.requires_grad() || !grad) return;
   SUMI_CHECK_KIND(kInternal, grad.numel() == x.numel() && grad.dtype() == DType::kF32, "a gradient {} for a tensor {}",

@@ -38,6 +38,8 @@ class Tape {
 
   // Runs everything recorded, with `grad` as the gradient of `out`. Afterwards the tape is empty.
   void backward(const Tensor& out, const Tensor& grad);
+  // The same for a loss, times `weight`.
+  void backward(const Tensor& loss, float weight = 1.0f);
 
  private:
   friend class NoGrad;

@@ -1,11 +1,11 @@
 #include "image/jpeg.h"
 
-// After <cstdio>, which jpeglib.h needs and does not include:
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <optional>
 
+// After <cstdio>, which it needs and does not include:
 #include <jpeglib.h>
 
 #include "base/check.h"

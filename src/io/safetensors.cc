@@ -6,7 +6,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "base/atomic_file.h"
 #include "base/text_util.h"
 #include "io/safetensors_header.h"
 #include "io/sniff.h"
@@ -114,29 +113,49 @@ bool looks_like_safetensors(std::span<const uint8_t> contents) {
   return contents.size() >= 9 && contents[8] == '{' && read_u64(contents.data()) <= contents.size() - 8;
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+namespace {
+
+// The length and the JSON, padded to whole words.
+std::string header_bytes(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
+                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t at = 0;
-  for (const auto& [name, tensor] : tensors) {
-    SUMI_CHECK_KIND(kCannotCreate, name != "__metadata__" && !header.contains(name) && !find_invalid_utf8(name),
+  for (const TensorInfo& tensor : tensors) {
+    SUMI_CHECK_KIND(kCannotCreate,
+                    tensor.name != "__metadata__" && !header.contains(tensor.name) && !find_invalid_utf8(tensor.name),
                     "{}: cannot hold a tensor of the name \"{}\": it is taken or not UTF-8", path.string(),
-                    strip_control(name));
-    std::string dtype(name_of(tensor.dtype()));
+                    strip_control(tensor.name));
+    std::string dtype(name_of(tensor.dtype));
     std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });
-    header[name] = {{"dtype", dtype}, {"shape", tensor.shape().dims()}, {"data_offsets", {at, at + tensor.bytes()}}};
-    at += tensor.bytes();
+    const int64_t end = at + bytes_of(tensor.dtype, tensor.shape.numel());
+    header[tensor.name] = {{"dtype", dtype}, {"shape", tensor.shape.dims()}, {"data_offsets", {at, end}}};
+    at = end;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::string length(8, '\0');
   for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
-  AtomicFile file(path);
-  file.write(length);
-  file.write(text);
-  for (const auto& [name, tensor] : tensors) file.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
-  file.commit();
+  return length + text;
+}
+
+}  // namespace
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : SafetensorsWriter(path, header_bytes(path, tensors, metadata)) {}
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::string& header) : file_(path) {
+  file_.write(header);
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorInfo> infos;
+  for (const auto& [name, tensor] : tensors) infos.push_back({name, tensor.dtype(), tensor.shape()});
+  SafetensorsWriter writer(path, infos, metadata);
+  for (const auto& [name, tensor] : tensors) writer.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+  writer.commit();
 }
 
 }  // namespace sumi::io

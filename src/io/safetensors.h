@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/mapped_file.h"
 
@@ -24,6 +25,21 @@ std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path);
 
 // Whether the bytes begin as a safetensors file does.
 bool looks_like_safetensors(std::span<const uint8_t> contents);
+
+// Writes a file, whole or not at all, whose tensors' bytes come one after the other, so that they need not all be in
+// memory.
+class SafetensorsWriter {
+ public:
+  // The tensors in the order in which their bytes will come. Throws Error(kCannotCreate).
+  SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
+                    const std::map<std::string, std::string>& metadata = {});
+  void write(const void* data, size_t bytes) { file_.write(data, bytes); }
+  void commit() { file_.commit(); }
+
+ private:
+  SafetensorsWriter(const std::filesystem::path& path, const std::string& header);
+  AtomicFile file_;
+};
 
 // Writes a file, whole or not at all. Host tensors of any type, packed in the order given.
 void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,

@@ -8,8 +8,8 @@
 #include "models/unet/unet.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/relative_l2.h"
+#include "tests/support/synthetic_parameters.h"
 #include "tests/support/temp_folder.h"
-#include "tools/synthetic.h"
 
 namespace sumi::models {
 namespace {
@@ -29,12 +29,7 @@ class Lora : public testing::Test {
  protected:
   Lora() : unet_(small()), x_(test::random({2, 8, 8, 4})), context_(test::random({2, 5, 16})) { fill(unet_); }
 
-  static void fill(UNet& unet) {
-    nn::for_each_param(unet, "model.diffusion_model.", [](const std::string& name, nn::Param& param) {
-      param.value = Tensor::empty(param.shape);
-      tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
-    });
-  }
+  static void fill(UNet& unet) { test::fill_synthetic(unet, "model.diffusion_model."); }
 
   Tensor run(const UNet& unet) const { return unet(x_, {10.0, 500.0}, context_); }
 

@@ -89,7 +89,7 @@ Tensor StableDiffusion::decode(const Tensor& latent) const {
 Tensor StableDiffusion::decode_tiled(const Tensor& latent) const {
   const ConvAlgorithmScope scope(parts_->convolutions);
   const Tensor z = latent * static_cast<float>(1.0 / parts_->config.autoencoder.scale_factor);
-  return parts_->autoencoder->decode_tiled(z, kTileBudget, kTilePasses);
+  return parts_->autoencoder->decode_tiled(z, kTileBudget);
 }
 
 Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {

@@ -12,6 +12,11 @@ namespace sumi {
 
 constinit KernelSlot<ConvKernel> conv2d_slot("conv2d");
 
+std::string conv_text(const Shape& x, int64_t outs, const Shape& weight, const Conv2dOptions& options) {
+  return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x[0], x[1], x[2], x[3], outs, weight[2], weight[3],
+                     options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
+}
+
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   check_f32("conv2d", "x", x);
   SUMI_CHECK(x.rank() == 4 && weight.rank() == 4, "conv2d: x {} and weight {} must have four dimensions",
@@ -32,10 +37,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   const double flops =
       2.0 * static_cast<double>(out.numel()) * static_cast<double>(weight.dim(1) * weight.dim(2) * weight.dim(3));
-  const OpScope scope("conv2d", flops, [&] {
-    return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x.dim(0), x.dim(1), x.dim(2), x.dim(3), shape[3], weight.dim(2),
-                       weight.dim(3), options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
-  });
+  const OpScope scope("conv2d", flops, [&] { return conv_text(x.shape(), shape[3], weight.shape(), options); });
   const Tensor bias32 = as_f32(bias);
   conv2d_slot.on(device)({.x = x.data<float>(),
                           .weight = weight_view(weight),

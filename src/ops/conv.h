@@ -1,6 +1,8 @@
 // Two-dimensional convolution.
 #pragma once
 
+#include <string>
+
 #include "ops/matmul.h"
 
 namespace sumi {
@@ -15,6 +17,9 @@ struct Conv2dOptions {
 // x [N,H,W,I], weight [O,I,kh,kw], bias [O] or undefined → [N,H',W',O] with
 // H' = (H + pad_begin + pad_end - kh) / stride + 1. Computed in float32.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {});
+
+// How profiles name a convolution, or a gradient of one, that turns pictures `x` into `outs` channels.
+std::string conv_text(const Shape& x, int64_t outs, const Shape& weight, const Conv2dOptions& options);
 
 // How a convolution is computed. Winograd's algorithm spends fewer multiplications and rounds a little more (see
 // docs/numerics.md).

@@ -1,7 +1,5 @@
 #include "ops/conv_grad.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "base/parallel.h"
@@ -56,11 +54,9 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& sh
                   kw, options.pad_begin);
   const Tensor turned = turn_around(weight);
   Tensor dx = Tensor::empty(shape, DType::kF32, dy.device());
-  const OpScope scope(
-      "conv2d_grad_input", 2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[3] * kh * kw), [&] {
-        return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", dy.dim(0), dy.dim(1), dy.dim(2), dy.dim(3), shape[3], kh, kw,
-                           options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
-      });
+  const OpScope scope("conv2d_grad_input",
+                      2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[3] * kh * kw),
+                      [&] { return conv_text(dy.shape(), shape[3], weight.shape(), options); });
   // The kernel reads zeros wherever it reaches beyond the pixels, on whichever side.
   conv2d_slot.on(dy.device())({.x = pixels.data<float>(),
                                .weight = weight_view(turned),
@@ -85,11 +81,8 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& sh
 Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape, const Conv2dOptions& options) {
   Tensor dweight = Tensor::empty(shape, DType::kF32, x.device());
   const OpScope scope("conv2d_grad_weight",
-                      2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[1] * shape[2] * shape[3]), [&] {
-                        return fmt::format("{}x{}x{}x{} → {}, {}x{}{}", x.dim(0), x.dim(1), x.dim(2), x.dim(3),
-                                           shape[0], shape[2], shape[3],
-                                           options.stride > 1 ? fmt::format(" /{}", options.stride) : "");
-                      });
+                      2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[1] * shape[2] * shape[3]),
+                      [&] { return conv_text(x.shape(), shape[0], shape, options); });
   conv2d_grad_weight_slot.on(x.device())({.x = x.data<float>(),
                                           .dy = dy.data<float>(),
                                           .dweight = dweight.data<float>(),

@@ -51,7 +51,8 @@ void group_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias
   const OpScope scope("group_norm_grad", x);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()), dbias = dgain.clone();
+  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()),
+         dbias = Tensor::empty(bias.shape(), DType::kF32, x.device());
   group_norm_grad_slot.on(x.device())({.forward = group_norm_args(x, gain32, bias32, options),
                                        .dy = grad.data<float>(),
                                        .dx = dx.data<float>(),
@@ -67,7 +68,8 @@ void layer_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias
   const Tensor gain32 = as_f32(gain);
   const int64_t channels = x.dim(-1);
   Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()), dbias = dgain.clone();
+  Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()),
+         dbias = Tensor::empty(bias.shape(), DType::kF32, x.device());
   layer_norm_grad_slot.on(x.device())({.x = x.data<float>(),
                                        .gain = gain32.data<float>(),
                                        .dy = grad.data<float>(),

@@ -12,8 +12,9 @@ void TiledNorms::begin_sample() {
   next_ = 0;
 }
 
-void TiledNorms::begin_tile(const Tile& tile) {
+void TiledNorms::begin_tile(const Tile& tile, bool sums) {
   tile_ = tile;
+  sums_ = sums;
   is_sample_ = false;
   next_ = 0;
 }
@@ -30,7 +31,7 @@ std::span<const double> TiledNorms::next(const Tensor& x, int64_t groups) {
   if (is_sample_) {
     norm.add(x, {x.dim(1), 0, x.dim(1), 0, x.dim(2)});
     norm.take_sums();
-  } else {
+  } else if (sums_) {
     const int64_t scale = x.dim(1) / tile_.height;
     norm.add(x, {x.dim(1), tile_.top * scale, tile_.bottom * scale, tile_.left * scale, tile_.right * scale});
   }

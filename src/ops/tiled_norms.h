@@ -3,7 +3,7 @@
 // A tile's own mean and variance are not the picture's, and the seams would show. While a TiledNorms lives, its
 // thread's group norms take their statistics from here. A sample, the whole picture at fewer pixels, goes through the
 // layers first, and leaves its mean and variance at each norm: an estimate of the picture's. Then come the tiles, one
-// by one. Each pass over all of them also sums what the next pass will take: the statistics of the first norm are exact
+// by one. A pass over all of them may also sum what the next pass will take: the statistics of the first norm are exact
 // after one pass, those of the n-th after n.
 #pragma once
 
@@ -30,8 +30,8 @@ class TiledNorms {
   };
   // The group norms that follow are those of the sample, from the first on.
   void begin_sample();
-  // … of this tile.
-  void begin_tile(const Tile& tile);
+  // … of this tile. With `sums` they also sum what the next pass will take.
+  void begin_tile(const Tile& tile, bool sums);
   // What was summed over the tiles becomes the statistics of the next pass.
   void end_pass();
 
@@ -49,7 +49,7 @@ class TiledNorms {
   static inline thread_local TiledNorms* t_current = nullptr;
   TiledNorms* outer_;
   Tile tile_{};
-  bool is_sample_ = false;
+  bool is_sample_ = false, sums_ = false;
   std::vector<Norm> norms_;
   size_t next_ = 0;
 };

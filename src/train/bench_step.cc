@@ -37,7 +37,7 @@ struct Step {
   void run() {
     Tape tape;
     const Tensor loss = diffusion_loss(unet, schedule, batch);
-    tape.backward(loss, Tensor::full({1}, 1.0f, loss.device()));
+    tape.backward(loss);
     optimizer->step(1e-4);
     ema->update();
   }

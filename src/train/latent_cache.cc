@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
-#include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "image/convert.h"
 #include "image/resize.h"
+#include "io/safetensors.h"
 
 namespace sumi::train {
 namespace {
@@ -47,33 +46,6 @@ bool holds(const fs::path& path, const std::string& key) {
   }
 }
 
-// Writes the two tensors of the cache as they come, so that no data set has to fit into memory.
-class Writer {
- public:
-  Writer(const fs::path& path, const std::string& key, int64_t rows, const Shape& row, int64_t examples)
-      : file_(path), row_bytes_(row.numel() * 4) {
-    const int64_t moments = rows * row_bytes_, flags = examples * 8;
-    nlohmann::ordered_json header;
-    header["__metadata__"] = {{"key", key}};
-    header["usable"] = {{"dtype", "I64"}, {"shape", {examples}}, {"data_offsets", {moments, moments + flags}}};
-    header["moments"] = {{"dtype", "F32"}, {"shape", {rows, row[1], row[2], row[3]}}, {"data_offsets", {0, moments}}};
-    std::string text = header.dump();
-    text.resize((text.size() + 7) / 8 * 8, ' ');
-    const uint64_t length = text.size();
-    file_.write(&length, sizeof(length));
-    file_.write(text);
-  }
-  void add(const Tensor& moments) { file_.write(moments.raw(), static_cast<size_t>(row_bytes_)); }
-  void finish(const std::vector<int64_t>& usable) {
-    file_.write(usable.data(), usable.size() * sizeof(int64_t));
-    file_.commit();
-  }
-
- private:
-  AtomicFile file_;
-  int64_t row_bytes_;
-};
-
 }  // namespace
 
 LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examples,
@@ -89,7 +61,10 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
   const Shape row{1, side, side, 2 * c.embed_dim};
   const auto count = static_cast<int64_t>(examples.size());
   {
-    Writer writer(path, key, count * variants_, row, count);
+    io::SafetensorsWriter writer(
+        path, {{"moments", DType::kF32, {count * variants_, row[1], row[2], row[3]}}, {"usable", DType::kI64, {count}}},
+        {{"key", key}});
+    const auto add = [&](const Tensor& moments) { writer.write(moments.raw(), static_cast<size_t>(moments.bytes())); };
     std::vector<int64_t> flags;
     const auto load = [&](int64_t i) { return load_square(examples[static_cast<size_t>(i)].picture, options.size); };
     std::future<LoadedPicture> next = std::async(std::launch::async, load, 0);
@@ -101,15 +76,16 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
       flags.push_back(loaded.broken ? 0 : 1);
       for (int64_t variant = 0; variant < variants_; ++variant) {
         if (loaded.broken) {
-          writer.add(Tensor::zeros(row));
+          add(Tensor::zeros(row));
           continue;
         }
         const image::Image picture = variant == 1 ? image::mirrored(loaded.picture) : loaded.picture;
-        writer.add(model.encode(image::from_images({picture}).to(device)).to(Device::kCpu));
+        add(model.encode(image::from_images({picture}).to(device)).to(Device::kCpu));
       }
       if (options.on_picture) options.on_picture(i + 1, count);
     }
-    writer.finish(flags);
+    writer.write(flags.data(), flags.size() * sizeof(int64_t));
+    writer.commit();
   }
   open(path);
 }

@@ -46,9 +46,8 @@ LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
   const AdamW optimizer(params);
   std::optional<Ema> ema;
   if (options.ema > 0.0) ema.emplace(params, options.ema);
-  LdmPlan plan;
-  for (const NamedTensor& param : params) plan.trained_values += param.value.numel();
-  const int64_t side = (options.size > 0 ? options.size : config.default_size) / config.autoencoder.downsampling();
+  LdmPlan plan{.trained_values = count_values(params)};
+  const int64_t side = picture_size(options, config) / config.autoencoder.downsampling();
   TorchCpuGenerator generator(options.seed);
   DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
                        .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), 500)};
@@ -62,7 +61,7 @@ LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
       Tape tape;
       if (config.unet.context_dim > 0) batch.context = model.encode_text(ids);
       const Tensor loss = diffusion_loss(model.unet(), model.noise_schedule(), batch);
-      tape.backward(loss, Tensor::full({1}, 1.0f, device));
+      tape.backward(loss);
     }
     plan.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }

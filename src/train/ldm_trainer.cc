@@ -56,13 +56,12 @@ class Trainer {
   LdmResult run(const std::vector<Example>& examples) {
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
-    latents_ = std::make_unique<LatentCache>(
-        options_.out / "latents.safetensors", examples, model_, device_,
-        LatentCacheOptions{.size = options_.size > 0 ? options_.size : model_.config().default_size,
-                           .flip = options_.flip,
-                           .model = options_.model,
-                           .cancel = hooks_.cancel,
-                           .on_picture = hooks_.on_latent});
+    latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_, device_,
+                                             LatentCacheOptions{.size = picture_size(options_, model_.config()),
+                                                                .flip = options_.flip,
+                                                                .model = options_.model,
+                                                                .cancel = hooks_.cancel,
+                                                                .on_picture = hooks_.on_latent});
     result_.skipped_pictures = latents_->skipped();
     folder_.begin_metrics("step,loss,grad_norm,lr,seconds", step_);
     while (step_ < options_.lr.steps) {
@@ -95,14 +94,12 @@ class Trainer {
   }
 
   std::map<std::string, std::string> facts() const {
-    int64_t values = 0;
-    for (const NamedTensor& param : params_) values += param.value.numel();
     return {{"from", options_.model},
             {"pictures", std::to_string(latents_->usable().size())},
             {"steps", fmt::format("{} of {}", step_, options_.lr.steps)},
             {"batch", fmt::format("{} × {}", options_.batch, options_.accumulate)},
             {"learning rate", fmt::format("{:g}, {}", options_.lr.peak, options_.lr.shape)},
-            {"trained values", std::to_string(values)},
+            {"trained values", std::to_string(count_values(params_))},
             {"seed", std::to_string(options_.seed)},
             {"skipped steps", std::to_string(result_.skipped_steps)},
             {"skipped pictures", std::to_string(result_.skipped_pictures)}};
@@ -193,7 +190,7 @@ class Trainer {
           diffusion_loss(model_.unet(), model_.noise_schedule(), batch(generator, part),
                          {.prediction = model_.config().prediction, .min_snr_gamma = options_.min_snr_gamma});
       loss += value.data<float>()[0] / static_cast<double>(options_.accumulate);
-      tape.backward(value, Tensor::full({1}, 1.0f / static_cast<float>(options_.accumulate), device_));
+      tape.backward(value, 1.0f / static_cast<float>(options_.accumulate));
     }
     const double norm = optimizer_->grad_norm(), lr = options_.lr.at(step_);
     const bool usable = std::isfinite(loss) && std::isfinite(norm);
@@ -283,6 +280,10 @@ void check_range(const char* name, double value, double least, double most) {
 }
 
 }  // namespace
+
+int64_t picture_size(const LdmOptions& options, const models::ModelConfig& config) {
+  return options.size > 0 ? options.size : config.default_size;
+}
 
 void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   o.lr.check();

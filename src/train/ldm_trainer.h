@@ -64,6 +64,9 @@ struct LdmResult {
 LdmResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const LdmHooks& hooks);
 
+// Pixels a side of the pictures: as asked for, else the model's own.
+int64_t picture_size(const LdmOptions& options, const models::ModelConfig& config);
+
 // Throws Error(kUsage).
 void check_ldm_options(const LdmOptions& options, const models::ModelConfig& config);
 

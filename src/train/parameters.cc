@@ -8,6 +8,12 @@
 
 namespace sumi::train {
 
+int64_t count_values(const std::vector<NamedTensor>& params) {
+  int64_t values = 0;
+  for (const NamedTensor& param : params) values += param.value.numel();
+  return values;
+}
+
 std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix) {
   std::vector<NamedTensor> params;
   nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {

@@ -13,6 +13,9 @@ struct NamedTensor {
   Tensor value;
 };
 
+// How many numbers they are.
+int64_t count_values(const std::vector<NamedTensor>& params);
+
 // Replaces the parameters of `module` by float32 copies that require a gradient, and returns them: what an optimizer
 // changes in place, the module then computes with. Names are prefixed with `prefix`.
 std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix = "");

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/parallel.h"
+#include "core/tensor.h"
 #include "hwy/targets.h"
 
 namespace sumi::test {
@@ -33,5 +37,21 @@ inline std::vector<int64_t> machine_targets() {
 }
 
 inline std::string target_name(const testing::TestParamInfo<int64_t>& param) { return hwy::TargetName(param.param); }
+
+// `run` gives the same bytes with 1, 2, 3 and 7 threads.
+inline void expect_same_bytes_with_any_threads(const std::function<std::vector<Tensor>()>& run) {
+  const int before = num_threads();
+  std::vector<Tensor> first;
+  for (int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    const std::vector<Tensor> out = run();
+    if (first.empty()) first = out;
+    for (size_t i = 0; i < out.size(); ++i) {
+      EXPECT_EQ(0, std::memcmp(out[i].raw(), first[i].raw(), static_cast<size_t>(out[i].bytes())))
+          << i << " with " << threads;
+    }
+  }
+  set_num_threads(before);
+}
 
 }  // namespace sumi::test

@@ -56,7 +56,7 @@ int run(const TrainProbe& probe) {
     Tape tape;
     const Tensor loss =
         train::diffusion_loss(model.unet(), model.noise_schedule(), batch, {.prediction = opened.config.prediction});
-    tape.backward(loss, Tensor::full({1}, 1.0f, opened.device));
+    tape.backward(loss);
     out.add("loss" + std::to_string(step), scalar(loss.data<float>()[0]));
     out.add("gradnorm" + std::to_string(step), scalar(optimizer.grad_norm()));
     for (const train::NamedTensor& param : params) {

@@ -73,7 +73,7 @@ class Watch {
 pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
   pipeline::Txt2ImgRequest request;
   for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
-  request.width = request.height = options.size > 0 ? options.size : config.default_size;
+  request.width = request.height = train::picture_size(options, config);
   set_sampler(request.sampling, "ddim", "");
   request.sampling.steps = 20;
   request.scale = 5.0;

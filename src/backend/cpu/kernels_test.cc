@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <tuple>
 
-#include "base/parallel.h"
 #include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -197,20 +195,11 @@ TEST_P(CpuKernels, AttentionEqualsReference) {
 TEST_P(CpuKernels, BytesDoNotDependOnThreads) {
   const Tensor x = random({2, 24, 20, 96}), w = cast(random({128, 96, 3, 3}), DType::kF16), bias = random({128});
   const Tensor gain = random({96}), shift = random({96}), q = random({2, 480, 96}), matrix = random({200, 96});
-  const int before = num_threads();
-  std::vector<Tensor> first;
-  for (int threads : {1, 2, 3, 7}) {
-    set_num_threads(threads);
-    const std::vector<Tensor> out{conv2d(x, w, bias, {.pad_begin = 1}),
-                                  group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
-                                  attention(q, q, q, {.heads = 4}), linear(x, matrix, {})};
-    if (first.empty()) first = out;
-    for (size_t i = 0; i < out.size(); ++i) {
-      EXPECT_EQ(0, std::memcmp(out[i].raw(), first[i].raw(), static_cast<size_t>(out[i].bytes())))
-          << i << " with " << threads;
-    }
-  }
-  set_num_threads(before);
+  test::expect_same_bytes_with_any_threads([&] {
+    return std::vector<Tensor>{conv2d(x, w, bias, {.pad_begin = 1}),
+                               group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
+                               attention(q, q, q, {.heads = 4}), linear(x, matrix, {})};
+  });
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) 
     for (const TileSide& r : rows) {
       for (const TileSide& c : columns) {
         const TiledNorms::Tile own{r.to - r.from, r.begin - r.from, r.end - r.from, c.begin - c.from, c.end - c.from};
-        norms.begin_tile(own);
+        norms.begin_tile(own, pass < passes);
         const Tensor tile = decoder_.tail(crop(h, r.from, r.to, c.from, c.to), plan.level);
         if (pass < passes) continue;
         const int64_t f = plan.factor;
@@ -161,7 +161,7 @@ Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) 
         paste(crop(tile, own.top * f, own.bottom * f, own.left * f, own.right * f), picture, r.begin * f, c.begin * f);
       }
     }
-    norms.end_pass();
+    if (pass < passes) norms.end_pass();
   }
   return picture;
 }

@@ -68,7 +68,7 @@ class AutoencoderKL : public nn::Module {
   // The same for a large picture [1,h,w,embed], with the upper levels tile by tile (see plan_tiles). Norms take the
   // statistics of the whole picture at fewer pixels, refined by `passes` passes over the tiles: as many as there are
   // norms make the result exact, without any it is near.
-  Tensor decode_tiled(const Tensor& z, int64_t budget, int passes) const;
+  Tensor decode_tiled(const Tensor& z, int64_t budget, int passes = 0) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:

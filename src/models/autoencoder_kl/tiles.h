@@ -7,9 +7,8 @@
 
 namespace sumi::models {
 
-// A tile's activations take about three times as much; see docs/performance.md for what the passes leave of the error.
+// A tile's activations take about three times as much.
 inline constexpr int64_t kTileBudget = 300'000'000;
-inline constexpr int kTilePasses = 0;
 
 struct TilePlan {
   size_t level;      // of the decoder (0: the full resolution) at whose input tiles begin

@@ -8,7 +8,7 @@
 #include "ops/tiled_norms.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/relative_l2.h"
-#include "tools/synthetic.h"
+#include "tests/support/synthetic_parameters.h"
 
 namespace sumi::models {
 namespace {
@@ -18,10 +18,7 @@ AutoencoderConfig small() { return {.ch = 32, .resolution = 64, .ch_mult = {1, 2
 class TiledDecode : public testing::Test {
  protected:
   TiledDecode() : model_(small()), z_(test::random({1, 40, 52, 4})) {
-    nn::for_each_param(model_, "first_stage_model.", [](const std::string& name, nn::Param& param) {
-      param.value = Tensor::empty(param.shape);
-      tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
-    });
+    test::fill_synthetic(model_, "first_stage_model.");
     // A picture whose parts differ.
     for (int64_t i = 0; i < z_.numel(); ++i) z_.data<float>()[i] += static_cast<float>(i) / 2000.0f;
     exact_ = model_.decode(z_);

@@ -6,17 +6,12 @@
 #include <functional>
 
 #include "ops/profile.h"
-#include "tools/synthetic.h"
+#include "tests/support/synthetic_parameters.h"
 
 namespace sumi::models {
 namespace {
 
-void fill(nn::Module& module) {
-  nn::for_each_param(module, "model.diffusion_model.", [](const std::string& name, nn::Param& param) {
-    param.value = Tensor::empty(param.shape);
-    tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
-  });
-}
+void fill(nn::Module& module) { test::fill_synthetic(module, "model.diffusion_model."); }
 
 Tensor ramp(const Shape& shape) {
   Tensor out = Tensor::empty(shape);
