@@ -13,6 +13,8 @@ enum class Act : unsigned char {
   kSilu,       // x·σ(x)
   kGelu,       // x·Φ(x), exact (erf)
   kQuickGelu,  // x·σ(1.702x), as CLIP has it
+  kRelu,       // max(x, 0)
+  kLeakyRelu,  // x, or 0.2x where that is negative, as patch discriminators have it
 };
 
 // act(x), elementwise.

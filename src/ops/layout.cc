@@ -13,11 +13,6 @@
 namespace sumi {
 namespace {
 
-void check_host(std::string_view op, const Tensor& x) {
-  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op,
-                  name_of(x.device()));
-}
-
 // out[n, j, i] = x[n, i, j] for matrices of `rows`×`cols`, in square blocks that fit a cache line each way.
 template <class T> void transpose(const T* x, T* out, int64_t batch, int64_t rows, int64_t cols) {
   constexpr int64_t kBlock = 16;

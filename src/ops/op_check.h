@@ -24,4 +24,10 @@ inline void check_f32(std::string_view op, std::string_view what, const Tensor& 
                   x.defined() ? name_of(x.dtype()) : "absent");
 }
 
+// For ops that are one loop for all host backends.
+inline void check_host(std::string_view op, const Tensor& x) {
+  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op,
+                  name_of(x.device()));
+}
+
 }  // namespace sumi

@@ -1,7 +1,5 @@
 #include "train/latent_cache.h"
 
-#include <algorithm>
-#include <cmath>
 #include <future>
 
 #include "base/check.h"
@@ -104,22 +102,6 @@ void LatentCache::open(const fs::path& path) {
 Tensor LatentCache::moments(int64_t example, bool mirrored) const {
   const int64_t row = example * variants_ + (mirrored && variants_ == 2 ? 1 : 0);
   return moments_.rows(row, row + 1);
-}
-
-Tensor sample_latent(const Tensor& moments, const Tensor& noise, double scale) {
-  const int64_t channels = noise.dim(3), pixels = noise.numel() / channels;
-  SUMI_CHECK(moments.dim(3) == 2 * channels && moments.numel() == 2 * noise.numel(), "moments {} do not fit noise {}",
-             moments.shape().str(), noise.shape().str());
-  Tensor out = Tensor::empty(noise.shape());
-  for (int64_t p = 0; p < pixels; ++p) {
-    const float* from = moments.data<float>() + p * 2 * channels;
-    for (int64_t c = 0; c < channels; ++c) {
-      const double logvar = std::clamp(double{from[channels + c]}, -30.0, 20.0);
-      const double value = from[c] + std::exp(0.5 * logvar) * noise.data<float>()[p * channels + c];
-      out.data<float>()[p * channels + c] = static_cast<float>(scale * value);
-    }
-  }
-  return out;
 }
 
 }  // namespace sumi::train

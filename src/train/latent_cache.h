@@ -42,8 +42,4 @@ class LatentCache {
   std::vector<int64_t> usable_;
 };
 
-// A sample of the latent: mean + noise·e^(logvar/2), log-variances cut to ±[30, 20] as the original does, times
-// `scale`.
-Tensor sample_latent(const Tensor& moments, const Tensor& noise, double scale);
-
 }  // namespace sumi::train

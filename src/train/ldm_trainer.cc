@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "models/lora.h"
 #include "ops/elementwise.h"
+#include "ops/gaussian.h"
 #include "ops/layout.h"
 #include "train/latent_cache.h"
 #include "train/ldm_setup.h"
@@ -169,7 +170,7 @@ class Trainer {
       const Tensor moments = latents_->moments(index, mirrored);
       Tensor noise = Tensor::empty({1, moments.dim(1), moments.dim(2), moments.dim(3) / 2});
       generator.randn(noise.span<float>());
-      latents.push_back(sample_latent(moments, noise, model_.config().autoencoder.scale_factor));
+      latents.push_back(sample_gaussian(moments, noise) * static_cast<float>(model_.config().autoencoder.scale_factor));
       contexts.push_back(context_of(dropped ? "" : captions_[static_cast<size_t>(index)]));
     }
     out.z = concat_rows(latents).to(device_);

@@ -10,9 +10,12 @@
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
+#include "ops/gaussian.h"
 #include "ops/layout.h"
 #include "ops/loss.h"
+#include "ops/max_pool.h"
 #include "ops/norm.h"
+#include "ops/unit_rows.h"
 
 namespace sumi::test {
 
@@ -29,6 +32,14 @@ inline Tensor pull(const Shape& shape, Device device) {
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   for (int64_t i = 0; i < out.numel(); ++i) out.data<float>()[i] = static_cast<float>(i * 7 % 11) / 5.0f - 0.9f;
   return out;
+}
+
+// x made small and put beside 1, -2, 3, -1, 2, -3, …: functions with a kink are checked where they have none.
+inline Tensor off_kinks(const Tensor& x) {
+  Tensor steps = Tensor::empty(x.shape(), DType::kF32, x.device());
+  for (int64_t i = 0; i < steps.numel(); ++i)
+    steps.data<float>()[i] = static_cast<float>((i % 2 == 0 ? 1 : -1) * (1 + i % 3));
+  return affine(0.2f, x, 1.0f, steps);
 }
 
 // The gradients of Σ pull·op(inputs), one an input.
@@ -55,6 +66,8 @@ inline std::vector<GradientCase> gradient_cases() {
       {"silu", {{50}}, [](const Inputs& x) { return activate(x[0], Act::kSilu); }},
       {"gelu", {{50}}, [](const Inputs& x) { return activate(x[0], Act::kGelu); }},
       {"quick_gelu", {{50}}, [](const Inputs& x) { return activate(x[0], Act::kQuickGelu); }},
+      {"relu", {{50}}, [](const Inputs& x) { return activate(off_kinks(x[0]), Act::kRelu); }},
+      {"leaky_relu", {{50}}, [](const Inputs& x) { return activate(off_kinks(x[0]), Act::kLeakyRelu); }},
       {"geglu", {{3, 14}}, [](const Inputs& x) { return geglu(x[0]); }},
       {"linear", {{5, 7}, {4, 7}, {4}}, [](const Inputs& x) { return linear(x[0], x[1], x[2]); }},
       {"linear_with_act_and_residual",
@@ -95,6 +108,18 @@ inline std::vector<GradientCase> gradient_cases() {
        [](const Inputs& x) {
          return mean_squared_error(x[0], Tensor::full({3, 2, 4}, 0.3f, x[0].device()), {1.0, 0.5, 2.0});
        }},
+      {"mean_absolute_error",
+       {{3, 7}, {3, 7}},
+       [](const Inputs& x) { return mean_absolute_error(off_kinks(x[0]), x[1] * 0.2f); }},
+      {"mean", {{3, 7}}, [](const Inputs& x) { return mean(mul(x[0], x[0])); }},
+      {"sample_gaussian",
+       {{2, 3, 1, 6}},
+       [](const Inputs& x) {
+         return sample_gaussian(x[0], pull({2, 3, 1, 3}, x[0].device()));
+       }},
+      {"kl_divergence", {{2, 3, 1, 6}}, [](const Inputs& x) { return kl_divergence(x[0]); }},
+      {"max_pool", {{2, 4, 5, 3}}, [](const Inputs& x) { return max_pool_2x2(off_kinks(x[0])); }},
+      {"unit_rows", {{5, 4}}, [](const Inputs& x) { return unit_rows(x[0]); }},
       {"checkpoint",
        {{3, 5}, {4, 5}},
        [](const Inputs& x) {

@@ -52,7 +52,7 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
   std::vector<float> values{0.0f, -0.0f, 1e-30f, -1e-30f, 87.0f, -87.0f, 88.5f, -88.5f, 200.0f, -200.0f};
   for (int i = -5400; i < 5400; ++i) values.push_back(static_cast<float>(i) * 0.0037f);
   const Tensor x = Tensor::from(values, {static_cast<int64_t>(values.size())});
-  for (Act act : {Act::kSilu, Act::kGelu, Act::kQuickGelu}) {
+  for (Act act : {Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu}) {
     const Tensor fast = activate(x, act), plain = activate(on_ref(x), act);
     for (int64_t i = 0; i < x.numel(); ++i) {
       const float want = plain.data<float>()[i];

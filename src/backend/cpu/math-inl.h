@@ -83,6 +83,8 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act ac
     case Act::kSilu: return hn::Mul(x, sigmoid(d, x));
     case Act::kGelu: return hn::Mul(x, normal_cdf(d, x));
     case Act::kQuickGelu: return hn::Mul(x, sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
+    case Act::kRelu: return hn::Max(x, hn::Zero(d));
+    case Act::kLeakyRelu: return hn::Max(x, hn::Mul(x, hn::Set(d, 0.2f)));
     case Act::kNone: break;
   }
   return x;
@@ -103,6 +105,8 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V act_slope(D d, V x, Act ac
       return hn::MulAdd(x, density, normal_cdf(d, x));
     }
     case Act::kQuickGelu: return of_gated(hn::Mul(x, set(1.702f)));
+    case Act::kRelu: return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), set(1.0f), hn::Zero(d));
+    case Act::kLeakyRelu: return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), set(1.0f), set(0.2f));
     case Act::kNone: break;
   }
   return set(1.0f);

@@ -1,4 +1,5 @@
 // Reference kernels: elementwise arithmetic and activations, in double.
+#include <algorithm>
 #include <cmath>
 
 #include "ops/activation.h"
@@ -13,6 +14,8 @@ double apply(double x, Act act) {
     case Act::kSilu: return x / (1.0 + std::exp(-x));
     case Act::kGelu: return 0.5 * x * (1.0 + std::erf(x * M_SQRT1_2));
     case Act::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
+    case Act::kRelu: return std::max(x, 0.0);
+    case Act::kLeakyRelu: return std::max(x, 0.2 * x);
   }
   return x;
 }

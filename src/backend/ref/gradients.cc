@@ -39,6 +39,8 @@ double slope(double x, Act act) {
     case Act::kSilu: return s + x * s * (1.0 - s);
     case Act::kGelu: return normal_cdf(x) + x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * M_PI);
     case Act::kQuickGelu: return s + 1.702 * x * s * (1.0 - s);
+    case Act::kRelu: return x > 0.0 ? 1.0 : 0.0;
+    case Act::kLeakyRelu: return x > 0.0 ? 1.0 : 0.2;
   }
   return 1.0;
 }
