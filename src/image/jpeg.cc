@@ -9,7 +9,7 @@
 #include <jpeglib.h>
 
 #include "base/check.h"
-#include "image/png.h"
+#include "image/read.h"
 
 namespace sumi::image {
 namespace {
@@ -112,8 +112,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   SUMI_CHECK(read_header(reader, bytes), "{} is a broken JPEG: {}", name, reader.message);
   const auto width = static_cast<int64_t>(reader.jpeg.image_width),
              height = static_cast<int64_t>(reader.jpeg.image_height);
-  SUMI_CHECK(width * height <= kMaxPixels, "{} is {}x{}; pictures over {} megapixels are not read", name, width, height,
-             kMaxPixels >> 20);
+  check_pixels(width, height, name);
   SUMI_CHECK(reader.jpeg.jpeg_color_space != JCS_CMYK && reader.jpeg.jpeg_color_space != JCS_YCCK,
              "{} is a CMYK JPEG; save it as RGB", name);
   const int looked_at = orientation(reader.jpeg);  // what it is read from does not outlive the pixels

@@ -170,8 +170,7 @@ Png decode_png(std::span<const std::byte> bytes, const std::string& name) {
   SUMI_CHECK(decode_header(reader), "{} is a broken PNG: {}", name, reader.trouble.message);
   const int64_t width = png_get_image_width(reader.png, reader.info);
   const int64_t height = png_get_image_height(reader.png, reader.info);
-  SUMI_CHECK(width * height <= kMaxPixels, "{} is {}x{}; pictures over {} megapixels are not read", name, width, height,
-             kMaxPixels >> 20);
+  check_pixels(width, height, name);
   Png out{Image(width, height), {}};
   SUMI_CHECK(decode_pixels(reader, out.image), "{} is a broken PNG: {}", name, reader.trouble.message);
   png_textp texts = nullptr;

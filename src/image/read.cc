@@ -18,8 +18,7 @@ Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name) 
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   int width = 0, height = 0;
   SUMI_CHECK(WebPGetInfo(data, bytes.size(), &width, &height) != 0, "{} is a broken WebP", name);
-  SUMI_CHECK(int64_t{width} * height <= kMaxPixels, "{} is {}x{}; pictures over {} megapixels are not read", name,
-             width, height, kMaxPixels >> 20);
+  check_pixels(width, height, name);
   Image image(width, height);
   SUMI_CHECK(WebPDecodeRGBInto(data, bytes.size(), image.pixels.data(), image.pixels.size(), 3 * width) != nullptr,
              "{} is a broken WebP", name);
@@ -45,6 +44,11 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
   file.read(reinterpret_cast<char*>(bytes.data()), size);
   SUMI_CHECK_KIND(kIo, file, "{} could not be read whole", path.string());
   return bytes;
+}
+
+void check_pixels(int64_t width, int64_t height, const std::string& name) {
+  SUMI_CHECK(width * height <= kMaxPixels, "{} is {}x{}; pictures over {} megapixels are not read", name, width, height,
+             kMaxPixels >> 20);
 }
 
 bool is_picture_name(const std::filesystem::path& path) {

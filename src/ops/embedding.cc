@@ -5,14 +5,14 @@
 #include "base/check.h"
 #include "core/autograd.h"
 #include "ops/layout.h"
+#include "ops/op_check.h"
 
 namespace sumi {
 
 Tensor embedding(const Tensor& ids, const Tensor& table) {
   SUMI_CHECK(ids.dtype() == DType::kI64, "embedding: ids must be i64, not {}", name_of(ids.dtype()));
   SUMI_CHECK(table.rank() == 2, "embedding: {} is not a table", table.shape().str());
-  SUMI_CHECK_KIND(kUnavailable, is_host(table.device()), "op embedding is not available on the backend {}",
-                  name_of(table.device()));
+  check_host("embedding", table);
   std::vector<int64_t> dims = ids.shape().dims();
   dims.push_back(table.dim(1));
   Tensor out = Tensor::empty(Shape(dims), DType::kF32, table.device());

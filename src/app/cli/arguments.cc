@@ -134,6 +134,14 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, 
   return app.add_option_function<std::string>(names, read, help)->type_name("X")->default_str(fmt::format("{}", value));
 }
 
+CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                            const std::string& type, const std::string& help) {
+  return app.add_option(names, values, help)
+      ->type_name(type)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1);
+}
+
 std::optional<uint64_t> parse_seed(const std::string& text) {
   if (text == "-1") return std::nullopt;
   uint64_t value = 0;

@@ -22,6 +22,10 @@ CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<
                          const std::string& help);
 CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, const std::string& help);
 
+// An option that may be given several times, each time with one value.
+CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                            const std::string& type, const std::string& help);
+
 // A seed: 0 to 2^64-1, or -1 for none (the caller draws one).
 std::optional<uint64_t> parse_seed(const std::string& text);
 

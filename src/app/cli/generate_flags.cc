@@ -30,10 +30,8 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_flag(
       "--vae-tiling", job.request.tiled_decode,
       "Decode large pictures in tiles: less memory, several times as long, a small error (docs/performance.md)");
-  app.add_option("--lora", job.model.loras, "LoRA file, and its weight [1]; may be given several times")
-      ->type_name("FILE[:WEIGHT]")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->expected(1);
+  add_repeatable(app, "--lora", job.model.loras, "FILE[:WEIGHT]",
+                 "LoRA file, and its weight [1]; may be given several times");
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   app.add_flag("--quiet", job.quiet, "Say nothing but errors");

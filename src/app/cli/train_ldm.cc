@@ -1,6 +1,7 @@
 // sumi train ldm: a latent diffusion model on a folder of captioned pictures.
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
@@ -42,11 +43,10 @@ class Watch {
     bar_->update(done);
   }
   void step(const train::LdmProgress& p) {
-    mean_ = p.step == 1 || seen_ == 0 ? p.loss : 0.98 * mean_ + 0.02 * p.loss;
-    ++seen_;
+    mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
     if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
     begin("training", p.steps);
-    bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", mean_, p.lr));
+    bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", *mean_, p.lr));
     bar_->update(p.step);
   }
   void note(const std::string& text) {
@@ -65,8 +65,7 @@ class Watch {
   bool quiet_;
   std::string what_;
   std::unique_ptr<Progress> bar_;
-  double mean_ = 0.0;
-  int64_t seen_ = 0;
+  std::optional<double> mean_;  // of the loss, over about fifty steps
 };
 
 // Pictures of each prompt, the same noise every time.
@@ -188,10 +187,8 @@ std::function<int()> declare(CLI::App& app) {
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
   app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
   add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
-  app.add_option("--sample-prompt", train->sample_prompts, "Draw this every --sample-every steps; may be repeated")
-      ->type_name("TEXT")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->expected(1);
+  add_repeatable(app, "--sample-prompt", train->sample_prompts, "TEXT",
+                 "Draw this every --sample-every steps; may be repeated");
   add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
   app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
   app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
