@@ -1,59 +1,24 @@
 // Training of a latent diffusion model on captioned pictures.                              (Rombach et al. 2022)
 #pragma once
 
-#include <atomic>
-#include <filesystem>
-#include <functional>
-
 #include "models/stable_diffusion.h"
 #include "text/clip_tokenizer.h"
 #include "train/diffusion_loss.h"
-#include "train/lr_schedule.h"
+#include "train/run.h"
 
 namespace sumi::train {
 
-struct LdmOptions {
-  std::filesystem::path data, out;
-  int64_t size = 0;  // pixels a side; 0: the model's
-  int64_t batch = 4, accumulate = 1;
-  LrSchedule lr{.peak = 1e-5, .steps = 1000};
+struct LdmOptions : RunOptions {
   double clip = 1.0;  // of the gradient's norm; 0: none
   double weight_decay = 0.01;
   double ema = 0.9999;           // 0: none
   double caption_dropout = 0.1;  // so often the caption is empty, for guidance
   double min_snr_gamma = 0.0;
-  bool flip = false;          // pictures mirrored half the time
   bool train_text = false;    // the text encoder along with the UNet
   bool from_scratch = false;  // fresh UNet, and text encoder where it is trained
   bool checkpoint_activations = false;
   int64_t lora_rank = 0;    // 0: the weights themselves; else changes of that rank beside them
   double lora_alpha = 0.0;  // their scale is alpha/rank; 0: the rank
-  bool resume = false;
-  uint64_t seed = 42;
-  int64_t save_every = 500;    // steps
-  int64_t sample_every = 500;  // steps, where there is something to sample
-  std::string model;           // name of what training starts from, for the record
-};
-
-struct LdmProgress {
-  int64_t step, steps;  // done, of all
-  double loss, grad_norm, lr, seconds;
-  bool skipped;  // the loss was no number
-};
-
-struct LdmHooks {
-  std::function<void(const LdmProgress&)> on_step;
-  std::function<void(int64_t done, int64_t total)> on_latent;
-  std::function<void(const std::string&)> note;
-  // Draws something with the model as it is after `step` steps, the averaged weights in place.
-  std::function<void(int64_t step)> on_sample = {};
-  const std::atomic<bool>* cancel = nullptr;
-};
-
-struct LdmResult {
-  int64_t steps = 0, skipped_steps = 0, skipped_pictures = 0;
-  double last_loss = 0.0;
-  bool stopped = false;  // before the end, saved
 };
 
 // Trains `model` in place and leaves checkpoints, metrics.csv and, at the end, model.safetensors in options.out: the
@@ -61,8 +26,8 @@ struct LdmResult {
 // n is drawn from (seed, n), so that a run which was killed and goes on ends with the same bytes. Throws Error(kUsage)
 // for options that make no sense, Error(kUnavailable) where another trainer works in the folder, Error(kInternal) after
 // twenty losses in a row that are no numbers.
-LdmResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
-                    const text::ClipTokenizer& tokenizer, const LdmOptions& options, const LdmHooks& hooks);
+RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
+                    const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks);
 
 // Pixels a side of the pictures: as asked for, else the model's own.
 int64_t picture_size(const LdmOptions& options, const models::ModelConfig& config);

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "base/atomic_file.h"
@@ -15,8 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The columns of metrics.csv, by name; text that is no number counts as nan.
 struct Metrics {
-  std::vector<double> step, loss, grad_norm, lr;
+  std::vector<std::string> names;
+  std::vector<std::vector<double>> columns;
 };
 
 Metrics read_metrics(const fs::path& path) {
@@ -24,20 +28,27 @@ Metrics read_metrics(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
+  std::istringstream header(line);
+  for (std::string name; std::getline(header, name, ',');) out.names.push_back(name);
+  out.columns.resize(out.names.size());
   while (std::getline(file, line)) {
     const char* at = line.c_str();
-    double values[4] = {};
-    for (double& value : values) {
+    for (std::vector<double>& column : out.columns) {
       char* end = nullptr;
-      value = std::strtod(at, &end);
+      const double value = std::strtod(at, &end);
+      column.push_back(end == at ? std::nan("") : value);
       at = *end == ',' ? end + 1 : end;
     }
-    out.step.push_back(values[0]);
-    out.loss.push_back(values[1]);
-    out.grad_norm.push_back(values[2]);
-    out.lr.push_back(values[3]);
   }
   return out;
+}
+
+// What people call a column.
+std::string title_of(const std::string& name) {
+  if (name == "loss") return "Loss";
+  if (name == "grad_norm") return "Norm of the gradient";
+  if (name == "lr") return "Learning rate";
+  return name;
 }
 
 std::string escaped(const std::string& text) {
@@ -121,8 +132,11 @@ void write_report(const fs::path& folder, const std::map<std::string, std::strin
       "figure{display:inline-block;margin:4px}img{max-width:100%}</style>\n<h1>Training run</h1>\n<table>\n";
   for (const auto& [name, value] : facts)
     html += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
-  html += "</table>\n" + curve("Loss", m.step, m.loss) + curve("Norm of the gradient", m.step, m.grad_norm) +
-          curve("Learning rate", m.step, m.lr) + sample_sheets(folder) + "</html>\n";
+  html += "</table>\n";
+  for (size_t i = 1; i < m.names.size(); ++i) {
+    if (m.names[i] != "seconds") html += curve(escaped(title_of(m.names[i])), m.columns[0], m.columns[i]);
+  }
+  html += sample_sheets(folder) + "</html>\n";
   AtomicFile file(folder / "report.html");
   file.write(html);
   file.commit();

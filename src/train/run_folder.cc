@@ -31,6 +31,11 @@ int64_t step_of(const std::string& name) {
   return is_number ? std::stoll(number) : -1;
 }
 
+// The first group's notes have plain names.
+std::string numbered(const char* key, size_t group) {
+  return group == 0 ? std::string(key) : fmt::format("{}_{}", key, group);
+}
+
 void copy_into(const io::Checkpoint& file, const std::string& name, const Tensor& to) {
   const Tensor from = file.tensor(name);
   SUMI_CHECK(from.shape() == to.shape() && from.dtype() == DType::kF32, "{}: {} is {}, this run's is {}",
@@ -79,19 +84,22 @@ fs::path RunFolder::checkpoint_path(int64_t step) const {
   return path_ / fmt::format("{}{:08}{}", kPrefix, step, kEnding);
 }
 
-void RunFolder::save(int64_t step, const std::vector<NamedTensor>& params, const AdamW& optimizer, const Ema* ema,
+void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
                      const std::map<std::string, std::string>& notes) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (size_t i = 0; i < params.size(); ++i) {
-    tensors.emplace_back("param." + params[i].name, params[i].value);
-    tensors.emplace_back("first." + params[i].name, optimizer.state().first[i]);
-    tensors.emplace_back("second." + params[i].name, optimizer.state().second[i]);
-    if (ema != nullptr) tensors.emplace_back("ema." + params[i].name, ema->averages()[i].value);
-  }
   std::map<std::string, std::string> all = notes;
   all["step"] = std::to_string(step);
-  all["optimizer_steps"] = std::to_string(optimizer.state().steps);
-  if (ema != nullptr) all["ema_updates"] = std::to_string(ema->updates());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const auto& [params, optimizer, ema] = groups[g];
+    for (size_t i = 0; i < params.size(); ++i) {
+      tensors.emplace_back("param." + params[i].name, params[i].value);
+      tensors.emplace_back("first." + params[i].name, optimizer->state().first[i]);
+      tensors.emplace_back("second." + params[i].name, optimizer->state().second[i]);
+      if (ema) tensors.emplace_back("ema." + params[i].name, ema->averages()[i].value);
+    }
+    all[numbered("optimizer_steps", g)] = std::to_string(optimizer->state().steps);
+    if (ema) all[numbered("ema_updates", g)] = std::to_string(ema->updates());
+  }
   io::write_safetensors(checkpoint_path(step), tensors, all);
   const std::vector<int64_t> there = checkpoints();
   for (size_t i = 0; i + kKept < there.size(); ++i) {
@@ -100,25 +108,27 @@ void RunFolder::save(int64_t step, const std::vector<NamedTensor>& params, const
   }
 }
 
-std::map<std::string, std::string> RunFolder::restore(int64_t step, std::vector<NamedTensor>& params, AdamW& optimizer,
-                                                      Ema* ema) const {
+std::map<std::string, std::string> RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
   const auto file = io::open_checkpoint(checkpoint_path(step));
-  const auto number = [&](const char* key) {
+  const auto number = [&](const std::string& key) {
     const auto found = file->metadata().find(key);
-    SUMI_CHECK(found != file->metadata().end(), "{}: no \"{}\" in it: not a trainer's checkpoint",
+    SUMI_CHECK(found != file->metadata().end(), "{}: no \"{}\" in it: not a trainer's checkpoint, or of another kind",
                file->path().string(), key);
     return std::stoll(found->second);
   };
-  AdamW::State state{.steps = number("optimizer_steps"), .first = {}, .second = {}};
-  std::vector<Tensor> averages;
-  for (const NamedTensor& param : params) {
-    copy_into(*file, "param." + param.name, param.value);
-    state.first.push_back(file->tensor("first." + param.name));
-    state.second.push_back(file->tensor("second." + param.name));
-    if (ema != nullptr) averages.push_back(file->tensor("ema." + param.name));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    auto& [params, optimizer, ema] = groups[g];
+    AdamW::State state{.steps = number(numbered("optimizer_steps", g)), .first = {}, .second = {}};
+    std::vector<Tensor> averages;
+    for (const NamedTensor& param : params) {
+      copy_into(*file, "param." + param.name, param.value);
+      state.first.push_back(file->tensor("first." + param.name));
+      state.second.push_back(file->tensor("second." + param.name));
+      if (ema) averages.push_back(file->tensor("ema." + param.name));
+    }
+    optimizer->restore(state);
+    if (ema) ema->restore(averages, number(numbered("ema_updates", g)));
   }
-  optimizer.restore(state);
-  if (ema != nullptr) ema->restore(averages, number("ema_updates"));
   return file->metadata();
 }
 

@@ -5,8 +5,10 @@
 //   DIR/metrics.csv              one line a step
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +16,16 @@
 #include "train/adamw.h"
 
 namespace sumi::train {
+
+// Parameters with what trains them.
+struct TrainedGroup {
+  std::vector<NamedTensor> params;  // names differ from those of other groups
+  std::unique_ptr<AdamW> optimizer;
+  std::unique_ptr<Ema> ema;  // null: not averaged
+
+  // What the trained model has: averages where there are any.
+  const std::vector<NamedTensor>& results() const { return ema ? ema->averages() : params; }
+};
 
 class RunFolder {
  public:
@@ -30,11 +42,9 @@ class RunFolder {
   std::filesystem::path checkpoint_path(int64_t step) const;
 
   // Writes everything whole, then removes all checkpoints but the last two. `notes` are kept as the file's metadata.
-  void save(int64_t step, const std::vector<NamedTensor>& params, const AdamW& optimizer, const Ema* ema,
-            const std::map<std::string, std::string>& notes);
+  void save(int64_t step, const std::deque<TrainedGroup>& groups, const std::map<std::string, std::string>& notes);
   // Restores from the checkpoint of `step`, in place; returns its notes. Throws Error(kData) where it does not fit.
-  std::map<std::string, std::string> restore(int64_t step, std::vector<NamedTensor>& params, AdamW& optimizer,
-                                             Ema* ema) const;
+  std::map<std::string, std::string> restore(int64_t step, std::deque<TrainedGroup>& groups) const;
 
   // Drops the lines of metrics.csv from `step` on, or begins it; then each call adds one.
   void begin_metrics(const std::string& header, int64_t step);

@@ -42,7 +42,7 @@ class Watch {
     begin("encoding pictures", total);
     bar_->update(done);
   }
-  void step(const train::LdmProgress& p) {
+  void step(const train::RunProgress& p) {
     mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
     if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
     begin("training", p.steps);
@@ -131,9 +131,9 @@ int TrainLdm::run() {
                        image::make_grid(pictures, std::min<int64_t>(8, static_cast<int64_t>(pictures.size()))));
     };
   }
-  const train::LdmResult result =
+  const train::RunResult result =
       train::train_ldm(networks, *opened.checkpoint, opened.device, tokenizer, options,
-                       {.on_step = [&](const train::LdmProgress& p) { watch.step(p); },
+                       {.on_step = [&](const train::RunProgress& p) { watch.step(p); },
                         .on_latent = [&](int64_t done, int64_t total) { watch.latent(done, total); },
                         .note = [&](const std::string& text) { watch.note(text); },
                         .on_sample = on_sample,

@@ -1,0 +1,156 @@
+#include "train/run.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "core/autograd.h"
+#include "train/report.h"
+
+namespace sumi::train {
+namespace {
+
+constexpr int64_t kMostSkipped = 20;  // losses in a row that are no numbers
+
+}  // namespace
+
+void check_range(const char* name, double value, double least, double most) {
+  SUMI_CHECK_KIND(kUsage, std::isfinite(value) && value >= least && value <= most, "{} must be from {} to {}, not {}",
+                  name, least, most, value);
+}
+
+void check_run_options(const RunOptions& o, int64_t factor) {
+  o.lr.check();
+  check_range("--steps", static_cast<double>(o.lr.steps), 1, 1e9);
+  check_range("--batch", static_cast<double>(o.batch), 1, 4096);
+  check_range("--accumulate", static_cast<double>(o.accumulate), 1, 4096);
+  check_range("--save-every", static_cast<double>(o.save_every), 1, 1e9);
+  check_range("--sample-every", static_cast<double>(o.sample_every), 1, 1e9);
+  SUMI_CHECK_KIND(kUsage, o.size == 0 || (o.size > 0 && o.size <= 4096 && o.size % factor == 0),
+                  "--size must be a multiple of {} up to 4096, not {}", factor, o.size);
+}
+
+uint64_t stream_seed(uint64_t seed, uint64_t purpose, int64_t number) {
+  uint64_t x = seed + 0x9E3779B97F4A7C15ull * (2 * static_cast<uint64_t>(number) + purpose + 1);  // splitmix64
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+  return x ^ (x >> 31);
+}
+
+int64_t ExampleOrder::operator()(int64_t number) {
+  const int64_t pass = number / count_;
+  if (pass != pass_) {
+    TorchCpuGenerator generator(stream_seed(seed_, 1, pass));
+    order_ = generator.randperm(count_);
+    pass_ = pass;
+  }
+  return order_[static_cast<size_t>(number % count_)];
+}
+
+Run::Run(const RunOptions& options, const RunHooks& hooks) : options_(options), hooks_(hooks), folder_(options.out) {
+  SUMI_CHECK_KIND(kUsage, options.resume || folder_.checkpoints().empty(),
+                  "{} holds a run already; go on with it with --resume, or choose another --out", options.out.string());
+}
+
+TrainedGroup& Run::add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema) {
+  TrainedGroup& group = groups_.emplace_back();
+  group.params = std::move(params);
+  group.optimizer = std::make_unique<AdamW>(group.params, optimizer);
+  if (ema > 0.0) group.ema = std::make_unique<Ema>(group.params, ema);
+  return group;
+}
+
+void Run::restore(std::map<std::string, std::string> notes) {
+  notes_ = std::move(notes);
+  notes_["batch"] = std::to_string(options_.batch);
+  notes_["accumulate"] = std::to_string(options_.accumulate);
+  notes_["seed"] = std::to_string(options_.seed);
+  notes_["model"] = options_.model;
+  notes_["size"] = std::to_string(options_.size);
+  const std::vector<int64_t> there = folder_.checkpoints();
+  if (there.empty()) return;
+  step_ = there.back();
+  std::map<std::string, std::string> kept = folder_.restore(step_, groups_);
+  for (const auto& [key, value] : notes_) {
+    SUMI_CHECK_KIND(kUsage, kept[key] == value, "this run had {} {}, not {}; a run goes on as it began", key, kept[key],
+                    value);
+  }
+  result_.skipped_steps = std::stoll(kept["skipped_steps"]);
+  if (hooks_.note) hooks_.note(fmt::format("going on after step {}", step_));
+}
+
+RunResult Run::run(const Steps& steps) {
+  std::string header = "step,loss,grad_norm,lr,seconds";
+  for (const std::string& column : steps.more_columns) header += "," + column;
+  folder_.begin_metrics(header, step_);
+  result_.skipped_pictures = steps.skipped_pictures;
+  while (step_ < options_.lr.steps) {
+    if (hooks_.cancel != nullptr && hooks_.cancel->load()) {
+      save();
+      result_.stopped = true;
+      break;
+    }
+    one_step(steps);
+    const bool last = step_ == options_.lr.steps;
+    if (step_ % options_.save_every == 0 || last) save();
+    if (hooks_.on_sample && (step_ % options_.sample_every == 0 || last)) sample();
+  }
+  result_.steps = step_;
+  std::map<std::string, std::string> facts = steps.facts();
+  facts.insert({{"from", options_.model},
+                {"steps", fmt::format("{} of {}", step_, options_.lr.steps)},
+                {"batch", fmt::format("{} × {}", options_.batch, options_.accumulate)},
+                {"learning rate", fmt::format("{:g}, {}", options_.lr.peak, options_.lr.shape)},
+                {"seed", std::to_string(options_.seed)},
+                {"skipped steps", std::to_string(result_.skipped_steps)},
+                {"skipped pictures", std::to_string(result_.skipped_pictures)}});
+  write_report(options_.out, facts);
+  return result_;
+}
+
+void Run::save() {
+  if (saved_ == step_) return;
+  std::map<std::string, std::string> notes = notes_;
+  notes["skipped_steps"] = std::to_string(result_.skipped_steps);
+  folder_.save(step_, groups_, notes);
+  saved_ = step_;
+}
+
+void Run::sample() {
+  const NoGrad off;
+  const auto exchange = [&] {
+    for (TrainedGroup& group : groups_) {
+      if (group.ema) group.ema->swap();
+    }
+  };
+  exchange();
+  hooks_.on_sample(step_);
+  exchange();
+}
+
+void Run::one_step(const Steps& steps) {
+  const auto begin = std::chrono::steady_clock::now();
+  const StepResult did = steps.step(step_);
+  if (did.usable) {
+    in_a_row_ = 0;
+  } else {
+    for (TrainedGroup& group : groups_) {
+      for (NamedTensor& param : group.params) param.value.clear_grad();
+    }
+    ++result_.skipped_steps;
+    SUMI_CHECK_KIND(kInternal, ++in_a_row_ < kMostSkipped,
+                    "the loss has not been a number for {} steps; nothing of them is saved. A smaller --lr, or --clip, "
+                    "may help",
+                    kMostSkipped);
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::string line = fmt::format("{},{:.9g},{:.9g},{:.9g},{:.3f}", step_, did.loss, did.grad_norm, did.lr, seconds);
+  for (const double value : did.more) line += fmt::format(",{:.9g}", value);
+  folder_.add_metrics(line);
+  ++step_;
+  result_.last_loss = did.loss;
+  if (hooks_.on_step) hooks_.on_step({step_, options_.lr.steps, did.loss, did.grad_norm, did.lr, seconds, !did.usable});
+}
+
+}  // namespace sumi::train

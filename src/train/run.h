@@ -1,0 +1,119 @@
+// What every training run does, whatever it trains: steps, checkpoints, metrics, samples and an end.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/lr_schedule.h"
+#include "train/run_folder.h"
+
+namespace sumi::train {
+
+struct RunOptions {
+  std::filesystem::path data, out;
+  int64_t size = 0;  // pixels a side; 0: the model's
+  int64_t batch = 4, accumulate = 1;
+  LrSchedule lr{.peak = 1e-5, .steps = 1000};
+  bool flip = false;  // pictures mirrored half the time
+  bool resume = false;
+  uint64_t seed = 42;
+  int64_t save_every = 500;    // steps
+  int64_t sample_every = 500;  // steps, where there is something to sample
+  std::string model;           // name of what training starts from, for the record
+};
+
+// Throws Error(kUsage). `factor` divides the pictures' sides.
+void check_run_options(const RunOptions& options, int64_t factor);
+// Throws Error(kUsage) that names the option.
+void check_range(const char* name, double value, double least, double most);
+
+struct RunProgress {
+  int64_t step, steps;  // done, of all
+  double loss, grad_norm, lr, seconds;
+  bool skipped;  // the loss was no number
+};
+
+struct RunHooks {
+  std::function<void(const RunProgress&)> on_step;
+  std::function<void(int64_t done, int64_t total)> on_latent;  // of pictures encoded beforehand
+  std::function<void(const std::string&)> note;
+  // Draws something with the model as it is after `step` steps, the averaged weights in place.
+  std::function<void(int64_t step)> on_sample = {};
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct RunResult {
+  int64_t steps = 0, skipped_steps = 0, skipped_pictures = 0;
+  double last_loss = 0.0;
+  bool stopped = false;  // before the end, saved
+};
+
+// One stream of random numbers for each step (purpose 0), and one for each pass over the data (1): nothing has to be
+// saved of them.
+uint64_t stream_seed(uint64_t seed, uint64_t purpose, int64_t number);
+
+// The order of the examples: every pass over them has one of its own.
+class ExampleOrder {
+ public:
+  ExampleOrder(int64_t count, uint64_t seed) : count_(count), seed_(seed) {}
+  // Which of the `count` examples is the number-th of the run.
+  int64_t operator()(int64_t number);
+
+ private:
+  int64_t count_, pass_ = -1;
+  uint64_t seed_;
+  std::vector<int64_t> order_;  // in pass `pass_`
+};
+
+// What one step came to. Where `usable` is false nothing was changed.
+struct StepResult {
+  double loss = 0.0, grad_norm = 0.0, lr = 0.0;
+  bool usable = true;
+  std::vector<double> more = {};  // for the columns that the run was begun with
+};
+
+class Run {
+ public:
+  // Holds the folder. Throws Error(kUsage) where it has a run and options.resume is not set, and as RunFolder does.
+  Run(const RunOptions& options, const RunHooks& hooks);
+
+  // Parameters to train, with an optimizer and, for a decay above 0, averages. The reference stays valid.
+  TrainedGroup& add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema = 0.0);
+
+  // Goes on from the last checkpoint, if there is one. `notes` are what must be the same for the bytes to be the same,
+  // beside what the options themselves say. Call once, after add().
+  void restore(std::map<std::string, std::string> notes);
+
+  struct Steps {
+    std::vector<std::string> more_columns;  // of metrics.csv: names of StepResult::more
+    // Does the step-th step, counted from 0.
+    std::function<StepResult(int64_t step)> step;
+    // For the report, beside what every run tells.
+    std::function<std::map<std::string, std::string>()> facts;
+    int64_t skipped_pictures = 0;
+  };
+  // Steps to the end, or until it is asked to stop. Throws Error(kInternal) after twenty losses in a row that are no
+  // numbers.
+  RunResult run(const Steps& steps);
+
+ private:
+  void save();
+  void sample();
+  void one_step(const Steps& steps);
+
+  const RunOptions& options_;
+  const RunHooks& hooks_;
+  RunFolder folder_;
+  std::deque<TrainedGroup> groups_;
+  std::map<std::string, std::string> notes_;
+  int64_t step_ = 0, saved_ = -1, in_a_row_ = 0;
+  RunResult result_;
+};
+
+}  // namespace sumi::train
