@@ -141,6 +141,8 @@ void Checker::whole(const ModelConfig& c) const {
 
 void check_config(const ModelConfig& config, const std::string& source) { Checker(source).whole(config); }
 
+void check_config(const AutoencoderConfig& config, const std::string& source) { Checker(source).autoencoder(config); }
+
 void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
   SUMI_CHECK(
       vocab_size <= config.text.vocab_size,

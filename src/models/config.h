@@ -39,6 +39,16 @@ struct AutoencoderConfig {
   int64_t downsampling() const { return int64_t{1} << (ch_mult.size() - 1); }
 };
 
+// How an autoencoder is trained: LDM's LPIPSWithDiscriminator, with the defaults of LDM's configurations.
+struct AutoencoderLossConfig {
+  double kl_weight = 1e-6;
+  double perceptual_weight = 1.0;
+  double disc_weight = 0.5;    // of the discriminator, beside its adaptive weight; 0: no discriminator
+  int64_t disc_start = 50001;  // the step at which it comes in
+  int64_t disc_layers = 3;     // of it that halve the picture
+  int64_t disc_width = 64;     // channels of its first layer
+};
+
 // CLIP text transformer (openai/clip-vit-large-patch14 by default).
 struct ClipTextConfig {
   int64_t vocab_size = 49408, max_positions = 77, hidden_size = 768, layers = 12, heads = 12, intermediate_size = 3072;
@@ -62,12 +72,22 @@ struct ModelConfig {
 // the channels, …); it begins with `source`, where they come from.
 void check_config(const ModelConfig& config, const std::string& source = "the configuration");
 
+// The same for an autoencoder alone.
+void check_config(const AutoencoderConfig& config, const std::string& source);
+
 // Throws Error(kData) where a tokenizer of `vocab_size` tokens has ids beyond the text encoder's embedding.
 void check_vocabulary(const ModelConfig& config, int64_t vocab_size);
 
 // From an LDM YAML file. Keys that are not known are ignored with a warning; parts that are not supported (a VQ
 // autoencoder, class labels, another text encoder) are refused with a sentence.
 ModelConfig config_from_yaml(const std::filesystem::path& path);
+// The autoencoder of an LDM YAML file, a whole model's or an autoencoder's own (autoencoder_kl_32x32x4.yaml), and the
+// loss it names ("lossconfig"), if any.
+struct AutoencoderTraining {
+  AutoencoderConfig model;
+  AutoencoderLossConfig loss;
+};
+AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path);
 // From a diffusers folder's component configs (unet/config.json, vae/config.json, text_encoder/config.json,
 // scheduler/scheduler_config.json). Unknown custom-code fields are ignored with a warning.
 ModelConfig config_from_diffusers(const std::filesystem::path& folder);

@@ -215,6 +215,27 @@ AutoencoderConfig read_autoencoder(Section section) {
   return c;
 }
 
+AutoencoderLossConfig read_loss(Section section) {
+  check_target(section, {"LPIPSWithDiscriminator"});
+  AutoencoderLossConfig c;
+  if (!section.has("params")) return c;
+  Section p = section.section("params");
+  c.kl_weight = p.number("kl_weight", c.kl_weight);
+  c.perceptual_weight = p.number("perceptual_weight", c.perceptual_weight);
+  c.disc_weight = p.number("disc_weight", c.disc_weight) * p.number("disc_factor", 1.0);
+  c.disc_start = p.integer("disc_start", c.disc_start);
+  c.disc_layers = p.integer("disc_num_layers", c.disc_layers);
+  c.disc_width = p.integer("disc_width", c.disc_width);  // sumi's own; LDM has always 64
+  p.refuse_if(p.boolean("use_actnorm", false), "use_actnorm");
+  p.refuse_if(p.boolean("disc_conditional", false), "disc_conditional");
+  p.refuse_if(p.text("disc_loss", "hinge") != "hinge", "disc_loss");
+  p.refuse_if(p.number("logvar_init", 0.0) != 0.0, "logvar_init");
+  p.refuse_if(p.number("pixelloss_weight", 1.0) != 1.0, "pixelloss_weight");
+  p.refuse_if(p.integer("disc_in_channels", 3) != 3, "disc_in_channels");
+  p.done();
+  return c;
+}
+
 ClipTextConfig read_text(Section section) {
   check_target(section, {"FrozenCLIPEmbedder"});
   ClipTextConfig c;
@@ -255,6 +276,21 @@ void read_noise_schedule(Section& p, ModelConfig& config) {
 }
 
 }  // namespace
+
+AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path) {
+  Section root(load(path), path.string(), "");
+  Section model = root.section("model");
+  const bool alone = model.target() == "AutoencoderKL";
+  Section p = model.section("params");
+  Section part = alone ? root.section("model") : p.section("first_stage_config");
+  AutoencoderTraining out;
+  Section params = part.section("params");
+  if (params.has("lossconfig") && params.section("lossconfig").target() != "Identity")
+    out.loss = read_loss(params.section("lossconfig"));
+  out.model = read_autoencoder(part);
+  check_config(out.model, path.string());
+  return out;
+}
 
 ModelConfig config_from_yaml(const std::filesystem::path& path) {
   Section root(load(path), path.string(), "");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/conv_grad.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
 
@@ -45,9 +46,14 @@ Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
   return y;
 }
 
+Tensor Conv2d::weight_gradient(const Tensor& x, const Tensor& dy) const {
+  return conv2d_grad_weight(x, dy, weight_.shape,
+                            {.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end});
+}
+
 void Conv2d::visit(ParamVisitor& v) {
   v("weight", weight_);
-  v("bias", bias_);
+  if (config_.bias) v("bias", bias_);
 }
 
 GroupNorm::GroupNorm(int64_t channels, GroupNormOptions options)
@@ -60,6 +66,21 @@ Tensor GroupNorm::operator()(Tensor&& x) const {
 }
 
 void GroupNorm::visit(ParamVisitor& v) {
+  v("weight", weight_);
+  v("bias", bias_);
+}
+
+BatchNorm::BatchNorm(int64_t channels, double eps)
+    : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, eps_(eps) {}
+
+Tensor BatchNorm::operator()(const Tensor& x) const {
+  const int64_t channels = x.dim(-1);
+  // A single sample of as many groups as channels.
+  return group_norm(x.reshape({1, -1, channels}), weight_.value, bias_.value, {.groups = channels, .eps = eps_})
+      .reshape(x.shape());
+}
+
+void BatchNorm::visit(ParamVisitor& v) {
   v("weight", weight_);
   v("bias", bias_);
 }

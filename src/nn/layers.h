@@ -32,6 +32,7 @@ struct Conv2dConfig {
   int64_t stride = 1;
   int64_t pad_begin = 0;
   int64_t pad_end = -1;  // -1: as pad_begin
+  bool bias = true;
 };
 
 // x [N,H,W,in] → [N,H',W',out].
@@ -39,6 +40,8 @@ class Conv2d : public Module {
  public:
   Conv2d(int64_t in, int64_t out, Conv2dConfig config);
   Tensor operator()(const Tensor& x, const Tensor& residual = {}) const;
+  // What the gradient dy of the result for x gives the weight; nothing is added to its own gradient.
+  Tensor weight_gradient(const Tensor& x, const Tensor& dy) const;
   void visit(ParamVisitor& v) override;
 
  private:
@@ -56,6 +59,19 @@ class GroupNorm : public Module {
  private:
   Param weight_, bias_;
   GroupNormOptions options_;
+};
+
+// x [N,H,W,C]: each channel to mean 0 and variance 1 over all samples and pixels, then gain and bias. Only as it is in
+// training: no running averages are kept. (Ioffe and Szegedy 2015)
+class BatchNorm : public Module {
+ public:
+  explicit BatchNorm(int64_t channels, double eps = 1e-5);
+  Tensor operator()(const Tensor& x) const;
+  void visit(ParamVisitor& v) override;
+
+ private:
+  Param weight_, bias_;
+  double eps_;
 };
 
 class LayerNorm : public Module {

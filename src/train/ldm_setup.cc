@@ -1,7 +1,5 @@
 #include "train/ldm_setup.h"
 
-#include <chrono>
-
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "models/clip_text/clip_text.h"
@@ -40,13 +38,13 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
   return params;
 }
 
-LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device) {
+RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device) {
   const models::ModelConfig& config = model.config();
   const std::vector<NamedTensor> params = begin_training(model, options, device);
   const AdamW optimizer(params);
   std::optional<Ema> ema;
   if (options.ema > 0.0) ema.emplace(params, options.ema);
-  LdmPlan plan{.trained_values = count_values(params)};
+  RunPlan plan{.trained_values = count_values(params)};
   const int64_t side = picture_size(options, config) / config.autoencoder.downsampling();
   TorchCpuGenerator generator(options.seed);
   DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
@@ -55,17 +53,13 @@ LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
   batch.z = batch.z.to(device);
   batch.noise = batch.z;
   const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64, device);
-  for (int run = 0; run < 2; ++run) {
-    const auto begin = std::chrono::steady_clock::now();
+  measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part) {
       Tape tape;
       if (config.unet.context_dim > 0) batch.context = model.encode_text(ids);
-      const Tensor loss = diffusion_loss(model.unet(), model.noise_schedule(), batch);
-      tape.backward(loss);
+      tape.backward(diffusion_loss(model.unet(), model.noise_schedule(), batch));
     }
-    plan.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
-  plan.bytes = host_memory().peak_bytes;
+  });
   return plan;
 }
 

@@ -11,13 +11,8 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
 
 double lora_alpha(const LdmOptions& options);
 
-struct LdmPlan {
-  int64_t trained_values = 0;
-  int64_t bytes = 0;     // of fresh memory at the peak: parameters, gradients, optimizer, averages, activations
-  double seconds = 0.0;  // a step
-};
 // Runs one step forward and backward on noise, after one to warm up, and changes nothing on disk. The model is not to
 // be used afterwards.
-LdmPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device);
+RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device);
 
 }  // namespace sumi::train

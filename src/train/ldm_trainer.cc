@@ -55,7 +55,7 @@ class Trainer {
                                                  {"pictures", std::to_string(latents_->usable().size())},
                                                  {"trained values", std::to_string(count_values(trained_.params))}};
                                            },
-                                       .skipped_pictures = latents_->skipped()});
+                                       .skipped_pictures = [this] { return latents_->skipped(); }});
     if (!result.stopped) options_.lora_rank > 0 ? write_lora(result.steps) : write_model(result.steps);
     return result;
   }
@@ -108,7 +108,7 @@ class Trainer {
   }
 
   StepResult step(int64_t number) {
-    TorchCpuGenerator generator(stream_seed(options_.seed, 0, number));
+    TorchCpuGenerator generator(stream_seed(options_.seed, Stream::kStep, number));
     StepResult did{.lr = options_.lr.at(number)};
     for (int64_t part = 0; part < options_.accumulate; ++part) {
       Tape tape;

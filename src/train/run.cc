@@ -31,8 +31,18 @@ void check_run_options(const RunOptions& o, int64_t factor) {
                   "--size must be a multiple of {} up to 4096, not {}", factor, o.size);
 }
 
-uint64_t stream_seed(uint64_t seed, uint64_t purpose, int64_t number) {
-  uint64_t x = seed + 0x9E3779B97F4A7C15ull * (2 * static_cast<uint64_t>(number) + purpose + 1);  // splitmix64
+void measure(RunPlan& plan, const std::function<void()>& step) {
+  for (int run = 0; run < 2; ++run) {
+    const auto begin = std::chrono::steady_clock::now();
+    step();
+    plan.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  plan.bytes = host_memory().peak_bytes;
+}
+
+uint64_t stream_seed(uint64_t seed, Stream stream, int64_t number) {
+  uint64_t x = seed + 0x9E3779B97F4A7C15ull *
+                          (4 * static_cast<uint64_t>(number) + static_cast<uint64_t>(stream) + 1);  // splitmix64
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
   return x ^ (x >> 31);
@@ -41,7 +51,7 @@ uint64_t stream_seed(uint64_t seed, uint64_t purpose, int64_t number) {
 int64_t ExampleOrder::operator()(int64_t number) {
   const int64_t pass = number / count_;
   if (pass != pass_) {
-    TorchCpuGenerator generator(stream_seed(seed_, 1, pass));
+    TorchCpuGenerator generator(stream_seed(seed_, Stream::kOrder, pass));
     order_ = generator.randperm(count_);
     pass_ = pass;
   }
@@ -84,7 +94,6 @@ RunResult Run::run(const Steps& steps) {
   std::string header = "step,loss,grad_norm,lr,seconds";
   for (const std::string& column : steps.more_columns) header += "," + column;
   folder_.begin_metrics(header, step_);
-  result_.skipped_pictures = steps.skipped_pictures;
   while (step_ < options_.lr.steps) {
     if (hooks_.cancel != nullptr && hooks_.cancel->load()) {
       save();
@@ -97,6 +106,7 @@ RunResult Run::run(const Steps& steps) {
     if (hooks_.on_sample && (step_ % options_.sample_every == 0 || last)) sample();
   }
   result_.steps = step_;
+  result_.skipped_pictures = steps.skipped_pictures();
   std::map<std::string, std::string> facts = steps.facts();
   facts.insert({{"from", options_.model},
                 {"steps", fmt::format("{} of {}", step_, options_.lr.steps)},

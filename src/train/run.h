@@ -54,9 +54,19 @@ struct RunResult {
   bool stopped = false;  // before the end, saved
 };
 
-// One stream of random numbers for each step (purpose 0), and one for each pass over the data (1): nothing has to be
-// saved of them.
-uint64_t stream_seed(uint64_t seed, uint64_t purpose, int64_t number);
+// What a run will cost.
+struct RunPlan {
+  int64_t trained_values = 0;
+  int64_t bytes = 0;     // of fresh memory at the peak: parameters, gradients, optimizer, averages, activations
+  double seconds = 0.0;  // a step
+};
+// Runs `step` twice, once to warm up, and notes the time of the second and the memory at the peak.
+void measure(RunPlan& plan, const std::function<void()>& step);
+
+// Streams of random numbers, one for each step, pass over the data or batch of pictures: nothing has to be saved of
+// them.
+enum class Stream : unsigned char { kStep, kOrder, kPictures };
+uint64_t stream_seed(uint64_t seed, Stream stream, int64_t number);
 
 // The order of the examples: every pass over them has one of its own.
 class ExampleOrder {
@@ -96,7 +106,7 @@ class Run {
     std::function<StepResult(int64_t step)> step;
     // For the report, beside what every run tells.
     std::function<std::map<std::string, std::string>()> facts;
-    int64_t skipped_pictures = 0;
+    std::function<int64_t()> skipped_pictures;  // so far
   };
   // Steps to the end, or until it is asked to stop. Throws Error(kInternal) after twenty losses in a row that are no
   // numbers.

@@ -134,6 +134,12 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, 
   return app.add_option_function<std::string>(names, read, help)->type_name("X")->default_str(fmt::format("{}", value));
 }
 
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& value,
+                        const std::string& help) {
+  const auto read = [&value, names](const std::string& text) { value = parse<double>(text, names, kNumber); };
+  return app.add_option_function<std::string>(names, read, help)->type_name("X");
+}
+
 CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector<std::string>& values,
                             const std::string& type, const std::string& help) {
   return app.add_option(names, values, help)

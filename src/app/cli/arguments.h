@@ -21,6 +21,7 @@ CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value
 CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int64_t>& value,
                          const std::string& help);
 CLI::Option* add_number(CLI::App& app, const std::string& names, double& value, const std::string& help);
+CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<double>& value, const std::string& help);
 
 // An option that may be given several times, each time with one value.
 CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector<std::string>& values,

@@ -105,10 +105,14 @@ Tensor VaeDecoder::head(const Tensor& z, size_t level) const {
   return h;
 }
 
-Tensor VaeDecoder::tail(Tensor h, size_t level) const {
+Tensor VaeDecoder::climb(Tensor h, size_t level) const {
   for (size_t i = level + 1; i-- > 0;) h = levels_[i].run_and_enlarge(std::move(h));
-  return conv_out_(norm_out_(std::move(h)));
+  return norm_out_(std::move(h));
 }
+
+Tensor VaeDecoder::tail(Tensor h, size_t level) const { return conv_out_(climb(std::move(h), level)); }
+
+Tensor VaeDecoder::features(const Tensor& z) const { return climb(head(z, levels_.size() - 1), levels_.size() - 1); }
 
 void VaeDecoder::visit(nn::ParamVisitor& v) {
   v("conv_in", conv_in_);
@@ -135,6 +139,8 @@ Tensor AutoencoderKL::encode(const Tensor& image) const {
 }
 
 Tensor AutoencoderKL::decode(const Tensor& z) const { return decoder_(post_quant_(z)); }
+
+Tensor AutoencoderKL::features(const Tensor& z) const { return decoder_.features(post_quant_(z)); }
 
 Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) const {
   SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "a picture is decoded in tiles one by one, not {}", z.shape().str());

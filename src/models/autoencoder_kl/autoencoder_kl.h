@@ -46,6 +46,9 @@ class VaeDecoder : public nn::Module {
   // The same in two parts: up to where level `level` begins, and from there on.
   Tensor head(const Tensor& z, size_t level) const;
   Tensor tail(Tensor h, size_t level) const;
+  // All but the last layer, and that.
+  Tensor features(const Tensor& z) const;
+  const nn::Conv2d& last_layer() const { return conv_out_; }
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -54,6 +57,8 @@ class VaeDecoder : public nn::Module {
   std::vector<VaeLevel> levels_;  // by resolution, highest first, as the checkpoint numbers them
   nn::GroupNorm norm_out_;
   nn::Conv2d conv_out_;
+
+  Tensor climb(Tensor h, size_t level) const;  // the levels from `level` up
 };
 
 // Encoder and decoder with the 1x1 convolutions around the latent.                 (Kingma and Welling 2014; LDM
@@ -65,6 +70,9 @@ class AutoencoderKL : public nn::Module {
   Tensor encode(const Tensor& image) const;
   // z [N,h,w,embed] → picture in about [-1, 1]. Not scaled: the caller divides by the scale factor.
   Tensor decode(const Tensor& z) const;
+  // decode() in two parts, for the loss that looks at the last layer's gradient: last_layer()(features(z)).
+  Tensor features(const Tensor& z) const;
+  const nn::Conv2d& last_layer() const { return decoder_.last_layer(); }
   // The same for a large picture [1,h,w,embed], with the upper levels tile by tile (see plan_tiles). Norms take the
   // statistics of the whole picture at fewer pixels, refined by `passes` passes over the tiles: as many as there are
   // norms make the result exact, without any it is near.

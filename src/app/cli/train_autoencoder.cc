@@ -1,0 +1,126 @@
+// sumi train autoencoder: the autoencoder of a latent diffusion model on a folder of pictures.
+#include <memory>
+
+#include "app/cli/arguments.h"
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/train_common.h"
+#include "base/check.h"
+#include "base/rng.h"
+#include "io/bind.h"
+#include "models/init.h"
+#include "train/autoencoder_trainer.h"
+#include "train/dataset.h"
+
+namespace sumi::app {
+namespace {
+
+// As LDM: a base rate times the pictures of a step.
+constexpr double kBaseRate = 4.5e-6;
+
+struct TrainAutoencoder {
+  EngineOptions engine;
+  RunChoice run_options;
+  train::AutoencoderOptions options;
+  std::string config, checkpoint, vgg, lpips;
+  std::optional<double> lr, kl_weight, perceptual_weight, disc_weight;
+  std::optional<int64_t> disc_start, disc_width, disc_layers;
+  bool dry_run = false;
+
+  int run();
+  models::AutoencoderConfig choose(const io::Checkpoint* file);
+};
+
+// Sizes and loss: the configuration's, then what the command line says.
+models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
+  SUMI_CHECK_KIND(kUsage, !config.empty() || file != nullptr,
+                  "--config FILE.yaml tells the autoencoder's sizes, or --ckpt FILE an autoencoder to go on from");
+  models::AutoencoderTraining training;
+  if (!config.empty()) {
+    training = models::autoencoder_from_yaml(config);
+  } else {
+    training.model = models::config_for(*file, {}).autoencoder;
+  }
+  const auto choose = [](auto& value, const auto& chosen) {
+    if (chosen) value = *chosen;
+  };
+  choose(training.loss.kl_weight, kl_weight);
+  choose(training.loss.perceptual_weight, perceptual_weight);
+  choose(training.loss.disc_weight, disc_weight);
+  choose(training.loss.disc_start, disc_start);
+  choose(training.loss.disc_width, disc_width);
+  choose(training.loss.disc_layers, disc_layers);
+  options.loss = training.loss;
+  if (options.size == 0) options.size = training.model.resolution;
+  options.lr.peak = lr ? *lr : kBaseRate * static_cast<double>(options.batch * options.accumulate);
+  return training.model;
+}
+
+int TrainAutoencoder::run() {
+  engine.apply();
+  run_options.put_into(options);
+  options.vgg = vgg;
+  options.lpips = lpips;
+  const Device device = engine.device();
+  const std::unique_ptr<io::Checkpoint> file = checkpoint.empty() ? nullptr : io::open_checkpoint(checkpoint);
+  const models::AutoencoderConfig sizes = choose(file.get());
+  train::check_autoencoder_options(options, sizes);
+  models::AutoencoderKL model(sizes);
+  if (file) {
+    io::BindReport report;
+    io::bind(model, *file, "first_stage_model.", report, {.device = device});
+    report.check();
+    options.model = file->path().filename().string();
+  } else {
+    TorchCpuGenerator generator(options.seed);
+    models::initialise(model, generator, device);
+    options.model = "nothing";
+  }
+  if (dry_run) {
+    const auto pictures = static_cast<int64_t>(train::find_examples(options.data).size());
+    return report_plan(pictures, train::plan_autoencoder(model, sizes, device, options), options.lr.steps, run_options);
+  }
+  TrainingWatch watch(run_options.quiet);
+  const train::RunResult result = train::train_autoencoder(model, sizes, device, options, watch.hooks());
+  return report_run(result, run_options, options.out / "autoencoder.safetensors", watch);
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto train = std::make_shared<TrainAutoencoder>();
+  train::AutoencoderOptions& o = train->options;
+  add_run_options(app, train->run_options, o, "");
+  app.add_option("--config", train->config, "LDM configuration (YAML), of an autoencoder or of a whole model")
+      ->type_name("FILE");
+  app.add_option("--ckpt", train->checkpoint, "Go on from the autoencoder of this checkpoint")->type_name("FILE");
+  add_number(app, "--lr", train->lr, "Learning rate; by default 4.5e-6 times the pictures of a step");
+  add_integer(app, "--size", o.size, "Pixels to which the shorter side is scaled; 0: the configuration's resolution");
+  add_integer(app, "--crop", o.crop, "Pixels a side of squares cut out anywhere; 0: the middle, of --size");
+  add_number(app, "--clip", o.clip, "Largest norm of the gradients; 0: any");
+  add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
+  add_number(app, "--kl-weight", train->kl_weight, "Of the latents' divergence from the normal distribution");
+  add_number(app, "--perceptual-weight", train->perceptual_weight, "Of the perceptual term");
+  app.add_option("--vgg", train->vgg, "VGG16's weights, for LPIPS in the place of sumi's own structural term")
+      ->type_name("FILE");
+  app.add_option("--lpips", train->lpips, "LPIPS's weights, which go with --vgg")->type_name("FILE");
+  add_number(app, "--disc-weight", train->disc_weight, "Of the discriminator; 0: there is none");
+  add_integer(app, "--disc-start", train->disc_start, "The step at which it comes in");
+  add_integer(app, "--disc-width", train->disc_width, "Channels of its first layer");
+  add_integer(app, "--disc-layers", train->disc_layers, "Its layers that halve the picture");
+  app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
+  add_engine_options(app, train->engine);
+  return [train] { return train->run(); };
+}
+
+const CommandRegistration kRegistration({.name = "train autoencoder",
+                                         .help = "Train or fine-tune an autoencoder on pictures",
+                                         .examples = R"(Examples:
+  sumi train autoencoder --config autoencoder_kl_32x32x4.yaml --data pictures/ --out ae --batch 4 --steps 100000
+  sumi train autoencoder --config small.yaml --data pictures/ --out ae --size 256 --crop 128 --disc-start 20000
+  sumi train autoencoder --ckpt sd-v1-4.ckpt --data pictures/ --out ae --size 256 --crop 128 --lr 4.5e-6
+  sumi train ldm --ckpt ae/autoencoder.safetensors --config small.yaml --from-scratch …
+A stopped or killed run goes on with --resume and ends with the same bytes.
+)",
+                                         .declare = declare});
+
+}  // namespace
+}  // namespace sumi::app

@@ -1,0 +1,115 @@
+#include "app/cli/train_common.h"
+
+#include <nlohmann/json.hpp>
+
+#include "app/cli/arguments.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "pipeline/memory_plan.h"
+
+namespace sumi::app {
+
+void RunChoice::put_into(train::RunOptions& options) const {
+  options.data = data;
+  options.out = out;
+  const auto parsed = parse_seed(seed);
+  SUMI_CHECK_KIND(kUsage, parsed, "--seed must be from 0 to 2^64-1");
+  options.seed = *parsed;
+}
+
+void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, const std::string& captions) {
+  app.add_option("--data", choice.data, "Folder of pictures" + (captions.empty() ? captions : ", " + captions))
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--out", choice.out, "Where checkpoints, metrics.csv and the trained model go")
+      ->required()
+      ->type_name("DIR");
+  add_integer(app, "--steps", o.lr.steps, "Optimizer steps");
+  add_integer(app, "--batch", o.batch, "Pictures at once");
+  add_integer(app, "--accumulate", o.accumulate, "Batches a step");
+  add_integer(app, "--warmup", o.lr.warmup, "Steps in which it rises from 0");
+  app.add_option("--lr-shape", o.lr.shape, "After the warm-up: constant or cosine")
+      ->type_name("KIND")
+      ->default_str(o.lr.shape);
+  app.add_flag("--flip", o.flip, "Mirror pictures half of the time");
+  add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
+  add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
+  app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
+  app.add_option("--seed", choice.seed, "Of everything random")->type_name("N")->default_str(choice.seed);
+  app.add_flag("--quiet", choice.quiet, "Say nothing but errors");
+  app.add_flag("--json", choice.json, "One JSON object on standard output at the end");
+}
+
+void TrainingWatch::begin(const std::string& what, int64_t total) {
+  if (bar_ && what_ == what) return;
+  bar_.reset();
+  what_ = what;
+  bar_ = std::make_unique<Progress>(ProgressOptions{.label = what, .total = total, .quiet = quiet_});
+}
+
+void TrainingWatch::step(const train::RunProgress& p) {
+  mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
+  if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
+  begin("training", p.steps);
+  bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", *mean_, p.lr));
+  bar_->update(p.step);
+}
+
+void TrainingWatch::note(const std::string& text) {
+  bar_.reset();
+  if (!quiet_) complain("sumi: " + text + "\n");
+}
+
+train::RunHooks TrainingWatch::hooks(std::function<void(int64_t step)> on_sample) {
+  return {.on_step = [this](const train::RunProgress& p) { step(p); },
+          .on_latent =
+              [this](int64_t done, int64_t total) {
+                begin("encoding pictures", total);
+                bar_->update(done);
+              },
+          .note = [this](const std::string& text) { note(text); },
+          .on_sample = std::move(on_sample),
+          .cancel = &stop_requested()};
+}
+
+int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, const RunChoice& choice) {
+  const double hours = plan.seconds * static_cast<double>(steps) / 3600.0;
+  if (choice.json) {
+    say(nlohmann::ordered_json{{"pictures", pictures},
+                               {"trained_values", plan.trained_values},
+                               {"memory_bytes", plan.bytes},
+                               {"seconds_per_step", plan.seconds},
+                               {"hours", hours}}
+            .dump() +
+        "\n");
+    return 0;
+  }
+  say(fmt::format(
+      "{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n{:.2f} s a step, {} "
+      "for {} steps\n",
+      pictures, static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes), plan.seconds,
+      format_duration(3600.0 * hours), steps));
+  return 0;
+}
+
+int report_run(const train::RunResult& result, const RunChoice& choice, const std::filesystem::path& file,
+               TrainingWatch& watch) {
+  if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
+  if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
+  if (choice.json) {
+    say(nlohmann::ordered_json{
+            {"steps", result.steps},
+            {"loss", result.last_loss},
+            {"skipped_steps", result.skipped_steps},
+            {"skipped_pictures", result.skipped_pictures},
+            {"model", result.stopped ? nlohmann::ordered_json() : nlohmann::ordered_json(file.string())}}
+            .dump() +
+        "\n");
+  } else if (!result.stopped) {
+    say(file.string() + "\n");
+  }
+  SUMI_CHECK_KIND(kCancelled, !result.stopped, "stopped");
+  return 0;
+}
+
+}  // namespace sumi::app

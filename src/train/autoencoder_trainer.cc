@@ -1,0 +1,323 @@
+#include "train/autoencoder_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "core/autograd.h"
+#include "image/convert.h"
+#include "image/grid.h"
+#include "image/png.h"
+#include "io/safetensors.h"
+#include "models/lpips.h"
+#include "ops/activation.h"
+#include "ops/elementwise.h"
+#include "ops/gaussian.h"
+#include "ops/layout.h"
+#include "ops/loss.h"
+#include "train/picture_batches.h"
+#include "train/structural_term.h"
+
+namespace sumi::train {
+namespace {
+
+constexpr double kMostAdaptive = 1e4;  // of the adaptive weight
+constexpr const char* kPrefix = "first_stage_model.";
+constexpr int64_t kSheetPictures = 8;
+
+double value_of(const Tensor& scalar) { return scalar.to(Device::kCpu).data<float>()[0]; }
+
+double norm_of(const Tensor& x) {
+  double sum = 0.0;
+  for (const float v : x.to(Device::kCpu).span<float>()) sum += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(sum);
+}
+
+Tensor leaf(const Tensor& x) {
+  Tensor out = x.detach();
+  out.set_requires_grad(true);
+  return out;
+}
+
+// A discriminator of the same numbers that takes no gradients: the generator's step goes through it.
+models::PatchDiscriminator without_gradients(models::PatchDiscriminator& discriminator,
+                                             const models::DiscriminatorConfig& config) {
+  std::vector<Tensor> values;
+  nn::for_each_param(discriminator, "", [&](const std::string&, nn::Param& p) { values.push_back(p.value.detach()); });
+  models::PatchDiscriminator out(config);
+  size_t next = 0;
+  nn::for_each_param(out, "", [&](const std::string&, nn::Param& p) { p.value = values[next++]; });
+  return out;
+}
+
+models::DiscriminatorConfig discriminator_config(const models::AutoencoderLossConfig& loss) {
+  return {.in_channels = 3, .width = loss.disc_width, .layers = loss.disc_layers};
+}
+
+// mean(max(0, 1 ± D))
+Tensor hinge(const Tensor& judged, float sign) {
+  return mean(activate(affine(sign, judged, 0.0f, {}, 1.0f), Act::kRelu));
+}
+
+// The hinge loss of a discriminator that should be above 1 for pictures and below -1 for reconstructions.
+double discriminator_gradients(const models::PatchDiscriminator& discriminator, const Tensor& x, const Tensor& made,
+                               float share) {
+  Tape tape;
+  const Tensor loss = 0.5f * (hinge(discriminator(x), -1.0f) + hinge(discriminator(made), 1.0f));
+  tape.backward(loss, share);
+  return value_of(loss);
+}
+
+}  // namespace
+
+AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, models::PatchDiscriminator* discriminator,
+                                        const Tensor& x, const Tensor& noise, const PerceptualTerm& perceptual,
+                                        const models::AutoencoderLossConfig& loss, int64_t step, float share) {
+  AutoencoderLosses out;
+  Tape tape;
+  const Tensor moments = model.encode(x);
+  const Tensor features = model.features(sample_gaussian(moments, noise));
+  const Tensor made = model.last_layer()(features);
+  Tensor seen = leaf(made);
+  Tensor gradient;  // of the loss by the reconstruction
+  {
+    Tape inner;
+    const Tensor reconstruction = mean_absolute_error(seen, x), term = perceptual(x, seen);
+    const auto values = static_cast<float>(x.numel() / x.dim(0));  // sums over a picture
+    const Tensor nll = values * affine(1.0f, reconstruction, static_cast<float>(loss.perceptual_weight), term);
+    inner.backward(nll);
+    gradient = seen.grad();
+    seen.clear_grad();
+    out.reconstruction = value_of(reconstruction);
+    out.perceptual = value_of(term);
+    out.total = value_of(nll);
+  }
+  const bool judged = discriminator != nullptr && step >= loss.disc_start;
+  if (judged) {
+    const models::PatchDiscriminator judge = without_gradients(*discriminator, discriminator_config(loss));
+    Tape inner;
+    const Tensor adversarial = -1.0f * mean(judge(seen));
+    inner.backward(adversarial);
+    const Tensor features_seen = features.detach(), pull = seen.grad();
+    const double of_nll = norm_of(model.last_layer().weight_gradient(features_seen, gradient)),
+                 of_judge = norm_of(model.last_layer().weight_gradient(features_seen, pull));
+    out.adversarial = value_of(adversarial);
+    out.adversarial_weight = loss.disc_weight * std::clamp(of_nll / (of_judge + 1e-4), 0.0, kMostAdaptive);
+    gradient = affine(1.0f, gradient, static_cast<float>(out.adversarial_weight), pull);
+    out.total += out.adversarial_weight * out.adversarial;
+  }
+  {
+    Tensor own = leaf(moments);
+    Tape inner;
+    const Tensor kl = kl_divergence(own);
+    inner.backward(kl, static_cast<float>(loss.kl_weight) * share);
+    add_grad(moments, own.grad());
+    out.kl = value_of(kl);
+    out.total += loss.kl_weight * out.kl;
+  }
+  tape.backward(made, gradient * share);
+  if (judged) out.discriminator = discriminator_gradients(*discriminator, x, made.detach(), share);
+  return out;
+}
+
+namespace {
+
+class Trainer {
+ public:
+  Trainer(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
+          const AutoencoderOptions& options, const RunHooks& hooks)
+      : model_(model),
+        device_(device),
+        options_(options),
+        hooks_(with_sheets(hooks)),
+        latent_{options.batch, side() / config.downsampling(), side() / config.downsampling(), config.embed_dim},
+        discriminator_(discriminator_config(options.loss)),
+        perceptual_(perceptual_term()),
+        batches_(find_examples(options.data), {.size = options.size,
+                                               .crop = options.crop,
+                                               .flip = options.flip,
+                                               .batch = options.batch,
+                                               .seed = options.seed}),
+        run_(options, hooks_),
+        trained_(run_.add(make_trainable(model, kPrefix), kAdam, options.ema)) {
+    if (options.loss.disc_weight > 0.0) {
+      TorchCpuGenerator generator(stream_seed(options.seed, Stream::kOrder, -1));
+      models::initialise_discriminator(discriminator_, generator, device);
+      judge_ = &run_.add(make_trainable(discriminator_, "discriminator."), kAdam);
+    }
+    run_.restore({{"crop", std::to_string(options.crop)},
+                  {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)}});
+  }
+
+  RunResult run(const std::map<std::string, std::string>& metadata) {
+    const RunResult result = run_.run(
+        {.more_columns = {"reconstruction", "perceptual", "kl", "adversarial", "adversarial_weight", "discriminator"},
+         .step = [this](int64_t number) { return step(number); },
+         .facts =
+             [this] {
+               return std::map<std::string, std::string>{
+                   {"perceptual term", options_.vgg.empty() ? "structural" : "LPIPS"},
+                   {"trained values", std::to_string(count_values(trained_.params))}};
+             },
+         .skipped_pictures = [this] { return batches_.skipped(); }});
+    if (!result.stopped) write(result.steps, metadata);
+    return result;
+  }
+
+ private:
+  // Those of LDM's configure_optimizers.
+  static constexpr AdamWOptions kAdam{.beta1 = 0.5, .beta2 = 0.9, .weight_decay = 0.0};
+
+  int64_t side() const { return options_.crop > 0 ? options_.crop : options_.size; }
+
+  RunHooks with_sheets(RunHooks hooks) {
+    hooks.on_sample = [this](int64_t step) { write_sheet(step); };
+    return hooks;
+  }
+
+  PerceptualTerm perceptual_term() const {
+    if (options_.vgg.empty()) return structural_term;
+    auto lpips = std::make_shared<models::Lpips>(*io::open_checkpoint(options_.vgg),
+                                                 *io::open_checkpoint(options_.lpips), device_);
+    return [lpips](const Tensor& x, const Tensor& y) { return (*lpips)(x, y); };
+  }
+
+  StepResult step(int64_t number) {
+    TorchCpuGenerator generator(stream_seed(options_.seed, Stream::kStep, number));
+    AutoencoderLosses sum;
+    const double share = 1.0 / static_cast<double>(options_.accumulate);
+    for (int64_t part = 0; part < options_.accumulate; ++part) {
+      const Tensor x = batches_(number * options_.accumulate + part).to(device_);
+      Tensor noise = Tensor::empty(latent_);
+      generator.randn(noise.span<float>());
+      const AutoencoderLosses l =
+          autoencoder_gradients(model_, judge_ == nullptr ? nullptr : &discriminator_, x, noise.to(device_),
+                                perceptual_, options_.loss, number, static_cast<float>(share));
+      sum.total += share * l.total;
+      sum.reconstruction += share * l.reconstruction;
+      sum.perceptual += share * l.perceptual;
+      sum.kl += share * l.kl;
+      sum.adversarial += share * l.adversarial;
+      sum.adversarial_weight += share * l.adversarial_weight;
+      sum.discriminator += share * l.discriminator;
+    }
+    StepResult did{.loss = sum.total,
+                   .grad_norm = trained_.optimizer->grad_norm(),
+                   .lr = options_.lr.at(number),
+                   .more = {sum.reconstruction, sum.perceptual, sum.kl, sum.adversarial, sum.adversarial_weight,
+                            sum.discriminator}};
+    const double of_judge = judge_ == nullptr ? 0.0 : judge_->optimizer->grad_norm();
+    did.usable = std::isfinite(did.loss) && std::isfinite(did.grad_norm) && std::isfinite(of_judge) &&
+                 std::isfinite(sum.discriminator);
+    if (!did.usable) return did;
+    const auto scale = [&](double norm) {
+      return options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
+    };
+    trained_.optimizer->step(did.lr, scale(did.grad_norm));
+    if (trained_.ema) trained_.ema->update();
+    if (judge_ != nullptr && number >= options_.loss.disc_start) judge_->optimizer->step(did.lr, scale(of_judge));
+    return did;
+  }
+
+  // The first pictures of the run above what the autoencoder makes of them.
+  void write_sheet(int64_t step) {
+    if (!shown_) {
+      const Tensor first = batches_(0);
+      shown_ = first.rows(0, std::min(kSheetPictures, first.dim(0)));
+    }
+    const int64_t count = shown_.dim(0);
+    std::vector<image::Image> pictures = image::to_images(shown_);
+    for (int64_t i = 0; i < count; ++i) {
+      const Tensor moments = model_.encode(shown_.rows(i, i + 1).to(device_));
+      const Tensor latent = slice_channels(moments, 0, moments.dim(3) / 2);
+      pictures.push_back(image::to_images(model_.decode(latent).to(Device::kCpu)).front());
+    }
+    std::filesystem::create_directories(options_.out / "samples");
+    image::write_png(options_.out / "samples" / fmt::format("{:08}.png", step), image::make_grid(pictures, count));
+  }
+
+  void write(int64_t steps, const std::map<std::string, std::string>& metadata) const {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    for (const NamedTensor& value : trained_.results()) tensors.emplace_back(value.name, value.value);
+    std::map<std::string, std::string> all = metadata;
+    all["trained_from"] = options_.model;
+    all["steps"] = std::to_string(steps);
+    io::write_safetensors(options_.out / "autoencoder.safetensors", tensors, all);
+  }
+
+  models::AutoencoderKL& model_;
+  Device device_;
+  const AutoencoderOptions& options_;
+  const RunHooks hooks_;
+  Shape latent_;
+  models::PatchDiscriminator discriminator_;
+  PerceptualTerm perceptual_;
+  PictureBatches batches_;
+  Run run_;
+  TrainedGroup& trained_;
+  TrainedGroup* judge_ = nullptr;  // null: there is no discriminator
+  Tensor shown_;
+};
+
+}  // namespace
+
+void check_autoencoder_options(const AutoencoderOptions& o, const models::AutoencoderConfig& config) {
+  check_run_options(o, config.downsampling());
+  SUMI_CHECK_KIND(kUsage, o.size > 0, "--size must be given");
+  SUMI_CHECK_KIND(kUsage, o.crop >= 0 && o.crop <= o.size && o.crop % config.downsampling() == 0,
+                  "--crop must be a multiple of {} up to --size, {}, not {}", config.downsampling(), o.size, o.crop);
+  check_range("--clip", o.clip, 0, 1e9);
+  check_range("--ema", o.ema, 0, 1);
+  check_range("--kl-weight", o.loss.kl_weight, 0, 1e6);
+  check_range("--perceptual-weight", o.loss.perceptual_weight, 0, 1e6);
+  check_range("--disc-weight", o.loss.disc_weight, 0, 1e6);
+  check_range("--disc-start", static_cast<double>(o.loss.disc_start), 0, 1e12);
+  check_range("--disc-width", static_cast<double>(o.loss.disc_width), 1, 1024);
+  check_range("--disc-layers", static_cast<double>(o.loss.disc_layers), 1, 8);
+  SUMI_CHECK_KIND(kUsage, o.vgg.empty() == o.lpips.empty(), "--vgg and --lpips go together");
+  // The discriminator's last two layers take a pixel off each.
+  const int64_t side = o.crop > 0 ? o.crop : o.size, least = int64_t{1} << (o.loss.disc_layers + 2);
+  SUMI_CHECK_KIND(kUsage, o.loss.disc_weight == 0.0 || side >= least,
+                  "pictures of {} pixels a side are too small for the discriminator, which needs {}; --disc-layers "
+                  "makes it shallower, --disc-weight 0 leaves it out",
+                  side, least);
+  SUMI_CHECK_KIND(kUsage, o.vgg.empty() || side >= 32, "LPIPS needs pictures of 32 pixels a side, not {}", side);
+}
+
+RunPlan plan_autoencoder(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
+                         const AutoencoderOptions& options) {
+  TorchCpuGenerator generator(options.seed);
+  const std::vector<NamedTensor> params = make_trainable(model, kPrefix);
+  const AdamW optimizer(params);
+  models::PatchDiscriminator discriminator(discriminator_config(options.loss));
+  std::vector<NamedTensor> judge;
+  const bool judged = options.loss.disc_weight > 0.0 && options.loss.disc_start < options.lr.steps;
+  if (judged) {
+    models::initialise_discriminator(discriminator, generator, device);
+    judge = make_trainable(discriminator, "discriminator.");
+  }
+  const AdamW of_judge(judge);
+  std::optional<Ema> ema;
+  if (options.ema > 0.0) ema.emplace(params, options.ema);
+  const int64_t side = options.crop > 0 ? options.crop : options.size, latent = side / config.downsampling();
+  Tensor x = Tensor::empty({options.batch, side, side, config.in_channels}),
+         noise = Tensor::empty({options.batch, latent, latent, config.embed_dim});
+  generator.rand(x.span<float>());
+  generator.randn(noise.span<float>());
+  RunPlan plan{.trained_values = count_values(params)};
+  measure(plan, [&] {
+    for (int64_t part = 0; part < options.accumulate; ++part)
+      autoencoder_gradients(model, judged ? &discriminator : nullptr, x.to(device), noise.to(device), structural_term,
+                            options.loss, options.loss.disc_start);
+  });
+  return plan;
+}
+
+RunResult train_autoencoder(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
+                            const AutoencoderOptions& options, const RunHooks& hooks,
+                            const std::map<std::string, std::string>& metadata) {
+  check_autoencoder_options(options, config);
+  return Trainer(model, config, device, options, hooks).run(metadata);
+}
+
+}  // namespace sumi::train

@@ -1,0 +1,50 @@
+#include "train/structural_term.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ops/conv.h"
+#include "ops/elementwise.h"
+#include "ops/layout.h"
+#include "ops/loss.h"
+
+namespace sumi::train {
+namespace {
+
+constexpr int64_t kScales = 4, kLeastSide = 8, kFilters = 4;
+
+// Sobel's filters and their diagonal kin, a quarter of their sum to weigh as a plain difference does.
+constexpr std::array<std::array<float, 9>, kFilters> kDerivatives{{{-1, 0, 1, -2, 0, 2, -1, 0, 1},
+                                                                   {-1, -2, -1, 0, 0, 0, 1, 2, 1},
+                                                                   {-2, -1, 0, -1, 0, 1, 0, 1, 2},
+                                                                   {0, -1, -2, 1, 0, -1, 2, 1, 0}}};
+
+// One output for each filter and channel: [4·C, C, 3, 3].
+Tensor derivative_weight(int64_t channels) {
+  Tensor weight = Tensor::zeros({kFilters * channels, channels, 3, 3});
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t f = 0; f < kFilters; ++f) {
+      float* to = weight.data<float>() + ((c * kFilters + f) * channels + c) * 9;
+      for (size_t i = 0; i < 9; ++i) to[i] = 0.25f * kDerivatives[static_cast<size_t>(f)][i];
+    }
+  }
+  return weight;
+}
+
+}  // namespace
+
+Tensor structural_term(const Tensor& x, const Tensor& y) {
+  const Tensor weight = derivative_weight(x.dim(3)).to(x.device());
+  Tensor difference = x - y, sum;  // derivatives are linear: those of the difference are the differences of them
+  int64_t scales = 0;
+  while (scales < kScales && (scales == 0 || std::min(difference.dim(1), difference.dim(2)) >= 2 * kLeastSide)) {
+    if (scales > 0) difference = mean_pool_2x2(difference);
+    const Tensor edges = conv2d(difference, weight, {});
+    const Tensor term = mean_absolute_error(edges, Tensor::zeros(edges.shape(), DType::kF32, edges.device()));
+    sum = sum ? sum + term : term;
+    ++scales;
+  }
+  return sum / static_cast<float>(scales);
+}
+
+}  // namespace sumi::train

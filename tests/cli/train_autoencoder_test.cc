@@ -1,0 +1,109 @@
+// sumi train autoencoder, from the outside.
+#include "io/checkpoint.h"
+#include "tests/cli/cli_fixture.h"
+
+namespace sumi::test {
+namespace {
+
+class TrainAutoencoder : public testing::Test {
+ protected:
+  TrainAutoencoder() {
+    fs::create_directories(data());
+    for (int i = 0; i < 6; ++i) {
+      image::Image picture(48, 40);
+      for (size_t p = 0; p < picture.pixels.size(); ++p)
+        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
+      image::write_png(data() / (std::to_string(i) + ".png"), picture);
+    }
+    write_file(data() / "broken.png", "\x89PNG and nothing after");
+    write_file(folder_ / "small.yaml", R"(
+model:
+  target: ldm.models.autoencoder.AutoencoderKL
+  params:
+    embed_dim: 4
+    lossconfig:
+      target: ldm.modules.losses.LPIPSWithDiscriminator
+      params: {disc_start: 4, kl_weight: 1.0e-6, disc_weight: 0.5, disc_width: 16, disc_num_layers: 2}
+    ddconfig: {double_z: true, z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2],
+               num_res_blocks: 1, attn_resolutions: []}
+)");
+  }
+
+  fs::path data() const { return folder_ / "data"; }
+  Words command(const std::string& out, const Words& more = {}) const {
+    return Words{SUMI_BINARY, "train", "autoencoder", "--data", data().string(), "--out", (folder_ / out).string(),
+                 "--batch",   "2"} +
+           more;
+  }
+  Words fresh() const { return {"--config", (folder_ / "small.yaml").string(), "--crop", "32", "--flip"}; }
+
+  TempFolder folder_;
+};
+
+TEST_F(TrainAutoencoder, GoesOnAfterAKillToTheSameBytes) {
+  const Outcome whole =
+      run_program(command("whole", fresh() + Words{"--steps", "9", "--sample-every", "3", "--ema", "0.9"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_NE(whole.err.find("1 pictures could not be read"), std::string::npos) << whole.err;
+  const image::Image sheet = image::read_png(folder_ / "whole" / "samples" / "00000009.png").image;
+  EXPECT_EQ(sheet.width, 2 * 32 + 3 * 2);
+  EXPECT_EQ(sheet.height, sheet.width);  // pictures, and below them what becomes of them
+  const std::string report = read_bytes(folder_ / "whole" / "report.html");
+  for (const char* curve : {"reconstruction", "kl", "discriminator"})
+    EXPECT_NE(report.find(std::string("<h2>") + curve), std::string::npos) << curve;
+
+  const Words again =
+      command("killed", fresh() + Words{"--steps", "9", "--save-every", "2", "--ema", "0.9", "--resume"});
+  for (const char* checkpoint : {"checkpoint-00000002.safetensors", "checkpoint-00000006.safetensors"}) {
+    Child child(again, {});
+    EXPECT_TRUE(child.wait_until([&] { return fs::exists(folder_ / "killed" / checkpoint); })) << checkpoint;
+    child.send(SIGKILL);
+    EXPECT_TRUE(child.wait().killed);
+  }
+  const Outcome last = run_program(again);
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(read_bytes(folder_ / "whole" / "autoencoder.safetensors"),
+            read_bytes(folder_ / "killed" / "autoencoder.safetensors"));
+}
+
+TEST_F(TrainAutoencoder, GoesOnFromAModelsAutoencoder) {
+  const Words from{"--ckpt", synthetic_model().string(), "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml"};
+  const Outcome run = run_program(
+      command("tuned", from + Words{"--size", "64", "--steps", "2", "--lr", "1e-9", "--disc-weight", "0", "--json"}));
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto model = io::open_checkpoint(synthetic_model()),
+             tuned = io::open_checkpoint(folder_ / "tuned" / "autoencoder.safetensors");
+  for (const io::TensorInfo& info : tuned->tensors()) {
+    ASSERT_TRUE(info.name.starts_with("first_stage_model.")) << info.name;
+    const Tensor before = model->tensor(info.name), after = tuned->tensor(info.name);
+    ASSERT_EQ(before.shape(), after.shape()) << info.name;
+    EXPECT_NEAR(before.data<float>()[0], after.data<float>()[0], 1e-6) << info.name;
+  }
+  const Outcome plan = run_program(command("none", from + Words{"--size", "64", "--dry-run", "--json"}));
+  ASSERT_EQ(plan.code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("\"trained_values\":"), std::string::npos) << plan.out;
+  EXPECT_FALSE(fs::exists(folder_ / "none"));
+}
+
+TEST_F(TrainAutoencoder, RefusesWhatMakesNoSense) {
+  const std::vector<std::tuple<Words, int, const char*>> cases{
+      {{}, 64, "--config"},
+      {fresh() + Words{"--crop", "0", "--size", "33"}, 64, "given twice"},
+      {Words{"--config", (folder_ / "small.yaml").string(), "--size", "33"}, 64, "multiple of 2"},
+      {Words{"--config", (folder_ / "small.yaml").string(), "--size", "32", "--crop", "64"}, 64, "--crop"},
+      {fresh() + Words{"--vgg", "x.pth"}, 64, "go together"},
+      {fresh() + Words{"--kl-weight", "-1"}, 64, "--kl-weight"},
+      {fresh() + Words{"--disc-layers", "4"}, 64, "too small for the discriminator"},
+      {Words{"--config", (folder_ / "nowhere.yaml").string()}, 66, "no such file"},
+      {fresh() + Words{"--vgg", synthetic_model().string(), "--lpips", synthetic_model().string()}, 65, "features.0"},
+  };
+  for (const auto& [more, code, text] : cases) {
+    const Outcome outcome = run_program(command("run", more));
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(folder_ / "run" / "metrics.csv")) << text;
+  }
+}
+
+}  // namespace
+}  // namespace sumi::test
