@@ -35,14 +35,14 @@ class Checker {
   void range(int64_t value, int64_t low, int64_t high, const char* what) const {
     SUMI_CHECK(low <= value && value <= high, "{}: {} is {}; it must be {} to {}", source_, what, value, low, high);
   }
-  void widths(int64_t base, const std::vector<int64_t>& multipliers, const char* what) const;
+  void widths(int64_t base, const std::vector<int64_t>& multipliers, int64_t groups, const char* what) const;
   void heads(const UNetConfig& c, int64_t width) const;
 
   const std::string& source_;
 };
 
 // Widths of the levels: the base times each multiplier, every one a multiple of the groups that are normed together.
-void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, const char* what) const {
+void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, int64_t groups, const char* what) const {
   range(base, 1, kMaxWidth, what);
   SUMI_CHECK(!multipliers.empty() && static_cast<int64_t>(multipliers.size()) <= kMaxLevels,
              "{}: {} come in {} levels; there must be 1 to {}", source_, what, multipliers.size(), kMaxLevels);
@@ -50,8 +50,8 @@ void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, cons
     range(multiplier, 1, kMaxWidth, "a channel multiplier");
     range(base * multiplier, 1, kMaxWidth, what);
   }
-  SUMI_CHECK(base % kNormGroups == 0, "{}: {} is {}; it must be a multiple of {}, the groups of its norms", source_,
-             what, base, kNormGroups);
+  SUMI_CHECK(base % groups == 0, "{}: {} is {}; it must be a multiple of {}, the groups of its norms", source_, what,
+             base, groups);
 }
 
 void Checker::heads(const UNetConfig& c, int64_t width) const {
@@ -68,7 +68,7 @@ void Checker::heads(const UNetConfig& c, int64_t width) const {
 void Checker::unet(const UNetConfig& c) const {
   range(c.in_channels, 1, kMaxWidth, "the UNet's in_channels");
   range(c.out_channels, 1, kMaxWidth, "the UNet's out_channels");
-  widths(c.model_channels, c.channel_mult, "the UNet's channels");
+  widths(c.model_channels, c.channel_mult, kNormGroups, "the UNet's channels");
   SUMI_CHECK(c.num_res_blocks.size() == 1 || c.num_res_blocks.size() == c.channel_mult.size(),
              "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_,
              c.num_res_blocks.size(), c.channel_mult.size());
@@ -100,7 +100,8 @@ void Checker::autoencoder(const AutoencoderConfig& c) const {
   range(c.z_channels, 1, kMaxWidth, "the autoencoder's z_channels");
   range(c.in_channels, 1, kMaxWidth, "the autoencoder's in_channels");
   range(c.out_channels, 1, kMaxWidth, "the autoencoder's out_channels");
-  widths(c.ch, c.ch_mult, "the autoencoder's channels");
+  range(c.norm_groups, 1, kMaxWidth, "the autoencoder's norm_groups");
+  widths(c.ch, c.ch_mult, c.norm_groups, "the autoencoder's channels");
   range(c.num_res_blocks, 1, kMaxBlocksPerLevel, "the autoencoder's num_res_blocks");
   range(c.resolution, 1, kMaxWidth, "the autoencoder's resolution");
   SUMI_CHECK(c.attn_resolutions.size() <= 64, "{}: attn_resolutions has {} entries; at most 64", source_,
@@ -132,6 +133,9 @@ void Checker::whole(const ModelConfig& c) const {
                beta);
   }
   range(c.default_size, 1, kMaxSize, "the picture size");
+  range(c.sampling.steps, 0, 1000, "the number of sampling steps");
+  SUMI_CHECK(c.sampling.scale >= 0.0 && c.sampling.scale <= 1000.0,
+             "{}: the guidance scale is {}; it must be 0 to 1000", source_, c.sampling.scale);
   SUMI_CHECK(c.unet.out_channels == c.autoencoder.embed_dim,
              "{}: the UNet gives latents of {} channels and the autoencoder takes {}; these are parts of two models",
              source_, c.unet.out_channels, c.autoencoder.embed_dim);
@@ -152,6 +156,8 @@ void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
 
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml) {
   if (!yaml.empty()) return config_from_yaml(yaml);
+  if (const auto own = checkpoint.metadata().find(kConfigKey); own != checkpoint.metadata().end())
+    return config_from_yaml_text(own->second, checkpoint.path().string());
   if (checkpoint.format() == "diffusers folder") return config_from_diffusers(checkpoint.path());
   return detect_config(checkpoint);
 }

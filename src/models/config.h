@@ -27,6 +27,7 @@ struct UNetConfig {
   bool resblock_updown = false;
   bool conv_resample = true;
   bool legacy = true;  // head width rule of LDM where num_head_channels is given
+  bool operator==(const UNetConfig&) const = default;
 };
 
 // LDM's AutoencoderKL.
@@ -35,8 +36,10 @@ struct AutoencoderConfig {
   std::vector<int64_t> ch_mult{1, 2, 4, 4};
   int64_t num_res_blocks = 2;
   std::vector<int64_t> attn_resolutions{};
+  int64_t norm_groups = 32;  // of its group norms; LDM has always 32
   double scale_factor = 0.18215;
   int64_t downsampling() const { return int64_t{1} << (ch_mult.size() - 1); }
+  bool operator==(const AutoencoderConfig&) const = default;
 };
 
 // How an autoencoder is trained: LDM's LPIPSWithDiscriminator, with the defaults of LDM's configurations.
@@ -54,6 +57,15 @@ struct ClipTextConfig {
   int64_t vocab_size = 49408, max_positions = 77, hidden_size = 768, layers = 12, heads = 12, intermediate_size = 3072;
   bool quick_gelu = true;  // else the exact GELU
   double layer_norm_eps = 1e-5;
+  bool operator==(const ClipTextConfig&) const = default;
+};
+
+// How a model is best drawn with, where its makers say so.
+struct SamplingDefaults {
+  std::string sampler;  // empty: no word on it
+  int64_t steps = 0;    // 0: no word
+  double scale = 0.0;   // of the guidance; 0: no word
+  bool operator==(const SamplingDefaults&) const = default;
 };
 
 struct ModelConfig {
@@ -66,6 +78,9 @@ struct ModelConfig {
   double linear_start = 0.00085, linear_end = 0.012;
   diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
   int64_t default_size = 512;  // pixels
+  bool scale_by_std = false;   // the scale factor is to be told from the first latents
+  SamplingDefaults sampling;
+  bool operator==(const ModelConfig&) const = default;
 };
 
 // Throws Error(kData) with one sentence where the sizes make no network (zero or huge widths, heads that do not divide
@@ -81,6 +96,17 @@ void check_vocabulary(const ModelConfig& config, int64_t vocab_size);
 // From an LDM YAML file. Keys that are not known are ignored with a warning; parts that are not supported (a VQ
 // autoencoder, class labels, another text encoder) are refused with a sentence.
 ModelConfig config_from_yaml(const std::filesystem::path& path);
+// The same from the file's contents; `source` names it in messages.
+ModelConfig config_from_yaml_text(const std::string& text, const std::string& source);
+// An LDM YAML file from which config_from_yaml reads this configuration. Beside LDM's keys it has `sampling`, with
+// sampler, steps and scale.
+std::string config_to_yaml(const ModelConfig& config);
+
+// Where a file of sumi's own keeps its configuration (YAML) and its tokenizer: keys of its metadata.
+inline constexpr const char* kConfigKey = "sumi.config";
+inline constexpr const char* kVocabularyKey = "sumi.vocabulary";
+inline constexpr const char* kMergesKey = "sumi.merges";
+
 // The autoencoder of an LDM YAML file, a whole model's or an autoencoder's own (autoencoder_kl_32x32x4.yaml), and the
 // loss it names ("lossconfig"), if any.
 struct AutoencoderTraining {
@@ -94,7 +120,8 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder);
 // From names and shapes alone. Throws Error(kData) that says which family the file resembles and what it lacks.
 ModelConfig detect_config(const io::Checkpoint& checkpoint);
 
-// The configuration for `checkpoint`: `yaml` where given, else the folder's own, else detected. All three are checked.
+// The configuration for `checkpoint`: `yaml` where given, else the file's or folder's own, else detected. All are
+// checked.
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml);
 
 }  // namespace sumi::models

@@ -234,7 +234,6 @@ UNetConfig read_unet(const Section& s) {
 AutoencoderConfig read_autoencoder(const Section& s) {
   s.check_class("_class_name", {"AutoencoderKL"}, s.text("_class_name", ""));
   s.require("act_fn", "silu");
-  s.require("norm_num_groups", 32);
   s.require("shift_factor", nullptr);
   s.require("latents_mean", nullptr);
   s.require("latents_std", nullptr);
@@ -243,6 +242,7 @@ AutoencoderConfig read_autoencoder(const Section& s) {
   AutoencoderConfig c;
   c.ch_mult = multipliers(s, widths);
   c.ch = widths[0];
+  c.norm_groups = s.integer("norm_num_groups", 32);
   c.embed_dim = c.z_channels = s.integer("latent_channels", 4);
   c.in_channels = s.integer("in_channels", 3);
   c.out_channels = s.integer("out_channels", 3);

@@ -106,7 +106,18 @@ class Section {
   std::set<std::string> asked_;
 };
 
-YAML::Node load(const std::filesystem::path& path) {
+YAML::Node parse(const std::string& text, const std::string& source) {
+  SUMI_CHECK(text.size() <= kMaxYamlBytes, "{}: {} bytes; a configuration has at most {}", source, text.size(),
+             kMaxYamlBytes);
+  if (const auto bad = find_invalid_utf8(text)) fail(ErrorKind::kData, "{}: not UTF-8 at byte {}", source, *bad);
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& e) {
+    fail(ErrorKind::kData, "{}: not valid YAML at line {}: {}", source, e.mark.line + 1, strip_control(e.msg));
+  }
+}
+
+std::string read_text(const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status), "{}: no such file", path.string());
@@ -118,12 +129,7 @@ YAML::Node load(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   stream.read(text.data(), static_cast<std::streamsize>(size));
   SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", path.string());
-  if (const auto bad = find_invalid_utf8(text)) fail(ErrorKind::kData, "{}: not UTF-8 at byte {}", path.string(), *bad);
-  try {
-    return YAML::Load(text);
-  } catch (const YAML::Exception& e) {
-    fail(ErrorKind::kData, "{}: not valid YAML at line {}: {}", path.string(), e.mark.line + 1, strip_control(e.msg));
-  }
+  return text;
 }
 
 // Accepts one class and says of any other what it would be.
@@ -204,6 +210,7 @@ AutoencoderConfig read_autoencoder(Section section) {
   c.ch_mult = d.integers("ch_mult", {1, 2, 4, 8});
   c.num_res_blocks = d.integer("num_res_blocks");
   c.attn_resolutions = d.integers("attn_resolutions", {});
+  c.norm_groups = d.integer("norm_groups", 32);  // sumi's own
   d.refuse_if(!d.text("attn_type", "vanilla").starts_with("vanilla"), "attn_type");
   d.refuse_if(!d.boolean("resamp_with_conv", true), "resamp_with_conv");
   for (const char* key : {"use_linear_attn", "give_pre_end", "tanh_out"}) d.refuse_if(d.boolean(key, false), key);
@@ -278,7 +285,7 @@ void read_noise_schedule(Section& p, ModelConfig& config) {
 }  // namespace
 
 AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path) {
-  Section root(load(path), path.string(), "");
+  Section root(parse(read_text(path), path.string()), path.string(), "");
   Section model = root.section("model");
   const bool alone = model.target() == "AutoencoderKL";
   Section p = model.section("params");
@@ -293,7 +300,11 @@ AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path) {
 }
 
 ModelConfig config_from_yaml(const std::filesystem::path& path) {
-  Section root(load(path), path.string(), "");
+  return config_from_yaml_text(read_text(path), path.string());
+}
+
+ModelConfig config_from_yaml_text(const std::string& text, const std::string& source) {
+  Section root(parse(text, source), source, "");
   Section model = root.section("model");
   check_target(model, {"LatentDiffusion", "LatentInpaintDiffusion", "LatentFinetuneDiffusion"});
   Section p = model.section("params");
@@ -302,6 +313,7 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
   config.unet = read_unet(p.section("unet_config"));
   config.autoencoder = read_autoencoder(p.section("first_stage_config"));
   config.autoencoder.scale_factor = p.number("scale_factor", 1.0);
+  config.scale_by_std = p.boolean("scale_by_std", false);
   const bool unconditional = !p.has("cond_stage_config") || p.is_scalar("cond_stage_config");  // "__is_unconditional__"
   if (!unconditional) config.text = read_text(p.section("cond_stage_config"));
   const std::string conditioning = p.text("conditioning_key", "crossattn");
@@ -318,7 +330,6 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
             "channels",
             "cond_stage_trainable",
             "monitor",
-            "scale_by_std",
             "use_ema",
             "scheduler_config",
             "ckpt_path",
@@ -340,10 +351,17 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
             "conditioning_dropout",
             "unet_trainable"});
   p.done();
-  check_config(config, path.string());
+  if (root.has("sampling")) {
+    Section sampling = root.section("sampling");
+    config.sampling = {.sampler = strip_control(sampling.text("sampler")),
+                       .steps = sampling.integer("steps", 0),
+                       .scale = sampling.number("scale", 0.0)};
+    sampling.done();
+  }
+  check_config(config, source);
   config.family = family_of(config).name;
   config.default_size = sides[0] * config.autoencoder.downsampling();
-  check_config(config, path.string());
+  check_config(config, source);
   return config;
 }
 

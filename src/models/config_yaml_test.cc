@@ -298,5 +298,71 @@ TEST_F(YamlConfig, RefusesWhatIsNoFile) {
   }
 }
 
+TEST(ConfigToYaml, ReadsBackAsItWas) {
+  ModelConfig c = config_from_yaml_text(kOfficial, "official.yaml");
+  EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
+  c.unet = {.in_channels = 9,
+            .model_channels = 64,
+            .attention_resolutions = {2, 1},
+            .num_res_blocks = {1, 2, 3},
+            .channel_mult = {1, 2, 3},
+            .num_head_channels = 32,
+            .transformer_depth = 2,
+            .context_dim = 96,
+            .use_linear_in_transformer = true,
+            .legacy = false};
+  c.autoencoder = {.ch = 32,
+                   .resolution = 128,
+                   .ch_mult = {1, 2, 3, 4},
+                   .num_res_blocks = 1,
+                   .attn_resolutions = {16},
+                   .norm_groups = 8,
+                   .scale_factor = 1.0 / 3.0};
+  c.text = {.vocab_size = 2048,
+            .max_positions = 32,
+            .hidden_size = 96,
+            .layers = 3,
+            .heads = 4,
+            .intermediate_size = 200,
+            .quick_gelu = false,
+            .layer_norm_eps = 1e-6};
+  c.beta_schedule = "linear_betas";
+  c.timesteps = 500;
+  c.linear_start = 0.0001;
+  c.prediction = diffusion::Prediction::kVelocity;
+  c.default_size = 128;
+  c.scale_by_std = true;
+  c.sampling = {.sampler = "dpmpp_2m", .steps = 20, .scale = 3.5};
+  c.family = "ldm";
+  EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
+}
+
+TEST(AutoencoderFromYaml, ReadsAnAutoencodersOwnFileAndItsLoss) {
+  const test::TempFolder folder;
+  const auto file = folder / "ae.yaml";
+  std::ofstream(file) << R"(
+model:
+  base_learning_rate: 4.5e-6
+  target: ldm.models.autoencoder.AutoencoderKL
+  params:
+    monitor: "val/rec_loss"
+    embed_dim: 4
+    lossconfig:
+      target: ldm.modules.losses.LPIPSWithDiscriminator
+      params: {disc_start: 50001, kl_weight: 0.000001, disc_weight: 0.5, disc_factor: 0.5}
+    ddconfig: {double_z: True, z_channels: 4, resolution: 256, in_channels: 3, out_ch: 3, ch: 128, ch_mult: [1, 2, 4, 4],
+               num_res_blocks: 2, attn_resolutions: [], dropout: 0.0}
+)";
+  const AutoencoderTraining training = autoencoder_from_yaml(file);
+  EXPECT_EQ(training.model, AutoencoderConfig());
+  EXPECT_EQ(training.loss.disc_start, 50001);
+  EXPECT_DOUBLE_EQ(training.loss.kl_weight, 1e-6);
+  EXPECT_DOUBLE_EQ(training.loss.disc_weight, 0.25);
+  std::ofstream(file) << kOfficial;
+  EXPECT_EQ(autoencoder_from_yaml(file).model, config_from_yaml(file).autoencoder) << "but for the scale factor";
+  std::ofstream(file) << "model: {target: x.AutoencoderKL, params: {embed_dim: 4, lossconfig: {target: x.Vgg}}}";
+  EXPECT_THROW(autoencoder_from_yaml(file), Error);
+}
+
 }  // namespace
 }  // namespace sumi::models

@@ -40,15 +40,13 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   parts.convolutions = options.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
   io::BindReport report;
   const io::BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
-  if (options.text) {
-    io::bind(parts.text.emplace(config.text), *checkpoint, "cond_stage_model.transformer.text_model.", report,
-             bind_options);
-  }
-  if (options.unet)
-    io::bind(parts.unet.emplace(config.unet), *checkpoint, "model.diffusion_model.", report, bind_options);
-  if (options.autoencoder) {
-    io::bind(parts.autoencoder.emplace(config.autoencoder), *checkpoint, "first_stage_model.", report, bind_options);
-  }
+  const auto fill = [&](nn::Module& part, const char* prefix, bool fresh) {
+    if (!fresh) io::bind(part, *checkpoint, prefix, report, bind_options);
+  };
+  if (options.text)
+    fill(parts.text.emplace(config.text), "cond_stage_model.transformer.text_model.", options.fresh_text);
+  if (options.unet) fill(parts.unet.emplace(config.unet), "model.diffusion_model.", options.fresh_unet);
+  if (options.autoencoder) fill(parts.autoencoder.emplace(config.autoencoder), "first_stage_model.", false);
   report.check();
   parts.checkpoint = std::move(checkpoint);
   return model;
@@ -56,6 +54,8 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
 
 const ModelConfig& StableDiffusion::config() const { return parts_->config; }
 const diffusion::NoiseSchedule& StableDiffusion::noise_schedule() const { return parts_->noise; }
+
+void StableDiffusion::set_scale_factor(double factor) { parts_->config.autoencoder.scale_factor = factor; }
 
 namespace {
 

@@ -15,6 +15,8 @@ class AutoencoderKL;
 struct LoadOptions {
   Device device = Device::kCpu;
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
+  // Parts that the file need not have: made without values, for training to fill.
+  bool fresh_text = false, fresh_unet = false;
   bool exact = false;    // convolutions as plain sums of products: slower, and rounding less
   bool use_ema = false;  // take the running average (model_ema.*) where a file has both; the original does not
 };
@@ -30,6 +32,9 @@ class StableDiffusion {
 
   const ModelConfig& config() const;
   const diffusion::NoiseSchedule& noise_schedule() const;
+
+  // For training, which may tell it from the data.
+  void set_scale_factor(double factor);
 
   // The parts themselves, for those who train them; Error(kInternal) for one that was not loaded.
   ClipText& text_encoder() const;

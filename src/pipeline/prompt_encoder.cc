@@ -27,6 +27,8 @@ std::string shortened(const std::string& prompt) {
   return strip_control(prompt.substr(0, end)) + "...";
 }
 
+constexpr int64_t kClipRow = 77;  // tokens in a row of a weighted prompt; fewer where the text encoder takes fewer
+
 // Texts kept encoded; a row of Stable Diffusion 1.x takes 236 KB.
 constexpr size_t kKept = 64;
 
@@ -48,9 +50,6 @@ PromptEncoder::PromptEncoder(const models::StableDiffusion& model, Device device
                              PromptSyntax syntax)
     : model_(model), device_(device), tokenizer_(tokenizer), syntax_(syntax) {
   models::check_vocabulary(model.config(), tokenizer.vocab_size());
-  const int64_t positions = model.config().text.max_positions;
-  SUMI_CHECK(syntax != PromptSyntax::kWeighted || positions >= 77,
-             "the text encoder takes {} tokens at once; weighted prompts need 77: choose the exact syntax", positions);
 }
 
 Tensor PromptEncoder::encode_ids(const std::vector<int64_t>& ids) const {
@@ -70,7 +69,8 @@ PromptEncoder::Rows PromptEncoder::encode(const std::string& prompt) const {
     }
     return {encode_ids(ids)};
   }
-  const text::WeightedChunks chunks = text::chunk_weighted_prompt(tokenizer_, prompt);
+  const text::WeightedChunks chunks =
+      text::chunk_weighted_prompt(tokenizer_, prompt, std::min(kClipRow, model_.config().text.max_positions) - 2);
   Rows rows;
   for (size_t i = 0; i < chunks.ids.size(); ++i) {
     Tensor hidden = encode_ids(chunks.ids[i]);

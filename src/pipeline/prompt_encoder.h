@@ -23,11 +23,11 @@ class PromptEncoder {
   PromptEncoder(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
                 PromptSyntax syntax);
 
-  // Texts that take fewer rows of 77 than the longest are filled up with the empty text's, as A1111 does.
+  // Texts that take fewer rows of 77 tokens than the longest are filled up with the empty text's, as A1111 does.
   PromptPair operator()(const std::vector<std::string>& prompts, const std::string& negative, bool guided);
 
  private:
-  using Rows = std::vector<Tensor>;  // each [77,D]
+  using Rows = std::vector<Tensor>;  // each [T,D]
 
   const Rows& rows(const std::string& prompt);
   Rows encode(const std::string& prompt) const;

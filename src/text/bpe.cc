@@ -8,19 +8,6 @@
 namespace sumi::text {
 namespace {
 
-constexpr const char* kWordEnd = "</w>";
-
-// The files spell each byte as a printable character: itself where it is one, else U+0100 and on, in order.
-std::array<std::string, 256> byte_spellings() {
-  std::array<std::string, 256> result;
-  char32_t next = 256;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-    append_utf8(result[byte], printable ? byte : next++);
-  }
-  return result;
-}
-
 uint64_t pair_key(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
 }
@@ -41,26 +28,36 @@ struct Candidate {
 
 }  // namespace
 
-Bpe Bpe::load(const std::filesystem::path& vocabulary_file, const std::filesystem::path& merges_file) {
+std::array<std::string, 256> byte_spellings() {
+  std::array<std::string, 256> result;
+  char32_t next = 256;
+  for (char32_t byte = 0; byte < 256; ++byte) {
+    const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+    append_utf8(result[byte], printable ? byte : next++);
+  }
+  return result;
+}
+
+Bpe Bpe::parse(const TokenizerText& text) {
   Bpe bpe;
-  bpe.vocabulary_ = read_vocabulary(vocabulary_file);
+  bpe.vocabulary_ = parse_vocabulary(text);
   const auto spellings = byte_spellings();
   for (size_t byte = 0; byte < 256; ++byte) {
     const auto inner = bpe.find(spellings[byte]);
     const auto last = bpe.find(spellings[byte] + kWordEnd);
     SUMI_CHECK(inner && last, "{}: no token for byte {:#04x}; this is not the vocabulary of a CLIP tokenizer",
-               vocabulary_file.string(), byte);
+               text.vocabulary_source, byte);
     bpe.inner_[byte] = static_cast<int32_t>(*inner);
     bpe.last_[byte] = static_cast<int32_t>(*last);
   }
-  const MergeList merges = read_merges(merges_file);
+  const MergeList merges = parse_merges(text);
   bpe.merges_.reserve(merges.size());
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
     const auto left_id = bpe.find(left), right_id = bpe.find(right), result = bpe.find(left + right);
     SUMI_CHECK(left_id && right_id && result, "{}: merge {} (\"{} {}\") is not made of tokens of {}",
-               merges_file.string(), rank + 1, strip_control(left), strip_control(right),
-               vocabulary_file.filename().string());
+               text.merges_source, rank + 1, strip_control(left), strip_control(right),
+               std::filesystem::path(text.vocabulary_source).filename().string());
     bpe.merges_.try_emplace(pair_key(*left_id, *right_id),
                             Merge{static_cast<int32_t>(rank), static_cast<int32_t>(*result)});
   }

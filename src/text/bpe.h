@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,10 +14,16 @@
 
 namespace sumi::text {
 
+// How the files mark a token that ends a word.
+inline constexpr const char* kWordEnd = "</w>";
+
+// The files spell each byte as a printable character: itself where it is one, else U+0100 and on, in order.
+std::array<std::string, 256> byte_spellings();
+
 class Bpe {
  public:
-  // Throws Error where a file is broken (bpe_files.h), a merge names an unknown token, or a byte has no token.
-  static Bpe load(const std::filesystem::path& vocabulary_file, const std::filesystem::path& merges_file);
+  // Throws Error where a text is broken (bpe_files.h), a merge names an unknown token, or a byte has no token.
+  static Bpe parse(const TokenizerText& text);
 
   // Appends the ids of `word`, which is not split further. Time n log n in its bytes.
   void append(std::string_view word, std::vector<int64_t>& ids) const;

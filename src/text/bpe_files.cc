@@ -37,7 +37,7 @@ std::string read_text(const std::filesystem::path& file) {
 // Takes the vocabulary event by event: nothing nested is ever built, and a repeated key is seen.
 class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit VocabularyReader(const std::filesystem::path& file) : file_(file.string()) {}
+  explicit VocabularyReader(std::string file) : file_(std::move(file)) {}
 
   Vocabulary take() {
     const auto count = static_cast<int64_t>(vocabulary_.size());
@@ -96,15 +96,22 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-Vocabulary read_vocabulary(const std::filesystem::path& file) {
-  const std::string text = read_text(file);
-  VocabularyReader reader(file);
-  nlohmann::json::sax_parse(text, &reader);
+TokenizerText read_tokenizer(const std::filesystem::path& folder) {
+  const std::filesystem::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt";
+  return {.vocabulary = read_text(vocabulary),
+          .merges = read_text(merges),
+          .vocabulary_source = vocabulary.string(),
+          .merges_source = merges.string()};
+}
+
+Vocabulary parse_vocabulary(const TokenizerText& text) {
+  VocabularyReader reader(text.vocabulary_source);
+  nlohmann::json::sax_parse(text.vocabulary, &reader);
   return reader.take();
 }
 
-MergeList read_merges(const std::filesystem::path& file) {
-  const std::string text = read_text(file);
+MergeList parse_merges(const TokenizerText& files) {
+  const std::string& text = files.merges;
   MergeList merges;
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
@@ -117,12 +124,14 @@ MergeList read_merges(const std::filesystem::path& file) {
     const size_t space = line.find(' ');
     const bool two_parts = space != std::string_view::npos && space > 0 && space + 1 < line.size() &&
                            line.find(' ', space + 1) == std::string_view::npos;
-    SUMI_CHECK(two_parts, "{}, line {}: a merge is two tokens with one space between them", file.string(), number);
-    SUMI_CHECK(!find_invalid_utf8(line), "{}, line {}: not UTF-8", file.string(), number);
-    SUMI_CHECK(static_cast<int64_t>(merges.size()) < kMaxTokens, "{}: more than {} merges", file.string(), kMaxTokens);
+    SUMI_CHECK(two_parts, "{}, line {}: a merge is two tokens with one space between them", files.merges_source,
+               number);
+    SUMI_CHECK(!find_invalid_utf8(line), "{}, line {}: not UTF-8", files.merges_source, number);
+    SUMI_CHECK(static_cast<int64_t>(merges.size()) < kMaxTokens, "{}: more than {} merges", files.merges_source,
+               kMaxTokens);
     merges.emplace_back(line.substr(0, space), line.substr(space + 1));
   }
-  SUMI_CHECK(!merges.empty(), "{}: holds no merges", file.string());
+  SUMI_CHECK(!merges.empty(), "{}: holds no merges", files.merges_source);
   return merges;
 }
 

@@ -13,11 +13,19 @@ namespace sumi::text {
 using Vocabulary = std::unordered_map<std::string, int32_t>;
 using MergeList = std::vector<std::pair<std::string, std::string>>;
 
+// The contents of the two files, and where they are from, for messages.
+struct TokenizerText {
+  std::string vocabulary, merges;
+  std::string vocabulary_source = "vocab.json", merges_source = "merges.txt";
+};
+// Throws Error(kNoInput), or Error(kData) for what is no text.
+TokenizerText read_tokenizer(const std::filesystem::path& folder);
+
 // One flat JSON object of token -> id, the ids being 0 … n-1, each once. Throws Error naming the file and the rule.
-Vocabulary read_vocabulary(const std::filesystem::path& file);
+Vocabulary parse_vocabulary(const TokenizerText& text);
 
 // Two tokens a line, the most frequent pair first. A "#version" line, blank lines, CRLF and a byte order mark are
 // passed over. Throws Error naming the file, the line and the rule.
-MergeList read_merges(const std::filesystem::path& file);
+MergeList parse_merges(const TokenizerText& text);
 
 }  // namespace sumi::text

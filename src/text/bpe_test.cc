@@ -18,7 +18,7 @@ using testing::HasSubstr;
 class BpeTest : public testing::Test {
  protected:
   void SetUp() override { test::write_made_up_tokenizer(folder_.path()); }
-  Bpe load() const { return Bpe::load(folder_ / "vocab.json", folder_ / "merges.txt"); }
+  Bpe load() const { return Bpe::parse(read_tokenizer(folder_.path())); }
 
   // The one line that loading fails with.
   std::string refusal() const {

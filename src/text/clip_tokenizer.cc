@@ -12,60 +12,64 @@
 namespace sumi::text {
 namespace {
 
-// Words: an English ending after an apostrophe, a run of letters, one digit, or a run of anything else but spaces.
 constexpr const char* kWordPattern = R"('s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}]+)";
-constexpr std::string_view kStartMark = "<|startoftext|>";
-constexpr std::string_view kEndMark = "<|endoftext|>";
 
 struct PcreDeleter {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
   void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
 };
 
-std::unique_ptr<pcre2_code, PcreDeleter> compile_word_pattern() {
+}  // namespace
+
+WordSplitter::WordSplitter() {
   int error = 0;
   PCRE2_SIZE offset = 0;
   std::unique_ptr<pcre2_code, PcreDeleter> code(pcre2_compile(
       reinterpret_cast<PCRE2_SPTR>(kWordPattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &offset, nullptr));
   SUMI_CHECK_KIND(kUnavailable, code, "this PCRE2 library has no Unicode support (error {})", error);
   pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // where there is no JIT, matching is only slower
-  return code;
+  code_ = std::shared_ptr<const pcre2_code>(std::move(code));
 }
 
-}  // namespace
+void WordSplitter::operator()(std::string_view text, const std::function<void(std::string_view word)>& f) const {
+  const auto* code = static_cast<const pcre2_code*>(code_.get());
+  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  const std::unique_ptr<pcre2_match_data, PcreDeleter> match(pcre2_match_data_create(1, nullptr));
+  SUMI_CHECK_KIND(kUnavailable, match, "out of memory");
+  PCRE2_SIZE position = 0;
+  while (position < text.size()) {
+    const int result = pcre2_match(code, subject, text.size(), position, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
+    if (result == PCRE2_ERROR_NOMATCH) return;
+    SUMI_CHECK_KIND(kInternal, result > 0, "splitting the prompt into words failed (PCRE2 error {})", result);
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match.get());
+    f(text.substr(bounds[0], bounds[1] - bounds[0]));
+    position = bounds[1];
+  }
+}
 
 struct ClipTokenizer::Data {
+  TokenizerText text;
   Bpe bpe;
-  std::unique_ptr<pcre2_code, PcreDeleter> words;
+  WordSplitter words;
   int64_t start_id = 0;
   int64_t end_id = 0;
 
   // Appends the ids of text that holds no marks.
-  void append_words(std::string_view text, std::vector<int64_t>& ids) const {
-    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    const std::unique_ptr<pcre2_match_data, PcreDeleter> match(pcre2_match_data_create(1, nullptr));
-    SUMI_CHECK_KIND(kUnavailable, match, "out of memory");
-    PCRE2_SIZE position = 0;
-    while (position < text.size()) {
-      const int result =
-          pcre2_match(words.get(), subject, text.size(), position, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
-      if (result == PCRE2_ERROR_NOMATCH) return;
-      SUMI_CHECK_KIND(kInternal, result > 0, "splitting the prompt into words failed (PCRE2 error {})", result);
-      const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(match.get());
-      bpe.append(text.substr(bounds[0], bounds[1] - bounds[0]), ids);
-      position = bounds[1];
-    }
+  void append_words(std::string_view part, std::vector<int64_t>& ids) const {
+    words(part, [&](std::string_view word) { bpe.append(word, ids); });
   }
 };
 
-ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder) {
-  const std::filesystem::path vocabulary = folder / "vocab.json";
+ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder) { return parse(read_tokenizer(folder)); }
+
+ClipTokenizer ClipTokenizer::parse(TokenizerText text) {
   auto data = std::make_shared<Data>();
-  data->bpe = Bpe::load(vocabulary, folder / "merges.txt");
-  data->words = compile_word_pattern();
+  data->text = std::move(text);
+  data->bpe = Bpe::parse(data->text);
   const auto find_mark = [&](std::string_view mark) {
     const auto id = data->bpe.find(std::string(mark));
-    SUMI_CHECK(id, "{}: no token {}; this is not the vocabulary of a CLIP tokenizer", vocabulary.string(), mark);
+    SUMI_CHECK(id, "{}: no token {}; this is not the vocabulary of a CLIP tokenizer", data->text.vocabulary_source,
+               mark);
     return *id;
   };
   data->start_id = find_mark(kStartMark);
@@ -108,6 +112,7 @@ std::vector<int64_t> ClipTokenizer::encode_padded(std::string_view prompt, int64
   return ids;
 }
 
+const TokenizerText& ClipTokenizer::text() const { return data_->text; }
 int64_t ClipTokenizer::vocab_size() const { return data_->bpe.size(); }
 int64_t ClipTokenizer::start_id() const { return data_->start_id; }
 int64_t ClipTokenizer::end_id() const { return data_->end_id; }

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/bpe_files.h"
 
 namespace sumi::text {
 
@@ -15,6 +18,9 @@ class ClipTokenizer {
  public:
   // Reads `vocab.json` and `merges.txt` in `folder`. Throws Error with the file, the line and the rule broken.
   static ClipTokenizer load(const std::filesystem::path& folder);
+  // The same from the files' contents.
+  static ClipTokenizer parse(TokenizerText text);
+  const TokenizerText& text() const;
 
   // Ids of the prompt alone, without start and end marks. Invalid UTF-8 or NUL: Error(kUsage); over 64 KiB likewise.
   std::vector<int64_t> encode(std::string_view prompt) const;
@@ -28,6 +34,21 @@ class ClipTokenizer {
  private:
   struct Data;
   std::shared_ptr<const Data> data_;
+};
+
+// The marks that every vocabulary ends in.
+inline constexpr std::string_view kStartMark = "<|startoftext|>";
+inline constexpr std::string_view kEndMark = "<|endoftext|>";
+
+// Words of text that clean_prompt has cleaned, to each of which byte-pair encoding is applied by itself: an English
+// ending after an apostrophe, a run of letters, one digit, or a run of anything else but spaces.
+class WordSplitter {
+ public:
+  WordSplitter();  // throws Error(kUnavailable) where the PCRE2 library has no Unicode support
+  void operator()(std::string_view text, const std::function<void(std::string_view word)>& f) const;
+
+ private:
+  std::shared_ptr<const void> code_;
 };
 
 // Where a tokenizer's two files are looked for, in this order: `explicit_dir` (--tokenizer), `model_path` itself or its

@@ -180,18 +180,18 @@ class WeightParser {
   std::vector<size_t> round_, square_;
 };
 
-// Fills rows of 75 and puts the marks around them.
+// Fills rows and puts the marks around them.
 class ChunkBuilder {
  public:
-  explicit ChunkBuilder(const ClipTokenizer& tokenizer) : tokenizer_(tokenizer) {
+  ChunkBuilder(const ClipTokenizer& tokenizer, size_t row) : tokenizer_(tokenizer), row_(row) {
     const std::vector<int64_t> comma = tokenizer.encode(",");
     if (comma.size() == 1) comma_ = comma[0];
   }
 
   void add(int64_t id, float weight) {
     const bool comma = id == comma_;
-    if (ids_.size() == kRow) {
-      if (!comma && after_comma_ > 0 && kRow - after_comma_ < kBacktrack) {
+    if (ids_.size() == row_) {
+      if (!comma && after_comma_ > 0 && row_ - after_comma_ < kBacktrack) {
         // The words after the comma move to the next row, so that they stay together.
         const std::vector<int64_t> moved_ids(ids_.begin() + after_comma_, ids_.end());
         const std::vector<float> moved_weights(weights_.begin() + after_comma_, weights_.end());
@@ -212,10 +212,10 @@ class ChunkBuilder {
   void end_row() {
     std::vector<int64_t> ids{tokenizer_.start_id()};
     ids.insert(ids.end(), ids_.begin(), ids_.end());
-    ids.resize(kRow + 2, tokenizer_.end_id());
+    ids.resize(row_ + 2, tokenizer_.end_id());
     std::vector<float> weights{1.0f};
     weights.insert(weights.end(), weights_.begin(), weights_.end());
-    weights.resize(kRow + 2, 1.0f);
+    weights.resize(row_ + 2, 1.0f);
     chunks_.ids.push_back(std::move(ids));
     chunks_.weights.push_back(std::move(weights));
     ids_.clear();
@@ -229,10 +229,10 @@ class ChunkBuilder {
   }
 
  private:
-  static constexpr size_t kRow = 75;
   static constexpr size_t kBacktrack = 20;
 
   const ClipTokenizer& tokenizer_;
+  size_t row_;
   int64_t comma_ = -1;
   std::vector<int64_t> ids_;
   std::vector<float> weights_;
@@ -273,8 +273,9 @@ bool WeightedChunks::plain() const {
          std::all_of(weights[0].begin(), weights[0].end(), [](float weight) { return weight == 1.0f; });
 }
 
-WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt) {
-  ChunkBuilder builder(tokenizer);
+WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt, int64_t row) {
+  SUMI_CHECK_KIND(kUsage, row >= 1, "a row of a prompt holds one token at least, not {}", row);
+  ChunkBuilder builder(tokenizer, static_cast<size_t>(row));
   for (const WeightedText& span : parse_weighted_prompt(prompt)) {
     if (span.is_break) {
       builder.end_row();

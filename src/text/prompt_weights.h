@@ -25,13 +25,13 @@ std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt);
 // NAME with a path in it never will be.
 void refuse_network_tags(std::string_view prompt);
 
-// Rows of 77 ids each ([start] 75 ids [end]) and the weight of each id. At least one row. A row that fills up within 20
+// Rows of row + 2 ids each ([start] `row` ids [end]) and the weight of each id. At least one row. A row that fills up within 20
 // ids of a comma ends at that comma, as A1111 has it.
 struct WeightedChunks {
   std::vector<std::vector<int64_t>> ids;
   std::vector<std::vector<float>> weights;
   bool plain() const;  // one row, all weights 1
 };
-WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt);
+WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt, int64_t row = 75);
 
 }  // namespace sumi::text

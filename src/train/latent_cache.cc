@@ -1,5 +1,7 @@
 #include "train/latent_cache.h"
 
+#include <algorithm>
+#include <cmath>
 #include <future>
 
 #include "base/check.h"
@@ -97,6 +99,27 @@ void LatentCache::open(const fs::path& path) {
   }
   skipped_ = flags.numel() - static_cast<int64_t>(usable_.size());
   SUMI_CHECK_KIND(kNoInput, !usable_.empty(), "none of the {} pictures could be read", flags.numel());
+}
+
+double LatentCache::deviation(int64_t examples) const {
+  const auto count = static_cast<int64_t>(usable_.size()), taken = std::min(examples, count);
+  double sum = 0.0, squares = 0.0, variance = 0.0, values = 0.0;
+  for (int64_t i = 0; i < taken; ++i) {
+    const Tensor both = moments(usable_[static_cast<size_t>(i * count / taken)], false);
+    const int64_t channels = both.dim(3) / 2;
+    const float* at = both.data<float>();
+    for (int64_t pixel = 0; pixel < both.numel() / (2 * channels); ++pixel, at += 2 * channels) {
+      for (int64_t c = 0; c < channels; ++c) {
+        const double mean = at[c];
+        sum += mean;
+        squares += mean * mean;
+        variance += std::exp(std::clamp(double{at[channels + c]}, -30.0, 20.0));
+        values += 1.0;
+      }
+    }
+  }
+  const double mean = sum / values;
+  return std::sqrt(squares / values - mean * mean + variance / values);
 }
 
 Tensor LatentCache::moments(int64_t example, bool mirrored) const {

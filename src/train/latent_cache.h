@@ -32,6 +32,9 @@ class LatentCache {
   int64_t skipped() const { return skipped_; }
   // Mean and log-variance of an example's latent [1,h,w,2z], not scaled.
   Tensor moments(int64_t example, bool mirrored) const;
+  // The standard deviation of all values of latents drawn from the first `examples` that are usable, spread over all:
+  // what LDM's `scale_by_std` takes the inverse of.
+  double deviation(int64_t examples) const;
 
  private:
   void open(const std::filesystem::path& file);

@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kLatentsForScale = 256;            // of which the scale factor is told
 constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 
 class Trainer {
@@ -46,6 +47,13 @@ class Trainer {
                                                                 .model = options_.model,
                                                                 .cancel = hooks_.cancel,
                                                                 .on_picture = hooks_.on_latent});
+    if (model_.config().scale_by_std) {
+      const double deviation = latents_->deviation(kLatentsForScale);
+      model_.set_scale_factor(1.0 / deviation);
+      if (hooks_.note)
+        hooks_.note(
+            fmt::format("scale factor {:.5f}: the latents' standard deviation is {:.5f}", 1.0 / deviation, deviation));
+    }
     order_.emplace(static_cast<int64_t>(latents_->usable().size()), options_.seed);
     const RunResult result = run_.run({.more_columns = {},
                                        .step = [this](int64_t number) { return step(number); },
@@ -138,8 +146,21 @@ class Trainer {
       if (found != trained.end()) trained.erase(found);
     }
     for (const auto& [name, value] : trained) tensors.emplace_back(name, value);
-    io::write_safetensors(options_.out / "model.safetensors", tensors,
-                          {{"trained_from", options_.model}, {"steps", std::to_string(steps)}});
+    io::write_safetensors(options_.out / "model.safetensors", tensors, metadata(steps));
+  }
+
+  // The configuration goes with the model, and a vocabulary of its own with a text encoder that nobody else has.
+  std::map<std::string, std::string> metadata(int64_t steps) const {
+    models::ModelConfig config = model_.config();
+    config.scale_by_std = false;
+    std::map<std::string, std::string> out{{models::kConfigKey, models::config_to_yaml(config)},
+                                           {"trained_from", options_.model},
+                                           {"steps", std::to_string(steps)}};
+    if ((options_.from_scratch && options_.train_text) || checkpoint_.metadata().contains(models::kVocabularyKey)) {
+      out[models::kVocabularyKey] = tokenizer_.text().vocabulary;
+      out[models::kMergesKey] = tokenizer_.text().merges;
+    }
+    return out;
   }
 
   void write_lora(int64_t steps) {

@@ -1,5 +1,6 @@
 // sumi train autoencoder, from the outside.
 #include "io/checkpoint.h"
+#include "models/config.h"
 #include "tests/cli/cli_fixture.h"
 
 namespace sumi::test {
@@ -83,6 +84,66 @@ TEST_F(TrainAutoencoder, GoesOnFromAModelsAutoencoder) {
   ASSERT_EQ(plan.code, 0) << plan.err;
   EXPECT_NE(plan.out.find("\"trained_values\":"), std::string::npos) << plan.out;
   EXPECT_FALSE(fs::exists(folder_ / "none"));
+}
+
+// From a folder of pictures to a model that draws by itself: vocabulary, autoencoder, diffusion.
+TEST_F(TrainAutoencoder, AWholeModelFromNothing) {
+  const std::string yaml = (folder_ / "whole.yaml").string(), out = (folder_ / "model").string();
+  write_file(yaml, R"(
+model:
+  target: ldm.models.diffusion.ddpm.LatentDiffusion
+  params:
+    image_size: 16
+    scale_by_std: true
+    unet_config:
+      target: ldm.modules.diffusionmodules.openaimodel.UNetModel
+      params: {in_channels: 4, out_channels: 4, model_channels: 32, attention_resolutions: [1, 2], num_res_blocks: 1,
+               channel_mult: [1, 2], num_heads: 4, use_spatial_transformer: true, context_dim: 32, legacy: false}
+    first_stage_config:
+      target: ldm.models.autoencoder.AutoencoderKL
+      params:
+        embed_dim: 4
+        ddconfig: {double_z: true, z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2],
+                   num_res_blocks: 1, attn_resolutions: []}
+    cond_stage_config:
+      target: ldm.modules.encoders.modules.FrozenCLIPEmbedder
+      params: {vocab_size: 530, max_position_embeddings: 16, hidden_size: 32, num_hidden_layers: 1,
+               num_attention_heads: 2, intermediate_size: 64}
+sampling: {sampler: ddim, steps: 3, scale: 2}
+)");
+  for (int i = 0; i < 6; ++i)
+    write_file(data() / (std::to_string(i) + ".txt"), i % 2 == 0 ? "a red stripe" : "a blue stripe");
+  const Outcome vocabulary = run_program({SUMI_BINARY, "train", "tokenizer", "--data", data().string(), "--out",
+                                          (folder_ / "words").string(), "--size", "530"});
+  ASSERT_EQ(vocabulary.code, 0) << vocabulary.err;
+  const Outcome first = run_program(command("ae", {"--config", yaml, "--steps", "3", "--disc-weight", "0"}));
+  ASSERT_EQ(first.code, 0) << first.err;
+  const Outcome second =
+      run_program({SUMI_BINARY, "train", "ldm", "--ckpt", (folder_ / "ae" / "autoencoder.safetensors").string(),
+                   "--config", yaml, "--tokenizer", (folder_ / "words").string(), "--data", data().string(), "--out",
+                   out, "--from-scratch", "--train-text", "--steps", "3", "--batch", "2"});
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_NE(second.err.find("scale factor"), std::string::npos) << second.err;
+  // The file says everything: sizes, scale, vocabulary, how it is drawn with.
+  const std::string model = out + "/model.safetensors";
+  const auto file = io::open_checkpoint(model);
+  const models::ModelConfig config = models::config_for(*file, {});
+  EXPECT_FALSE(config.scale_by_std);
+  EXPECT_NE(config.autoencoder.scale_factor, 1.0);
+  EXPECT_EQ(config.default_size, 32);
+  const Outcome drawn = run_program(
+      {SUMI_BINARY, "a red stripe", "--ckpt", model, "-o", (folder_ / "drawn.png").string(), "--json", "--quiet"});
+  ASSERT_EQ(drawn.code, 0) << drawn.err;
+  const image::Png drawing = image::read_png(folder_ / "drawn.png");
+  EXPECT_EQ(drawing.image.width, 32);
+  ASSERT_FALSE(drawing.texts.empty());
+  EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: ddim, CFG scale: 2"), std::string::npos)
+      << drawing.texts[0].second;
+  // And training goes on from it.
+  const Outcome tuned = run_program({SUMI_BINARY, "train", "ldm", "--ckpt", model, "--data", data().string(), "--out",
+                                     (folder_ / "tuned").string(), "--steps", "1", "--batch", "2"});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_TRUE(io::open_checkpoint(folder_ / "tuned" / "model.safetensors")->metadata().contains(models::kMergesKey));
 }
 
 TEST_F(TrainAutoencoder, RefusesWhatMakesNoSense) {

@@ -124,7 +124,18 @@ std::vector<pipeline::LoraChoice> ModelChoice::parsed_loras() const {
   return choices;
 }
 
-text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path) const {
+text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, const io::Checkpoint* file) const {
+  if (tokenizer.empty() && file != nullptr) {
+    const auto vocabulary = file->metadata().find(models::kVocabularyKey),
+               merges = file->metadata().find(models::kMergesKey);
+    if (vocabulary != file->metadata().end() && merges != file->metadata().end()) {
+      const std::string name = file->path().string();
+      return text::ClipTokenizer::parse({.vocabulary = vocabulary->second,
+                                         .merges = merges->second,
+                                         .vocabulary_source = name + ", its vocabulary",
+                                         .merges_source = name + ", its merges"});
+    }
+  }
   std::optional<fs::path> folder;
   if (!tokenizer.empty()) folder = tokenizer;
   return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));

@@ -37,7 +37,8 @@ struct ModelChoice {
   pipeline::ModelOptions options(const EngineOptions& engine) const;
   std::optional<diffusion::Prediction> parsed_prediction() const;
   std::vector<pipeline::LoraChoice> parsed_loras() const;  // throws Error(kUsage)
-  text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path) const;
+  // The one named, else the one that `file` carries, else the one found beside the model or on this machine.
+  text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path, const io::Checkpoint* file) const;
 };
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);
 

@@ -41,7 +41,7 @@ class Generation {
 
   void operator()() {
     const pipeline::OpenModel opened = open();
-    const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint);
+    const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint, opened.stored.get());
     plan(opened);
     if (output_.begin) output_.begin();
     pipeline::check_cancelled(&stop_requested());
@@ -62,10 +62,18 @@ class Generation {
     complain("sumi: " + strip_control(text) + "\n");
   }
 
+  // What the model's makers say of drawing with it, where nobody chose.
+  void take_defaults(const models::SamplingDefaults& defaults) {
+    if (job_.sampler_from_model && !defaults.sampler.empty()) set_sampler(request_.sampling, defaults.sampler, "");
+    if (job_.steps_from_model && defaults.steps > 0) request_.sampling.steps = static_cast<int>(defaults.steps);
+    if (job_.scale_from_model && defaults.scale > 0.0) request_.scale = defaults.scale;
+  }
+
   pipeline::OpenModel open() {
     pipeline::OpenModel opened = pipeline::open_model(model_options_);
     if (job_.width_from_model) request_.width = opened.config.default_size;
     if (job_.height_from_model) request_.height = opened.config.default_size;
+    take_defaults(opened.config.sampling);
     pipeline::check_request_for(request_, opened.config);
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", request_.seed));
     return opened;

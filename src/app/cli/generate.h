@@ -15,7 +15,9 @@ struct GenerateJob {
   bool quiet = false;           // nothing on standard error but errors
   bool json = false;            // one JSON object on standard output instead of the files' names
   bool seed_was_drawn = false;  // then it is told
-  bool width_from_model = false, height_from_model = false;  // the size the model was made for
+  // What nobody chose, and the model may have a word on: the size it was made for, and how it is best drawn with.
+  bool width_from_model = false, height_from_model = false;
+  bool sampler_from_model = false, steps_from_model = false, scale_from_model = false;
 };
 
 // What is told at the end.
@@ -49,7 +51,9 @@ struct SharedFlags {
   double scale = 7.5, eta = 0.0;
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
-// Puts the flags into the job; throws Error(kUsage) for what makes no sense.
-void apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
+// Whether the command line names a sampler, or any of its settings.
+bool names_sampler(const CLI::App& app);
+// Puts the flags into the job, where `app` was given them; throws Error(kUsage) for what makes no sense.
+void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJob& job);
 
 }  // namespace sumi::app

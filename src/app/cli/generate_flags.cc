@@ -20,8 +20,9 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--seed", flags.seed, "0 to 2^64-1; -1 draws one and tells it")
       ->type_name("N")
       ->default_str(flags.seed);
-  app.add_option("--prompt-syntax", flags.syntax,
-                 "exact: as the original, cut at 77 tokens; weighted: (word:1.2), [word], BREAK, any length")
+  app.add_option(
+         "--prompt-syntax", flags.syntax,
+         "exact: as the original, cut at the encoder's 77 tokens; weighted: (word:1.2), [word], BREAK, any length")
       ->type_name("KIND")
       ->default_str(flags.syntax);
   app.add_option("--rng", flags.rng, "Random numbers as PyTorch draws them on: cpu or cuda")
@@ -38,7 +39,19 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_flag("--json", job.json, "One JSON object on standard output: files, seeds, seconds");
 }
 
-void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
+bool names_sampler(const CLI::App& app) {
+  for (const char* option : {"--sampler", "--plms", "--dpm-solver"}) {
+    if (app.get_option_no_throw(option) != nullptr && app.count(option) > 0) return true;
+  }
+  return false;
+}
+
+void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJob& job) {
+  job.sampler_from_model = !names_sampler(app) && app.count("--schedule") == 0;
+  job.steps_from_model = app.count("--steps") == 0;
+  job.scale_from_model = app.count("--scale") == 0;
+  job.width_from_model = !flags.width;
+  job.height_from_model = !flags.height;
   pipeline::Txt2ImgRequest& request = job.request;
   request.negative_prompt = flags.negative_prompt;
   set_sampler(request.sampling, flags.sampler, flags.schedule);

@@ -41,17 +41,16 @@ fs::path default_output(const std::string& prompt, uint64_t seed) {
   return path;
 }
 
-int run(PromptFlags& flags, bool sampler_named) {
+int run(const CLI::App& app, PromptFlags& flags) {
   SUMI_CHECK_KIND(
       kUsage, flags.more_words.empty(),
       "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
       "commands",
       flags.more_words[0], flags.prompt);
-  if (sampler_named && flags.shared.schedule == "karras") flags.shared.schedule.clear();
-  apply_shared_flags(flags.shared, flags.job);
+  // Karras's schedule is the default sampler's, not another's.
+  if (names_sampler(app) && app.count("--schedule") == 0) flags.shared.schedule.clear();
+  apply_shared_flags(app, flags.shared, flags.job);
   flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
-  flags.job.width_from_model = !flags.shared.width;
-  flags.job.height_from_model = !flags.shared.height;
   pipeline::check_request(flags.job.request);
   const fs::path path =
       flags.output.empty() ? default_output(flags.prompt, flags.job.request.seed) : fs::path(flags.output);
@@ -72,7 +71,7 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("-o,--output", flags->output, "Where the picture goes; by default PROMPT-SEED.png here")
       ->type_name("FILE.png");
   add_shared_flags(app, flags->shared, flags->job);
-  return [flags, &app] { return run(*flags, app.count("--sampler") > 0 && app.count("--schedule") == 0); };
+  return [flags, &app] { return run(app, *flags); };
 }
 
 const CommandRegistration kRegistration({

@@ -48,9 +48,10 @@ int TrainLdm::run() {
   const pipeline::OpenModel opened = pipeline::open_model(model_options);
   train::check_ldm_options(options, opened.config);
   options.model = model_options.checkpoint.filename().string();
-  const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint);
+  const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint, opened.stored.get());
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
-  models::StableDiffusion networks = pipeline::load_model(opened);
+  models::StableDiffusion networks = pipeline::load_model(
+      opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
   if (dry_run) {
     const auto pictures = static_cast<int64_t>(train::find_examples(options.data).size());
     return report_plan(pictures, train::plan_ldm(networks, options, opened.device), options.lr.steps, run_options);

@@ -56,9 +56,9 @@ void choose_sampler(Txt2ImgFlags& flags, bool named) {
   if (flags.dpm_solver) flags.shared.sampler = "dpm_solver";
 }
 
-void fill_request(Txt2ImgFlags& flags) {
+void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   pipeline::Txt2ImgRequest& request = flags.job.request;
-  apply_shared_flags(flags.shared, flags.job);
+  apply_shared_flags(app, flags.shared, flags.job);
   SUMI_CHECK_KIND(kUsage, flags.precision == "autocast" || flags.precision == "full",
                   "--precision must be autocast or full, not {}", flags.precision);
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
@@ -111,9 +111,9 @@ class Outputs {
   std::vector<image::Image> pictures_;
 };
 
-int run(Txt2ImgFlags& flags, bool sampler_named) {
-  choose_sampler(flags, sampler_named);
-  fill_request(flags);
+int run(const CLI::App& app, Txt2ImgFlags& flags) {
+  choose_sampler(flags, app.count("--sampler") > 0);
+  fill_request(app, flags);
   Outputs outputs(flags);
   generate(flags.job, outputs.hooks());
   return 0;
@@ -140,7 +140,7 @@ std::function<int()> declare(CLI::App& app) {
       ->type_name("KIND")
       ->default_str("autocast");
   add_shared_flags(app, flags->shared, flags->job);
-  return [flags, &app] { return run(*flags, app.count("--sampler") > 0); };
+  return [flags, &app] { return run(app, *flags); };
 }
 
 const CommandRegistration kRegistration({

@@ -13,17 +13,16 @@ constexpr nn::Conv2dConfig kConv3x3{.kernel = 3, .pad_begin = 1};
 constexpr nn::Conv2dConfig kConv1x1{.kernel = 1};
 // The encoder halves with one zero row below and one zero column on the right.
 constexpr nn::Conv2dConfig kConvDown{.kernel = 3, .stride = 2, .pad_begin = 0, .pad_end = 1};
-constexpr GroupNormOptions kNormSilu{.groups = 32, .eps = 1e-6, .act = Act::kSilu};
 
 bool attends_at(const AutoencoderConfig& c, int64_t resolution) {
   return std::find(c.attn_resolutions.begin(), c.attn_resolutions.end(), resolution) != c.attn_resolutions.end();
 }
 
-VaeLevel make_level(int64_t in, int64_t out, int64_t blocks, bool attends) {
+VaeLevel make_level(int64_t in, int64_t out, int64_t blocks, bool attends, int64_t groups) {
   VaeLevel level;
   for (int64_t i = 0; i < blocks; ++i) {
-    level.blocks.push_back(std::make_unique<VaeResBlock>(i == 0 ? in : out, out));
-    if (attends) level.attentions.push_back(std::make_unique<VaeAttention>(out));
+    level.blocks.push_back(std::make_unique<VaeResBlock>(i == 0 ? in : out, out, groups));
+    if (attends) level.attentions.push_back(std::make_unique<VaeAttention>(out, groups));
   }
   return level;
 }
@@ -46,13 +45,13 @@ void VaeLevel::visit(nn::ParamVisitor& v, const std::string& name, const char* r
 
 VaeEncoder::VaeEncoder(const AutoencoderConfig& c)
     : conv_in_(c.in_channels, c.ch, kConv3x3),
-      middle_(c.ch * c.ch_mult.back()),
-      norm_out_(c.ch * c.ch_mult.back(), kNormSilu),
+      middle_(c.ch * c.ch_mult.back(), c.norm_groups),
+      norm_out_(c.ch * c.ch_mult.back(), vae_norm(c.norm_groups)),
       conv_out_(c.ch * c.ch_mult.back(), 2 * c.z_channels, kConv3x3) {
   int64_t channels = c.ch, resolution = c.resolution;
   for (size_t i = 0; i < c.ch_mult.size(); ++i, resolution /= 2) {
     const int64_t width = c.ch * c.ch_mult[i];
-    levels_.push_back(make_level(channels, width, c.num_res_blocks, attends_at(c, resolution)));
+    levels_.push_back(make_level(channels, width, c.num_res_blocks, attends_at(c, resolution), c.norm_groups));
     if (i + 1 < c.ch_mult.size()) levels_.back().resample.emplace(width, width, kConvDown);
     channels = width;
   }
@@ -77,14 +76,14 @@ void VaeEncoder::visit(nn::ParamVisitor& v) {
 
 VaeDecoder::VaeDecoder(const AutoencoderConfig& c)
     : conv_in_(c.z_channels, c.ch * c.ch_mult.back(), kConv3x3),
-      middle_(c.ch * c.ch_mult.back()),
+      middle_(c.ch * c.ch_mult.back(), c.norm_groups),
       levels_(c.ch_mult.size()),
-      norm_out_(c.ch * c.ch_mult[0], kNormSilu),
+      norm_out_(c.ch * c.ch_mult[0], vae_norm(c.norm_groups)),
       conv_out_(c.ch * c.ch_mult[0], c.out_channels, kConv3x3) {
   int64_t channels = c.ch * c.ch_mult.back(), resolution = c.resolution >> (c.ch_mult.size() - 1);
   for (size_t i = c.ch_mult.size(); i-- > 0; resolution *= 2) {
     const int64_t width = c.ch * c.ch_mult[i];
-    levels_[i] = make_level(channels, width, c.num_res_blocks + 1, attends_at(c, resolution));
+    levels_[i] = make_level(channels, width, c.num_res_blocks + 1, attends_at(c, resolution), c.norm_groups);
     if (i > 0) levels_[i].resample.emplace(width, width, kConv3x3);
     channels = width;
   }

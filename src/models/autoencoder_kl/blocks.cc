@@ -3,14 +3,15 @@
 namespace sumi::models {
 namespace {
 
-constexpr GroupNormOptions kNorm{.groups = 32, .eps = 1e-6};
-constexpr GroupNormOptions kNormSilu{.groups = 32, .eps = 1e-6, .act = Act::kSilu};
 constexpr nn::Conv2dConfig kConv3x3{.kernel = 3, .pad_begin = 1};
 
 }  // namespace
 
-VaeResBlock::VaeResBlock(int64_t in, int64_t out)
-    : norm1_(in, kNormSilu), conv1_(in, out, kConv3x3), norm2_(out, kNormSilu), conv2_(out, out, kConv3x3) {
+VaeResBlock::VaeResBlock(int64_t in, int64_t out, int64_t groups)
+    : norm1_(in, vae_norm(groups)),
+      conv1_(in, out, kConv3x3),
+      norm2_(out, vae_norm(groups)),
+      conv2_(out, out, kConv3x3) {
   if (in != out) shortcut_.emplace(in, out, nn::Conv2dConfig{.kernel = 1});
 }
 
@@ -30,8 +31,8 @@ void VaeResBlock::visit(nn::ParamVisitor& v) {
   if (shortcut_) v("nin_shortcut", *shortcut_);
 }
 
-VaeAttention::VaeAttention(int64_t channels)
-    : norm_(channels, kNorm),
+VaeAttention::VaeAttention(int64_t channels, int64_t groups)
+    : norm_(channels, vae_norm(groups, Act::kNone)),
       q_(channels, channels, {.conv_1x1 = true}),
       k_(channels, channels, {.conv_1x1 = true}),
       v_(channels, channels, {.conv_1x1 = true}),
@@ -51,8 +52,8 @@ void VaeAttention::visit(nn::ParamVisitor& v) {
   v("proj_out", out_);
 }
 
-VaeMiddle::VaeMiddle(int64_t channels)
-    : block1_(channels, channels), attention_(channels), block2_(channels, channels) {}
+VaeMiddle::VaeMiddle(int64_t channels, int64_t groups)
+    : block1_(channels, channels, groups), attention_(channels, groups), block2_(channels, channels, groups) {}
 
 Tensor VaeMiddle::operator()(Tensor x) const { return block2_(attention_(block1_(std::move(x)))); }
 

@@ -1,4 +1,4 @@
-// Building blocks of the autoencoder.
+// Building blocks of the autoencoder. `groups` are those of their norms.
 #pragma once
 
 #include <optional>
@@ -7,10 +7,14 @@
 
 namespace sumi::models {
 
+inline GroupNormOptions vae_norm(int64_t groups, Act act = Act::kSilu) {
+  return {.groups = groups, .eps = 1e-6, .act = act};
+}
+
 // Residual block without time.   x [N,H,W,in] → [N,H,W,out]          (LDM `ResnetBlock`, temb_channels 0)
 class VaeResBlock : public nn::Module {
  public:
-  VaeResBlock(int64_t in, int64_t out);
+  VaeResBlock(int64_t in, int64_t out, int64_t groups);
   // Takes x over: with a shortcut its memory serves the norm.
   Tensor operator()(Tensor x) const;
   void visit(nn::ParamVisitor& v) override;
@@ -26,7 +30,7 @@ class VaeResBlock : public nn::Module {
 // Self-attention over pixels with one head.   x [N,H,W,C] → [N,H,W,C]          (LDM `AttnBlock`)
 class VaeAttention : public nn::Module {
  public:
-  explicit VaeAttention(int64_t channels);
+  VaeAttention(int64_t channels, int64_t groups);
   Tensor operator()(const Tensor& x) const;
   void visit(nn::ParamVisitor& v) override;
 
@@ -38,7 +42,7 @@ class VaeAttention : public nn::Module {
 // Residual block, attention, residual block: the lowest resolution of encoder and decoder.
 class VaeMiddle : public nn::Module {
  public:
-  explicit VaeMiddle(int64_t channels);
+  VaeMiddle(int64_t channels, int64_t groups);
   Tensor operator()(Tensor x) const;
   void visit(nn::ParamVisitor& v) override;
 
