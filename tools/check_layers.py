@@ -13,6 +13,7 @@ from pathlib import Path
 # room -> the rooms right below it
 MAY_INCLUDE = {
     "base": [],
+    "ranks": ["base"],
     "core": ["base"],
     "ops": ["core"],
     "backend": ["ops"],
@@ -23,8 +24,8 @@ MAY_INCLUDE = {
     "diffusion": ["ops"],
     "models": ["nn", "io", "text", "diffusion"],
     "pipeline": ["models", "diffusion", "image"],
-    "train": ["models", "diffusion", "image"],
-    "app": ["pipeline", "train"],
+    "train": ["models", "diffusion", "image", "ranks"],
+    "app": ["pipeline", "train", "ranks"],
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 EXTERNAL = {"hwy"}                         # libraries whose own headers are included in quotes

@@ -17,18 +17,29 @@ void Tape::record(Tensor& out, Backward backward) {
   records_.push_back({out.grad_slot(), out.shape(), std::move(backward)});
 }
 
-void Tape::backward(const Tensor& out, const Tensor& grad) {
+void Tape::backward(const Tensor& out, const Tensor& grad, const AfterRecord& after) {
   const NoGrad off;
+  const bool outermost = t_record < 0;
+  int64_t number = 0;
+  if (outermost) t_record = 0;
+  struct Restore {
+    bool needed;
+    ~Restore() {
+      if (needed) t_record = -1;
+    }
+  } const restore{outermost};
   add_grad(out, grad);
-  for (; !records_.empty(); records_.pop_back()) {
+  for (; !records_.empty(); records_.pop_back(), ++number) {
+    if (outermost) t_record = number;
     Record& record = records_.back();
     const Tensor value = std::exchange(record.slot->value, {});
     if (value) record.backward(value.reshape(record.shape));
+    if (after) after(number);
   }
 }
 
-void Tape::backward(const Tensor& loss, float weight) {
-  backward(loss, Tensor::full(loss.shape(), weight, loss.device()));
+void Tape::backward(const Tensor& loss, float weight, const AfterRecord& after) {
+  backward(loss, Tensor::full(loss.shape(), weight, loss.device()), after);
 }
 
 void add_grad(const Tensor& x, const Tensor& grad) {
@@ -36,6 +47,7 @@ void add_grad(const Tensor& x, const Tensor& grad) {
   SUMI_CHECK_KIND(kInternal, grad.numel() == x.numel() && grad.dtype() == DType::kF32, "a gradient {} for a tensor {}",
                   grad.shape().str(), x.shape().str());
   Tensor& sum = x.grad_slot()->value;
+  x.grad_slot()->last_record = Tape::t_record;
   if (!sum) {
     sum = grad;
     return;
@@ -48,6 +60,7 @@ void add_grad(const Tensor& x, const Tensor& grad) {
 void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad) {
   if (!x.requires_grad() || !grad) return;
   Tensor& sum = x.grad_slot()->value;
+  x.grad_slot()->last_record = Tape::t_record;
   if (!sum) sum = Tensor::zeros(x.shape(), DType::kF32, x.device());
   if (!sum.is_sole_owner()) sum = sum.clone();
   const int64_t row = x.dim(0) == 0 ? 0 : x.numel() / x.dim(0);

@@ -16,7 +16,8 @@ namespace sumi {
 
 // What tensors that see the same bytes share: the gradient summed so far.
 struct GradSlot {
-  Tensor value;  // undefined: none yet
+  Tensor value;              // undefined: none yet
+  int64_t last_record = -1;  // of the outermost backward pass that added to it, counted from that pass's first
 };
 
 class Tape {
@@ -36,10 +37,13 @@ class Tape {
   // Makes `out` require a gradient, which `backward` will be given, if any comes.
   void record(Tensor& out, Backward backward);
 
+  // Called after each record of a backward pass, with its number, from 0 on.
+  using AfterRecord = std::function<void(int64_t record)>;
+
   // Runs everything recorded, with `grad` as the gradient of `out`. Afterwards the tape is empty.
-  void backward(const Tensor& out, const Tensor& grad);
+  void backward(const Tensor& out, const Tensor& grad, const AfterRecord& after = {});
   // The same for a loss, times `weight`.
-  void backward(const Tensor& loss, float weight = 1.0f);
+  void backward(const Tensor& loss, float weight = 1.0f, const AfterRecord& after = {});
 
  private:
   friend class NoGrad;
@@ -49,6 +53,9 @@ class Tape {
     Backward backward;
   };
   static inline thread_local Tape* t_current = nullptr;
+  static inline thread_local int64_t t_record = -1;  // of the outermost backward pass under way
+  friend void add_grad(const Tensor& x, const Tensor& grad);
+  friend void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad);
   Tape* outer_;
   std::vector<Record> records_;
 };

@@ -1,6 +1,7 @@
 #include "train/autoencoder_trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/rng.h"
@@ -15,6 +16,7 @@
 #include "ops/gaussian.h"
 #include "ops/layout.h"
 #include "ops/loss.h"
+#include "train/gradient_sum.h"
 #include "train/picture_batches.h"
 #include "train/structural_term.h"
 
@@ -61,10 +63,10 @@ Tensor hinge(const Tensor& judged, float sign) {
 
 // The hinge loss of a discriminator that should be above 1 for pictures and below -1 for reconstructions.
 double discriminator_gradients(const models::PatchDiscriminator& discriminator, const Tensor& x, const Tensor& made,
-                               float share) {
+                               const BatchPart& part) {
   Tape tape;
   const Tensor loss = 0.5f * (hinge(discriminator(x), -1.0f) + hinge(discriminator(made), 1.0f));
-  tape.backward(loss, share);
+  tape.backward(loss, part.share, part.after_judging);
   return value_of(loss);
 }
 
@@ -72,7 +74,8 @@ double discriminator_gradients(const models::PatchDiscriminator& discriminator, 
 
 AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, models::PatchDiscriminator* discriminator,
                                         const Tensor& x, const Tensor& noise, const PerceptualTerm& perceptual,
-                                        const models::AutoencoderLossConfig& loss, int64_t step, float share) {
+                                        const models::AutoencoderLossConfig& loss, int64_t step,
+                                        const BatchPart& part) {
   AutoencoderLosses out;
   Tape tape;
   const Tensor moments = model.encode(x);
@@ -99,8 +102,13 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
     const Tensor adversarial = -1.0f * mean(judge(seen));
     inner.backward(adversarial);
     const Tensor features_seen = features.detach(), pull = seen.grad();
-    const double of_nll = norm_of(model.last_layer().weight_gradient(features_seen, gradient)),
-                 of_judge = norm_of(model.last_layer().weight_gradient(features_seen, pull));
+    const auto at_last_layer = [&](const Tensor& by_reconstruction) {
+      Tensor of_weight = model.last_layer().weight_gradient(features_seen, by_reconstruction).to(Device::kCpu);
+      if (part.ranks == nullptr) return norm_of(of_weight);
+      part.ranks->sum(of_weight.span<float>());
+      return norm_of(of_weight) / part.ranks->size();
+    };
+    const double of_nll = at_last_layer(gradient), of_judge = at_last_layer(pull);
     out.adversarial = value_of(adversarial);
     out.adversarial_weight = loss.disc_weight * std::clamp(of_nll / (of_judge + 1e-4), 0.0, kMostAdaptive);
     gradient = affine(1.0f, gradient, static_cast<float>(out.adversarial_weight), pull);
@@ -110,13 +118,13 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
     Tensor own = leaf(moments);
     Tape inner;
     const Tensor kl = kl_divergence(own);
-    inner.backward(kl, static_cast<float>(loss.kl_weight) * share);
+    inner.backward(kl, static_cast<float>(loss.kl_weight) * part.share);
     add_grad(moments, own.grad());
     out.kl = value_of(kl);
     out.total += loss.kl_weight * out.kl;
   }
-  tape.backward(made, gradient * share);
-  if (judged) out.discriminator = discriminator_gradients(*discriminator, x, made.detach(), share);
+  tape.backward(made, gradient * part.share, part.after);
+  if (judged) out.discriminator = discriminator_gradients(*discriminator, x, made.detach(), part);
   return out;
 }
 
@@ -130,20 +138,23 @@ class Trainer {
         device_(device),
         options_(options),
         hooks_(with_sheets(hooks)),
-        latent_{options.batch, side() / config.downsampling(), side() / config.downsampling(), config.embed_dim},
+        latent_{options.batch * Ranks::world().size(), side() / config.downsampling(), side() / config.downsampling(),
+                config.embed_dim},
         discriminator_(discriminator_config(options.loss)),
         perceptual_(perceptual_term()),
-        batches_(find_examples(options.data), {.size = options.size,
-                                               .crop = options.crop,
-                                               .flip = options.flip,
-                                               .batch = options.batch,
-                                               .seed = options.seed}),
+        examples_(find_examples(options.data)),  // before a folder is made
         run_(options, hooks_),
-        trained_(run_.add(make_trainable(model, kPrefix), kAdam, options.ema)) {
+        share_(run_.ranks(), options.batch),
+        batches_(
+            examples_,
+            {.size = options.size, .crop = options.crop, .flip = options.flip, .share = share_, .seed = options.seed}),
+        trained_(run_.add(make_trainable(model, kPrefix), adam(), options.ema)),
+        sum_(run_.ranks(), trained_.params) {
     if (options.loss.disc_weight > 0.0) {
       TorchCpuGenerator generator(stream_seed(options.seed, Stream::kOrder, -1));
       models::initialise_discriminator(discriminator_, generator, device);
-      judge_ = &run_.add(make_trainable(discriminator_, "discriminator."), kAdam);
+      judge_ = &run_.add(make_trainable(discriminator_, "discriminator."), adam());
+      judge_sum_.emplace(run_.ranks(), judge_->params);
     }
     run_.restore({{"crop", std::to_string(options.crop)},
                   {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)}});
@@ -160,13 +171,12 @@ class Trainer {
                    {"trained values", std::to_string(count_values(trained_.params))}};
              },
          .skipped_pictures = [this] { return batches_.skipped(); }});
-    if (!result.stopped) write(result.steps, metadata);
+    if (!result.stopped && run_.ranks().first()) write(result.steps, metadata);
     return result;
   }
 
  private:
-  // Those of LDM's configure_optimizers.
-  static constexpr AdamWOptions kAdam{.beta1 = 0.5, .beta2 = 0.9, .weight_decay = 0.0};
+  AdamWOptions adam() const { return {.beta1 = options_.beta1, .beta2 = options_.beta2, .weight_decay = 0.0}; }
 
   int64_t side() const { return options_.crop > 0 ? options_.crop : options_.size; }
 
@@ -186,13 +196,20 @@ class Trainer {
     TorchCpuGenerator generator(stream_seed(options_.seed, Stream::kStep, number));
     AutoencoderLosses sum;
     const double share = 1.0 / static_cast<double>(options_.accumulate);
+    const bool judged = judge_ != nullptr && number >= options_.loss.disc_start;
     for (int64_t part = 0; part < options_.accumulate; ++part) {
       const Tensor x = batches_(number * options_.accumulate + part).to(device_);
       Tensor noise = Tensor::empty(latent_);
       generator.randn(noise.span<float>());
-      const AutoencoderLosses l =
-          autoencoder_gradients(model_, judge_ == nullptr ? nullptr : &discriminator_, x, noise.to(device_),
-                                perceptual_, options_.loss, number, static_cast<float>(share));
+      BatchPart how{.share = static_cast<float>(share / static_cast<double>(run_.ranks().size())),
+                    .ranks = &run_.ranks()};
+      if (part + 1 == options_.accumulate) {
+        how.after = sum_.watch();
+        if (judged) how.after_judging = judge_sum_->watch();
+      }
+      const AutoencoderLosses l = autoencoder_gradients(
+          model_, judge_ == nullptr ? nullptr : &discriminator_, x,
+          noise.rows(share_.begin, share_.begin + share_.count).to(device_), perceptual_, options_.loss, number, how);
       sum.total += share * l.total;
       sum.reconstruction += share * l.reconstruction;
       sum.perceptual += share * l.perceptual;
@@ -201,21 +218,25 @@ class Trainer {
       sum.adversarial_weight += share * l.adversarial_weight;
       sum.discriminator += share * l.discriminator;
     }
-    StepResult did{.loss = sum.total,
+    sum_.finish();
+    if (judged) judge_sum_->finish();
+    std::array<double, 7> means{sum.total,       sum.reconstruction,     sum.perceptual,   sum.kl,
+                                sum.adversarial, sum.adversarial_weight, sum.discriminator};
+    run_.mean_over_ranks(means);
+    StepResult did{.loss = means[0],
                    .grad_norm = trained_.optimizer->grad_norm(),
                    .lr = options_.lr.at(number),
-                   .more = {sum.reconstruction, sum.perceptual, sum.kl, sum.adversarial, sum.adversarial_weight,
-                            sum.discriminator}};
+                   .more = {means.begin() + 1, means.end()}};
     const double of_judge = judge_ == nullptr ? 0.0 : judge_->optimizer->grad_norm();
-    did.usable = std::isfinite(did.loss) && std::isfinite(did.grad_norm) && std::isfinite(of_judge) &&
-                 std::isfinite(sum.discriminator);
+    did.usable =
+        std::isfinite(did.loss) && std::isfinite(did.grad_norm) && std::isfinite(of_judge) && std::isfinite(means[6]);
     if (!did.usable) return did;
     const auto scale = [&](double norm) {
       return options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
     };
     trained_.optimizer->step(did.lr, scale(did.grad_norm));
     if (trained_.ema) trained_.ema->update();
-    if (judge_ != nullptr && number >= options_.loss.disc_start) judge_->optimizer->step(did.lr, scale(of_judge));
+    if (judged) judge_->optimizer->step(did.lr, scale(of_judge));
     return did;
   }
 
@@ -252,10 +273,14 @@ class Trainer {
   Shape latent_;
   models::PatchDiscriminator discriminator_;
   PerceptualTerm perceptual_;
-  PictureBatches batches_;
+  std::vector<Example> examples_;
   Run run_;
+  BatchShare share_;
+  PictureBatches batches_;
   TrainedGroup& trained_;
+  GradientSum sum_;
   TrainedGroup* judge_ = nullptr;  // null: there is no discriminator
+  std::optional<GradientSum> judge_sum_;
   Tensor shown_;
 };
 
@@ -268,6 +293,8 @@ void check_autoencoder_options(const AutoencoderOptions& o, const models::Autoen
                   "--crop must be a multiple of {} up to --size, {}, not {}", config.downsampling(), o.size, o.crop);
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--ema", o.ema, 0, 1);
+  check_range("--beta1", o.beta1, 0, 0.999999);
+  check_range("--beta2", o.beta2, 0, 0.999999);
   check_range("--kl-weight", o.loss.kl_weight, 0, 1e6);
   check_range("--perceptual-weight", o.loss.perceptual_weight, 0, 1e6);
   check_range("--disc-weight", o.loss.disc_weight, 0, 1e6);

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 
+#include "core/autograd.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/patch_discriminator.h"
 #include "train/run.h"
@@ -20,6 +21,7 @@ struct AutoencoderOptions : RunOptions {
   int64_t crop = 0;                  // pixels a side of the squares trained on, cut out anywhere; 0: whole pictures
   double clip = 0.0;                 // of the gradients' norm; 0: none, as the original
   double ema = 0.0;                  // decay of averaged weights; 0: none, as the original
+  double beta1 = 0.5, beta2 = 0.9;   // of both optimizers, as LDM's
   std::filesystem::path vgg, lpips;  // weights of the perceptual term; empty: the structural term
 };
 
@@ -34,11 +36,20 @@ struct AutoencoderLosses {
 
 using PerceptualTerm = std::function<Tensor(const Tensor& x, const Tensor& y)>;
 
-// Adds the gradients of both networks' losses, times `share`, to their parameters. x [N,H,W,3] in [-1, 1], noise
-// [N,h,w,z]. Before `loss.disc_start` the discriminator has no part in it; null: never.
+// How one batch takes part in a step.
+struct BatchPart {
+  float share = 1.0f;                    // its gradients are multiplied by this
+  const Ranks* ranks = nullptr;          // null: one. The adaptive weight is told from all ranks' gradients
+  Tape::AfterRecord after = {};          // see Tape::backward, of the autoencoder's
+  Tape::AfterRecord after_judging = {};  // and of the discriminator's
+};
+
+// Adds the gradients of both networks' losses to their parameters. x [N,H,W,3] in [-1, 1], noise [N,h,w,z]. Before
+// `loss.disc_start` the discriminator has no part in it; null: never.
 AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, models::PatchDiscriminator* discriminator,
                                         const Tensor& x, const Tensor& noise, const PerceptualTerm& perceptual,
-                                        const models::AutoencoderLossConfig& loss, int64_t step, float share = 1.0f);
+                                        const models::AutoencoderLossConfig& loss, int64_t step,
+                                        const BatchPart& part = {});
 
 // Trains `model`, whose parameters must be there, and leaves checkpoints, metrics.csv, sheets of pictures above their
 // reconstructions and, at the end, autoencoder.safetensors in options.out, under the names of a whole model's file.

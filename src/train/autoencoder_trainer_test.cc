@@ -124,7 +124,8 @@ TEST_F(AutoencoderLoss, SharesOfABatchSumUp) {
   const std::vector<Tensor> whole = gradients(params_), of_judge = gradients(judge_params_);
   for (NamedTensor& p : params_) p.value.clear_grad();
   for (NamedTensor& p : judge_params_) p.value.clear_grad();
-  for (int i = 0; i < 2; ++i) autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, loss_, 10, 0.5f);
+  for (int i = 0; i < 2; ++i)
+    autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, loss_, 10, {.share = 0.5f});
   for (size_t i = 0; i < whole.size(); ++i)
     EXPECT_LT(test::relative_l2(params_[i].value.grad(), whole[i]), 1e-4) << params_[i].name;
   for (size_t i = 0; i < of_judge.size(); ++i)

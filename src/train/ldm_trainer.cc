@@ -11,6 +11,7 @@
 #include "ops/elementwise.h"
 #include "ops/gaussian.h"
 #include "ops/layout.h"
+#include "train/gradient_sum.h"
 #include "train/latent_cache.h"
 #include "train/ldm_setup.h"
 
@@ -33,20 +34,23 @@ class Trainer {
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
-        trained_(
-            run_.add(begin_training(model, options, device), {.weight_decay = options.weight_decay}, options.ema)) {
+        trained_(run_.add(begin_training(model, options, device), {.weight_decay = options.weight_decay}, options.ema)),
+        sum_(run_.ranks(), trained_.params),
+        share_(run_.ranks(), options.batch) {
     run_.restore({{"lora_rank", std::to_string(options.lora_rank)}});
   }
 
   RunResult run(const std::vector<Example>& examples) {
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
+    if (!run_.ranks().first()) run_.ranks().wait_for_all();  // for the first to make the cache
     latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_, device_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
                                                                 .flip = options_.flip,
                                                                 .model = options_.model,
                                                                 .cancel = hooks_.cancel,
                                                                 .on_picture = hooks_.on_latent});
+    if (run_.ranks().first()) run_.ranks().wait_for_all();
     if (model_.config().scale_by_std) {
       const double deviation = latents_->deviation(kLatentsForScale);
       model_.set_scale_factor(1.0 / deviation);
@@ -64,7 +68,8 @@ class Trainer {
                                                  {"trained values", std::to_string(count_values(trained_.params))}};
                                            },
                                        .skipped_pictures = [this] { return latents_->skipped(); }});
-    if (!result.stopped) options_.lora_rank > 0 ? write_lora(result.steps) : write_model(result.steps);
+    if (!result.stopped && run_.ranks().first())
+      options_.lora_rank > 0 ? write_lora(result.steps) : write_model(result.steps);
     return result;
   }
 
@@ -88,31 +93,37 @@ class Trainer {
     return context;
   }
 
-  // Batch `number` of the run.
+  // This rank's share of batch `number` of the run.
   DiffusionBatch batch(TorchCpuGenerator& generator, int64_t number) {
-    const int64_t n = options_.batch;
-    DiffusionBatch out;
-    out.timesteps.resize(static_cast<size_t>(n));
-    generator.randint(0, model_.noise_schedule().timesteps(), out.timesteps);
-    std::vector<float> chances(static_cast<size_t>(2 * n));
+    std::vector<int64_t> timesteps(static_cast<size_t>(share_.all));
+    generator.randint(0, model_.noise_schedule().timesteps(), timesteps);
+    std::vector<float> chances(static_cast<size_t>(2 * share_.all));
     generator.rand(chances);
+    DiffusionBatch out;
     std::vector<Tensor> latents, contexts;
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t index = latents_->usable()[static_cast<size_t>((*order_)(number * n + i))];
+    for (int64_t i = 0; i < share_.all; ++i) {
+      Tensor noise = Tensor::empty(latent_shape(1));
+      generator.randn(noise.span<float>());
+      if (i < share_.begin || i >= share_.begin + share_.count) continue;
+      const int64_t index = latents_->usable()[static_cast<size_t>((*order_)(number * share_.all + i))];
       const bool mirrored = options_.flip && chances[static_cast<size_t>(2 * i)] < 0.5f;
       const bool dropped = chances[static_cast<size_t>(2 * i + 1)] < static_cast<float>(options_.caption_dropout);
       const Tensor moments = latents_->moments(index, mirrored);
-      Tensor noise = Tensor::empty({1, moments.dim(1), moments.dim(2), moments.dim(3) / 2});
-      generator.randn(noise.span<float>());
       latents.push_back(sample_gaussian(moments, noise) * static_cast<float>(model_.config().autoencoder.scale_factor));
       contexts.push_back(context_of(dropped ? "" : captions_[static_cast<size_t>(index)]));
+      out.timesteps.push_back(timesteps[static_cast<size_t>(i)]);
     }
     out.z = concat_rows(latents).to(device_);
-    out.noise = Tensor::empty(out.z.shape());
-    generator.randn(out.noise.span<float>());
-    out.noise = out.noise.to(device_);
+    Tensor noise = Tensor::empty(latent_shape(share_.all));
+    generator.randn(noise.span<float>());
+    out.noise = noise.rows(share_.begin, share_.begin + share_.count).to(device_);
     if (model_.config().unet.context_dim > 0) out.context = concat_rows(contexts);
     return out;
+  }
+
+  Shape latent_shape(int64_t pictures) const {
+    const Tensor moments = latents_->moments(latents_->usable()[0], false);
+    return {pictures, moments.dim(1), moments.dim(2), moments.dim(3) / 2};
   }
 
   StepResult step(int64_t number) {
@@ -124,8 +135,12 @@ class Trainer {
           diffusion_loss(model_.unet(), model_.noise_schedule(), batch(generator, number * options_.accumulate + part),
                          {.prediction = model_.config().prediction, .min_snr_gamma = options_.min_snr_gamma});
       did.loss += value.data<float>()[0] / static_cast<double>(options_.accumulate);
-      tape.backward(value, 1.0f / static_cast<float>(options_.accumulate));
+      const bool last = part + 1 == options_.accumulate;
+      tape.backward(value, 1.0f / static_cast<float>(options_.accumulate * run_.ranks().size()),
+                    last ? sum_.watch() : Tape::AfterRecord());
     }
+    sum_.finish();
+    run_.mean_over_ranks(std::span(&did.loss, 1));
     did.grad_norm = trained_.optimizer->grad_norm();
     did.usable = std::isfinite(did.loss) && std::isfinite(did.grad_norm);
     if (!did.usable) return did;
@@ -189,6 +204,8 @@ class Trainer {
   const RunHooks& hooks_;
   Run run_;
   TrainedGroup& trained_;
+  GradientSum sum_;
+  BatchShare share_;
   std::unique_ptr<LatentCache> latents_;
   std::vector<std::string> captions_;
   std::map<std::string, Tensor> contexts_;

@@ -39,12 +39,13 @@ PictureBatches::Batch PictureBatches::load(int64_t number, std::set<int64_t> bro
   const auto count = static_cast<int64_t>(examples_.size());
   ExampleOrder order(count, options_.seed);
   TorchCpuGenerator generator(stream_seed(options_.seed, Stream::kPictures, number));
-  std::vector<float> chances(static_cast<size_t>(3 * options_.batch));
+  const BatchShare& share = options_.share;
+  std::vector<float> chances(static_cast<size_t>(3 * share.all));
   generator.rand(chances);
   Batch batch{.number = number, .pictures = {}, .broken = {}};
   std::vector<image::Image> pictures;
-  for (int64_t i = 0; i < options_.batch; ++i) {
-    int64_t index = order(number * options_.batch + i);
+  for (int64_t i = share.begin; i < share.begin + share.count; ++i) {
+    int64_t index = order(number * share.all + i);
     while (true) {
       SUMI_CHECK_KIND(kNoInput, static_cast<int64_t>(broken.size()) < count, "none of the {} pictures could be read",
                       count);

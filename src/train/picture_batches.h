@@ -16,7 +16,7 @@ struct PictureBatchOptions {
   int64_t size = 256;  // pixels of the shorter side once scaled
   int64_t crop = 0;    // pixels a side of the square cut out, anywhere; 0: `size`, from the middle
   bool flip = false;   // mirrored half of the time
-  int64_t batch = 4;
+  BatchShare share;    // of each batch
   uint64_t seed = 42;
 };
 
@@ -24,9 +24,9 @@ class PictureBatches {
  public:
   PictureBatches(std::vector<Example> examples, const PictureBatchOptions& options);
 
-  // The number-th batch [N,side,side,3] in [-1, 1]; the next one is begun on a thread of its own. What is in it follows
-  // from the seed and the number. In the place of a picture that cannot be read comes the next that can. Throws
-  // Error(kNoInput) where none can.
+  // This rank's share of the number-th batch [N,side,side,3] in [-1, 1]; the next one is begun on a thread of its own.
+  // What is in it follows from the seed and the number. In the place of a picture that cannot be read comes the next
+  // that can. Throws Error(kNoInput) where none can.
   Tensor operator()(int64_t number);
   // How many pictures could not be read so far; each was told as a warning.
   int64_t skipped() const { return static_cast<int64_t>(broken_.size()); }

@@ -58,7 +58,9 @@ int64_t ExampleOrder::operator()(int64_t number) {
   return order_[static_cast<size_t>(number % count_)];
 }
 
-Run::Run(const RunOptions& options, const RunHooks& hooks) : options_(options), hooks_(hooks), folder_(options.out) {
+Run::Run(const RunOptions& options, const RunHooks& hooks)
+    : options_(options), hooks_(hooks), ranks_(Ranks::world()), folder_(options.out, !ranks_.first()) {
+  ranks_.wait_for_all();  // the first has made the folder, or failed
   SUMI_CHECK_KIND(kUsage, options.resume || folder_.checkpoints().empty(),
                   "{} holds a run already; go on with it with --resume, or choose another --out", options.out.string());
 }
@@ -75,6 +77,7 @@ void Run::restore(std::map<std::string, std::string> notes) {
   notes_ = std::move(notes);
   notes_["batch"] = std::to_string(options_.batch);
   notes_["accumulate"] = std::to_string(options_.accumulate);
+  notes_["ranks"] = std::to_string(ranks_.size());
   notes_["seed"] = std::to_string(options_.seed);
   notes_["model"] = options_.model;
   notes_["size"] = std::to_string(options_.size);
@@ -93,9 +96,9 @@ void Run::restore(std::map<std::string, std::string> notes) {
 RunResult Run::run(const Steps& steps) {
   std::string header = "step,loss,grad_norm,lr,seconds";
   for (const std::string& column : steps.more_columns) header += "," + column;
-  folder_.begin_metrics(header, step_);
+  if (ranks_.first()) folder_.begin_metrics(header, step_);
   while (step_ < options_.lr.steps) {
-    if (hooks_.cancel != nullptr && hooks_.cancel->load()) {
+    if (cancelled()) {
       save();
       result_.stopped = true;
       break;
@@ -103,14 +106,15 @@ RunResult Run::run(const Steps& steps) {
     one_step(steps);
     const bool last = step_ == options_.lr.steps;
     if (step_ % options_.save_every == 0 || last) save();
-    if (hooks_.on_sample && (step_ % options_.sample_every == 0 || last)) sample();
+    if (hooks_.on_sample && ranks_.first() && (step_ % options_.sample_every == 0 || last)) sample();
   }
   result_.steps = step_;
   result_.skipped_pictures = steps.skipped_pictures();
+  if (!ranks_.first()) return result_;
   std::map<std::string, std::string> facts = steps.facts();
   facts.insert({{"from", options_.model},
                 {"steps", fmt::format("{} of {}", step_, options_.lr.steps)},
-                {"batch", fmt::format("{} × {}", options_.batch, options_.accumulate)},
+                {"batch", fmt::format("{} × {}", options_.batch * ranks_.size(), options_.accumulate)},
                 {"learning rate", fmt::format("{:g}, {}", options_.lr.peak, options_.lr.shape)},
                 {"seed", std::to_string(options_.seed)},
                 {"skipped steps", std::to_string(result_.skipped_steps)},
@@ -119,8 +123,20 @@ RunResult Run::run(const Steps& steps) {
   return result_;
 }
 
+// Asked of one rank, all stop.
+bool Run::cancelled() const {
+  double asked = hooks_.cancel != nullptr && hooks_.cancel->load() ? 1.0 : 0.0;
+  ranks_.sum(std::span(&asked, 1));
+  return asked > 0.0;
+}
+
+void Run::mean_over_ranks(std::span<double> values) const {
+  ranks_.sum(values);
+  for (double& value : values) value /= static_cast<double>(ranks_.size());
+}
+
 void Run::save() {
-  if (saved_ == step_) return;
+  if (saved_ == step_ || !ranks_.first()) return;
   std::map<std::string, std::string> notes = notes_;
   notes["skipped_steps"] = std::to_string(result_.skipped_steps);
   folder_.save(step_, groups_, notes);
@@ -157,7 +173,7 @@ void Run::one_step(const Steps& steps) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::string line = fmt::format("{},{:.9g},{:.9g},{:.9g},{:.3f}", step_, did.loss, did.grad_norm, did.lr, seconds);
   for (const double value : did.more) line += fmt::format(",{:.9g}", value);
-  folder_.add_metrics(line);
+  if (ranks_.first()) folder_.add_metrics(line);
   ++step_;
   result_.last_loss = did.loss;
   if (hooks_.on_step) hooks_.on_step({step_, options_.lr.steps, did.loss, did.grad_norm, did.lr, seconds, !did.usable});

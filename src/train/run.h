@@ -7,9 +7,11 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ranks/ranks.h"
 #include "train/lr_schedule.h"
 #include "train/run_folder.h"
 
@@ -17,8 +19,8 @@ namespace sumi::train {
 
 struct RunOptions {
   std::filesystem::path data, out;
-  int64_t size = 0;  // pixels a side; 0: the model's
-  int64_t batch = 4, accumulate = 1;
+  int64_t size = 0;                   // pixels a side; 0: the model's
+  int64_t batch = 4, accumulate = 1;  // pictures at once on each rank; batches a step
   LrSchedule lr{.peak = 1e-5, .steps = 1000};
   bool flip = false;  // pictures mirrored half the time
   bool resume = false;
@@ -68,6 +70,14 @@ void measure(RunPlan& plan, const std::function<void()>& step);
 enum class Stream : unsigned char { kStep, kOrder, kPictures };
 uint64_t stream_seed(uint64_t seed, Stream stream, int64_t number);
 
+// The part of each batch that is this rank's: of `all` examples, `count` from `begin` on. Random numbers are drawn for
+// all, so that a run on several ranks draws what one with their batches together would.
+struct BatchShare {
+  BatchShare(const Ranks& ranks, int64_t batch)
+      : all(batch * ranks.size()), begin(batch * ranks.rank()), count(batch) {}
+  int64_t all, begin, count;
+};
+
 // The order of the examples: every pass over them has one of its own.
 class ExampleOrder {
  public:
@@ -88,6 +98,7 @@ struct StepResult {
   std::vector<double> more = {};  // for the columns that the run was begun with
 };
 
+// Under mpirun every rank makes one, and all do the same steps; the first alone writes.
 class Run {
  public:
   // Holds the folder. Throws Error(kUsage) where it has a run and options.resume is not set, and as RunFolder does.
@@ -112,13 +123,19 @@ class Run {
   // numbers.
   RunResult run(const Steps& steps);
 
+  const Ranks& ranks() const { return ranks_; }
+  // Means over all ranks, in place.
+  void mean_over_ranks(std::span<double> values) const;
+
  private:
+  bool cancelled() const;
   void save();
   void sample();
   void one_step(const Steps& steps);
 
   const RunOptions& options_;
   const RunHooks& hooks_;
+  const Ranks& ranks_;
   RunFolder folder_;
   std::deque<TrainedGroup> groups_;
   std::map<std::string, std::string> notes_;

@@ -45,7 +45,8 @@ void copy_into(const io::Checkpoint& file, const std::string& name, const Tensor
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
+RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
+  if (only_reads) return;
   std::error_code error;
   fs::create_directories(path_, error);
   SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_), "{}: cannot be made: {}", path_.string(), error.message());
@@ -66,7 +67,7 @@ RunFolder::RunFolder(fs::path path) : path_(std::move(path)) {
 
 RunFolder::~RunFolder() {
   if (metrics_ >= 0) close(metrics_);
-  close(lock_);
+  if (lock_ >= 0) close(lock_);
 }
 
 std::vector<int64_t> RunFolder::checkpoints() const {

@@ -30,8 +30,8 @@ struct TrainedGroup {
 class RunFolder {
  public:
   // Makes the folder if need be and holds its lock. Throws Error(kCannotCreate), or Error(kUnavailable) where another
-  // trainer holds it.
-  explicit RunFolder(std::filesystem::path path);
+  // trainer holds it. One that `only_reads` does neither, and must not be asked to write.
+  explicit RunFolder(std::filesystem::path path, bool only_reads = false);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;

@@ -95,6 +95,8 @@ std::function<int()> declare(CLI::App& app) {
   add_number(app, "--lr", train->lr, "Learning rate; by default 4.5e-6 times the pictures of a step");
   add_integer(app, "--size", o.size, "Pixels to which the shorter side is scaled; 0: the configuration's resolution");
   add_integer(app, "--crop", o.crop, "Pixels a side of squares cut out anywhere; 0: the middle, of --size");
+  add_number(app, "--beta1", o.beta1, "Adam's; 0.9 is better without a discriminator");
+  add_number(app, "--beta2", o.beta2, "Adam's; 0.99 is better without a discriminator");
   add_number(app, "--clip", o.clip, "Largest norm of the gradients; 0: any");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
   add_number(app, "--kl-weight", train->kl_weight, "Of the latents' divergence from the normal distribution");

@@ -74,6 +74,7 @@ train::RunHooks TrainingWatch::hooks(std::function<void(int64_t step)> on_sample
 
 int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, const RunChoice& choice) {
   const double hours = plan.seconds * static_cast<double>(steps) / 3600.0;
+  if (!Ranks::world().first()) return 0;
   if (choice.json) {
     say(nlohmann::ordered_json{{"pictures", pictures},
                                {"trained_values", plan.trained_values},
@@ -94,6 +95,9 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
 
 int report_run(const train::RunResult& result, const RunChoice& choice, const std::filesystem::path& file,
                TrainingWatch& watch) {
+  const bool first = Ranks::world().first();
+  Ranks::world().finish();
+  if (!first) return 0;
   if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
   if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
   if (choice.json) {

@@ -8,6 +8,7 @@
 #include <CLI/App.hpp>
 
 #include "base/progress.h"
+#include "ranks/ranks.h"
 #include "train/run.h"
 
 namespace sumi::app {
@@ -25,7 +26,7 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& option
 // The bar, with the loss and the time left.
 class TrainingWatch {
  public:
-  explicit TrainingWatch(bool quiet) : quiet_(quiet) {}
+  explicit TrainingWatch(bool quiet) : quiet_(quiet || !Ranks::world().first()) {}
   void note(const std::string& text);
   // Valid as long as this is. The signal to stop is theirs, too.
   train::RunHooks hooks(std::function<void(int64_t step)> on_sample = {});

@@ -1,0 +1,59 @@
+// Several processes that work on one thing: started by `mpirun -np N sumi …`, on one machine or many.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace sumi {
+
+class Ranks {
+ public:
+  // All processes of this run. MPI is started at the first call, and only where mpirun started this process; otherwise
+  // there is one rank, and nothing below does anything. Throws Error(kUnavailable) where mpirun did but this program
+  // was built without MPI.
+  static Ranks& world();
+
+  int rank() const { return rank_; }  // 0 to size()-1
+  int size() const { return size_; }
+  bool first() const { return rank_ == 0; }
+  bool alone() const { return size_ == 1; }
+
+  // Sums over all ranks, in place; every rank gets the same numbers. All ranks must make these calls in one order.
+  void sum(std::span<double> values) const;
+  void sum(std::span<float> values) const;
+
+  // A sum under way; `values` must stay until wait().
+  class Pending {
+   public:
+    Pending();
+    Pending(Pending&&) noexcept;
+    Pending& operator=(Pending&&) noexcept;
+    ~Pending();
+    bool done();  // also moves it on
+    void wait();
+
+   private:
+    friend class Ranks;
+    struct Request;
+    std::unique_ptr<Request> request_;
+  };
+  Pending begin_sum(std::span<float> values) const;
+
+  // Returns once every rank has called it.
+  void wait_for_all() const;
+
+  // To be called by every rank at the end of a run that went well. A process that ends without it after an error makes
+  // mpirun end the others, which would otherwise wait for it for ever.
+  void finish();
+
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+ private:
+  Ranks();
+  int rank_ = 0, size_ = 1;
+  bool started_ = false;
+};
+
+}  // namespace sumi

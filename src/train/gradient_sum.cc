@@ -1,0 +1,86 @@
+#include "train/gradient_sum.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "base/check.h"
+
+namespace sumi::train {
+
+GradientSum::GradientSum(const Ranks& ranks, const std::vector<NamedTensor>& params, int64_t bucket)
+    : ranks_(ranks), params_(params), bucket_values_(bucket) {}
+
+Tape::AfterRecord GradientSum::watch() {
+  if (ranks_.alone()) return {};
+  sent_ = 0;
+  return [this](int64_t record) {
+    record_ = record;
+    move_on();
+  };
+}
+
+// Sends what is done, and moves what was sent on: MPI works while it is called.
+void GradientSum::move_on() {
+  while (sent_ < buckets_.size() && buckets_[sent_].ready <= record_) send(buckets_[sent_++]);
+  for (size_t i = 0; i < sent_; ++i) buckets_[i].sum.done();
+}
+
+void GradientSum::plan() {
+  std::vector<size_t> order(params_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto last = [&](size_t i) { return params_[i].value.grad_slot()->last_record; };
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return last(a) < last(b); });
+  int64_t values = 0;
+  for (const size_t i : order) {
+    if (buckets_.empty() || values + params_[i].value.numel() > bucket_values_) {
+      buckets_.emplace_back();
+      values = 0;
+    }
+    buckets_.back().params.push_back(i);
+    buckets_.back().ready = last(i);
+    values += params_[i].value.numel();
+  }
+}
+
+void GradientSum::send(Bucket& bucket) {
+  int64_t values = 0;
+  for (const size_t i : bucket.params) values += params_[i].value.numel();
+  if (!bucket.values) bucket.values = Tensor::empty({values});
+  float* to = bucket.values.data<float>();
+  for (const size_t i : bucket.params) {
+    const Tensor grad = params_[i].value.grad();
+    const auto count = static_cast<size_t>(params_[i].value.numel());
+    if (grad) {
+      std::memcpy(to, grad.to(Device::kCpu).raw(), count * sizeof(float));
+    } else {
+      std::fill_n(to, count, 0.0f);
+    }
+    to += count;
+  }
+  bucket.sum = ranks_.begin_sum(bucket.values.span<float>());
+}
+
+void GradientSum::finish() {
+  if (ranks_.alone()) return;
+  if (buckets_.empty()) plan();
+  while (sent_ < buckets_.size()) send(buckets_[sent_++]);
+  for (Bucket& bucket : buckets_) {
+    bucket.sum.wait();
+    int64_t at = 0;
+    for (const size_t i : bucket.params) {
+      Tensor& param = params_[i].value;
+      const int64_t count = param.numel();
+      SUMI_CHECK_KIND(kInternal, param.grad_slot()->last_record <= bucket.ready,
+                      "the gradient of {} was added to after it was sent", params_[i].name);
+      if (param.grad()) {
+        const Tensor sum = bucket.values.reshape({bucket.values.numel()}).rows(at, at + count).reshape(param.shape());
+        param.clear_grad();
+        add_grad(param, sum.clone().to(param.device()));
+      }
+      at += count;
+    }
+  }
+}
+
+}  // namespace sumi::train
