@@ -42,6 +42,10 @@ pc:libpcre2-8   libpcre2-dev          pcre2-devel         pcre2
 needs_all="$needs_program
 pc:gtest        libgtest-dev          gtest-devel         googletest
 pc:gmock        libgmock-dev          gmock-devel         googletest
+pc:ompi-cxx     libopenmpi-dev        openmpi-devel       open-mpi
+cmd:mpirun      openmpi-bin           openmpi             open-mpi
+pc:freetype2    libfreetype-dev       freetype-devel      freetype
+pc:harfbuzz     libharfbuzz-dev       harfbuzz-devel      harfbuzz
 cmd:python3     python3               python3             python
 "
 needs_lint="

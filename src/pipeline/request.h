@@ -31,6 +31,8 @@ struct Txt2ImgRequest {
   bool fixed_code = false;    // every batch starts from the same noise
   bool tiled_decode = false;  // pictures are decoded in tiles: less memory, more time, a small error
   PromptSyntax syntax = PromptSyntax::kExact;
+  // Of every `share_of` batches this process draws the one of number `share`, and the same as if it had drawn all.
+  int64_t share = 0, share_of = 1;
 
   int64_t pictures() const;  // of all iterations
 };

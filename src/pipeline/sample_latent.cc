@@ -42,4 +42,12 @@ Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job,
       [&](const Shape& shape) { return noise(shape); }, after_step);
 }
 
+// How much a sampler draws does not depend on what the network says: one that says nothing does.
+void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
+                      const diffusion::SampleOptions& options, NoiseStream& noise) {
+  const Tensor nothing = Tensor::zeros(shape);
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, nothing, schedule, options,
+                    [&](const Shape& drawn) { return noise(drawn); });
+}
+
 }  // namespace sumi::pipeline

@@ -21,6 +21,10 @@ struct SampleJob {
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
                      const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step);
 
+// Draws from `noise` what sample_latent would for latents of that shape, and makes nothing of it.
+void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
+                      const diffusion::SampleOptions& options, NoiseStream& noise);
+
 // Throws Error(kCancelled) where `cancel` is set.
 void check_cancelled(const std::atomic<bool>* cancel);
 

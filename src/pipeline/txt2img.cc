@@ -47,6 +47,14 @@ class Run {
 
   void run_batch(const std::vector<std::string>& prompts) {
     check_cancelled(hooks_.cancel);
+    if (batch_ % request_.share_of != request_.share) {
+      if (!fixed_noise_) noise_(latent_shape(prompts.size()));
+      pass_over_latent(model_.noise_schedule(), latent_shape(prompts.size()), sampling_for(request_, model_.config()),
+                       noise_);
+      number_ += static_cast<int64_t>(prompts.size());
+      ++batch_;
+      return;
+    }
     PromptPair text = encoder_(prompts, request_.negative_prompt, request_.scale != 1.0);
     const auto count = static_cast<int64_t>(prompts.size());
     SampleJob job{.x_T = fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size())),
@@ -60,7 +68,7 @@ class Run {
     show(0, static_cast<int>(diffusion::sampling_timesteps(model_.noise_schedule(), job.options).size()));
     const auto on_step = [&](int step, int steps) { show(step + 1, steps); };
     const Tensor latents = sample_latent(model_, job, noise_, hooks_.cancel, on_step);
-    if (batch_ + 1 == batches()) io::release_mapped_pages();  // the UNet's, for the last time
+    if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the UNet's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
       std::vector<image::Image> images = image::to_images(decode(latents.rows(i, i + 1)));

@@ -69,6 +69,11 @@ OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), sample
   make_output_folder(samples_);
   sample_ = entries_of(samples_);
   grid_ = entries_of(folder_) - 1;  // less samples/ itself
+  for (const auto& entry : fs::directory_iterator(samples_)) {
+    const std::string name = entry.path().stem().string();
+    if (!name.empty() && name.size() < 16 && name.find_first_not_of("0123456789") == std::string::npos)
+      first_free_ = std::max<int64_t>(first_free_, std::stoll(name) + 1);
+  }
 }
 
 fs::path OutputFolder::next_sample() {
@@ -76,6 +81,10 @@ fs::path OutputFolder::next_sample() {
     fs::path path = samples_ / fmt::format("{:05}.png", sample_);
     if (!fs::exists(path)) return path;
   }
+}
+
+fs::path OutputFolder::sample(int64_t number) const {
+  return samples_ / fmt::format("{:05}.png", first_free_ + number);
 }
 
 fs::path OutputFolder::next_grid() {

@@ -33,11 +33,14 @@ class OutputFolder {
   // Makes both folders; throws as make_output_folder.
   explicit OutputFolder(std::filesystem::path folder);
   std::filesystem::path next_sample();
+  // The name of the number-th picture of a run whose first comes after all that are there. For runs of several
+  // processes, which must make this before any of them writes.
+  std::filesystem::path sample(int64_t number) const;
   std::filesystem::path next_grid();
 
  private:
   std::filesystem::path folder_, samples_;
-  int64_t sample_ = 0, grid_ = 0;
+  int64_t sample_ = 0, grid_ = 0, first_free_ = 0;
 };
 
 }  // namespace sumi::app

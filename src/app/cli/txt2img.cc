@@ -9,6 +9,7 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "image/grid.h"
+#include "ranks/ranks.h"
 
 namespace sumi::app {
 namespace {
@@ -22,6 +23,7 @@ struct Txt2ImgFlags {
   std::string from_file;
   std::string outdir = "outputs/txt2img-samples";
   std::string precision = "autocast";
+  bool tell = true;  // the files' names
   bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
   int64_t n_iter = 2, n_samples = 3, n_rows = 0, channels = 4, downsampling = 8;
 };
@@ -77,7 +79,11 @@ class Outputs {
   explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
 
   GenerateOutput hooks() {
-    return {.begin = [this] { folder_.emplace(flags_.outdir); },
+    return {.begin =
+                [this] {
+                  folder_.emplace(flags_.outdir);
+                  Ranks::world().wait_for_all();  // all count what is there before one writes
+                },
             .picture = [this](const pipeline::Picture& picture, const std::string& parameters,
                               GenerateReport& report) { take(picture, parameters, report); },
             .end = [this](const std::string& parameters, GenerateReport& report) { end(parameters, report); }};
@@ -86,7 +92,7 @@ class Outputs {
  private:
   void take(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
     if (!flags_.skip_save) {
-      const fs::path path = folder_->next_sample();
+      const fs::path path = Ranks::world().alone() ? folder_->next_sample() : folder_->sample(picture.number);
       write_picture(path, picture.image, parameters);
       report.images.push_back({path, picture.prompt});
       tell(path);
@@ -95,7 +101,7 @@ class Outputs {
   }
 
   void end(const std::string& parameters, GenerateReport& report) {
-    if (flags_.skip_grid) return;
+    if (flags_.skip_grid || !Ranks::world().alone()) return;
     const fs::path path = folder_->next_grid();
     write_picture(path, image::make_grid(pictures_, flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples), parameters);
     report.grids.push_back(path);
@@ -103,7 +109,7 @@ class Outputs {
   }
 
   void tell(const fs::path& path) const {
-    if (!flags_.job.json && !flags_.job.quiet) say(path.string() + "\n");
+    if (flags_.tell) say(path.string() + "\n");
   }
 
   const Txt2ImgFlags& flags_;
@@ -111,11 +117,28 @@ class Outputs {
   std::vector<image::Image> pictures_;
 };
 
+// Under mpirun each process draws some of the batches. A seed nobody chose is the first one's.
+void share_with_other_ranks(GenerateJob& job) {
+  const Ranks& ranks = Ranks::world();
+  if (ranks.alone()) return;
+  job.request.share = ranks.rank();
+  job.request.share_of = ranks.size();
+  if (job.seed_was_drawn) {
+    double seed = ranks.first() ? static_cast<double>(job.request.seed) : 0.0;
+    ranks.sum(std::span(&seed, 1));
+    job.request.seed = static_cast<uint64_t>(seed);
+  }
+  if (!ranks.first()) job.quiet = true;
+}
+
 int run(const CLI::App& app, Txt2ImgFlags& flags) {
   choose_sampler(flags, app.count("--sampler") > 0);
   fill_request(app, flags);
+  flags.tell = !flags.job.json && !flags.job.quiet;
+  share_with_other_ranks(flags.job);
   Outputs outputs(flags);
   generate(flags.job, outputs.hooks());
+  Ranks::world().finish();
   return 0;
 }
 
@@ -149,6 +172,7 @@ const CommandRegistration kRegistration({
     .examples = R"(Examples:
   sumi txt2img --prompt "a photograph of an astronaut riding a horse" --plms --outdir outputs \
       --ckpt sd-v1-4.ckpt --n_samples 4 --ddim_steps 50 --cfg_scale 7.5
+  mpirun -np 2 sumi txt2img --from-file prompts.txt --n_samples 1
   sumi txt2img --from-file prompts.txt --n_iter 1 --sampler dpmpp_2m --schedule karras --steps 25
 No watermark is put into the pictures and no safety checker looks at them.
 )",

@@ -1,0 +1,196 @@
+// Several processes under mpirun give what one gives.
+#include <cmath>
+
+#include "io/checkpoint.h"
+#include "tests/cli/cli_fixture.h"
+
+namespace sumi::test {
+namespace {
+
+// The command that starts two processes on this machine; empty where there is none.
+Words mpirun() {
+  for (const char* folder : {"/usr/bin", "/usr/local/bin", "/usr/lib64/openmpi/bin", "/opt/homebrew/bin"}) {
+    const fs::path program = fs::path(folder) / "mpirun";
+    if (fs::exists(program)) return {program.string(), "--oversubscribe", "-np", "2"};
+  }
+  return {};
+}
+
+class Ranks : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (mpirun().empty()) GTEST_SKIP() << "no mpirun on this machine (openmpi-bin)";
+    // Tests may run in a container, where everybody is root.
+    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    fs::create_directories(data());
+    for (int i = 0; i < 5; ++i) {
+      image::Image picture(64, 64);
+      for (size_t p = 0; p < picture.pixels.size(); ++p)
+        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
+      image::write_png(data() / (std::to_string(i) + ".png"), picture);
+      write_file(data() / (std::to_string(i) + ".txt"), "picture " + std::to_string(i));
+    }
+  }
+
+  fs::path data() const { return folder_ / "data"; }
+
+  // Runs both commands, which must both end well.
+  static void run_both(const Words& alone, const Words& together) {
+    const Outcome one = run_program(alone);
+    ASSERT_EQ(one.code, 0) << one.err;
+    const Outcome two = run_program(mpirun() + together);
+    ASSERT_EQ(two.code, 0) << two.err;
+  }
+
+  // Loss and norm of each step.
+  std::vector<std::pair<double, double>> curve(const std::string& out) const {
+    std::ifstream file(folder_ / out / "metrics.csv");
+    std::vector<std::pair<double, double>> points;
+    std::string line;
+    std::getline(file, line);
+    while (std::getline(file, line)) {
+      double step = 0, loss = 0, norm = 0;
+      std::sscanf(line.c_str(), "%lf,%lf,%lf", &step, &loss, &norm);
+      points.emplace_back(loss, norm);
+    }
+    return points;
+  }
+
+  void expect_same_run(const std::string& one, const std::string& two, const std::string& file) const {
+    const auto a = curve(one), b = curve(two);
+    ASSERT_EQ(a.size(), b.size());
+    ASSERT_FALSE(a.empty());
+    for (size_t i = 0; i < a.size(); ++i) {
+      EXPECT_NEAR(a[i].first, b[i].first, 1e-5 * a[i].first) << "loss of step " << i;
+      EXPECT_NEAR(a[i].second, b[i].second, 1e-4 * a[i].second) << "norm of step " << i;
+    }
+    const auto of_one = io::open_checkpoint(folder_ / one / file), of_two = io::open_checkpoint(folder_ / two / file);
+    // All values together: where a gradient is nothing but rounding, as a bias's before a norm, Adam makes a step of
+    // it.
+    double difference = 0.0, size = 0.0;
+    for (const io::TensorInfo& info : of_one->tensors()) {
+      const Tensor x = of_one->tensor(info.name), y = of_two->tensor(info.name);
+      ASSERT_EQ(x.shape(), y.shape());
+      if (x.dtype() != DType::kF32) continue;
+      for (int64_t i = 0; i < x.numel(); ++i) {
+        difference += std::pow(double{x.data<float>()[i]} - y.data<float>()[i], 2);
+        size += std::pow(double{x.data<float>()[i]}, 2);
+      }
+    }
+    EXPECT_LT(std::sqrt(difference / size), 1e-5);
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(Ranks, TwoTrainADiffusionModelAsOneDoes) {
+  const auto command = [&](const std::string& out, const char* batch) {
+    return Words{SUMI_BINARY,
+                 "train",
+                 "ldm",
+                 "--ckpt",
+                 synthetic_model().string(),
+                 "--config",
+                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                 "--tokenizer",
+                 byte_tokenizer().string(),
+                 "--data",
+                 data().string(),
+                 "--out",
+                 (folder_ / out).string(),
+                 "--size",
+                 "64",
+                 "--steps",
+                 "6",
+                 "--accumulate",
+                 "2",
+                 "--train-text",
+                 "--flip",
+                 "--checkpointing",
+                 "--lr",
+                 "1e-4",
+                 "--batch",
+                 batch};
+  };
+  run_both(command("one", "4"), command("two", "2"));
+  expect_same_run("one", "two", "model.safetensors");
+}
+
+TEST_F(Ranks, TwoTrainAnAutoencoderAsOneDoes) {
+  const auto command = [&](const std::string& out, const char* batch) {
+    return Words{SUMI_BINARY,
+                 "train",
+                 "autoencoder",
+                 "--config",
+                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                 "--data",
+                 data().string(),
+                 "--out",
+                 (folder_ / out).string(),
+                 "--size",
+                 "64",
+                 "--crop",
+                 "32",
+                 "--steps",
+                 "4",
+                 "--disc-weight",
+                 "0",
+                 "--lr",
+                 "1e-5",
+                 "--batch",
+                 batch};
+  };
+  run_both(command("one", "4"), command("two", "2"));
+  expect_same_run("one", "two", "autoencoder.safetensors");
+}
+
+TEST_F(Ranks, TwoDrawThePromptsOfAFileAsOneDoes) {
+  write_file(folder_ / "prompts.txt", "an apple\na pear\na plum\na fig\na lime\n");
+  const auto command = [&](const std::string& out) {
+    return Words{SUMI_BINARY,
+                 "txt2img",
+                 "--ckpt",
+                 synthetic_model().string(),
+                 "--config",
+                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                 "--tokenizer",
+                 byte_tokenizer().string(),
+                 "--from-file",
+                 (folder_ / "prompts.txt").string(),
+                 "--outdir",
+                 (folder_ / out).string(),
+                 "--n_samples",
+                 "2",
+                 "--n_iter",
+                 "1",
+                 "--sampler",
+                 "euler_ancestral",
+                 "--steps",
+                 "3",
+                 "--W",
+                 "64",
+                 "--H",
+                 "64",
+                 "--skip_grid",
+                 "--threads",
+                 "1"};
+  };
+  run_both(command("one"), command("two"));
+  const Words names = names_in(folder_ / "one" / "samples");
+  EXPECT_EQ(names.size(), 5u);
+  EXPECT_EQ(names_in(folder_ / "two" / "samples"), names);
+  for (const std::string& name : names)
+    EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
+}
+
+TEST_F(Ranks, AFaultOfOneEndsAll) {
+  const Outcome outcome =
+      run_program(mpirun() + Words{SUMI_BINARY, "train", "ldm", "--ckpt", (folder_ / "none.ckpt").string(), "--data",
+                                   data().string(), "--out", (folder_ / "out").string()});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("none.ckpt"), std::string::npos) << outcome.err;
+}
+
+}  // namespace
+}  // namespace sumi::test
