@@ -179,6 +179,6 @@ Png decode_png(std::span<const std::byte> bytes, const std::string& name) {
   return out;
 }
 
-Png read_png(const std::filesystem::path& path) { return decode_png(read_file(path), path.string()); }
+Png read_png(const std::filesystem::path& path) { return decode_png(read_file({path}), path.string()); }
 
 }  // namespace sumi::image

@@ -31,17 +31,21 @@ bool begins_with(const std::vector<std::byte>& bytes, size_t at, std::string_vie
 
 }  // namespace
 
-std::vector<std::byte> read_file(const std::filesystem::path& path) {
+std::vector<std::byte> read_file(const FilePart& part) {
+  const std::filesystem::path& path = part.path;
   std::error_code error;  // a pipe or a device would be read for ever
   SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(path, error), "{} is not a file", path.string());
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   SUMI_CHECK_KIND(kNoInput, file, "cannot read {}", path.string());
-  constexpr std::streamoff kMaxFile = 512 << 20;
-  const std::streamoff size = file.tellg();
-  SUMI_CHECK(size >= 0 && size <= kMaxFile, "{} is not a picture file", path.string());
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
+  constexpr uint64_t kMaxFile = 512 << 20;
+  const auto whole = static_cast<uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
+  SUMI_CHECK(part.offset <= whole && part.size.value_or(0) <= whole - part.offset, "{} is shorter than it was",
+             path.string());
+  const uint64_t size = part.size.value_or(whole - part.offset);
+  SUMI_CHECK(size <= kMaxFile, "{} is not a picture file", path.string());
+  std::vector<std::byte> bytes(size);
+  file.seekg(static_cast<std::streamoff>(part.offset));
+  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   SUMI_CHECK_KIND(kIo, file, "{} could not be read whole", path.string());
   return bytes;
 }
@@ -58,12 +62,13 @@ bool is_picture_name(const std::filesystem::path& path) {
   return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
 }
 
-Image read_picture(const std::filesystem::path& path) {
-  const std::vector<std::byte> bytes = read_file(path);
-  if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, path.string()).image;
-  if (begins_with(bytes, 0, "\xFF\xD8")) return decode_jpeg(bytes, path.string());
-  if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, path.string());
-  fail(ErrorKind::kData, "{} is no picture that sumi reads (PNG, JPEG, WebP)", path.string());
+Image read_picture(const FilePart& part, const std::string& name) {
+  const std::vector<std::byte> bytes = read_file(part);
+  const std::string shown = name.empty() ? part.path.string() : name;
+  if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, shown).image;
+  if (begins_with(bytes, 0, "\xFF\xD8")) return decode_jpeg(bytes, shown);
+  if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown);
+  fail(ErrorKind::kData, "{} is no picture that sumi reads (PNG, JPEG, WebP)", shown);
 }
 
 }  // namespace sumi::image

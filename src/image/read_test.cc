@@ -88,7 +88,7 @@ class ReadPicture : public testing::Test {
  protected:
   Image read(const std::string& bytes) {
     test::write_file(folder_ / "picture", bytes);
-    return read_picture(folder_ / "picture");
+    return read_picture({folder_ / "picture"});
   }
   test::TempFolder folder_;
 };
@@ -114,8 +114,8 @@ TEST_F(ReadPicture, BrokenOnesAreRefusedInOneSentence) {
       EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
     }
   }
-  EXPECT_THROW(read_picture(folder_ / "nothing"), Error);
-  EXPECT_THROW(read_picture(folder_.path()), Error);
+  EXPECT_THROW(read_picture({folder_ / "nothing"}), Error);
+  EXPECT_THROW(read_picture({folder_.path()}), Error);
 }
 
 TEST_F(ReadPicture, JpegsAreTurnedAsTheirCameraSays) {

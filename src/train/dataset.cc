@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/check.h"
-#include "image/read.h"
 #include "image/resize.h"
+#include "io/tar.h"
 
 namespace sumi::train {
 namespace {
@@ -16,6 +19,10 @@ namespace fs = std::filesystem;
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
   return text;
+}
+
+Example of_file(const fs::path& path, const std::string& caption) {
+  return {.picture = {.path = path}, .name = path.string(), .caption = caption};
 }
 
 std::vector<Example> from_metadata(const fs::path& folder, const fs::path& file) {
@@ -33,7 +40,7 @@ std::vector<Example> from_metadata(const fs::path& folder, const fs::path& file)
         name.is_relative() && std::none_of(name.begin(), name.end(), [](const fs::path& part) { return part == ".."; });
     SUMI_CHECK(inside, "{}, line {}: {} leads out of the folder", file.string(), number, name.string());
     const bool has_text = entry.contains("text") && entry["text"].is_string();
-    examples.push_back({folder / name, has_text ? entry["text"].get<std::string>() : std::string()});
+    examples.push_back(of_file(folder / name, has_text ? entry["text"].get<std::string>() : std::string()));
   }
   return examples;
 }
@@ -51,30 +58,112 @@ std::vector<Example> from_names(const fs::path& folder) {
     std::string caption;
     if (std::ifstream stream(text); stream.is_open())
       caption.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
-    examples.push_back({entries->path(), trimmed(caption)});
+    examples.push_back(of_file(entries->path(), trimmed(caption)));
   }
   return examples;
 }
 
-}  // namespace
-
-std::vector<Example> find_examples(const fs::path& folder) {
+std::vector<fs::path> archives_in(const fs::path& folder) {
+  std::vector<fs::path> archives;
   std::error_code error;
-  SUMI_CHECK_KIND(kNoInput, fs::is_directory(folder, error), "{}: there is no such folder of pictures",
-                  folder.string());
-  const fs::path metadata = folder / "metadata.jsonl";
-  std::vector<Example> examples = fs::exists(metadata, error) ? from_metadata(folder, metadata) : from_names(folder);
-  SUMI_CHECK_KIND(kNoInput, !examples.empty(),
-                  "{}: no pictures in it (PNG, JPEG or WebP, captions in .txt files of the same names or in "
-                  "metadata.jsonl)",
-                  folder.string());
-  std::sort(examples.begin(), examples.end(), [](const Example& a, const Example& b) { return a.picture < b.picture; });
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".tar" && !entry.path().filename().string().starts_with("."))
+      archives.push_back(entry.path());
+  }
+  std::sort(archives.begin(), archives.end());
+  return archives;
+}
+
+// What a webdataset has under one key: everything before the first dot of the name.
+struct Sample {
+  std::optional<io::TarEntry> picture, text, json;
+};
+
+std::string content(const fs::path& archive, const io::TarEntry& entry) {
+  const std::vector<std::byte> bytes = image::read_file({.path = archive, .offset = entry.offset, .size = entry.size});
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string caption_of(const fs::path& archive, const Sample& sample) {
+  if (sample.text) return trimmed(content(archive, *sample.text));
+  if (!sample.json) return {};
+  const nlohmann::json json = nlohmann::json::parse(content(archive, *sample.json), nullptr, false);
+  for (const char* key : {"caption", "text"}) {
+    if (json.is_object() && json.contains(key) && json[key].is_string()) return json[key].get<std::string>();
+  }
+  return {};
+}
+
+std::vector<Example> from_archive(const fs::path& archive) {
+  std::map<std::string, Sample> samples;
+  for (const io::TarEntry& entry : io::list_tar(archive)) {
+    const size_t name = entry.name.rfind('/') + 1;  // 0 where there is none
+    const size_t dot = entry.name.find('.', name + 1);
+    if (dot == std::string::npos || entry.name[name] == '.') continue;
+    Sample& sample = samples[entry.name.substr(0, dot)];
+    const std::string ending = entry.name.substr(dot);
+    if (image::is_picture_name(entry.name) && !sample.picture) sample.picture = entry;
+    if (ending == ".txt") sample.text = entry;
+    if (ending == ".json") sample.json = entry;
+  }
+  std::vector<Example> examples;
+  for (const auto& [key, sample] : samples) {
+    if (!sample.picture) continue;
+    examples.push_back({.picture = {.path = archive, .offset = sample.picture->offset, .size = sample.picture->size},
+                        .name = archive.string() + ", " + sample.picture->name,
+                        .caption = caption_of(archive, sample)});
+  }
   return examples;
 }
 
-LoadedPicture load_square(const fs::path& path, int64_t size) {
+std::vector<Example> from_archives(const std::vector<fs::path>& archives) {
+  std::vector<Example> examples;
+  for (const fs::path& archive : archives) {
+    std::vector<Example> more = from_archive(archive);
+    std::move(more.begin(), more.end(), std::back_inserter(examples));
+  }
+  return examples;
+}
+
+std::vector<Example> in_folder(const fs::path& folder) {
+  std::error_code error;
+  const fs::path metadata = folder / "metadata.jsonl";
+  if (fs::exists(metadata, error)) return from_metadata(folder, metadata);
+  const std::vector<fs::path> archives = archives_in(folder);
+  return archives.empty() ? from_names(folder) : from_archives(archives);
+}
+
+}  // namespace
+
+std::vector<Example> find_examples(const fs::path& place) {
+  std::error_code error;
+  const bool is_archive = fs::is_regular_file(place, error) && place.extension() == ".tar";
+  SUMI_CHECK_KIND(kNoInput, is_archive || fs::is_directory(place, error),
+                  "{}: there is no such folder of pictures, nor a tar archive", place.string());
+  std::vector<Example> examples = is_archive ? from_archive(place) : in_folder(place);
+  SUMI_CHECK_KIND(kNoInput, !examples.empty(),
+                  "{}: no pictures in it (PNG, JPEG or WebP, captions in .txt files of the same names or in "
+                  "metadata.jsonl; or tar archives of such)",
+                  place.string());
+  std::stable_sort(examples.begin(), examples.end(),
+                   [](const Example& a, const Example& b) { return a.name < b.name; });
+  return examples;
+}
+
+image::Image cut_square(const image::Image& picture, const Cut& cut) {
+  const int64_t shorter = std::min(picture.width, picture.height), side = cut.side > 0 ? cut.side : cut.size;
+  const auto scaled = [&](int64_t length) { return std::max(cut.size, (length * cut.size + shorter / 2) / shorter); };
+  const auto place = [&](int64_t length, double where) {
+    return std::min(static_cast<int64_t>(where * static_cast<double>(length - side + 1)), length - side);
+  };
+  const int64_t width = scaled(picture.width), height = scaled(picture.height);
+  const image::Image whole = shorter == cut.size ? picture : image::resize(picture, width, height);
+  return image::crop(whole, place(width, cut.across), place(height, cut.down), side, side);
+}
+
+LoadedPicture load_picture(const Example& example) {
   try {
-    return {.picture = image::resize_to_cover(image::read_picture(path), size, size)};
+    return {.picture = image::read_picture(example.picture, example.name)};
   } catch (const Error& error) {
     return {.broken = true, .why = error.what()};
   }

@@ -1,32 +1,43 @@
-// Captioned pictures in a folder.
+// Captioned pictures in a folder or in tar archives.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "image/image.h"
+#include "image/read.h"
 
 namespace sumi::train {
 
 struct Example {
-  std::filesystem::path picture;
+  image::FilePart picture;
+  std::string name;     // for messages: the file's, or "SHARD.tar, NAME"
   std::string caption;  // may be empty
 };
 
-// The pictures under `folder`, in the order of their paths, with their captions:
-//   - `metadata.jsonl` in the folder (the imagefolder convention): a line {"file_name": …, "text": …} each; or
-//   - beside each picture a file of the same name ending in .txt.
-// Throws Error(kNoInput) where there is no such folder or no picture in it, Error(kData) for a metadata.jsonl that
-// cannot be read.
-std::vector<Example> find_examples(const std::filesystem::path& folder);
+// The pictures at `place`, in the order of their names, with their captions:
+//   - a folder with `metadata.jsonl` (the imagefolder convention): a line {"file_name": …, "text": …} each;
+//   - a folder with tar archives, or one such archive (the webdataset convention): KEY.jpg (or another picture) with
+//     KEY.txt, or with "caption" or "text" in KEY.json; or
+//   - any other folder: beside each picture a file of the same name ending in .txt.
+// Throws Error(kNoInput) where there is no such place or no picture in it, Error(kData) for a metadata.jsonl or an
+// archive that cannot be read.
+std::vector<Example> find_examples(const std::filesystem::path& place);
+
+// The square that is trained on: the picture scaled until its shorter side is `size` pixels, and of that the part that
+// `across` and `down`, 0 to 1, choose: `side` pixels a side, or 0 for `size`.
+struct Cut {
+  int64_t size = 512, side = 0;
+  double across = 0.5, down = 0.5;  // the middle
+};
+image::Image cut_square(const image::Image& picture, const Cut& cut);
 
 struct LoadedPicture {
   image::Image picture;
   bool broken = false;
   std::string why;
 };
-// Reads a picture and makes it `size` × `size`: scaled to cover, the middle cut out. Does not throw for a bad file.
-LoadedPicture load_square(const std::filesystem::path& path, int64_t size);
+// Does not throw for a bad file.
+LoadedPicture load_picture(const Example& example);
 
 }  // namespace sumi::train

@@ -6,9 +6,11 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "image/convert.h"
 #include "image/resize.h"
 #include "io/safetensors.h"
+#include "train/run.h"
 
 namespace sumi::train {
 namespace {
@@ -23,12 +25,14 @@ std::string key_of(const std::vector<Example>& examples, const LatentCacheOption
     hash = (hash ^ 0xFF) * 1099511628211ull;
   };
   mix(options.model);
-  mix(std::to_string(options.size) + (options.flip ? " flipped" : ""));
+  mix(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
   for (const Example& example : examples) {
     std::error_code error;
-    mix(example.picture.string());
-    mix(std::to_string(fs::file_size(example.picture, error)));
-    mix(std::to_string(fs::last_write_time(example.picture, error).time_since_epoch().count()));
+    const fs::path& path = example.picture.path;
+    mix(example.name);
+    mix(std::to_string(example.picture.offset));
+    mix(std::to_string(fs::file_size(path, error)));
+    mix(std::to_string(fs::last_write_time(path, error).time_since_epoch().count()));
   }
   return fmt::format("{:016x}", hash);
 }
@@ -50,7 +54,9 @@ bool holds(const fs::path& path, const std::string& key) {
 
 LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examples,
                          const models::StableDiffusion& model, Device device, const LatentCacheOptions& options) {
-  variants_ = options.flip ? 2 : 1;
+  mirrors_ = options.flip ? 2 : 1;
+  crops_ = std::max<int64_t>(options.crops, 1);
+  const int64_t variants = crops_ * mirrors_;
   const std::string key = key_of(examples, options);
   if (holds(path, key)) {
     open(path);
@@ -62,11 +68,11 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
   const auto count = static_cast<int64_t>(examples.size());
   {
     io::SafetensorsWriter writer(
-        path, {{"moments", DType::kF32, {count * variants_, row[1], row[2], row[3]}}, {"usable", DType::kI64, {count}}},
+        path, {{"moments", DType::kF32, {count * variants, row[1], row[2], row[3]}}, {"usable", DType::kI64, {count}}},
         {{"key", key}});
     const auto add = [&](const Tensor& moments) { writer.write(moments.raw(), static_cast<size_t>(moments.bytes())); };
     std::vector<int64_t> flags;
-    const auto load = [&](int64_t i) { return load_square(examples[static_cast<size_t>(i)].picture, options.size); };
+    const auto load = [&](int64_t i) { return load_picture(examples[static_cast<size_t>(i)]); };
     std::future<LoadedPicture> next = std::async(std::launch::async, load, 0);
     for (int64_t i = 0; i < count; ++i) {
       const LoadedPicture loaded = next.get();
@@ -74,12 +80,21 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
       SUMI_CHECK_KIND(kCancelled, options.cancel == nullptr || !options.cancel->load(), "stopped");
       if (loaded.broken) warn("left out: {}", loaded.why);
       flags.push_back(loaded.broken ? 0 : 1);
-      for (int64_t variant = 0; variant < variants_; ++variant) {
+      std::vector<float> places(static_cast<size_t>(2 * crops_));
+      TorchCpuGenerator(stream_seed(options.seed, Stream::kPictures, i)).rand(places);
+      for (int64_t variant = 0; variant < variants; ++variant) {
         if (loaded.broken) {
           add(Tensor::zeros(row));
           continue;
         }
-        const image::Image picture = variant == 1 ? image::mirrored(loaded.picture) : loaded.picture;
+        Cut cut{.size = options.size};
+        const auto place = static_cast<size_t>(2 * (variant / mirrors_));
+        if (options.crops > 0) {
+          cut.across = places[place];
+          cut.down = places[place + 1];
+        }
+        const image::Image square = cut_square(loaded.picture, cut);
+        const image::Image picture = variant % mirrors_ == 1 ? image::mirrored(square) : square;
         add(model.encode(image::from_images({picture}).to(device)).to(Device::kCpu));
       }
       if (options.on_picture) options.on_picture(i + 1, count);
@@ -122,8 +137,9 @@ double LatentCache::deviation(int64_t examples) const {
   return std::sqrt(squares / values - mean * mean + variance / values);
 }
 
-Tensor LatentCache::moments(int64_t example, bool mirrored) const {
-  const int64_t row = example * variants_ + (mirrored && variants_ == 2 ? 1 : 0);
+Tensor LatentCache::moments(int64_t example, bool mirrored, double chance) const {
+  const int64_t crop = std::min(static_cast<int64_t>(chance * static_cast<double>(crops_)), crops_ - 1);
+  const int64_t row = (example * crops_ + crop) * mirrors_ + (mirrored && mirrors_ == 2 ? 1 : 0);
   return moments_.rows(row, row + 1);
 }
 

@@ -14,6 +14,8 @@ namespace sumi::train {
 struct LatentCacheOptions {
   int64_t size = 512;  // pixels a side
   bool flip = false;   // also of each picture mirrored
+  int64_t crops = 0;   // squares cut out of each picture anywhere; 0: its middle
+  uint64_t seed = 42;  // of where
   std::string model;   // what made them: another model's are not used
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(int64_t done, int64_t total)> on_picture;
@@ -30,8 +32,8 @@ class LatentCache {
   // Indices of the examples whose picture could be read.
   const std::vector<int64_t>& usable() const { return usable_; }
   int64_t skipped() const { return skipped_; }
-  // Mean and log-variance of an example's latent [1,h,w,2z], not scaled.
-  Tensor moments(int64_t example, bool mirrored) const;
+  // Mean and log-variance of an example's latent [1,h,w,2z], not scaled; `chance`, 0 to 1, chooses a square.
+  Tensor moments(int64_t example, bool mirrored, double chance = 0.0) const;
   // The standard deviation of all values of latents drawn from the first `examples` that are usable, spread over all:
   // what LDM's `scale_by_std` takes the inverse of.
   double deviation(int64_t examples) const;
@@ -41,7 +43,7 @@ class LatentCache {
 
   std::unique_ptr<io::Checkpoint> file_;
   Tensor moments_;  // [examples · variants, h, w, 2z]
-  int64_t variants_ = 1, skipped_ = 0;
+  int64_t crops_ = 1, mirrors_ = 1, skipped_ = 0;
   std::vector<int64_t> usable_;
 };
 

@@ -37,7 +37,7 @@ class Trainer {
         trained_(run_.add(begin_training(model, options, device), {.weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
-    run_.restore({{"lora_rank", std::to_string(options.lora_rank)}});
+    run_.restore({{"crops", std::to_string(options.crops)}, {"lora_rank", std::to_string(options.lora_rank)}});
   }
 
   RunResult run(const std::vector<Example>& examples) {
@@ -47,6 +47,8 @@ class Trainer {
     latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_, device_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
                                                                 .flip = options_.flip,
+                                                                .crops = options_.crops,
+                                                                .seed = options_.seed,
                                                                 .model = options_.model,
                                                                 .cancel = hooks_.cancel,
                                                                 .on_picture = hooks_.on_latent});
@@ -97,7 +99,7 @@ class Trainer {
   DiffusionBatch batch(TorchCpuGenerator& generator, int64_t number) {
     std::vector<int64_t> timesteps(static_cast<size_t>(share_.all));
     generator.randint(0, model_.noise_schedule().timesteps(), timesteps);
-    std::vector<float> chances(static_cast<size_t>(2 * share_.all));
+    std::vector<float> chances(static_cast<size_t>(3 * share_.all));
     generator.rand(chances);
     DiffusionBatch out;
     std::vector<Tensor> latents, contexts;
@@ -106,9 +108,9 @@ class Trainer {
       generator.randn(noise.span<float>());
       if (i < share_.begin || i >= share_.begin + share_.count) continue;
       const int64_t index = latents_->usable()[static_cast<size_t>((*order_)(number * share_.all + i))];
-      const bool mirrored = options_.flip && chances[static_cast<size_t>(2 * i)] < 0.5f;
-      const bool dropped = chances[static_cast<size_t>(2 * i + 1)] < static_cast<float>(options_.caption_dropout);
-      const Tensor moments = latents_->moments(index, mirrored);
+      const bool mirrored = options_.flip && chances[static_cast<size_t>(3 * i)] < 0.5f;
+      const bool dropped = chances[static_cast<size_t>(3 * i + 1)] < static_cast<float>(options_.caption_dropout);
+      const Tensor moments = latents_->moments(index, mirrored, chances[static_cast<size_t>(3 * i + 2)]);
       latents.push_back(sample_gaussian(moments, noise) * static_cast<float>(model_.config().autoencoder.scale_factor));
       contexts.push_back(context_of(dropped ? "" : captions_[static_cast<size_t>(index)]));
       out.timesteps.push_back(timesteps[static_cast<size_t>(i)]);
@@ -227,6 +229,7 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--weight-decay", o.weight_decay, 0, 1);
   check_range("--ema", o.ema, 0, 1);
+  check_range("--crops", static_cast<double>(o.crops), 0, 1000);
   check_range("--caption-dropout", o.caption_dropout, 0, 1);
   check_range("--min-snr", o.min_snr_gamma, 0, 1e6);
 }

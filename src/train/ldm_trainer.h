@@ -12,6 +12,7 @@ struct LdmOptions : RunOptions {
   double clip = 1.0;  // of the gradient's norm; 0: none
   double weight_decay = 0.01;
   double ema = 0.9999;           // 0: none
+  int64_t crops = 0;             // squares cut out of each picture anywhere; 0: its middle
   double caption_dropout = 0.1;  // so often the caption is empty, for guidance
   double min_snr_gamma = 0.0;
   bool train_text = false;    // the text encoder along with the UNet

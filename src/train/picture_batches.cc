@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "image/convert.h"
-#include "image/read.h"
 #include "image/resize.h"
 
 namespace sumi::train {
@@ -14,24 +13,14 @@ namespace sumi::train {
 PictureBatches::PictureBatches(std::vector<Example> examples, const PictureBatchOptions& options)
     : examples_(std::move(examples)), options_(options) {}
 
-// The shorter side scaled to `size`, then the square; chances: two for its place, one for the mirror.
+// The square; chances: two for its place, one for the mirror.
 image::Image PictureBatches::cut(const image::Image& picture, const float* chances) const {
-  const int64_t crop = options_.crop > 0 ? options_.crop : options_.size;
-  image::Image square;
-  if (options_.crop == 0) {
-    square = image::resize_to_cover(picture, crop, crop);
-  } else {
-    const int64_t shorter = std::min(picture.width, picture.height);
-    const auto scaled = [&](int64_t side) {
-      return std::max(options_.size, (side * options_.size + shorter / 2) / shorter);
-    };
-    const image::Image whole =
-        shorter == options_.size ? picture : image::resize(picture, scaled(picture.width), scaled(picture.height));
-    const auto place = [&](int64_t side, float chance) {
-      return std::min(static_cast<int64_t>(chance * static_cast<float>(side - crop + 1)), side - crop);
-    };
-    square = image::crop(whole, place(whole.width, chances[0]), place(whole.height, chances[1]), crop, crop);
+  Cut cut{.size = options_.size, .side = options_.crop};
+  if (options_.crop > 0) {
+    cut.across = chances[0];
+    cut.down = chances[1];
   }
+  const image::Image square = cut_square(picture, cut);
   return options_.flip && chances[2] < 0.5f ? image::mirrored(square) : square;
 }
 
@@ -49,15 +38,14 @@ PictureBatches::Batch PictureBatches::load(int64_t number, std::set<int64_t> bro
     while (true) {
       SUMI_CHECK_KIND(kNoInput, static_cast<int64_t>(broken.size()) < count, "none of the {} pictures could be read",
                       count);
-      try {
-        if (!broken.contains(index)) {
-          pictures.push_back(cut(image::read_picture(examples_[static_cast<size_t>(index)].picture),
-                                 &chances[static_cast<size_t>(3 * i)]));
+      if (!broken.contains(index)) {
+        const LoadedPicture loaded = load_picture(examples_[static_cast<size_t>(index)]);
+        if (!loaded.broken) {
+          pictures.push_back(cut(loaded.picture, &chances[static_cast<size_t>(3 * i)]));
           break;
         }
-      } catch (const Error& error) {
         broken.insert(index);
-        batch.broken.emplace_back(index, error.what());
+        batch.broken.emplace_back(index, loaded.why);
       }
       index = (index + 1) % count;
     }

@@ -18,7 +18,9 @@ void RunChoice::put_into(train::RunOptions& options) const {
 }
 
 void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, const std::string& captions) {
-  app.add_option("--data", choice.data, "Folder of pictures" + (captions.empty() ? captions : ", " + captions))
+  app.add_option(
+         "--data", choice.data,
+         "Folder of pictures or of tar archives, or one such archive" + (captions.empty() ? captions : ", " + captions))
       ->required()
       ->type_name("DIR");
   app.add_option("--out", choice.out, "Where checkpoints, metrics.csv and the trained model go")

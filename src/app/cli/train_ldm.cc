@@ -82,6 +82,7 @@ std::function<int()> declare(CLI::App& app) {
   add_model_options(app, train->model);
   add_number(app, "--lr", o.lr.peak, "Learning rate");
   add_integer(app, "--size", o.size, "Pixels a side; 0: the model's");
+  add_integer(app, "--crops", o.crops, "Squares cut out of each picture, anywhere; 0: its middle");
   add_number(app, "--clip", o.clip, "Largest norm of the gradient; 0: any");
   add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
