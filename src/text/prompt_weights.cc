@@ -242,26 +242,6 @@ class ChunkBuilder {
 
 }  // namespace
 
-void refuse_network_tags(std::string_view prompt) {
-  for (const std::string_view kind : {"lora", "lyco", "hypernet"}) {
-    const std::string opening = fmt::format("<{}:", kind);
-    const size_t begin = prompt.find(opening);
-    const size_t end = begin == std::string_view::npos ? begin : prompt.find('>', begin);
-    if (end == std::string_view::npos) continue;
-    const std::string_view inside = prompt.substr(begin + opening.size(), end - begin - opening.size());
-    const std::string_view name = inside.substr(0, inside.find(':'));
-    const std::string shown = strip_control(name.substr(0, 80));
-    const bool path = name.find_first_of("/\\") != std::string_view::npos || name.find("..") != std::string_view::npos;
-    SUMI_CHECK_KIND(kUsage, !path, "the prompt's {} name \"{}\" is a path; a name has no slashes and no \"..\"", kind,
-                    shown);
-    SUMI_CHECK_KIND(kUsage, kind != "lora",
-                    "the prompt asks for the lora \"{}\"; name its file with --lora FILE:WEIGHT and leave the tag out",
-                    shown);
-    fail(ErrorKind::kUsage, "the prompt asks for the {} \"{}\", which this build does not support; leave the tag out",
-         kind, shown);
-  }
-}
-
 std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt) {
   check_prompt(prompt);
   refuse_network_tags(prompt);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "text/clip_tokenizer.h"
+#include "text/network_tags.h"
 
 namespace sumi::text {
 
@@ -21,12 +22,8 @@ struct WeightedText {
 // and refuse_network_tags refuse. Linear time.
 std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt);
 
-// Throws Error(kUsage) for a prompt with a <lora:NAME:WEIGHT> tag (lyco and hypernet alike): none is supported, and a
-// NAME with a path in it never will be.
-void refuse_network_tags(std::string_view prompt);
-
-// Rows of row + 2 ids each ([start] `row` ids [end]) and the weight of each id. At least one row. A row that fills up within 20
-// ids of a comma ends at that comma, as A1111 has it.
+// Rows of row + 2 ids each ([start] `row` ids [end]) and the weight of each id. At least one row. A row that fills up
+// within 20 ids of a comma ends at that comma, as A1111 has it.
 struct WeightedChunks {
   std::vector<std::vector<int64_t>> ids;
   std::vector<std::vector<float>> weights;

@@ -110,9 +110,19 @@ TEST(PromptWeights, BadBytesAndNetworkTagsAreRefused) {  // bad-input items 125,
   EXPECT_THAT(refusal("a <lora:../../x:1>"), HasSubstr("\"../../x\" is a path"));
   EXPECT_THAT(refusal("a <lora:..\\x:1>"), HasSubstr("is a path"));
   EXPECT_THAT(refusal("a <lora:/etc/passwd>"), HasSubstr("is a path"));
-  EXPECT_THAT(refusal("a <lora:style:0.8> b"), HasSubstr("the lora \"style\"; name its file with --lora FILE:WEIGHT"));
+  EXPECT_THAT(refusal("a <lora:style:0.8> b"), HasSubstr("the lora \"style\" cannot be named here"));
   EXPECT_THAT(refusal("<hypernet:x\x1B[2J:1>"), HasSubstr("\"x[2J\""));
   EXPECT_EQ(shown("a <lora b> <lora:open"), "a <lora b> <lora:open");
+}
+
+TEST(LoraTags, AreTakenOutWithTheirWeights) {
+  const TaggedPrompt tagged = take_lora_tags("a <lora:style:0.8>fox <lora:ink> <lora:grain:-1e-1> b <lora:open");
+  EXPECT_EQ(tagged.prompt, "a fox   b <lora:open");
+  EXPECT_THAT(tagged.loras, testing::ElementsAre(LoraTag{"style", 0.8}, LoraTag{"ink", 1.0}, LoraTag{"grain", -0.1}));
+  EXPECT_EQ(take_lora_tags("no tags").prompt, "no tags");
+  for (const char* bad : {"<lora::1>", "<lora:a:>", "<lora:a:x>", "<lora:a:1:2>", "<lora:a:nan>", "<lora:a:1e9>",
+                          "<lora:../a>", "<lyco:a>", "<lora:\xFF:1>"})
+    EXPECT_THROW(take_lora_tags(bad), Error) << bad;
 }
 
 class ChunkTest : public testing::Test {

@@ -178,8 +178,8 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
       "lora", {"--steps", "6", "--lora", "4", "--lr", "1e-2", "--train-text", "--ema", "0", "--checkpointing"}));
   ASSERT_EQ(trained.code, 0) << trained.err;
   const std::string lora = (folder_ / "lora" / "lora.safetensors").string();
-  const auto picture = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> words{SUMI_BINARY, "a picture", "-o", (folder_ / "out.png").string()};
+  const auto picture = [&](const std::vector<std::string>& more, const std::string& prompt = "a picture") {
+    std::vector<std::string> words{SUMI_BINARY, prompt, "-o", (folder_ / "out.png").string()};
     for (const std::string& word :
          {std::string("--ckpt"), synthetic_model().string(), std::string("--config"),
           std::string(SUMI_TEST_DATA) + "/tiny.yaml", std::string("--tokenizer"), byte_tokenizer().string(),
@@ -194,6 +194,13 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
   const image::Image plain = picture({});
   EXPECT_EQ(picture({"--lora", lora + ":0"}), plain);
   EXPECT_NE(picture({"--lora", lora}), plain);
+  // The same by name, in the prompt.
+  const fs::path dir = folder_ / "lora";
+  EXPECT_EQ(picture({"--lora-dir", dir.string()}, "a <lora:lora:1>picture"), picture({"--lora", lora}));
+  const Outcome none = run_program({SUMI_BINARY, "a <lora:nowhere:1>", "--ckpt", synthetic_model().string(), "--config",
+                                    std::string(SUMI_TEST_DATA) + "/tiny.yaml", "--lora-dir", dir.string()});
+  EXPECT_EQ(none.code, 66) << none.err;
+  EXPECT_NE(none.err.find("no nowhere.safetensors in " + dir.string()), std::string::npos) << none.err;
   EXPECT_EQ(picture({"--lora", lora + ":0.5", "--lora", lora + ":0.5"}).pixels.size(), plain.pixels.size());
 }
 

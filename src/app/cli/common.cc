@@ -9,6 +9,7 @@
 #include "app/cli/arguments.h"
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/text_util.h"
 
 namespace sumi::app {
 namespace {
@@ -32,6 +33,30 @@ std::vector<fs::path> models_in(const fs::path& folder) {
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+// The file of a LoRA that a prompt names: in the folder chosen, else beside the model, in its loras/, or in the data
+// folder's.
+fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::path& model) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  if (!chosen.empty()) {
+    folders = {chosen};
+  } else {
+    const fs::path beside = fs::is_directory(model, error) ? model : fs::absolute(model, error).parent_path();
+    folders = {beside, beside / "loras", beside / "Lora", text::data_folder() / "loras"};
+  }
+  std::string looked;
+  for (const fs::path& folder : folders) {
+    for (const char* ending : {".safetensors", ".pt", ".ckpt"}) {
+      const fs::path file = folder / (name + ending);
+      if (fs::is_regular_file(file, error)) return file;
+    }
+    looked += (looked.empty() ? "" : ", ") + folder.string();
+  }
+  fail(ErrorKind::kNoInput,
+       "the prompt names the lora \"{}\"; there is no {}.safetensors in {}; --lora-dir names a folder",
+       strip_control(name), strip_control(name), looked);
 }
 
 }  // namespace
@@ -121,6 +146,10 @@ std::vector<pipeline::LoraChoice> ModelChoice::parsed_loras() const {
                     "--lora takes FILE or FILE:WEIGHT, not {}", text);
     choices.push_back({text.substr(0, colon), weight});
   }
+  for (const text::LoraTag& tag : named_loras)
+    choices.push_back(
+        {find_lora(tag.name, lora_folder, checkpoint.empty() ? default_checkpoint() : fs::path(checkpoint)),
+         tag.weight});
   return choices;
 }
 

@@ -10,6 +10,7 @@
 #include "diffusion/sampling.h"
 #include "pipeline/open_model.h"
 #include "text/clip_tokenizer.h"
+#include "text/network_tags.h"
 
 namespace sumi::app {
 
@@ -33,10 +34,14 @@ struct ModelChoice {
   std::string tokenizer;
   std::string prediction = "auto";
   std::vector<std::string> loras;  // FILE or FILE:WEIGHT
+  std::string lora_folder;         // where those that prompts name are looked for first
+  std::vector<text::LoraTag> named_loras;
 
   pipeline::ModelOptions options(const EngineOptions& engine) const;
   std::optional<diffusion::Prediction> parsed_prediction() const;
-  std::vector<pipeline::LoraChoice> parsed_loras() const;  // throws Error(kUsage)
+  // Those named by file, then those named in prompts. Throws Error(kUsage), or Error(kNoInput) that lists where a name
+  // was looked for.
+  std::vector<pipeline::LoraChoice> parsed_loras() const;
   // The one named, else the one that `file` carries, else the one found beside the model or on this machine.
   text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path, const io::Checkpoint* file) const;
 };

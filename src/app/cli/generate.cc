@@ -103,7 +103,9 @@ class Generation {
     progress_ = std::make_unique<Progress>(ProgressOptions{.label = label, .total = info.steps});
   }
 
-  std::string parameters(const std::string& prompt, int64_t width, int64_t height) const {
+  std::string parameters(std::string prompt, int64_t width, int64_t height) const {
+    for (const text::LoraTag& tag : job_.model.named_loras)
+      prompt += fmt::format(" <lora:{}:{}>", tag.name, tag.weight);
     return image::format_parameters({.prompt = prompt,
                                      .negative_prompt = request_.negative_prompt,
                                      .steps = request_.sampling.steps,

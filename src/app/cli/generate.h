@@ -51,6 +51,9 @@ struct SharedFlags {
   double scale = 7.5, eta = 0.0;
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
+// Takes the <lora:NAME:WEIGHT> tags out of the prompts, which must all have the same, and notes them for the model.
+// Throws Error(kUsage).
+void take_lora_tags(GenerateJob& job);
 // Whether the command line names a sampler, or any of its settings.
 bool names_sampler(const CLI::App& app);
 // Puts the flags into the job, where `app` was given them; throws Error(kUsage) for what makes no sense.

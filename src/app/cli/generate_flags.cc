@@ -33,10 +33,29 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
       "Decode large pictures in tiles: less memory, several times as long, a small error (docs/performance.md)");
   add_repeatable(app, "--lora", job.model.loras, "FILE[:WEIGHT]",
                  "LoRA file, and its weight [1]; may be given several times");
+  app.add_option(
+         "--lora-dir", job.model.lora_folder,
+         "Where <lora:NAME:WEIGHT> in a prompt finds NAME.safetensors; else beside the model, in its loras/, or "
+         "in sumi's data folder")
+      ->type_name("DIR");
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   app.add_flag("--quiet", job.quiet, "Say nothing but errors");
   app.add_flag("--json", job.json, "One JSON object on standard output: files, seeds, seconds");
+}
+
+void take_lora_tags(GenerateJob& job) {
+  bool first = true;
+  for (auto& prompts : job.request.batches) {
+    for (std::string& prompt : prompts) {
+      text::TaggedPrompt tagged = text::take_lora_tags(prompt);
+      SUMI_CHECK_KIND(kUsage, first || tagged.loras == job.model.named_loras,
+                      "the prompts name different loras; draw those with the same ones together");
+      first = false;
+      job.model.named_loras = std::move(tagged.loras);
+      prompt = std::move(tagged.prompt);
+    }
+  }
 }
 
 bool names_sampler(const CLI::App& app) {

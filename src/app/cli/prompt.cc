@@ -51,6 +51,7 @@ int run(const CLI::App& app, PromptFlags& flags) {
   if (names_sampler(app) && app.count("--schedule") == 0) flags.shared.schedule.clear();
   apply_shared_flags(app, flags.shared, flags.job);
   flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
+  take_lora_tags(flags.job);
   pipeline::check_request(flags.job.request);
   const fs::path path =
       flags.output.empty() ? default_output(flags.prompt, flags.job.request.seed) : fs::path(flags.output);

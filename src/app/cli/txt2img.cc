@@ -70,6 +70,7 @@ void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   request.downsampling = flags.downsampling;
   request.batches = flags.from_file.empty() ? pipeline::repeat_prompt(flags.prompt, flags.n_samples)
                                             : pipeline::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
+  take_lora_tags(flags.job);
   pipeline::check_request(request);
 }
 

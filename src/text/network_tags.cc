@@ -1,0 +1,80 @@
+#include "text/network_tags.h"
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/check.h"
+#include "base/text_util.h"
+
+namespace sumi::text {
+namespace {
+
+constexpr double kMaxWeight = 1000.0;
+
+struct Tag {
+  std::string_view kind, inside;  // "lora", "NAME:WEIGHT"
+  size_t begin, end;              // in the prompt, the brackets included
+};
+
+// The first whole tag at or after `from`.
+std::optional<Tag> find_tag(std::string_view prompt, size_t from) {
+  std::optional<Tag> first;
+  for (const std::string_view kind : {"lora", "lyco", "hypernet"}) {
+    const std::string opening = fmt::format("<{}:", kind);
+    const size_t begin = prompt.find(opening, from);
+    const size_t end = begin == std::string_view::npos ? begin : prompt.find('>', begin);
+    if (end == std::string_view::npos || (first && first->begin < begin)) continue;
+    first = Tag{kind, prompt.substr(begin + opening.size(), end - begin - opening.size()), begin, end + 1};
+  }
+  return first;
+}
+
+std::string shown(std::string_view name) { return strip_control(name.substr(0, 80)); }
+
+LoraTag read_tag(const Tag& tag) {
+  const size_t colon = tag.inside.find(':');
+  const std::string_view name = tag.inside.substr(0, colon);
+  const bool path = name.find_first_of("/\\") != std::string_view::npos || name.find("..") != std::string_view::npos;
+  SUMI_CHECK_KIND(kUsage, !path, "the prompt's {} name \"{}\" is a path; a name has no slashes and no \"..\"", tag.kind,
+                  shown(name));
+  SUMI_CHECK_KIND(kUsage, tag.kind == "lora",
+                  "the prompt asks for the {} \"{}\", which this build does not support; leave the tag out", tag.kind,
+                  shown(name));
+  SUMI_CHECK_KIND(kUsage, !name.empty() && !find_invalid_utf8(name) && name.find('\0') == std::string_view::npos,
+                  "a lora tag of the prompt has no name: <lora:NAME:WEIGHT>");
+  LoraTag out{.name = std::string(name)};
+  if (colon == std::string_view::npos) return out;
+  const std::string_view weight = tag.inside.substr(colon + 1);
+  const char* const end = weight.data() + weight.size();
+  const auto [stopped, trouble] = std::from_chars(weight.data(), end, out.weight);
+  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == end && std::fabs(out.weight) <= kMaxWeight,
+                  "the lora \"{}\" has the weight \"{}\"; it must be a number from -{} to {}", shown(name),
+                  shown(weight), kMaxWeight, kMaxWeight);
+  return out;
+}
+
+}  // namespace
+
+TaggedPrompt take_lora_tags(std::string_view prompt) {
+  TaggedPrompt out;
+  size_t at = 0;
+  for (std::optional<Tag> tag = find_tag(prompt, 0); tag; tag = find_tag(prompt, at)) {
+    out.loras.push_back(read_tag(*tag));
+    out.prompt += prompt.substr(at, tag->begin - at);
+    at = tag->end;
+  }
+  out.prompt += prompt.substr(at);
+  return out;
+}
+
+void refuse_network_tags(std::string_view prompt) {
+  const std::optional<Tag> tag = find_tag(prompt, 0);
+  if (!tag) return;
+  const LoraTag lora = read_tag(*tag);
+  fail(ErrorKind::kUsage,
+       "the lora \"{}\" cannot be named here; name it in the prompt itself, or its file with --lora FILE:WEIGHT",
+       shown(lora.name));
+}
+
+}  // namespace sumi::text
