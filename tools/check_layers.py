@@ -25,7 +25,8 @@ MAY_INCLUDE = {
     "models": ["nn", "io", "text", "diffusion"],
     "pipeline": ["models", "diffusion", "image"],
     "train": ["models", "diffusion", "image", "ranks"],
-    "app": ["pipeline", "train", "ranks"],
+    "evaluate": ["pipeline"],
+    "app": ["pipeline", "train", "evaluate", "ranks"],
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 EXTERNAL = {"hwy"}                         # libraries whose own headers are included in quotes

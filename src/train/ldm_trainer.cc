@@ -76,18 +76,28 @@ class Trainer {
   }
 
  private:
-  Tensor encode(const std::string& caption) const {
+  Tensor encode(const std::vector<std::string>& captions) const {
     const int64_t length = model_.config().text.max_positions;
-    const std::vector<int64_t> ids = tokenizer_.encode_padded(caption, length);
-    return model_.encode_text(Tensor::from(ids, {1, length}).to(device_));
+    std::vector<int64_t> ids;
+    for (const std::string& caption : captions) {
+      const std::vector<int64_t> more = tokenizer_.encode_padded(caption, length);
+      ids.insert(ids.end(), more.begin(), more.end());
+    }
+    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}).to(device_));
+  }
+
+  Tensor contexts_of(const std::vector<std::string>& captions) {
+    if (options_.train_text) return encode(captions);
+    std::vector<Tensor> contexts;
+    for (const std::string& caption : captions) contexts.push_back(context_of(caption));
+    return concat_rows(contexts);
   }
 
   // The encoder does not change: captions are encoded once, as long as there is room.
   Tensor context_of(const std::string& caption) {
-    if (options_.train_text) return encode(caption);
     const auto known = contexts_.find(caption);
     if (known != contexts_.end()) return known->second;
-    Tensor context = encode(caption);
+    Tensor context = encode({caption});
     if (context_bytes_ + context.bytes() <= kContextBytes) {
       context_bytes_ += context.bytes();
       contexts_.emplace(caption, context);
@@ -102,7 +112,8 @@ class Trainer {
     std::vector<float> chances(static_cast<size_t>(3 * share_.all));
     generator.rand(chances);
     DiffusionBatch out;
-    std::vector<Tensor> latents, contexts;
+    std::vector<Tensor> latents;
+    std::vector<std::string> captions;
     for (int64_t i = 0; i < share_.all; ++i) {
       Tensor noise = Tensor::empty(latent_shape(1));
       generator.randn(noise.span<float>());
@@ -112,14 +123,14 @@ class Trainer {
       const bool dropped = chances[static_cast<size_t>(3 * i + 1)] < static_cast<float>(options_.caption_dropout);
       const Tensor moments = latents_->moments(index, mirrored, chances[static_cast<size_t>(3 * i + 2)]);
       latents.push_back(sample_gaussian(moments, noise) * static_cast<float>(model_.config().autoencoder.scale_factor));
-      contexts.push_back(context_of(dropped ? "" : captions_[static_cast<size_t>(index)]));
+      captions.push_back(dropped ? "" : captions_[static_cast<size_t>(index)]);
       out.timesteps.push_back(timesteps[static_cast<size_t>(i)]);
     }
     out.z = concat_rows(latents).to(device_);
     Tensor noise = Tensor::empty(latent_shape(share_.all));
     generator.randn(noise.span<float>());
     out.noise = noise.rows(share_.begin, share_.begin + share_.count).to(device_);
-    if (model_.config().unet.context_dim > 0) out.context = concat_rows(contexts);
+    if (model_.config().unet.context_dim > 0) out.context = contexts_of(captions);
     return out;
   }
 

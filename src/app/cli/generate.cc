@@ -31,6 +31,27 @@ std::string model_name(const fs::path& checkpoint) {
                                                                           : path.filename().string();
 }
 
+// What the model's makers say of drawing with it, where nobody chose.
+void take_defaults(const GenerateJob& job, const models::SamplingDefaults& defaults,
+                   pipeline::Txt2ImgRequest& request) {
+  if (job.sampler_from_model && !defaults.sampler.empty()) set_sampler(request.sampling, defaults.sampler, "");
+  if (job.steps_from_model && defaults.steps > 0) request.sampling.steps = static_cast<int>(defaults.steps);
+  if (job.scale_from_model && defaults.scale > 0.0) request.scale = defaults.scale;
+}
+
+}  // namespace
+
+pipeline::OpenModel open_for(const GenerateJob& job, pipeline::Txt2ImgRequest& request) {
+  pipeline::OpenModel opened = pipeline::open_model(job.model.options(job.engine));
+  if (job.width_from_model) request.width = opened.config.default_size;
+  if (job.height_from_model) request.height = opened.config.default_size;
+  take_defaults(job, opened.config.sampling, request);
+  pipeline::check_request_for(request, opened.config);
+  return opened;
+}
+
+namespace {
+
 class Generation {
  public:
   Generation(const GenerateJob& job, const GenerateOutput& output)
@@ -62,19 +83,8 @@ class Generation {
     complain("sumi: " + strip_control(text) + "\n");
   }
 
-  // What the model's makers say of drawing with it, where nobody chose.
-  void take_defaults(const models::SamplingDefaults& defaults) {
-    if (job_.sampler_from_model && !defaults.sampler.empty()) set_sampler(request_.sampling, defaults.sampler, "");
-    if (job_.steps_from_model && defaults.steps > 0) request_.sampling.steps = static_cast<int>(defaults.steps);
-    if (job_.scale_from_model && defaults.scale > 0.0) request_.scale = defaults.scale;
-  }
-
   pipeline::OpenModel open() {
-    pipeline::OpenModel opened = pipeline::open_model(model_options_);
-    if (job_.width_from_model) request_.width = opened.config.default_size;
-    if (job_.height_from_model) request_.height = opened.config.default_size;
-    take_defaults(opened.config.sampling);
-    pipeline::check_request_for(request_, opened.config);
+    pipeline::OpenModel opened = open_for(job_, request_);
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", request_.seed));
     return opened;
   }

@@ -38,6 +38,10 @@ struct GenerateOutput {
   std::function<void(const std::string& parameters, GenerateReport& report)> end;
 };
 
+// Opens the job's model and completes `request` with what the model says where nobody chose: size, sampler, steps,
+// scale. Throws Error.
+pipeline::OpenModel open_for(const GenerateJob& job, pipeline::Txt2ImgRequest& request);
+
 // Opens the model, says how much memory the job will take and refuses what cannot fit, loads, draws, reports. The
 // outputs must have been checked before. Throws Error.
 void generate(const GenerateJob& job, const GenerateOutput& output);
