@@ -170,13 +170,31 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
   return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
 }
 
+std::vector<fs::path> own_models() { return models_in(text::data_folder() / "models"); }
+
+// BUILD/release/sumi belongs to SOURCE/models/NAME/NAME.safetensors, PREFIX/bin/sumi to PREFIX/share/sumi/models.
+std::vector<fs::path> bundled_models() {
+  std::error_code error;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  if (error || folder.empty()) return {};
+  std::vector<fs::path> found = models_in(folder / "../share/sumi/models");
+  if (!fs::exists(folder / "../../models", error) || !fs::exists(folder / "../../CMakeLists.txt", error)) return found;
+  for (const auto& entry : fs::directory_iterator(folder / "../../models", error)) {
+    for (fs::path& model : models_in(entry.path())) found.push_back(std::move(model));
+  }
+  for (fs::path& path : found) path = fs::weakly_canonical(path, error);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 fs::path default_checkpoint() {
   if (const char* named = std::getenv("SUMI_MODEL"); named != nullptr && *named != '\0') return named;
   std::error_code error;
   if (fs::exists(kOriginalCheckpoint, error)) return kOriginalCheckpoint;
   const fs::path folder = text::data_folder() / "models";
-  const std::vector<fs::path> found = models_in(folder);
+  const std::vector<fs::path> found = own_models(), bundled = bundled_models();
   if (found.size() == 1) return found[0];
+  if (found.empty() && !bundled.empty()) return bundled[0];
   SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL",
                   folder.string(), found.size());
   fail(ErrorKind::kNoInput,

@@ -47,9 +47,14 @@ struct ModelChoice {
 };
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);
 
-// The checkpoint to use where none is named: $SUMI_MODEL, the original's default place, or the one model in sumi's data
-// folder. Throws Error(kNoInput) that says how to get one.
+// The checkpoint to use where none is named: $SUMI_MODEL, the original's default place, the one model in sumi's data
+// folder, or the one that came with the program. Throws Error(kNoInput) that says how to get one.
 std::filesystem::path default_checkpoint();
+
+// Models that came with the program: in its source tree or under the prefix where it is installed. And those in sumi's
+// data folder.
+std::vector<std::filesystem::path> bundled_models();
+std::vector<std::filesystem::path> own_models();
 
 // "ddim" or "DPM++ 2M Karras" to the registered names; an alias's schedule and an explicit one must agree, and
 // schedule and sampler go together. What depends on the model or the number of steps is checked later.

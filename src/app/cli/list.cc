@@ -4,9 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/command.h"
+#include "app/cli/common.h"
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "base/text_util.h"
 #include "diffusion/sampling.h"
+#include "io/checkpoint.h"
 #include "models/family.h"
 #include "pipeline/open_model.h"
 
@@ -29,6 +32,25 @@ Entries list_backends() {
 Entries list_families() {
   Entries entries;
   for (const models::Family& family : models::list_families()) entries.push_back({family.name, family.help, {}});
+  return entries;
+}
+
+// The file's own words on where it comes from; a folder, or a file without such, is told by what it is.
+Entries list_models() {
+  Entries entries;
+  const auto add = [&](const std::filesystem::path& path) {
+    std::string help;
+    try {
+      const auto file = io::open_checkpoint(path);
+      const auto about = file->metadata().find(models::kAboutKey);
+      help = about != file->metadata().end() ? strip_control(about->second) : file->format();
+    } catch (const Error& error) {
+      help = error.what();
+    }
+    entries.push_back({path.string(), help, {}});
+  };
+  for (const auto& path : bundled_models()) add(path);
+  for (const auto& path : own_models()) add(path);
   return entries;
 }
 
@@ -67,6 +89,8 @@ const CommandRegistration kSamplersRegistration({"list samplers", "Samplers, wit
                                                  listing(diffusion::list_samplers)});
 const CommandRegistration kSchedulesRegistration({"list schedules", "Noise schedules", "",
                                                   listing(diffusion::list_schedules)});
+const CommandRegistration kModelsRegistration({"list models", "Models found without --ckpt: sumi's own and pulled ones",
+                                               "", listing(list_models)});
 const CommandRegistration kFamiliesRegistration({"list families", "Kinds of models", "", listing(list_families)});
 const CommandRegistration kBackendsRegistration({"list backends", "What can compute here", "", listing(list_backends)});
 

@@ -1,0 +1,74 @@
+// sumi convert: a model in another type, as one safetensors file.
+#include <memory>
+
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/output.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "base/progress.h"
+#include "io/safetensors.h"
+#include "pipeline/cast_checkpoint.h"
+
+namespace sumi::app {
+namespace {
+
+struct Convert {
+  ModelChoice model;
+  std::string dtype = "auto", out, about;
+
+  int run() const;
+};
+
+int Convert::run() const {
+  SUMI_CHECK_KIND(kUsage, !model.checkpoint.empty(), "--ckpt names the model to convert");
+  const EngineOptions engine{.dtype = dtype};
+  const auto type = engine.weights_dtype();
+  SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; f32, f16 and bf16 it has", dtype);
+  check_writable_file(out);
+  const std::shared_ptr<const io::Checkpoint> stored = io::open_checkpoint(model.checkpoint);
+  std::error_code error;
+  SUMI_CHECK_KIND(kUsage, !std::filesystem::equivalent(model.checkpoint, out, error),
+                  "--out is the model itself; choose another name");
+  const auto file = type ? pipeline::cast_checkpoint(stored, *type) : stored;
+  std::map<std::string, std::string> metadata = file->metadata();
+  // A folder's configuration is in files that do not come along; shapes alone do not tell everything.
+  if (!metadata.contains(models::kConfigKey) && (!model.config.empty() || file->format() == "diffusers folder"))
+    metadata[models::kConfigKey] = models::config_to_yaml(models::config_for(*stored, model.config));
+  if (!about.empty()) metadata[models::kAboutKey] = about;
+  io::SafetensorsWriter writer(out, file->tensors(), metadata);
+  Progress bar({.label = "converting", .total = static_cast<int64_t>(file->tensors().size())});
+  int64_t done = 0;
+  for (const io::TensorInfo& info : file->tensors()) {
+    SUMI_CHECK_KIND(kCancelled, !stop_requested(), "stopped");
+    const Tensor tensor = file->tensor(info.name);
+    writer.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    bar.update(++done);
+  }
+  const SignalsWait wait;
+  writer.commit();
+  say(out + "\n");
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto convert = std::make_shared<Convert>();
+  add_model_options(app, convert->model, false);
+  app.add_option("--dtype", convert->dtype, "Type of the weights: f32, f16, bf16, or auto (as they are)")
+      ->type_name("TYPE")
+      ->default_str("auto");
+  app.add_option("--out", convert->out, "The file to write")->required()->type_name("FILE.safetensors");
+  app.add_option("--about", convert->about, "Where the model comes from, for `sumi list models`")->type_name("TEXT");
+  return [convert] { return convert->run(); };
+}
+
+const CommandRegistration kRegistration({.name = "convert",
+                                         .help = "Write a model as one safetensors file, in another type if asked",
+                                         .examples = R"(Examples:
+  sumi convert --ckpt sd-v1-4.ckpt --dtype f16 --out sd-v1-4.safetensors
+  sumi convert --ckpt some-diffusers-folder --out model.safetensors
+)",
+                                         .declare = declare});
+
+}  // namespace
+}  // namespace sumi::app
