@@ -1,0 +1,61 @@
+// sumi convert, and models found without being named.
+#include "io/checkpoint.h"
+#include "models/config.h"
+#include "tests/cli/cli_fixture.h"
+
+namespace sumi::test {
+namespace {
+
+TEST(Convert, WritesAModelThatDrawsThePictureOfTheOther) {
+  const TempFolder folder;
+  const fs::path model = synthetic_model({.dtype = DType::kF32, .format = tools::CheckpointFormat::kDiffusers});
+  const std::string half = (folder / "half.safetensors").string();
+  const Outcome converted =
+      run_program({SUMI_BINARY, "convert", "--ckpt", model.string(), "--dtype", "f16", "--out", half});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const auto file = io::open_checkpoint(half);
+  for (const io::TensorInfo& info : file->tensors()) EXPECT_NE(info.dtype, DType::kF32) << info.name;
+  EXPECT_EQ(models::config_for(*file, {}), models::config_from_diffusers(model))
+      << "the folder's configuration came along";
+  const auto draw = [&](const std::string& ckpt, const std::string& out) {
+    const Outcome drawn =
+        run_program({SUMI_BINARY, "a fox", "--ckpt", ckpt, "--tokenizer", byte_tokenizer().string(), "--dtype", "f16",
+                     "--seed", "3", "--steps", "3", "--width", "64", "--height", "64", "-o", (folder / out).string()});
+    EXPECT_EQ(drawn.code, 0) << drawn.err;
+    return image::read_png(folder / out).image;
+  };
+  EXPECT_EQ(draw(model.string(), "a.png"), draw(half, "b.png"));
+}
+
+TEST(Convert, RefusesWhatCannotBe) {
+  const TempFolder folder;
+  const std::string model = synthetic_model().string();
+  const auto refused = [&](const Words& words, int code, const char* text) {
+    const Outcome outcome = run_program(Words{SUMI_BINARY, "convert"} + words);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+  };
+  refused({"--out", (folder / "x.safetensors").string()}, 64, "--ckpt");
+  refused({"--ckpt", model, "--dtype", "q8_0", "--out", (folder / "x.safetensors").string()}, 64, "no type q8_0");
+  refused({"--ckpt", model, "--out", model}, 64, "the model itself");
+  refused({"--ckpt", model, "--out", (folder / "none/x.safetensors").string()}, 64, "none");
+  EXPECT_TRUE(names_in(folder.path()).empty());
+}
+
+TEST(ListModels, TellsWhereAModelComesFrom) {
+  const TempFolder folder;
+  fs::create_directories(folder / "models");
+  setenv("SUMI_HOME", folder.path().c_str(), 1);
+  const Outcome converted =
+      run_program({SUMI_BINARY, "convert", "--ckpt", synthetic_model().string(), "--about", "made up for tests",
+                   "--out", (folder / "models" / "mine.safetensors").string()});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const Outcome listed = run_program({SUMI_BINARY, "list", "models"});
+  unsetenv("SUMI_HOME");
+  ASSERT_EQ(listed.code, 0) << listed.err;
+  EXPECT_NE(listed.out.find("mine.safetensors"), std::string::npos) << listed.out;
+  EXPECT_NE(listed.out.find("made up for tests"), std::string::npos) << listed.out;
+}
+
+}  // namespace
+}  // namespace sumi::test
