@@ -86,8 +86,9 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
   {
     Tape inner;
     const Tensor reconstruction = mean_absolute_error(seen, x), term = perceptual(x, seen);
-    const auto values = static_cast<float>(x.numel() / x.dim(0));  // sums over a picture
-    const Tensor nll = values * affine(1.0f, reconstruction, static_cast<float>(loss.perceptual_weight), term);
+    const int64_t values = x.numel() / x.dim(0);  // sums over a picture
+    const Tensor nll =
+        static_cast<float>(values) * affine(1.0f, reconstruction, static_cast<float>(loss.perceptual_weight), term);
     inner.backward(nll);
     gradient = seen.grad();
     seen.clear_grad();

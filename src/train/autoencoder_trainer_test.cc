@@ -23,7 +23,7 @@ const models::AutoencoderConfig kSmall{
 
 class AutoencoderLoss : public testing::Test {
  protected:
-  AutoencoderLoss() : model_(kSmall), judge_({.width = loss_.disc_width, .layers = loss_.disc_layers}) {
+  AutoencoderLoss() : model_(kSmall), judge_({.width = kLoss.disc_width, .layers = kLoss.disc_layers}) {
     TorchCpuGenerator generator(5);
     models::initialise(model_, generator);
     models::initialise_discriminator(judge_, generator);
@@ -32,11 +32,12 @@ class AutoencoderLoss : public testing::Test {
   }
 
   AutoencoderLosses losses(int64_t step) {
-    return autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, loss_, step);
+    return autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, kLoss, step);
   }
 
   static std::vector<Tensor> gradients(const std::vector<NamedTensor>& params) {
     std::vector<Tensor> out;
+    out.reserve(params.size());
     for (const NamedTensor& p : params) out.push_back(p.value.grad() ? p.value.grad().clone() : Tensor());
     return out;
   }
@@ -71,7 +72,7 @@ class AutoencoderLoss : public testing::Test {
     return (above - below) / (2.0 * step) / length;
   }
 
-  static constexpr models::AutoencoderLossConfig loss_{
+  static constexpr models::AutoencoderLossConfig kLoss{
       .kl_weight = 0.01, .disc_start = 10, .disc_layers = 2, .disc_width = 16};
   models::AutoencoderKL model_;
   models::PatchDiscriminator judge_;
@@ -103,7 +104,7 @@ TEST_F(AutoencoderLoss, TheDiscriminatorPullsAsHardAsTheRestAtTheLastLayer) {
     of_judge = norm({pull});
   }
   EXPECT_GT(at.adversarial_weight, 0.0);
-  EXPECT_NEAR(of_judge, loss_.disc_weight * of_rest, 0.01 * of_rest);
+  EXPECT_NEAR(of_judge, kLoss.disc_weight * of_rest, 0.01 * of_rest);
   // The weight itself has no gradient.
   EXPECT_NEAR(along(params_, with, 1e-4,
                     [&] {
@@ -125,7 +126,7 @@ TEST_F(AutoencoderLoss, SharesOfABatchSumUp) {
   for (NamedTensor& p : params_) p.value.clear_grad();
   for (NamedTensor& p : judge_params_) p.value.clear_grad();
   for (int i = 0; i < 2; ++i)
-    autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, loss_, 10, {.share = 0.5f});
+    autoencoder_gradients(model_, &judge_, x_, noise_, structural_term, kLoss, 10, {.share = 0.5f});
   for (size_t i = 0; i < whole.size(); ++i)
     EXPECT_LT(test::relative_l2(params_[i].value.grad(), whole[i]), 1e-4) << params_[i].name;
   for (size_t i = 0; i < of_judge.size(); ++i)

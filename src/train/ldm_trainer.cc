@@ -89,6 +89,7 @@ class Trainer {
   Tensor contexts_of(const std::vector<std::string>& captions) {
     if (options_.train_text) return encode(captions);
     std::vector<Tensor> contexts;
+    contexts.reserve(captions.size());
     for (const std::string& caption : captions) contexts.push_back(context_of(caption));
     return concat_rows(contexts);
   }
