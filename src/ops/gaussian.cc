@@ -10,8 +10,6 @@
 namespace sumi {
 namespace {
 
-constexpr double kLeastLogvar = -30.0, kMostLogvar = 20.0;
-
 struct Moment {
   double mean, logvar;
   bool cut;  // then logvar has no gradient

@@ -7,6 +7,8 @@
 
 namespace sumi {
 
+inline constexpr double kLeastLogvar = -30.0, kMostLogvar = 20.0;
+
 // mean + noise·e^(logvar/2), noise [N,h,w,z]; the gradient reaches the moments.        (Kingma and Welling 2014)
 Tensor sample_gaussian(const Tensor& moments, const Tensor& noise);
 

@@ -5,6 +5,9 @@
 
 namespace sumi::train {
 
+// What gradients of that norm are multiplied by to have at most the norm `clip`; 0: any norm will do.
+inline double clip_scale(double norm, double clip) { return clip > 0.0 && norm > clip ? clip / norm : 1.0; }
+
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
 };

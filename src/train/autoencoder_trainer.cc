@@ -232,12 +232,9 @@ class Trainer {
     did.usable =
         std::isfinite(did.loss) && std::isfinite(did.grad_norm) && std::isfinite(of_judge) && std::isfinite(means[6]);
     if (!did.usable) return did;
-    const auto scale = [&](double norm) {
-      return options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
-    };
-    trained_.optimizer->step(did.lr, scale(did.grad_norm));
+    trained_.optimizer->step(did.lr, clip_scale(did.grad_norm, options_.clip));
     if (trained_.ema) trained_.ema->update();
-    if (judged) judge_->optimizer->step(did.lr, scale(of_judge));
+    if (judged) judge_->optimizer->step(did.lr, clip_scale(of_judge, options_.clip));
     return did;
   }
 

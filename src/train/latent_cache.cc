@@ -10,6 +10,7 @@
 #include "image/convert.h"
 #include "image/resize.h"
 #include "io/safetensors.h"
+#include "ops/gaussian.h"
 #include "train/run.h"
 
 namespace sumi::train {
@@ -128,7 +129,7 @@ double LatentCache::deviation(int64_t examples) const {
         const double mean = at[c];
         sum += mean;
         squares += mean * mean;
-        variance += std::exp(std::clamp(double{at[channels + c]}, -30.0, 20.0));
+        variance += std::exp(std::clamp(double{at[channels + c]}, kLeastLogvar, kMostLogvar));
         values += 1.0;
       }
     }

@@ -158,8 +158,7 @@ class Trainer {
     did.grad_norm = trained_.optimizer->grad_norm();
     did.usable = std::isfinite(did.loss) && std::isfinite(did.grad_norm);
     if (!did.usable) return did;
-    trained_.optimizer->step(
-        did.lr, options_.clip > 0.0 && did.grad_norm > options_.clip ? options_.clip / did.grad_norm : 1.0);
+    trained_.optimizer->step(did.lr, clip_scale(did.grad_norm, options_.clip));
     if (trained_.ema) trained_.ema->update();
     return did;
   }

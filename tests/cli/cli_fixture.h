@@ -50,6 +50,18 @@ inline std::string read_bytes(const fs::path& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
+// Pictures 0.png, 1.png, … that differ, to train on; each with a caption in a .txt file, "picture N".
+inline void write_pictures(const fs::path& folder, int count, int64_t width, int64_t height) {
+  fs::create_directories(folder);
+  for (int i = 0; i < count; ++i) {
+    image::Image picture(width, height);
+    for (size_t p = 0; p < picture.pixels.size(); ++p)
+      picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
+    image::write_png(folder / (std::to_string(i) + ".png"), picture);
+    write_file(folder / (std::to_string(i) + ".txt"), "picture " + std::to_string(i) + "\n");
+  }
+}
+
 // Names in a folder, sorted.
 inline Words names_in(const fs::path& folder) {
   Words names;

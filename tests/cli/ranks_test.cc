@@ -23,14 +23,7 @@ class Ranks : public testing::Test {
     // Tests may run in a container, where everybody is root.
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    fs::create_directories(data());
-    for (int i = 0; i < 5; ++i) {
-      image::Image picture(64, 64);
-      for (size_t p = 0; p < picture.pixels.size(); ++p)
-        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
-      image::write_png(data() / (std::to_string(i) + ".png"), picture);
-      write_file(data() / (std::to_string(i) + ".txt"), "picture " + std::to_string(i));
-    }
+    write_pictures(data(), 5, 64, 64);
   }
 
   fs::path data() const { return folder_ / "data"; }

@@ -9,13 +9,7 @@ namespace {
 class TrainAutoencoder : public testing::Test {
  protected:
   TrainAutoencoder() {
-    fs::create_directories(data());
-    for (int i = 0; i < 6; ++i) {
-      image::Image picture(48, 40);
-      for (size_t p = 0; p < picture.pixels.size(); ++p)
-        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
-      image::write_png(data() / (std::to_string(i) + ".png"), picture);
-    }
+    write_pictures(data(), 6, 48, 40);
     write_file(data() / "broken.png", "\x89PNG and nothing after");
     write_file(folder_ / "small.yaml", R"(
 model:

@@ -29,14 +29,7 @@ std::string content(const fs::path& path) {
 class TrainLdm : public testing::Test {
  protected:
   TrainLdm() {
-    for (int i = 0; i < 6; ++i) {
-      image::Image picture(40, 48);
-      for (size_t p = 0; p < picture.pixels.size(); ++p)
-        picture.pixels[p] = static_cast<uint8_t>((p * static_cast<size_t>(i + 3)) % 251);
-      fs::create_directories(data());
-      image::write_png(data() / (std::to_string(i) + ".png"), picture);
-      write_file(data() / (std::to_string(i) + ".txt"), "picture " + std::to_string(i) + "\n");
-    }
+    write_pictures(data(), 6, 40, 48);
     write_file(data() / "broken.png", "\x89PNG and nothing after");
   }
 
