@@ -96,7 +96,8 @@ Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape,
                                           .kernel_h = shape[2],
                                           .kernel_w = shape[3],
                                           .stride = options.stride,
-                                          .pad = options.pad_begin});
+                                          .pad = options.pad_begin,
+                                          .algorithm = ConvAlgorithmScope::current()});
   return dweight;
 }
 

@@ -22,6 +22,7 @@ struct ConvGradWeightArgs {
   const float* dy;  // [batch, out_h, out_w, out_c]
   float* dweight;   // [out_c, in_c, kernel_h, kernel_w]
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
+  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
 };
 using ConvGradWeightKernel = void(const ConvGradWeightArgs& args);
 extern KernelSlot<ConvGradWeightKernel> conv2d_grad_weight_slot;

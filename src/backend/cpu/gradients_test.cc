@@ -1,6 +1,10 @@
 // Every vector kernel of a gradient against the reference kernel, on every instruction set that this machine has.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "ops/conv_grad.h"
 #include "tests/support/cpu_targets.h"
 #include "tests/support/gradient_cases.h"
 #include "tests/support/random_tensor.h"
@@ -44,14 +48,20 @@ TEST_P(CpuGradients, ProductsEqualReference) {
                         {2, 10, 8, 34, 40, 3, 2, 1, 1},
                         {1, 8, 12, 33, 31, 3, 2, 0, 1},
                         {2, 5, 7, 50, 70, 1, 1, 0, 0},
-                        {1, 9, 9, 3, 6, 4, 2, 1, 1}}) {
-    expect_equal_reference({"conv2d",
-                            {{c.n, c.h, c.w, c.in}, {c.out, c.in, c.kernel, c.kernel}, {c.out}},
-                            [&c](const Inputs& x) {
-                              return conv2d(x[0], x[1], x[2],
-                                            {.stride = c.stride, .pad_begin = c.pad_begin, .pad_end = c.pad_end});
-                            }},
-                           2e-5);
+                        {1, 9, 9, 3, 6, 4, 2, 1, 1},
+                        {9, 4, 4, 140, 100, 3, 1, 1, 1},   // several blocks of outputs and inputs
+                        {1, 84, 81, 5, 14, 3, 1, 1, 1},    // several groups of tiles
+                        {3, 7, 6, 33, 20, 3, 1, 0, 2}}) {  // zeros on one side
+    for (const ConvAlgorithm algorithm : {ConvAlgorithm::kDirect, ConvAlgorithm::kWinograd}) {
+      const ConvAlgorithmScope scope(algorithm);
+      expect_equal_reference({fmt::format("conv2d {}x{}x{}x{} → {}", c.n, c.h, c.w, c.in, c.out),
+                              {{c.n, c.h, c.w, c.in}, {c.out, c.in, c.kernel, c.kernel}, {c.out}},
+                              [&c](const Inputs& x) {
+                                return conv2d(x[0], x[1], x[2],
+                                              {.stride = c.stride, .pad_begin = c.pad_begin, .pad_end = c.pad_end});
+                              }},
+                             2e-5);
+    }
   }
 }
 
@@ -99,6 +109,21 @@ TEST_P(CpuGradients, BytesDoNotDependOnThreads) {
   Inputs inputs;
   for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape));
   test::expect_same_bytes_with_any_threads([&] { return test::gradients(c, inputs, Device::kCpu); });
+}
+
+// The fast path is taken, and does not give the bytes of the plain one.
+TEST(CpuGradientsChoice, WinogradIsChosenWhereItPays) {
+  const Tensor x = test::random({2, 16, 16, 64}), dy = test::random({2, 16, 16, 48});
+  const auto with = [&](ConvAlgorithm algorithm) {
+    const ConvAlgorithmScope scope(algorithm);
+    return conv2d_grad_weight(x, dy, {48, 64, 3, 3}, {.pad_begin = 1});
+  };
+  const Tensor chosen = with(ConvAlgorithm::kAuto), direct = with(ConvAlgorithm::kDirect),
+               fast = with(ConvAlgorithm::kWinograd);
+  const auto bytes = static_cast<size_t>(chosen.bytes());
+  EXPECT_EQ(std::memcmp(chosen.raw(), fast.raw(), bytes), 0);
+  EXPECT_NE(std::memcmp(chosen.raw(), direct.raw(), bytes), 0);
+  EXPECT_LE(test::relative_l2(fast, direct), 2e-5);
 }
 
 }  // namespace

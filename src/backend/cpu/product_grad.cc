@@ -1,5 +1,5 @@
-// Gradients of the weights of linear layers and convolutions, as one blocked product over all pixels: outputs are the
-// rows, taps and input channels the columns. Both operands lie with the channels together, which is how the register
+// Gradients of the weights of linear layers and convolutions (3x3 ones of stride 1 mostly go another way,
+// winograd_grad.cc), as one blocked product over all pixels: outputs are the rows, taps and input channels the columns. Both operands lie with the channels together, which is how the register
 // tile reads them: packing is copying.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/product_grad.cc"
@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "backend/cpu/product-inl.h"
+#include "backend/cpu/winograd_grad.h"
 #include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/conv_grad.h"
@@ -76,7 +77,12 @@ namespace {
 
 HWY_EXPORT(run_conv_grad_weight);
 
-void conv2d_grad_weight(const ConvGradWeightArgs& args) { HWY_DYNAMIC_DISPATCH(run_conv_grad_weight)(args); }
+void conv2d_grad_weight(const ConvGradWeightArgs& args) {
+  const bool wanted = args.algorithm == ConvAlgorithm::kAuto ? winograd_grad_weight_pays(args)
+                                                             : args.algorithm == ConvAlgorithm::kWinograd;
+  if (wanted && winograd_grad_weight_applies(args)) return winograd_grad_weight(args);
+  HWY_DYNAMIC_DISPATCH(run_conv_grad_weight)(args);
+}
 
 const KernelRegistration kConvGradWeight(conv2d_grad_weight_slot, Device::kCpu, conv2d_grad_weight);
 
