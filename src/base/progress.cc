@@ -28,7 +28,7 @@ std::string format_duration(double seconds) {
 }
 
 std::string describe_progress(const ProgressOptions& options, int64_t done, double seconds) {
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0.0;  // per second
+  const double rate = seconds > 0 ? static_cast<double>(done - options.before) / seconds : 0.0;  // per second
   std::string out = options.label + " ";
   if (options.bytes) {
     const double mega = 1e6;

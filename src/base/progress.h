@@ -12,6 +12,7 @@ namespace sumi {
 struct ProgressOptions {
   std::string label;   // "sampling", "downloading model.safetensors"
   int64_t total = 0;   // steps, or bytes; 0: not known
+  int64_t before = 0;  // of them done earlier: a job that goes on is not faster for it
   bool bytes = false;  // count bytes instead of steps
   bool quiet = false;  // draw nothing at all
   std::FILE* out = stderr;

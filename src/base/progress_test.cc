@@ -23,6 +23,12 @@ TEST(Progress, SaysStepSecondsAStepAndTimeLeft) {
   EXPECT_EQ(describe_progress(options, 50, 160.0), "sampling 50/50, 3.20 s/step, took 2:40");
 }
 
+TEST(Progress, WhatWasDoneBeforeCountsForNoSpeed) {
+  const ProgressOptions options{.label = "training", .total = 50, .before = 30};
+  EXPECT_EQ(describe_progress(options, 30, 0.1), "training 30/50");
+  EXPECT_EQ(describe_progress(options, 40, 32.0), "training 40/50, 3.20 s/step, 0:32 left");
+}
+
 TEST(Progress, CountsBytes) {
   const ProgressOptions options{.label = "model", .total = 45'600'000, .bytes = true};
   EXPECT_EQ(describe_progress(options, 12'300'000, 3.0), "model 12.3/45.6 MB, 4.1 MB/s, 0:08 left");

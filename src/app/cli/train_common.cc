@@ -42,17 +42,17 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, con
   app.add_flag("--json", choice.json, "One JSON object on standard output at the end");
 }
 
-void TrainingWatch::begin(const std::string& what, int64_t total) {
+void TrainingWatch::begin(const std::string& what, int64_t total, int64_t before) {
   if (bar_ && what_ == what) return;
   bar_.reset();
   what_ = what;
-  bar_ = std::make_unique<Progress>(ProgressOptions{.label = what, .total = total, .quiet = quiet_});
+  bar_ = std::make_unique<Progress>(ProgressOptions{.label = what, .total = total, .before = before, .quiet = quiet_});
 }
 
 void TrainingWatch::step(const train::RunProgress& p) {
   mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
   if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
-  begin("training", p.steps);
+  begin("training", p.steps, p.step);
   bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", *mean_, p.lr));
   bar_->update(p.step);
 }
@@ -66,7 +66,7 @@ train::RunHooks TrainingWatch::hooks(std::function<void(int64_t step)> on_sample
   return {.on_step = [this](const train::RunProgress& p) { step(p); },
           .on_latent =
               [this](int64_t done, int64_t total) {
-                begin("encoding pictures", total);
+                begin("encoding pictures", total, 0);
                 bar_->update(done);
               },
           .note = [this](const std::string& text) { note(text); },

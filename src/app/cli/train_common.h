@@ -32,7 +32,8 @@ class TrainingWatch {
   train::RunHooks hooks(std::function<void(int64_t step)> on_sample = {});
 
  private:
-  void begin(const std::string& what, int64_t total);
+  // `before` of the total were done earlier.
+  void begin(const std::string& what, int64_t total, int64_t before);
   void step(const train::RunProgress& p);
 
   bool quiet_;

@@ -13,8 +13,8 @@
 //   a point  tiles × (kOutputs + kInputs) floats             384 × 112: 172 KB
 // in a 1 MB L2; each transformed value comes from the outer cache once a block, 2.6 bytes a cycle.
 //
-// Cycles a (tile, output, input), AVX-512, one multiply-add a cycle: 36/16; the transforms 9/outputs, 7/inputs and, with
-// the scatter to [out][in][tap], about 15/tiles. Sums run over the tiles in one order, whatever the blocks.
+// Cycles a (tile, output, input), AVX-512, one multiply-add a cycle: 36/16; the transforms 9/outputs, 7/inputs and,
+// with the scatter to [out][in][tap], about 15/tiles. Sums run over the tiles in one order, whatever the blocks.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/winograd_grad.cc"
 #include "hwy/foreach_target.h"
@@ -274,7 +274,7 @@ bool winograd_grad_weight_applies(const ConvGradWeightArgs& a) {
 }
 
 bool winograd_grad_weight_pays(const ConvGradWeightArgs& a) {
-  return a.in_c >= 16 && a.out_c >= 16 && a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4) >= 8;
+  return a.in_c >= 16 && a.out_c >= 16 && a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4) >= 4;
 }
 
 void winograd_grad_weight(const ConvGradWeightArgs& args) { HWY_DYNAMIC_DISPATCH(run_winograd_grad_weight)(args); }
