@@ -1,5 +1,7 @@
 #include "tools/emoji_set.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -9,9 +11,6 @@
 
 namespace sumi::tools {
 namespace {
-
-constexpr std::array<const char*, 6> kGroups{"Smileys & Emotion", "Animals & Nature", "Food & Drink",
-                                             "Travel & Places",   "Activities",       "Objects"};
 
 bool is_skin_tone(uint32_t c) { return c >= 0x1F3FB && c <= 0x1F3FF; }
 
@@ -30,7 +29,11 @@ std::string plain(const std::string& name) {
 
 }  // namespace
 
-std::vector<Emoji> read_emoji(const std::filesystem::path& file) {
+std::vector<std::string> default_groups() {
+  return {"Smileys & Emotion", "Animals & Nature", "Food & Drink", "Travel & Places", "Activities", "Objects"};
+}
+
+std::vector<Emoji> read_emoji(const std::filesystem::path& file, const std::vector<std::string>& groups) {
   std::ifstream stream(file);
   SUMI_CHECK_KIND(kNoInput, stream.is_open(),
                   "{}: cannot be read; Debian and Ubuntu have it in the package unicode-data", file.string());
@@ -41,7 +44,7 @@ std::vector<Emoji> read_emoji(const std::filesystem::path& file) {
     constexpr const char* kGroup = "# group: ";
     if (line.starts_with(kGroup)) {
       const std::string group = line.substr(std::string(kGroup).size());
-      wanted = std::find(kGroups.begin(), kGroups.end(), group) != kGroups.end();
+      wanted = std::find(groups.begin(), groups.end(), group) != groups.end();
     }
     // "1F34E   ; fully-qualified     # 🍎 E0.6 red apple"
     const size_t semicolon = line.find(';'), hash = line.find('#');
@@ -60,7 +63,8 @@ std::vector<Emoji> read_emoji(const std::filesystem::path& file) {
     emoji.name = plain(emoji.name);
     out.push_back(std::move(emoji));
   }
-  SUMI_CHECK(!out.empty(), "{}: no emoji in it; is it Unicode's emoji-test.txt?", file.string());
+  SUMI_CHECK(!out.empty(), "{}: no emoji of {} in it; is it Unicode's emoji-test.txt?", file.string(),
+             fmt::join(groups, ", "));
   return out;
 }
 

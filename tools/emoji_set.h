@@ -1,4 +1,4 @@
-// The pictures that the default model learns from: every emoji of six groups on a dozen colours.
+// The pictures that the default model learns from: the emoji of six groups on a dozen colours.
 #pragma once
 
 #include <array>
@@ -16,10 +16,13 @@ struct Emoji {
   std::vector<uint32_t> code_points;
 };
 
-// The fully-qualified emoji of the groups Smileys & Emotion, Animals & Nature, Food & Drink, Travel & Places,
-// Activities and Objects, without skin tones, in the order of the file, which is Unicode's emoji-test.txt. Throws
-// Error(kNoInput) or Error(kData).
-std::vector<Emoji> read_emoji(const std::filesystem::path& emoji_test);
+// Smileys & Emotion, Animals & Nature, Food & Drink, Travel & Places, Activities and Objects.
+std::vector<std::string> default_groups();
+
+// The fully-qualified emoji of these groups without skin tones, in the order of the file, which is Unicode's
+// emoji-test.txt. Throws Error(kNoInput) or Error(kData).
+std::vector<Emoji> read_emoji(const std::filesystem::path& emoji_test,
+                              const std::vector<std::string>& groups = default_groups());
 
 // Where Debian and its kin put it: unicode-data.
 std::filesystem::path default_emoji_test();

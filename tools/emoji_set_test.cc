@@ -26,6 +26,10 @@ TEST(EmojiSet, ReadsTheGroupsThatAreWanted) {
   EXPECT_EQ(emoji[1].code_points, (std::vector<uint32_t>{0x1F636, 0x200D, 0x1F32B, 0xFE0F}));
   EXPECT_EQ(emoji[2].name, "man's shoe");
   EXPECT_THROW(read_emoji(folder / "none"), Error);
+  const std::vector<Emoji> people = read_emoji(folder / "emoji-test.txt", {"People & Body"});
+  ASSERT_EQ(people.size(), 1u);
+  EXPECT_EQ(people[0].name, "waving hand");
+  EXPECT_THROW(read_emoji(folder / "emoji-test.txt", {"Flags"}), Error);
 }
 
 TEST(EmojiSet, NamesAndKeepsPairs) {

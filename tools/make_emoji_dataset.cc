@@ -19,6 +19,7 @@ using namespace sumi::tools;
 
 struct Options {
   std::string out, font = default_emoji_font(), names = default_emoji_test();
+  std::vector<std::string> groups = default_groups();
   int64_t size = 128, plain = 4, seed = 1, limit = 0;
   bool all_pairs = false;
 };
@@ -55,7 +56,7 @@ std::vector<Picture> plan(const std::vector<Emoji>& emoji, const Options& option
 }
 
 void run(const Options& options) {
-  std::vector<Emoji> emoji = read_emoji(options.names);
+  std::vector<Emoji> emoji = read_emoji(options.names, options.groups);
   if (options.limit > 0) emoji.resize(std::min<size_t>(emoji.size(), static_cast<size_t>(options.limit)));
   const EmojiFont font(options.font);
   std::vector<Glyph> glyphs;
@@ -95,6 +96,7 @@ int main(int argc, char** argv) {
   app.add_option("--limit", options.limit, "Only so many emoji; 0: all")->capture_default_str();
   app.add_option("--seed", options.seed, "Of placements and sizes")->capture_default_str();
   app.add_flag("--all-pairs", options.all_pairs, "Also the name-colour pairs that are kept from training");
+  app.add_option("--group", options.groups, "Groups of emoji-test.txt; may be repeated")->capture_default_str();
   app.add_option("--font", options.font, "A font of colour bitmaps")->capture_default_str();
   app.add_option("--names", options.names, "Unicode's emoji-test.txt")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
