@@ -1,6 +1,7 @@
 // sumi eval: how well a model draws what a folder of captioned pictures shows.
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "app/cli/arguments.h"
@@ -11,9 +12,11 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "evaluate/clip_score.h"
 #include "evaluate/draw.h"
 #include "evaluate/kernel_distance.h"
 #include "evaluate/retrieval.h"
+#include "text/clip_tokenizer.h"
 #include "train/dataset.h"
 
 namespace sumi::app {
@@ -22,7 +25,7 @@ namespace {
 struct Eval {
   SharedFlags shared{.sampler = "dpmpp_2m", .schedule = "karras", .seed = "1", .syntax = "weighted", .steps = 25};
   GenerateJob job;
-  std::string data;
+  std::string data, clip;
   int64_t count = 200, batch = 8;
 
   int run(const CLI::App& app);
@@ -66,6 +69,9 @@ int Eval::run(const CLI::App& app) {
   const pipeline::OpenModel opened = open_for(job, job.request);
   const text::ClipTokenizer tokenizer =
       job.model.load_tokenizer(job.model.options(job.engine).checkpoint, opened.stored.get());
+  std::optional<evaluate::ClipScore> score;
+  if (!clip.empty())
+    score.emplace(*io::open_checkpoint(clip), text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
   const References references = read_references(data, job.quiet);
   const models::StableDiffusion model = pipeline::load_model(opened);
 
@@ -81,6 +87,7 @@ int Eval::run(const CLI::App& app) {
   for (const image::Image& picture : references.pictures) thumbnails.push_back(evaluate::thumbnail(picture));
 
   evaluate::Retrieval retrieval;
+  double scores = 0.0;
   std::vector<image::Image> drawn;
   {
     Progress bar({.label = "drawing", .total = static_cast<int64_t>(prompts.size()), .quiet = job.quiet});
@@ -88,6 +95,7 @@ int Eval::run(const CLI::App& app) {
         model, opened.device, tokenizer, prompts, job.request, batch,
         [&](size_t number, image::Image picture) {
           retrieval.add(evaluate::place_of(evaluate::thumbnail(picture), thumbnails, chosen[number]));
+          if (score) scores += (*score)(picture, prompts[number]);
           drawn.push_back(std::move(picture));
           bar.update(static_cast<int64_t>(drawn.size()));
         },
@@ -95,15 +103,13 @@ int Eval::run(const CLI::App& app) {
   }
   const evaluate::RandomFeatures features;
   const double distance = evaluate::kernel_distance(features(drawn), features(references.pictures));
+  const double clip_score = scores / static_cast<double>(retrieval.drawn);
   if (job.json) {
-    say(nlohmann::ordered_json{{"drawn", retrieval.drawn},
-                               {"references", references.captions.size()},
-                               {"broken", references.broken},
-                               {"top1", retrieval.top1()},
-                               {"top5", retrieval.top5()},
-                               {"kernel_distance", distance}}
-            .dump() +
-        "\n");
+    nlohmann::ordered_json told{{"drawn", retrieval.drawn},    {"references", references.captions.size()},
+                                {"broken", references.broken}, {"top1", retrieval.top1()},
+                                {"top5", retrieval.top5()},    {"kernel_distance", distance}};
+    if (score) told["clip_score"] = clip_score;
+    say(told.dump() + "\n");
     return 0;
   }
   say(fmt::format(
@@ -111,6 +117,7 @@ int Eval::run(const CLI::App& app) {
       "nearest is the right one (32x32 RGB): {:.1f} %, among the nearest five: {:.1f} %\n"
       "kernel distance of features (sumi's random ones; 0: the same): {:.5f}\n",
       retrieval.drawn, references.captions.size(), 100.0 * retrieval.top1(), 100.0 * retrieval.top5(), distance));
+  if (score) say(fmt::format("CLIP score (100 · cosine of picture and caption): {:.2f}\n", clip_score));
   return 0;
 }
 
@@ -121,6 +128,10 @@ std::function<int()> declare(CLI::App& app) {
       ->type_name("DIR");
   add_integer(app, "--count", eval->count, "Captions to draw, chosen at random");
   add_integer(app, "--batch", eval->batch, "Pictures at once");
+  app.add_option(
+         "--clip", eval->clip,
+         "A CLIP model with both halves (transformers' CLIPModel), its tokenizer beside it: also the CLIP score")
+      ->type_name("FILE");
   add_shared_flags(app, eval->shared, eval->job);
   return [eval, &app] { return eval->run(app); };
 }
@@ -130,6 +141,7 @@ const CommandRegistration kRegistration({.name = "eval",
                                          .examples = R"(Examples:
   sumi eval --ckpt run1/model.safetensors --data pictures/
   sumi eval --ckpt run1/model.safetensors --data held-out.tar --count 500 --steps 20 --json
+  sumi eval --ckpt sd-v1-4.ckpt --data pictures/ --clip clip-vit-large-patch14/model.safetensors
 Draws a picture of each caption and looks for the picture nearest to it in the folder; and compares the statistics of
 drawn and given pictures.
 )",

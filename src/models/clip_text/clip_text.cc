@@ -6,7 +6,7 @@
 
 namespace sumi::models {
 
-ClipLayer::ClipLayer(const ClipTextConfig& c)
+ClipLayer::ClipLayer(const ClipTextConfig& c, bool causal)
     : norm1_(c.hidden_size, c.layer_norm_eps),
       norm2_(c.hidden_size, c.layer_norm_eps),
       q_(c.hidden_size, c.hidden_size),
@@ -16,11 +16,12 @@ ClipLayer::ClipLayer(const ClipTextConfig& c)
       fc1_(c.hidden_size, c.intermediate_size),
       fc2_(c.intermediate_size, c.hidden_size),
       heads_(c.heads),
+      causal_(causal),
       act_(c.quick_gelu ? Act::kQuickGelu : Act::kGelu) {}
 
 Tensor ClipLayer::operator()(const Tensor& x) const {
   const Tensor h = norm1_(x);
-  const Tensor attended = attention(q_(h), k_(h), v_(h), {.heads = heads_, .causal = true});
+  const Tensor attended = attention(q_(h), k_(h), v_(h), {.heads = heads_, .causal = causal_});
   const Tensor y = out_(attended, {.residual = x});
   return fc2_(fc1_(norm2_(y), {.act = act_}), {.residual = y});
 }

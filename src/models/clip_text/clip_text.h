@@ -9,11 +9,12 @@
 
 namespace sumi::models {
 
-// One pre-norm transformer layer.
+// One pre-norm transformer layer, of the text half and of the picture half alike.
 //   x [B,T,D] → x + attn(ln1(x)), then + mlp(ln2(·))            (Radford et al. 2021; parameter names of transformers)
 class ClipLayer : public nn::Module {
  public:
-  explicit ClipLayer(const ClipTextConfig& config);
+  // `causal`: a token sees none that come after it.
+  explicit ClipLayer(const ClipTextConfig& config, bool causal = true);
   Tensor operator()(const Tensor& x) const;
   void visit(nn::ParamVisitor& v) override;
 
@@ -21,6 +22,7 @@ class ClipLayer : public nn::Module {
   nn::LayerNorm norm1_, norm2_;
   nn::Linear q_, k_, v_, out_, fc1_, fc2_;
   int64_t heads_;
+  bool causal_;
   Act act_;
 };
 

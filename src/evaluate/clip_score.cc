@@ -1,0 +1,28 @@
+#include "evaluate/clip_score.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "image/convert.h"
+#include "image/resize.h"
+
+namespace sumi::evaluate {
+
+ClipScore::ClipScore(const io::Checkpoint& model, text::ClipTokenizer tokenizer, Device device)
+    : pair_(model, device), tokenizer_(std::move(tokenizer)) {
+  SUMI_CHECK(tokenizer_.vocab_size() <= pair_.vocab_size(), "{}: has {} tokens, the vocabulary {}",
+             model.path().string(), pair_.vocab_size(), tokenizer_.vocab_size());
+}
+
+double ClipScore::operator()(const image::Image& picture, const std::string& caption) const {
+  const image::Image square = image::resize_to_cover(picture, pair_.side(), pair_.side());
+  const Tensor seen = pair_.embed_pictures(image::from_images({square})).to(Device::kCpu);
+  const std::vector<int64_t> ids = tokenizer_.encode_padded(caption, pair_.positions());
+  const Tensor read =
+      pair_.embed_texts(Tensor::from(ids, {1, pair_.positions()}), tokenizer_.end_id()).to(Device::kCpu);
+  double cosine = 0.0;
+  for (int64_t i = 0; i < seen.numel(); ++i) cosine += double{seen.data<float>()[i]} * read.data<float>()[i];
+  return 100.0 * std::max(0.0, cosine);
+}
+
+}  // namespace sumi::evaluate
