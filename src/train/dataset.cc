@@ -8,8 +8,11 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/fnv1a.h"
+#include "base/log.h"
 #include "image/resize.h"
 #include "io/tar.h"
+#include "text/normalize.h"
 
 namespace sumi::train {
 namespace {
@@ -60,6 +63,7 @@ std::vector<Example> from_names(const fs::path& folder) {
       caption.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
     examples.push_back(of_file(entries->path(), trimmed(caption)));
   }
+  SUMI_CHECK_KIND(kIo, !error, "{}: cannot be read to the end: {}", folder.string(), error.message());
   return examples;
 }
 
@@ -147,7 +151,47 @@ std::vector<Example> find_examples(const fs::path& place) {
                   place.string());
   std::stable_sort(examples.begin(), examples.end(),
                    [](const Example& a, const Example& b) { return a.name < b.name; });
+  const auto named_again = std::unique(examples.begin(), examples.end(),
+                                       [](const Example& a, const Example& b) { return a.name == b.name; });
+  if (named_again != examples.end())
+    warn("{}: {} pictures are named more than once; each is taken once", place.string(), examples.end() - named_again);
+  examples.erase(named_again, examples.end());
+  for (const Example& example : examples) {
+    try {
+      text::check_prompt(example.caption);
+    } catch (const Error& bad) {
+      fail(ErrorKind::kData, "the caption of {}: {}", example.name, bad.what());
+    }
+  }
   return examples;
+}
+
+int64_t check_captions(const std::vector<Example>& examples, const fs::path& place) {
+  const int64_t none =
+      std::count_if(examples.begin(), examples.end(), [](const Example& example) { return example.caption.empty(); });
+  SUMI_CHECK_KIND(kNoInput, none < static_cast<int64_t>(examples.size()),
+                  "{}: none of the {} pictures has a caption: in NAME.txt beside NAME.png, as \"text\" in "
+                  "metadata.jsonl, or in a tar archive as KEY.txt",
+                  place.string(), examples.size());
+  return none;
+}
+
+std::string fingerprint(const std::vector<Example>& examples, const fs::path& place) {
+  Fnv1a hash;
+  const std::string front = place.string();
+  for (const Example& example : examples) {
+    hash.add(example.name.starts_with(front) ? example.name.substr(front.size()) : example.name);
+    std::error_code error;
+    const uintmax_t whole = fs::file_size(example.picture.path, error);
+    hash.add(std::to_string(example.picture.size.value_or(whole)));
+    hash.add(example.caption);
+  }
+  return hash.hex();
+}
+
+void check_broken(int64_t broken, int64_t all) {
+  SUMI_CHECK(4 * broken <= all, "{} of {} pictures could not be read, more than a quarter; the warnings above say why",
+             broken, all);
 }
 
 image::Image cut_square(const image::Image& picture, const Cut& cut) {
@@ -162,9 +206,15 @@ image::Image cut_square(const image::Image& picture, const Cut& cut) {
 }
 
 LoadedPicture load_picture(const Example& example) {
+  constexpr int64_t kLongest = 64;  // times the shorter side: scaled to that, a thread of pixels would fill memory
   try {
-    return {.picture = image::read_picture(example.picture, example.name)};
+    LoadedPicture out{.picture = image::read_picture(example.picture, example.name)};
+    const auto [shorter, longer] = std::minmax(out.picture.width, out.picture.height);
+    SUMI_CHECK(longer <= kLongest * shorter, "{}: {}x{} pixels are too long and thin", example.name, out.picture.width,
+               out.picture.height);
+    return out;
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kIo) throw;
     return {.broken = true, .why = error.what()};
   }
 }

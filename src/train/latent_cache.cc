@@ -5,11 +5,13 @@
 #include <future>
 
 #include "base/check.h"
+#include "base/fnv1a.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "image/convert.h"
 #include "image/resize.h"
 #include "io/safetensors.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "ops/gaussian.h"
 #include "train/run.h"
 
@@ -18,24 +20,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the cache depends on: every file's path, size and time, and how it was made.
-std::string key_of(const std::vector<Example>& examples, const LatentCacheOptions& options) {
-  uint64_t hash = 14695981039346656037ull;  // FNV-1a
-  const auto mix = [&](std::string_view text) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-    hash = (hash ^ 0xFF) * 1099511628211ull;
-  };
-  mix(options.model);
-  mix(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
+// What the cache depends on: every file's path, size and time, the autoencoder's weights, and how it was made.
+std::string key_of(const std::vector<Example>& examples, const models::StableDiffusion& model,
+                   const LatentCacheOptions& options) {
+  Fnv1a hash;
+  nn::for_each_param(model.autoencoder(), "", [&](const std::string& name, nn::Param& param) {
+    if (!name.starts_with("encoder.") && !name.starts_with("quant_conv.")) return;
+    const Tensor value = param.value.to(Device::kCpu);
+    hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+  });
+  hash.add(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
   for (const Example& example : examples) {
     std::error_code error;
     const fs::path& path = example.picture.path;
-    mix(example.name);
-    mix(std::to_string(example.picture.offset));
-    mix(std::to_string(fs::file_size(path, error)));
-    mix(std::to_string(fs::last_write_time(path, error).time_since_epoch().count()));
+    hash.add(example.name);
+    hash.add(std::to_string(example.picture.offset));
+    hash.add(std::to_string(fs::file_size(path, error)));
+    hash.add(std::to_string(fs::last_write_time(path, error).time_since_epoch().count()));
   }
-  return fmt::format("{:016x}", hash);
+  return hash.hex();
 }
 
 // Whether a cache is there with that key. A broken one is made again.
@@ -58,7 +61,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
   mirrors_ = options.flip ? 2 : 1;
   crops_ = std::max<int64_t>(options.crops, 1);
   const int64_t variants = crops_ * mirrors_;
-  const std::string key = key_of(examples, options);
+  const std::string key = key_of(examples, model, options);
   if (holds(path, key)) {
     open(path);
     return;
@@ -100,6 +103,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
       }
       if (options.on_picture) options.on_picture(i + 1, count);
     }
+    check_broken(std::count(flags.begin(), flags.end(), 0), count);
     writer.write(flags.data(), flags.size() * sizeof(int64_t));
     writer.commit();
   }
@@ -114,7 +118,7 @@ void LatentCache::open(const fs::path& path) {
     if (flags.data<int64_t>()[i] != 0) usable_.push_back(i);
   }
   skipped_ = flags.numel() - static_cast<int64_t>(usable_.size());
-  SUMI_CHECK_KIND(kNoInput, !usable_.empty(), "none of the {} pictures could be read", flags.numel());
+  SUMI_CHECK(!usable_.empty(), "{}: no picture in it", file_->path().string());
 }
 
 double LatentCache::deviation(int64_t examples) const {

@@ -16,16 +16,15 @@ struct LatentCacheOptions {
   bool flip = false;   // also of each picture mirrored
   int64_t crops = 0;   // squares cut out of each picture anywhere; 0: its middle
   uint64_t seed = 42;  // of where
-  std::string model;   // what made them: another model's are not used
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(int64_t done, int64_t total)> on_picture;
 };
 
 class LatentCache {
  public:
-  // Opens `file` if it holds the moments of just these examples, else computes them and writes it, whole. Pictures are
-  // read on a thread of their own. Broken ones are told as warnings and left out. Throws Error(kNoInput) where none is
-  // left, Error(kCancelled).
+  // Opens `file` if it holds the moments that this model's encoder makes of just these examples, else computes them and
+  // writes it, whole. Pictures are read on a thread of their own. Broken ones are told as warnings and left out. Throws
+  // Error(kData) where too many are (check_broken), Error(kCancelled).
   LatentCache(const std::filesystem::path& file, const std::vector<Example>& examples,
               const models::StableDiffusion& model, Device device, const LatentCacheOptions& options);
 

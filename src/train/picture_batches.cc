@@ -65,6 +65,7 @@ Tensor PictureBatches::operator()(int64_t number) {
     broken_.insert(index);
     warn("left out: {}", why);
   }
+  check_broken(skipped(), static_cast<int64_t>(examples_.size()));
   begin(number + 1);
   return batch.pictures;
 }

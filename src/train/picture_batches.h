@@ -26,7 +26,8 @@ class PictureBatches {
 
   // This rank's share of the number-th batch [N,side,side,3] in [-1, 1]; the next one is begun on a thread of its own.
   // What is in it follows from the seed and the number. In the place of a picture that cannot be read comes the next
-  // that can. Throws Error(kNoInput) where none can.
+  // that can. Throws Error(kNoInput) where none can, Error(kData) where too
+  // many cannot (check_broken).
   Tensor operator()(int64_t number);
   // How many pictures could not be read so far; each was told as a warning.
   int64_t skipped() const { return static_cast<int64_t>(broken_.size()); }

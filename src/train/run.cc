@@ -81,16 +81,35 @@ void Run::restore(std::map<std::string, std::string> notes) {
   notes_["seed"] = std::to_string(options_.seed);
   notes_["model"] = options_.model;
   notes_["size"] = std::to_string(options_.size);
+  notes_["flip"] = std::to_string(static_cast<int>(options_.flip));
   const std::vector<int64_t> there = folder_.checkpoints();
-  if (there.empty()) return;
-  step_ = there.back();
-  std::map<std::string, std::string> kept = folder_.restore(step_, groups_);
-  for (const auto& [key, value] : notes_) {
-    SUMI_CHECK_KIND(kUsage, kept[key] == value, "this run had {} {}, not {}; a run goes on as it began", key, kept[key],
-                    value);
+  for (size_t left = there.size(); left-- > 0;) {
+    const int64_t step = there[left];
+    try {
+      check_notes(step);
+      folder_.restore(step, groups_);
+      result_.skipped_steps = count_in(folder_.notes(step), "skipped_steps", folder_.checkpoint_path(step).string());
+      step_ = step;
+      break;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData || left == 0) throw;
+      if (hooks_.note) hooks_.note(fmt::format("{}; going back to the checkpoint before it", error.what()));
+    }
   }
-  result_.skipped_steps = std::stoll(kept["skipped_steps"]);
-  if (hooks_.note) hooks_.note(fmt::format("going on after step {}", step_));
+  if (step_ > 0 && hooks_.note) hooks_.note(fmt::format("going on after step {}", step_));
+}
+
+// Before anything is read: a run that was begun otherwise is told by what it was asked for, not by shapes.
+void Run::check_notes(int64_t step) const {
+  const std::map<std::string, std::string> kept = folder_.notes(step);
+  std::string differences;
+  for (const auto& [key, value] : notes_) {
+    const auto found = kept.find(key);
+    if (found == kept.end() || found->second == value) continue;  // older runs noted less
+    differences += fmt::format("{}{} {}, not {}", differences.empty() ? "" : "; ", key, found->second, value);
+  }
+  SUMI_CHECK_KIND(kUsage, differences.empty(), "this run had {}; a run goes on as it began, or in another --out",
+                  differences);
 }
 
 RunResult Run::run(const Steps& steps) {

@@ -61,6 +61,7 @@ struct RunPlan {
   int64_t trained_values = 0;
   int64_t bytes = 0;     // of fresh memory at the peak: parameters, gradients, optimizer, averages, activations
   double seconds = 0.0;  // a step
+  double seconds_a_picture = 0.0;  // before the first step: to encode it
 };
 // Runs `step` twice, once to warm up, and notes the time of the second and the memory at the peak.
 void measure(RunPlan& plan, const std::function<void()>& step);
@@ -107,8 +108,9 @@ class Run {
   // Parameters to train, with an optimizer and, for a decay above 0, averages. The reference stays valid.
   TrainedGroup& add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema = 0.0);
 
-  // Goes on from the last checkpoint, if there is one. `notes` are what must be the same for the bytes to be the same,
-  // beside what the options themselves say. Call once, after add().
+  // Goes on from the last checkpoint that is whole, if there is one. `notes` are what must be the same for the bytes to
+  // be the same, beside what the options themselves say; learning rate and steps may differ. Throws Error(kUsage) that
+  // lists all differences. Call once, after add().
   void restore(std::map<std::string, std::string> notes);
 
   struct Steps {
@@ -128,6 +130,7 @@ class Run {
   void mean_over_ranks(std::span<double> values) const;
 
  private:
+  void check_notes(int64_t step) const;
   bool cancelled() const;
   void save();
   void sample();

@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/fnv1a.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
 
@@ -36,11 +39,21 @@ std::string numbered(const char* key, size_t group) {
   return group == 0 ? std::string(key) : fmt::format("{}_{}", key, group);
 }
 
-void copy_into(const io::Checkpoint& file, const std::string& name, const Tensor& to) {
-  const Tensor from = file.tensor(name);
-  SUMI_CHECK(from.shape() == to.shape() && from.dtype() == DType::kF32, "{}: {} is {}, this run's is {}",
-             file.path().string(), name, from.shape().str(), to.shape().str());
-  std::memcpy(to.raw(), from.raw(), static_cast<size_t>(to.bytes()));
+constexpr const char* kHash = "hash";  // of all tensors, in the file's order
+
+void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
+  hash.add(name);
+  hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+}
+
+// The tensor `kind`.`param`, which must be of the parameter's shape.
+Tensor read(const io::Checkpoint& file, const char* kind, const NamedTensor& param) {
+  const std::string name = std::string(kind) + "." + param.name;
+  Tensor from = file.tensor(name);
+  SUMI_CHECK(from.shape() == param.value.shape() && from.dtype() == DType::kF32,
+             "{}: {} is {} {}, this run's is f32 {}", file.path().string(), name, name_of(from.dtype()),
+             from.shape().str(), param.value.shape().str());
+  return from;
 }
 
 }  // namespace
@@ -61,7 +74,8 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
     // ".NAME.safetensors.XXXXXX": what a killed trainer was writing.
-    if (name.starts_with(".") && name.find(".safetensors.") != std::string::npos) fs::remove(entry.path(), ignored);
+    const bool is_temporary = name.find(".safetensors.") != std::string::npos || name.starts_with(".metrics.csv.");
+    if (name.starts_with(".") && is_temporary) fs::remove(entry.path(), ignored);
   }
 }
 
@@ -101,6 +115,9 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
     all[numbered("optimizer_steps", g)] = std::to_string(optimizer->state().steps);
     if (ema) all[numbered("ema_updates", g)] = std::to_string(ema->updates());
   }
+  Fnv1a hash;
+  for (const auto& [name, value] : tensors) add_to(hash, name, value);
+  all[kHash] = hash.hex();
   io::write_safetensors(checkpoint_path(step), tensors, all);
   const std::vector<int64_t> there = checkpoints();
   for (size_t i = 0; i + kKept < there.size(); ++i) {
@@ -109,28 +126,50 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
   }
 }
 
-std::map<std::string, std::string> RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
+std::map<std::string, std::string> RunFolder::notes(int64_t step) const {
+  return io::open_checkpoint(checkpoint_path(step))->metadata();
+}
+
+void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
   const auto file = io::open_checkpoint(checkpoint_path(step));
-  const auto number = [&](const std::string& key) {
-    const auto found = file->metadata().find(key);
-    SUMI_CHECK(found != file->metadata().end(), "{}: no \"{}\" in it: not a trainer's checkpoint, or of another kind",
-               file->path().string(), key);
-    return std::stoll(found->second);
-  };
+  if (const auto hash = file->metadata().find(kHash); hash != file->metadata().end()) {
+    Fnv1a found;
+    for (const io::TensorInfo& info : file->tensors()) add_to(found, info.name, file->tensor(info.name));
+    SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its bytes are not those that were written",
+               file->path().string());
+  }
+  size_t used = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
     auto& [params, optimizer, ema] = groups[g];
-    AdamW::State state{.steps = number(numbered("optimizer_steps", g)), .first = {}, .second = {}};
+    AdamW::State state{.steps = count_in(file->metadata(), numbered("optimizer_steps", g), file->path().string()),
+                       .first = {},
+                       .second = {}};
     std::vector<Tensor> averages;
     for (const NamedTensor& param : params) {
-      copy_into(*file, "param." + param.name, param.value);
-      state.first.push_back(file->tensor("first." + param.name));
-      state.second.push_back(file->tensor("second." + param.name));
-      if (ema) averages.push_back(file->tensor("ema." + param.name));
+      const Tensor value = read(*file, "param", param);
+      std::memcpy(param.value.raw(), value.raw(), static_cast<size_t>(value.bytes()));
+      state.first.push_back(read(*file, "first", param));
+      state.second.push_back(read(*file, "second", param));
+      if (ema) averages.push_back(read(*file, "ema", param));
+      used += ema ? 4 : 3;
     }
     optimizer->restore(state);
-    if (ema) ema->restore(averages, number(numbered("ema_updates", g)));
+    if (ema) ema->restore(averages, count_in(file->metadata(), numbered("ema_updates", g), file->path().string()));
   }
-  return file->metadata();
+  SUMI_CHECK(used == file->tensors().size(), "{}: holds {} tensors, this run has {}: it trained something else",
+             file->path().string(), file->tensors().size(), used);
+}
+
+int64_t count_in(const std::map<std::string, std::string>& notes, const std::string& key, const std::string& source) {
+  const auto found = notes.find(key);
+  int64_t value = -1;
+  if (found != notes.end()) {
+    const char *begin = found->second.data(), *end = begin + found->second.size();
+    const auto [stopped, trouble] = std::from_chars(begin, end, value);
+    if (trouble != std::errc() || stopped != end) value = -1;
+  }
+  SUMI_CHECK(value >= 0, "{}: no \"{}\" in it: not a trainer's checkpoint, or of another kind", source, key);
+  return value;
 }
 
 void RunFolder::begin_metrics(const std::string& header, int64_t step) {
@@ -144,9 +183,11 @@ void RunFolder::begin_metrics(const std::string& header, int64_t step) {
       if (std::atoll(line.c_str()) < step) kept += line + "\n";
     }
   }
-  metrics_ = open(path.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0666);
+  AtomicFile whole(path);
+  whole.write(kept);
+  whole.commit();
+  metrics_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   SUMI_CHECK_KIND(kCannotCreate, metrics_ >= 0, "{}: cannot be written: {}", path.string(), std::strerror(errno));
-  add_metrics(kept.substr(0, kept.size() - 1));
 }
 
 void RunFolder::add_metrics(const std::string& line) {

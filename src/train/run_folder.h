@@ -27,6 +27,10 @@ struct TrainedGroup {
   const std::vector<NamedTensor>& results() const { return ema ? ema->averages() : params; }
 };
 
+// The number under `key` of a checkpoint's notes. Throws Error(kData), in a sentence that begins with `source`, where
+// there is none.
+int64_t count_in(const std::map<std::string, std::string>& notes, const std::string& key, const std::string& source);
+
 class RunFolder {
  public:
   // Makes the folder if need be and holds its lock. Throws Error(kCannotCreate), or Error(kUnavailable) where another
@@ -43,10 +47,12 @@ class RunFolder {
 
   // Writes everything whole, then removes all checkpoints but the last two. `notes` are kept as the file's metadata.
   void save(int64_t step, const std::deque<TrainedGroup>& groups, const std::map<std::string, std::string>& notes);
-  // Restores from the checkpoint of `step`, in place; returns its notes. Throws Error(kData) where it does not fit.
-  std::map<std::string, std::string> restore(int64_t step, std::deque<TrainedGroup>& groups) const;
+  // The notes of the checkpoint of `step`. Throws Error(kData) where it is broken.
+  std::map<std::string, std::string> notes(int64_t step) const;
+  // Restores from it, in place. Throws Error(kData) where it is broken (its bytes have a hash) or does not fit.
+  void restore(int64_t step, std::deque<TrainedGroup>& groups) const;
 
-  // Drops the lines of metrics.csv from `step` on, or begins it; then each call adds one.
+  // Drops the lines of metrics.csv from `step` on, or begins it, whole or not at all; then each call adds one.
   void begin_metrics(const std::string& header, int64_t step);
   void add_metrics(const std::string& line);
 

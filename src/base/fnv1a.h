@@ -1,0 +1,30 @@
+// A quick hash to tell whether something changed. Not against people who want it to be the same.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sumi {
+
+// FNV-1a, 64 bits, over texts one after the other: where one ends is part of it.
+class Fnv1a {
+ public:
+  void add(std::string_view text) {
+    for (const char c : text) mix(static_cast<unsigned char>(c));
+    mix(0xFF);
+  }
+  // Words of eight bytes at a time, for gigabytes.
+  void add(std::span<const std::byte> bytes);
+  std::string hex() const { return fmt::format("{:016x}", hash_); }
+
+ private:
+  void mix(uint64_t value) { hash_ = (hash_ ^ value) * 1099511628211ull; }
+  uint64_t hash_ = 14695981039346656037ull;
+};
+
+}  // namespace sumi
