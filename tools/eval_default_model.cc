@@ -79,9 +79,10 @@ class Evaluation {
     const models::SamplingDefaults& defaults = opened_.config.sampling;
     request_.sampling.sampler =
         diffusion::resolve_sampler(defaults.sampler.empty() ? "ddim" : defaults.sampler, nullptr);
-    request_.sampling.steps =
-        static_cast<int>(options.steps > 0 ? options.steps : std::max<int64_t>(defaults.steps, 1));
-    request_.scale = options.scale > 0.0 ? options.scale : defaults.scale;
+    request_.sampling.steps = static_cast<int>(options.steps > 0    ? options.steps
+                                               : defaults.steps > 0 ? defaults.steps
+                                                                    : 20);
+    request_.scale = options.scale > 0.0 ? options.scale : defaults.scale > 0.0 ? defaults.scale : 3.0;
     request_.width = request_.height = opened_.config.default_size;
     request_.syntax = pipeline::PromptSyntax::kWeighted;
   }

@@ -21,19 +21,19 @@ fi
 
 if [ ! -f "$out/autoencoder/autoencoder.safetensors" ]; then
   "$sumi" train autoencoder --config "$recipe" --data "$out/data" --out "$out/autoencoder" --resume \
-    --size 128 --crop 64 --batch 8 --steps 11500 --lr 8e-4 --beta1 0.9 --beta2 0.99 --warmup 200 --lr-shape cosine \
-    --ema 0.999 --save-every 250 --sample-every 1000
+    --size 128 --crop 64 --batch 8 --steps 7500 --lr 1e-3 --beta1 0.9 --beta2 0.99 --warmup 200 --lr-shape cosine \
+    --ema 0.999 --save-every 500 --sample-every 500
 fi
 
 prompts=()
 for prompt in "red apple" "cat face on a blue background" "rocket on a pink background" "grinning face" \
-  "sunflower on a black background" "octopus" "guitar on a yellow background" "a cup of tea"; do
+  "sunflower on a black background" "octopus" "guitar on a yellow background" "a teapot"; do
   prompts+=(--sample-prompt "$prompt")
 done
 if [ ! -f "$out/diffusion/model.safetensors" ]; then
   "$sumi" train ldm --ckpt "$out/autoencoder/autoencoder.safetensors" --config "$recipe" \
     --tokenizer "$out/tokenizer" --data "$out/data" --out "$out/diffusion" --resume --from-scratch --train-text \
-    --size 128 --batch 32 --steps 20000 --lr 4e-4 --warmup 500 --lr-shape cosine --ema 0.9995 --min-snr 5 \
+    --size 128 --batch 32 --steps 8500 --lr 6e-4 --warmup 500 --lr-shape cosine --ema 0.999 --clip 1 \
     --save-every 250 --sample-every 1000 "${prompts[@]}"
 fi
 "$sumi" convert --ckpt "$out/diffusion/model.safetensors" --dtype f16 --out "$out/emoji.safetensors"

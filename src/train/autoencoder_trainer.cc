@@ -131,6 +131,13 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
 
 namespace {
 
+PerceptualTerm perceptual_term(const AutoencoderOptions& options, Device device) {
+  if (options.vgg.empty()) return structural_term;
+  auto lpips =
+      std::make_shared<models::Lpips>(*io::open_checkpoint(options.vgg), *io::open_checkpoint(options.lpips), device);
+  return [lpips](const Tensor& x, const Tensor& y) { return (*lpips)(x, y); };
+}
+
 class Trainer {
  public:
   Trainer(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
@@ -142,7 +149,7 @@ class Trainer {
         latent_{options.batch * Ranks::world().size(), side() / config.downsampling(), side() / config.downsampling(),
                 config.embed_dim},
         discriminator_(discriminator_config(options.loss)),
-        perceptual_(perceptual_term()),
+        perceptual_(perceptual_term(options, device)),
         examples_(find_examples(options.data)),  // before a folder is made
         run_(options, hooks_),
         share_(run_.ranks(), options.batch),
@@ -157,8 +164,16 @@ class Trainer {
       judge_ = &run_.add(make_trainable(discriminator_, "discriminator."), adam());
       judge_sum_.emplace(run_.ranks(), judge_->params);
     }
-    run_.restore({{"crop", std::to_string(options.crop)},
-                  {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)}});
+    run_.restore({{"data", fingerprint(examples_, options.data)},
+                  {"crop", std::to_string(options.crop)},
+                  {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)},
+                  {"disc_weight", fmt::format("{}", options.loss.disc_weight)},
+                  {"kl_weight", fmt::format("{}", options.loss.kl_weight)},
+                  {"perceptual_weight", fmt::format("{}", options.loss.perceptual_weight)},
+                  {"perceptual_term", options.vgg.empty() ? "structural" : "LPIPS"},
+                  {"beta1", fmt::format("{}", options.beta1)},
+                  {"beta2", fmt::format("{}", options.beta2)},
+                  {"ema", fmt::format("{}", options.ema)}});
   }
 
   RunResult run(const std::map<std::string, std::string>& metadata) {
@@ -184,13 +199,6 @@ class Trainer {
   RunHooks with_sheets(RunHooks hooks) {
     hooks.on_sample = [this](int64_t step) { write_sheet(step); };
     return hooks;
-  }
-
-  PerceptualTerm perceptual_term() const {
-    if (options_.vgg.empty()) return structural_term;
-    auto lpips = std::make_shared<models::Lpips>(*io::open_checkpoint(options_.vgg),
-                                                 *io::open_checkpoint(options_.lpips), device_);
-    return [lpips](const Tensor& x, const Tensor& y) { return (*lpips)(x, y); };
   }
 
   StepResult step(int64_t number) {
@@ -330,9 +338,10 @@ RunPlan plan_autoencoder(models::AutoencoderKL& model, const models::Autoencoder
   generator.rand(x.span<float>());
   generator.randn(noise.span<float>());
   RunPlan plan{.trained_values = count_values(params)};
+  const PerceptualTerm perceptual = perceptual_term(options, device);
   measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part)
-      autoencoder_gradients(model, judged ? &discriminator : nullptr, x.to(device), noise.to(device), structural_term,
+      autoencoder_gradients(model, judged ? &discriminator : nullptr, x.to(device), noise.to(device), perceptual,
                             options.loss, options.loss.disc_start);
   });
   return plan;

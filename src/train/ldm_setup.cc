@@ -1,5 +1,7 @@
 #include "train/ldm_setup.h"
 
+#include <algorithm>
+
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "models/clip_text/clip_text.h"
@@ -38,6 +40,15 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
   return params;
 }
 
+int64_t state_bytes(const models::StableDiffusion& model, const LdmOptions& options) {
+  if (options.lora_rank > 0) return 0;
+  int64_t values = 0;
+  const auto count = [&](const std::string&, nn::Param& param) { values += param.shape.numel(); };
+  nn::for_each_param(model.unet(), "", count);
+  if (options.train_text) nn::for_each_param(model.text_encoder(), "", count);
+  return values * (options.ema > 0.0 ? 5 : 4) * static_cast<int64_t>(sizeof(float));
+}
+
 RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device) {
   const models::ModelConfig& config = model.config();
   const std::vector<NamedTensor> params = begin_training(model, options, device);
@@ -48,7 +59,7 @@ RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
   const int64_t side = picture_size(options, config) / config.autoencoder.downsampling();
   TorchCpuGenerator generator(options.seed);
   DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
-                       .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), 500)};
+                       .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), config.timesteps / 2)};
   generator.randn(batch.z.span<float>());
   batch.z = batch.z.to(device);
   batch.noise = batch.z;
@@ -60,6 +71,13 @@ RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
       tape.backward(diffusion_loss(model.unet(), model.noise_schedule(), batch));
     }
   });
+  const NoGrad off;
+  const int64_t pixels = picture_size(options, config);
+  const Tensor picture = Tensor::zeros({1, pixels, pixels, 3}, DType::kF32, device);
+  RunPlan encoding;
+  measure(encoding, [&] { model.encode(picture); });
+  plan.seconds_a_picture =
+      encoding.seconds * static_cast<double>(std::max<int64_t>(1, options.crops) * (options.flip ? 2 : 1));
   return plan;
 }
 

@@ -11,6 +11,10 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
 
 double lora_alpha(const LdmOptions& options);
 
+// Bytes of what is trained with its gradients, the optimizer's state and averages: what a run takes before its first
+// activation. 0 for a LoRA, which takes next to nothing.
+int64_t state_bytes(const models::StableDiffusion& model, const LdmOptions& options);
+
 // Runs one step forward and backward on noise, after one to warm up, and changes nothing on disk. The model is not to
 // be used afterwards.
 RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device);

@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 
+#include "base/fnv1a.h"
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "io/safetensors.h"
 #include "models/lora.h"
+#include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/gaussian.h"
 #include "ops/layout.h"
@@ -26,7 +28,8 @@ constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 class Trainer {
  public:
   Trainer(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
-          const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks)
+          const text::ClipTokenizer& tokenizer, const LdmOptions& options, const std::vector<Example>& examples,
+          const RunHooks& hooks)
       : model_(model),
         checkpoint_(checkpoint),
         device_(device),
@@ -37,10 +40,25 @@ class Trainer {
         trained_(run_.add(begin_training(model, options, device), {.weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
-    run_.restore({{"crops", std::to_string(options.crops)}, {"lora_rank", std::to_string(options.lora_rank)}});
+    models::ModelConfig config = model.config();
+    config.sampling = {};  // of no meaning here
+    Fnv1a of_config;
+    of_config.add(models::config_to_yaml(config));
+    run_.restore({{"data", fingerprint(examples, options.data)},
+                  {"configuration", of_config.hex()},
+                  {"crops", std::to_string(options.crops)},
+                  {"lora_rank", std::to_string(options.lora_rank)},
+                  {"lora_alpha", fmt::format("{}", options.lora_rank > 0 ? lora_alpha(options) : 0.0)},
+                  {"train_text", std::to_string(static_cast<int>(options.train_text))},
+                  {"from_scratch", std::to_string(static_cast<int>(options.from_scratch))},
+                  {"caption_dropout", fmt::format("{}", options.caption_dropout)},
+                  {"min_snr", fmt::format("{}", options.min_snr_gamma)},
+                  {"ema", fmt::format("{}", options.ema)},
+                  {"exact", std::to_string(static_cast<int>(options.exact))}});
   }
 
   RunResult run(const std::vector<Example>& examples) {
+    const ConvAlgorithmScope convolutions(options_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto);
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
     if (!run_.ranks().first()) run_.ranks().wait_for_all();  // for the first to make the cache
@@ -49,7 +67,6 @@ class Trainer {
                                                                 .flip = options_.flip,
                                                                 .crops = options_.crops,
                                                                 .seed = options_.seed,
-                                                                .model = options_.model,
                                                                 .cancel = hooks_.cancel,
                                                                 .on_picture = hooks_.on_latent});
     if (run_.ranks().first()) run_.ranks().wait_for_all();
@@ -191,13 +208,20 @@ class Trainer {
     return out;
   }
 
+  // The ecosystem's tools take a change of a 1x1 convolution as two such convolutions, [r,in,1,1] and [out,r,1,1].
+  Tensor as_stored(const NamedTensor& change) const {
+    const io::TensorInfo* weight = checkpoint_.find(change.name.substr(0, change.name.rfind('.')));
+    if (weight == nullptr || weight->shape.rank() != 4) return change.value;
+    return change.value.reshape({change.value.dim(0), change.value.dim(1), 1, 1});
+  }
+
   void write_lora(int64_t steps) {
     const models::LoraNames names(model_.unet());
     std::vector<std::pair<std::string, Tensor>> tensors;
     for (const NamedTensor& value : trained_.results()) {
       const size_t dot = value.name.rfind('.');
       const std::string module = names(value.name.substr(0, dot));
-      tensors.emplace_back(module + value.name.substr(dot) + ".weight", value.value);
+      tensors.emplace_back(module + value.name.substr(dot) + ".weight", as_stored(value));
       if (value.name.ends_with(".lora_up"))
         tensors.emplace_back(module + ".alpha", Tensor::full({}, static_cast<float>(lora_alpha(options_))));
     }
@@ -243,13 +267,22 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--crops", static_cast<double>(o.crops), 0, 1000);
   check_range("--caption-dropout", o.caption_dropout, 0, 1);
   check_range("--min-snr", o.min_snr_gamma, 0, 1e6);
+  SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha is of --lora, which is not there");
+  SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
+             "this UNet takes {} channels and latents have {}: an inpainting model, which cannot be trained",
+             config.unet.in_channels, config.autoencoder.embed_dim);
 }
 
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
   const std::vector<Example> examples = find_examples(options.data);  // before a folder is made
-  return Trainer(model, checkpoint, device, tokenizer, options, hooks).run(examples);
+  if (model.config().unet.context_dim > 0 && options.caption_dropout < 1.0) {
+    const int64_t without = check_captions(examples, options.data);
+    if (without > 0 && hooks.note)
+      hooks.note(fmt::format("{} of {} pictures have no caption", without, examples.size()));
+  }
+  return Trainer(model, checkpoint, device, tokenizer, options, examples, hooks).run(examples);
 }
 
 }  // namespace sumi::train

@@ -18,6 +18,7 @@ struct LdmOptions : RunOptions {
   bool train_text = false;    // the text encoder along with the UNet
   bool from_scratch = false;  // fresh UNet, and text encoder where it is trained
   bool checkpoint_activations = false;
+  bool exact = false;       // convolutions as plain sums of products
   int64_t lora_rank = 0;    // 0: the weights themselves; else changes of that rank beside them
   double lora_alpha = 0.0;  // their scale is alpha/rank; 0: the rank
 };
@@ -26,14 +27,14 @@ struct LdmOptions : RunOptions {
 // whole model under its checkpoint's names, with the averaged weights (or lora.safetensors). Everything random in step
 // n is drawn from (seed, n), so that a run which was killed and goes on ends with the same bytes. Throws Error(kUsage)
 // for options that make no sense, Error(kUnavailable) where another trainer works in the folder, Error(kInternal) after
-// twenty losses in a row that are no numbers.
+// twenty losses in a row that are no numbers. What is not trained is written as `checkpoint` has it.
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks);
 
 // Pixels a side of the pictures: as asked for, else the model's own.
 int64_t picture_size(const LdmOptions& options, const models::ModelConfig& config);
 
-// Throws Error(kUsage).
+// Throws Error(kUsage), or Error(kData) for a model that cannot be trained so.
 void check_ldm_options(const LdmOptions& options, const models::ModelConfig& config);
 
 }  // namespace sumi::train

@@ -1,6 +1,7 @@
 // sumi train ldm, from the outside: runs that are stopped, killed and gone on with, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 
 #include "image/png.h"
 #include "io/checkpoint.h"
+#include "io/safetensors.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/run_program.h"
@@ -55,6 +57,12 @@ class TrainLdm : public testing::Test {
                                    "2",
                                    "--flip"};
     words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  // The same with another checkpoint.
+  static std::vector<std::string> with_model(const fs::path& file, std::vector<std::string> words) {
+    *(std::find(words.begin(), words.end(), "--ckpt") + 1) = file.string();
     return words;
   }
 
@@ -186,6 +194,15 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
   };
   const image::Image plain = picture({});
   EXPECT_EQ(picture({"--lora", lora + ":0"}), plain);
+  // As other programs have it: convolutions for what is a convolution in the model, matrices for the rest.
+  const auto stored = io::open_checkpoint(lora);
+  for (const io::TensorInfo& info : stored->tensors()) {
+    if (info.name.ends_with(".alpha")) continue;
+    const bool is_convolution =
+        info.name.find("_proj_in.") != std::string::npos ||
+        (info.name.find("_proj_out.") != std::string::npos && info.name.starts_with("lora_unet"));
+    EXPECT_EQ(info.shape.rank(), is_convolution ? 4 : 2) << info.name;
+  }
   EXPECT_NE(picture({"--lora", lora}), plain);
   // The same by name, in the prompt.
   const fs::path dir = folder_ / "lora";
@@ -228,7 +245,84 @@ TEST_F(TrainLdm, BadInputIsOneSentence) {
   write_file(data() / "metadata.jsonl", "not json\n");
   refused({}, 65, "line 1");
   write_file(data() / "metadata.jsonl", "{\"file_name\": \"broken.png\", \"text\": \"a\"}\n");
-  refused({}, 66, "none of the 1 pictures");
+  refused({}, 65, "1 of 1 pictures could not be read");
+  write_file(data() / "metadata.jsonl", "{\"file_name\": \"0.png\"}\n");
+  refused({}, 66, "none of the 1 pictures has a caption");
+  write_file(data() / "metadata.jsonl", "{\"file_name\": \"0.png\", \"text\": \"a\\u0000b\"}\n");
+  refused({}, 65, "0.png: the prompt has a NUL");
+  refused({"--dtype", "q8_0"}, 64, "--lora");
+  refused({"--lora-alpha", "2"}, 64, "--lora-alpha");
+  const Outcome inside = run_program(command((data() / "run").string()));
+  EXPECT_EQ(inside.code, 64);
+  EXPECT_NE(inside.err.find("lies in --data"), std::string::npos) << inside.err;
+}
+
+TEST_F(TrainLdm, AnAutoencoderAloneIsToldFromAModel) {
+  const auto whole = io::open_checkpoint(synthetic_model());
+  std::vector<std::pair<std::string, Tensor>> part;
+  for (const io::TensorInfo& info : whole->tensors()) {
+    if (info.name.starts_with("first_stage_model.")) part.emplace_back(info.name, whole->tensor(info.name));
+  }
+  const fs::path file = folder_ / "autoencoder.safetensors";
+  io::write_safetensors(file, part);
+  const auto refused = [&](const Words& more, const char* what) {
+    const Outcome outcome = run_program(with_model(file, command("run", more)));
+    EXPECT_EQ(outcome.code, 65) << outcome.err;
+    EXPECT_NE(outcome.err.find(what), std::string::npos) << outcome.err;
+  };
+  refused({}, "has no UNet: --from-scratch");
+  refused({"--from-scratch"}, "has no text encoder: --from-scratch --train-text");
+}
+
+TEST_F(TrainLdm, GoesBackWhereTheLastCheckpointIsDamaged) {
+  const Outcome begun = run_program(command("run", {"--steps", "4", "--save-every", "2"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  const std::string model = content(folder_ / "run" / "model.safetensors");
+  const fs::path last = folder_ / "run" / "checkpoint-00000004.safetensors";
+  std::string bytes = content(last);
+  bytes[bytes.size() - 1000] ^= 1;  // of an average
+  write_file(last, bytes);
+  const Outcome flipped = run_program(command("run", {"--steps", "4", "--save-every", "2", "--resume"}));
+  ASSERT_EQ(flipped.code, 0) << flipped.err;
+  EXPECT_NE(flipped.err.find("is damaged"), std::string::npos) << flipped.err;
+  EXPECT_NE(flipped.err.find("going on after step 2"), std::string::npos) << flipped.err;
+  EXPECT_EQ(content(folder_ / "run" / "model.safetensors"), model);
+  write_file(last, bytes.substr(0, bytes.size() / 2));
+  const Outcome cut = run_program(command("run", {"--steps", "4", "--save-every", "2", "--resume"}));
+  ASSERT_EQ(cut.code, 0) << cut.err;
+  EXPECT_NE(cut.err.find("going on after step 2"), std::string::npos) << cut.err;
+  EXPECT_EQ(content(folder_ / "run" / "model.safetensors"), model);
+}
+
+TEST_F(TrainLdm, ToldOfEveryDifferenceToTheRunThatWasBegun) {
+  const Outcome begun = run_program(command("run", {"--steps", "1"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  write_file(data() / "0.txt", "another caption");
+  const Outcome outcome = run_program(command("run", {"--steps", "2", "--resume", "--train-text", "--ema", "0"}));
+  EXPECT_EQ(outcome.code, 64) << outcome.err;
+  for (const char* key : {"data ", "train_text 0, not 1", "ema 0.9999, not 0"})
+    EXPECT_NE(outcome.err.find(key), std::string::npos) << outcome.err;
+}
+
+TEST_F(TrainLdm, LatentsAreMadeAgainForAnotherEncoder) {
+  const Outcome begun = run_program(command("run", {"--steps", "1"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  const std::string latents = content(folder_ / "run" / "latents.safetensors");
+  const auto file = io::open_checkpoint(synthetic_model());
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const io::TensorInfo& info : file->tensors()) {
+    Tensor value = file->tensor(info.name);
+    if (info.name == "first_stage_model.encoder.conv_out.bias") {
+      value = value.clone();
+      value.data<float>()[0] += 1.0f;
+    }
+    tensors.emplace_back(info.name, value);
+  }
+  const fs::path other = folder_ / synthetic_model().filename();  // under the same name
+  io::write_safetensors(other, tensors);
+  const Outcome again = run_program(with_model(other, command("run", {"--steps", "2", "--resume"})));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(content(folder_ / "run" / "latents.safetensors"), latents);
 }
 
 }  // namespace

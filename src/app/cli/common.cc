@@ -49,7 +49,7 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
   std::string looked;
   for (const fs::path& folder : folders) {
     for (const char* ending : {".safetensors", ".pt", ".ckpt"}) {
-      const fs::path file = folder / (name + ending);
+      fs::path file = folder / (name + ending);
       if (fs::is_regular_file(file, error)) return file;
     }
     looked += (looked.empty() ? "" : ", ") + folder.string();
@@ -61,11 +61,12 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
 
 }  // namespace
 
-void add_engine_options(CLI::App& app, EngineOptions& options) {
+void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights) {
   app.add_option("--backend", options.backend, "Where to compute: cpu, or ref (plain loops, slow)")
       ->type_name("NAME")
       ->default_str("cpu");
   add_integer(app, "--threads", options.threads, "Threads, 1 to 1024; by default one a core");
+  if (!with_weights) return;
   app.add_option(
          "--dtype", options.dtype,
          "Type the weights are rounded to: f32, f16, bf16, q8_0, q4_0 (8 or 4 bits and a scale for every 32), or auto "
@@ -172,15 +173,18 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
 
 std::vector<fs::path> own_models() { return models_in(text::data_folder() / "models"); }
 
-// BUILD/release/sumi belongs to SOURCE/models/NAME/NAME.safetensors, PREFIX/bin/sumi to PREFIX/share/sumi/models.
+// build/sumi and build/release/sumi belong to models/NAME/NAME.safetensors of their source tree, PREFIX/bin/sumi to
+// PREFIX/share/sumi/models.
 std::vector<fs::path> bundled_models() {
   std::error_code error;
   const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
   if (error || folder.empty()) return {};
   std::vector<fs::path> found = models_in(folder / "../share/sumi/models");
-  if (!fs::exists(folder / "../../models", error) || !fs::exists(folder / "../../CMakeLists.txt", error)) return found;
-  for (const auto& entry : fs::directory_iterator(folder / "../../models", error)) {
-    for (fs::path& model : models_in(entry.path())) found.push_back(std::move(model));
+  for (const char* source : {"..", "../.."}) {
+    if (!fs::exists(folder / source / "CMakeLists.txt", error)) continue;
+    for (const auto& entry : fs::directory_iterator(folder / source / "models", error)) {
+      for (fs::path& model : models_in(entry.path())) found.push_back(std::move(model));
+    }
   }
   for (fs::path& path : found) path = fs::weakly_canonical(path, error);
   std::sort(found.begin(), found.end());

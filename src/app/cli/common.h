@@ -25,7 +25,8 @@ struct EngineOptions {
   std::optional<DType> weights_dtype() const;  // none: as the file has them; throws Error(kUsage)
   void apply() const;  // sets the number of threads; throws Error(kUsage); also checks the others
 };
-void add_engine_options(CLI::App& app, EngineOptions& options);
+// Those on the weights' type and on exactness only where they mean something.
+void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights = true);
 
 // Which model.
 struct ModelChoice {

@@ -24,6 +24,7 @@ int Convert::run() const {
   SUMI_CHECK_KIND(kUsage, !model.checkpoint.empty(), "--ckpt names the model to convert");
   const EngineOptions engine{.dtype = dtype};
   const auto type = engine.weights_dtype();
+  model.parsed_prediction();
   SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; f32, f16 and bf16 it has", dtype);
   check_writable_file(out);
   const std::shared_ptr<const io::Checkpoint> stored = io::open_checkpoint(model.checkpoint);
@@ -33,8 +34,17 @@ int Convert::run() const {
   const auto file = type ? pipeline::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   // A folder's configuration is in files that do not come along; shapes alone do not tell everything.
-  if (!metadata.contains(models::kConfigKey) && (!model.config.empty() || file->format() == "diffusers folder"))
-    metadata[models::kConfigKey] = models::config_to_yaml(models::config_for(*stored, model.config));
+  const auto prediction = model.parsed_prediction();
+  const bool comes_along = metadata.contains(models::kConfigKey) || file->format() != "diffusers folder";
+  if (!comes_along || !model.config.empty() || prediction) {
+    models::ModelConfig config = models::config_for(*stored, model.config);
+    if (prediction) config.prediction = *prediction;
+    if (config.scale_by_std) {  // told from the first latents when the model was trained
+      config.autoencoder.scale_factor = models::config_for(*stored, {}).autoencoder.scale_factor;
+      config.scale_by_std = false;
+    }
+    metadata[models::kConfigKey] = models::config_to_yaml(config);
+  }
   if (!about.empty()) metadata[models::kAboutKey] = about;
   io::SafetensorsWriter writer(out, file->tensors(), metadata);
   Progress bar({.label = "converting", .total = static_cast<int64_t>(file->tensors().size())});

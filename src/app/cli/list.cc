@@ -51,6 +51,7 @@ Entries list_models() {
   };
   for (const auto& path : bundled_models()) add(path);
   for (const auto& path : own_models()) add(path);
+  if (entries.empty()) complain("sumi: no models here; --ckpt FILE names one, `sumi pull OWNER/NAME` fetches one\n");
   return entries;
 }
 

@@ -1,4 +1,5 @@
 // sumi train autoencoder: the autoencoder of a latent diffusion model on a folder of pictures.
+#include <algorithm>
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -39,6 +40,11 @@ models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
   if (!config.empty()) {
     training = models::autoencoder_from_yaml(config);
   } else {
+    const bool is_whole = std::any_of(file->tensors().begin(), file->tensors().end(), [](const io::TensorInfo& info) {
+      return info.name.starts_with("model.diffusion_model.");
+    });
+    SUMI_CHECK_KIND(kUsage, is_whole, "{}: an autoencoder alone does not tell its sizes; --config FILE.yaml does",
+                    checkpoint);
     training.model = models::config_for(*file, {}).autoencoder;
   }
   const auto choose = [](auto& value, const auto& chosen) {
@@ -52,7 +58,8 @@ models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
   choose(training.loss.disc_layers, disc_layers);
   options.loss = training.loss;
   if (options.size == 0) options.size = training.model.resolution;
-  options.lr.peak = lr ? *lr : kBaseRate * static_cast<double>(options.batch * options.accumulate);
+  options.lr.peak =
+      lr ? *lr : kBaseRate * static_cast<double>(options.batch * options.accumulate * Ranks::world().size());
   return training.model;
 }
 
@@ -63,6 +70,7 @@ int TrainAutoencoder::run() {
   options.lpips = lpips;
   const Device device = engine.device();
   const std::unique_ptr<io::Checkpoint> file = checkpoint.empty() ? nullptr : io::open_checkpoint(checkpoint);
+  check_run_place(options, checkpoint, "autoencoder.safetensors");
   const models::AutoencoderConfig sizes = choose(file.get());
   train::check_autoencoder_options(options, sizes);
   models::AutoencoderKL model(sizes);
@@ -109,7 +117,7 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--disc-width", train->disc_width, "Channels of its first layer");
   add_integer(app, "--disc-layers", train->disc_layers, "Its layers that halve the picture");
   app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
-  add_engine_options(app, train->engine);
+  add_engine_options(app, train->engine, false);
   return [train] { return train->run(); };
 }
 

@@ -1,5 +1,6 @@
 #include "app/cli/train_common.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/arguments.h"
@@ -75,24 +76,50 @@ train::RunHooks TrainingWatch::hooks(std::function<void(int64_t step)> on_sample
 }
 
 int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, const RunChoice& choice) {
-  const double hours = plan.seconds * static_cast<double>(steps) / 3600.0;
-  if (!Ranks::world().first()) return 0;
+  const double before = plan.seconds_a_picture * static_cast<double>(pictures),
+               seconds = before + plan.seconds * static_cast<double>(steps);
+  const bool first = Ranks::world().first();
+  Ranks::world().finish();
+  if (!first) return 0;
   if (choice.json) {
     say(nlohmann::ordered_json{{"pictures", pictures},
                                {"trained_values", plan.trained_values},
                                {"memory_bytes", plan.bytes},
                                {"seconds_per_step", plan.seconds},
-                               {"hours", hours}}
+                               {"seconds_to_encode", before},
+                               {"hours", seconds / 3600.0}}
             .dump() +
         "\n");
     return 0;
   }
-  say(fmt::format(
-      "{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n{:.2f} s a step, {} "
-      "for {} steps\n",
-      pictures, static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes), plan.seconds,
-      format_duration(3600.0 * hours), steps));
+  say(fmt::format("{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n", pictures,
+                  static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes)));
+  if (before > 0.0) say(fmt::format("{} to encode the pictures, once\n", format_duration(before)));
+  say(fmt::format("{:.2f} s a step, {} for {} steps\n", plan.seconds,
+                  format_duration(plan.seconds * static_cast<double>(steps)), steps));
   return 0;
+}
+
+void check_training_memory(int64_t bytes) {
+  const pipeline::MemoryLimits limits = pipeline::memory_limits();
+  SUMI_CHECK_KIND(
+      kUnavailable, !limits.available || bytes <= *limits.available,
+      "weights, gradients and the optimizer's state take {} and {} are available; --lora R trains far fewer "
+      "values, --ema 0 keeps no averages",
+      pipeline::format_bytes(bytes), pipeline::format_bytes(limits.available.value_or(0)));
+}
+
+void check_run_place(const train::RunOptions& options, const std::filesystem::path& checkpoint,
+                     const std::string& result) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path out = fs::weakly_canonical(options.out, error), data = fs::weakly_canonical(options.data, error);
+  const auto [of_data, of_out] = std::mismatch(data.begin(), data.end(), out.begin(), out.end());
+  SUMI_CHECK_KIND(kUsage, of_data != data.end() || fs::is_regular_file(data, error),
+                  "--out {} lies in --data {}: sample sheets would be trained on; choose another folder",
+                  options.out.string(), options.data.string());
+  SUMI_CHECK_KIND(kUsage, checkpoint.empty() || !fs::equivalent(checkpoint, options.out / result, error),
+                  "the trained model would take the place of {}; choose another --out", checkpoint.string());
 }
 
 int report_run(const train::RunResult& result, const RunChoice& choice, const std::filesystem::path& file,

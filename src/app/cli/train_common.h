@@ -1,6 +1,7 @@
 // What the commands that train share: their options, what people watch, and the last word.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,13 @@ class TrainingWatch {
   std::unique_ptr<Progress> bar_;
   std::optional<double> mean_;  // of the loss, over about fifty steps
 };
+
+// Throws Error(kUsage) where --out lies in --data, or `result` in it would take the place of `checkpoint`.
+void check_run_place(const train::RunOptions& options, const std::filesystem::path& checkpoint,
+                     const std::string& result);
+
+// Throws Error(kUnavailable) where this machine has not that much memory.
+void check_training_memory(int64_t bytes);
 
 // Says what a run would take, on the terminal or as JSON; returns the exit code.
 int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, const RunChoice& choice);

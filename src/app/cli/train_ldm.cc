@@ -1,4 +1,5 @@
 // sumi train ldm: a latent diffusion model on a folder of captioned pictures.
+#include <algorithm>
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -16,6 +17,8 @@
 namespace sumi::app {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct TrainLdm {
   EngineOptions engine;
   ModelChoice model;
@@ -25,6 +28,7 @@ struct TrainLdm {
   bool dry_run = false;
 
   int run();
+  void check_parts(const io::Checkpoint& file, bool takes_text) const;
   pipeline::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
 };
 
@@ -33,27 +37,52 @@ pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& con
   pipeline::Txt2ImgRequest request;
   for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
   request.width = request.height = train::picture_size(options, config);
-  set_sampler(request.sampling, "ddim", "");
-  request.sampling.steps = 20;
-  request.scale = 5.0;
+  const models::SamplingDefaults& own = config.sampling;
+  set_sampler(request.sampling, own.sampler.empty() ? "ddim" : own.sampler, "");
+  request.sampling.steps = own.steps > 0 ? static_cast<int>(own.steps) : 20;
+  request.scale = own.scale > 0.0 ? own.scale : 5.0;
   pipeline::check_request(request);
   pipeline::check_request_for(request, config);
   return request;
+}
+
+// A file that lacks a network which is not to be made afresh is told by what is missing, not by its tensors' names.
+void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
+  const auto has = [&](const char* prefix) {
+    return std::any_of(file.tensors().begin(), file.tensors().end(),
+                       [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
+  };
+  SUMI_CHECK(options.from_scratch || has("model.diffusion_model."),
+             "{}: has no UNet: --from-scratch makes a fresh one, or name a whole model", file.path().string());
+  SUMI_CHECK(!takes_text || (options.from_scratch && options.train_text) || has("cond_stage_model."),
+             "{}: has no text encoder: --from-scratch --train-text makes a fresh one, or name a whole model",
+             file.path().string());
 }
 
 int TrainLdm::run() {
   engine.apply();
   run_options.put_into(options);
   const pipeline::ModelOptions model_options = model.options(engine);
+  SUMI_CHECK_KIND(kUsage, !model_options.dtype || !is_quantized(*model_options.dtype) || options.lora_rank > 0,
+                  "--dtype {} is for what is not trained: it goes with --lora", engine.dtype);
+  options.exact = engine.exact;
+  const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
+  check_run_place(options, model_options.checkpoint, result);
   const pipeline::OpenModel opened = pipeline::open_model(model_options);
   train::check_ldm_options(options, opened.config);
-  options.model = model_options.checkpoint.filename().string();
+  check_parts(*opened.stored, opened.config.unet.context_dim > 0);
+  const fs::path& path = model_options.checkpoint;
+  options.model = (path.has_filename() ? path : path.parent_path()).filename().string();
   const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint, opened.stored.get());
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
   models::StableDiffusion networks = pipeline::load_model(
       opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
+  check_training_memory(train::state_bytes(networks, options));
   if (dry_run) {
-    const auto pictures = static_cast<int64_t>(train::find_examples(options.data).size());
+    const std::vector<train::Example> examples = train::find_examples(options.data);
+    if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0)
+      train::check_captions(examples, options.data);
+    const auto pictures = static_cast<int64_t>(examples.size());
     return report_plan(pictures, train::plan_ldm(networks, options, opened.device), options.lr.steps, run_options);
   }
   TrainingWatch watch(run_options.quiet);
@@ -69,10 +98,9 @@ int TrainLdm::run() {
                        image::make_grid(pictures, std::min<int64_t>(8, static_cast<int64_t>(pictures.size()))));
     };
   }
-  const train::RunResult result =
-      train::train_ldm(networks, *opened.checkpoint, opened.device, tokenizer, options, watch.hooks(on_sample));
-  return report_run(result, run_options,
-                    options.out / (options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors"), watch);
+  const train::RunResult trained =
+      train::train_ldm(networks, *opened.stored, opened.device, tokenizer, options, watch.hooks(on_sample));
+  return report_run(trained, run_options, options.out / result, watch);
 }
 
 std::function<int()> declare(CLI::App& app) {
@@ -106,7 +134,7 @@ const CommandRegistration kRegistration({.name = "train ldm",
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --size 256 --steps 2000 --lr 1e-5 --checkpointing
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run2 --lora 8 --size 512 --lr 1e-4 --checkpointing
   sumi txt2img --ckpt sd-v1-4.ckpt --lora run2/lora.safetensors:0.8 --prompt "…"
-  sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --resume --size 256 --steps 2000 --lr 1e-5
+  sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --resume --size 256 --steps 2000 --lr 1e-5 --checkpointing
 A stopped or killed run goes on with --resume and ends with the same bytes.
 )",
                                          .declare = declare});

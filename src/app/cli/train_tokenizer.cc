@@ -21,8 +21,11 @@ struct TrainTokenizer {
 };
 
 int TrainTokenizer::run() const {
+  check_output_folder(out);
+  const std::vector<train::Example> examples = train::find_examples(data);
+  train::check_captions(examples, data);
   std::vector<std::string> captions;
-  for (const train::Example& example : train::find_examples(data)) captions.push_back(example.caption);
+  for (const train::Example& example : examples) captions.push_back(example.caption);
   const text::TokenizerText text = text::train_bpe(captions, size);
   const text::ClipTokenizer tokenizer = text::ClipTokenizer::parse(text);
   size_t longest = 0;
