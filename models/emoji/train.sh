@@ -33,7 +33,10 @@ done
 if [ ! -f "$out/diffusion/model.safetensors" ]; then
   "$sumi" train ldm --ckpt "$out/autoencoder/autoencoder.safetensors" --config "$recipe" \
     --tokenizer "$out/tokenizer" --data "$out/data" --out "$out/diffusion" --resume --from-scratch --train-text \
-    --size 128 --batch 32 --steps 8500 --lr 6e-4 --warmup 500 --lr-shape cosine --ema 0.999 --clip 1 \
-    --save-every 250 --sample-every 1000 "${prompts[@]}"
+    --size 128 --batch 32 --steps 7500 --lr 6e-4 --warmup 500 --lr-shape cosine --ema 0.999 --clip 1 \
+    --save-every 250 --sample-every 500 "${prompts[@]}"
 fi
-"$sumi" convert --ckpt "$out/diffusion/model.safetensors" --dtype f16 --out "$out/emoji.safetensors"
+"$sumi" convert --ckpt "$out/diffusion/model.safetensors" --dtype f16 --out "$out/emoji.safetensors" --about "$(
+  sed -n 's/^about: "\(.*\)"$/\1/p' "$root/models/emoji/recipe.yaml"
+)"
+echo "$out/emoji.safetensors is the default model once it lies in $root/models/emoji/"
