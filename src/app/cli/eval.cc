@@ -65,8 +65,6 @@ References read_references(const std::string& data, bool quiet) {
 int Eval::run(const CLI::App& app) {
   SUMI_CHECK_KIND(kUsage, count >= 2 && count <= 1'000'000, "--count must be from 2 to 1000000, not {}", count);
   SUMI_CHECK_KIND(kUsage, batch >= 1 && batch <= 256, "--batch must be from 1 to 256, not {}", batch);
-  // Karras's schedule is the default sampler's, not another's.
-  if (names_sampler(app) && app.count("--schedule") == 0) shared.schedule.clear();
   apply_shared_flags(app, shared, job);
   if (job.seed_was_drawn && !job.quiet) complain(fmt::format("sumi: seed {}\n", job.request.seed));
   const pipeline::OpenModel opened = open_for(job, job.request);

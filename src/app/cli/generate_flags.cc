@@ -73,7 +73,9 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
   job.height_from_model = !flags.height;
   pipeline::Txt2ImgRequest& request = job.request;
   request.negative_prompt = flags.negative_prompt;
-  set_sampler(request.sampling, flags.sampler, flags.schedule);
+  // A command's preset schedule is its preset sampler's, not another's.
+  const bool is_anothers = names_sampler(app) && app.count("--schedule") == 0;
+  set_sampler(request.sampling, flags.sampler, is_anothers ? std::string() : flags.schedule);
   SUMI_CHECK_KIND(kUsage, flags.steps >= 1 && flags.steps <= pipeline::kMaxSteps,
                   "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, flags.steps);
   request.sampling.steps = static_cast<int>(flags.steps);

@@ -47,8 +47,6 @@ int run(const CLI::App& app, PromptFlags& flags) {
       "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
       "commands",
       flags.more_words[0], flags.prompt);
-  // Karras's schedule is the default sampler's, not another's.
-  if (names_sampler(app) && app.count("--schedule") == 0) flags.shared.schedule.clear();
   apply_shared_flags(app, flags.shared, flags.job);
   flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
   take_lora_tags(flags.job);

@@ -1,5 +1,4 @@
 // sumi train autoencoder: the autoencoder of a latent diffusion model on a folder of pictures.
-#include <algorithm>
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -40,11 +39,8 @@ models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
   if (!config.empty()) {
     training = models::autoencoder_from_yaml(config);
   } else {
-    const bool is_whole = std::any_of(file->tensors().begin(), file->tensors().end(), [](const io::TensorInfo& info) {
-      return info.name.starts_with("model.diffusion_model.");
-    });
-    SUMI_CHECK_KIND(kUsage, is_whole, "{}: an autoencoder alone does not tell its sizes; --config FILE.yaml does",
-                    checkpoint);
+    SUMI_CHECK_KIND(kUsage, has_network(*file, "model.diffusion_model."),
+                    "{}: an autoencoder alone does not tell its sizes; --config FILE.yaml does", checkpoint);
     training.model = models::config_for(*file, {}).autoencoder;
   }
   const auto choose = [](auto& value, const auto& chosen) {

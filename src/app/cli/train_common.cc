@@ -100,6 +100,11 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
   return 0;
 }
 
+bool has_network(const io::Checkpoint& file, std::string_view prefix) {
+  return std::any_of(file.tensors().begin(), file.tensors().end(),
+                     [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
+}
+
 void check_training_memory(int64_t bytes) {
   const pipeline::MemoryLimits limits = pipeline::memory_limits();
   SUMI_CHECK_KIND(

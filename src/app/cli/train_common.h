@@ -9,6 +9,7 @@
 #include <CLI/App.hpp>
 
 #include "base/progress.h"
+#include "io/checkpoint.h"
 #include "ranks/ranks.h"
 #include "train/run.h"
 
@@ -46,6 +47,9 @@ class TrainingWatch {
 // Throws Error(kUsage) where --out lies in --data, or `result` in it would take the place of `checkpoint`.
 void check_run_place(const train::RunOptions& options, const std::filesystem::path& checkpoint,
                      const std::string& result);
+
+// Whether the file has a network under those names.
+bool has_network(const io::Checkpoint& file, std::string_view prefix);
 
 // Throws Error(kUnavailable) where this machine has not that much memory.
 void check_training_memory(int64_t bytes);

@@ -1,5 +1,4 @@
 // sumi train ldm: a latent diffusion model on a folder of captioned pictures.
-#include <algorithm>
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -48,13 +47,9 @@ pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& con
 
 // A file that lacks a network which is not to be made afresh is told by what is missing, not by its tensors' names.
 void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
-  const auto has = [&](const char* prefix) {
-    return std::any_of(file.tensors().begin(), file.tensors().end(),
-                       [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
-  };
-  SUMI_CHECK(options.from_scratch || has("model.diffusion_model."),
+  SUMI_CHECK(options.from_scratch || has_network(file, "model.diffusion_model."),
              "{}: has no UNet: --from-scratch makes a fresh one, or name a whole model", file.path().string());
-  SUMI_CHECK(!takes_text || (options.from_scratch && options.train_text) || has("cond_stage_model."),
+  SUMI_CHECK(!takes_text || (options.from_scratch && options.train_text) || has_network(file, "cond_stage_model."),
              "{}: has no text encoder: --from-scratch --train-text makes a fresh one, or name a whole model",
              file.path().string());
 }
