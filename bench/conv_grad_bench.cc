@@ -115,11 +115,7 @@ void run(std::string_view only) {
     const double peak = measure_fma_peak();
     const double gflop = 2e-9 * static_cast<double>(dy.numel() * s.in * 9);
     fmt::print("{:<24}", label);
-    for (size_t i = 0; i < seconds.size(); ++i) {
-      const bool mark = i == (is_direct ? 0 : 1);
-      fmt::print(" {:>7.1f} {:>5.2f}{}", gflop / seconds[i], gflop / seconds[i] / peak, mark ? "*" : " ");
-    }
-    fmt::print(" {:>8} {:>7.1f}\n", distance, peak);
+    print_figures(seconds, gflop, peak, is_direct ? 0 : 1, distance);
   }
 }
 

@@ -1,6 +1,8 @@
 // What the side-by-side benches share: timing in turns.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -35,6 +37,14 @@ inline std::vector<double> in_turns(const std::vector<Contender>& contenders, in
   medians.reserve(times.size());
   for (const std::vector<double>& t : times) medians.push_back(pipeline::median(t));
   return medians;
+}
+
+// A line's figures: GFLOP/s and share of the peak of each, the one that sumi chooses marked; then distance and peak.
+inline void print_figures(const std::vector<double>& seconds, double gflop, double peak, size_t chosen,
+                          const std::string& distance) {
+  for (size_t i = 0; i < seconds.size(); ++i)
+    fmt::print(" {:>7.1f} {:>5.2f}{}", gflop / seconds[i], gflop / seconds[i] / peak, i == chosen ? "*" : " ");
+  fmt::print(" {:>8} {:>7.1f}\n", distance, peak);
 }
 
 }  // namespace sumi::bench
