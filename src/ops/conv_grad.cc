@@ -26,6 +26,19 @@ Tensor spread(const Tensor& x, int64_t s) {
   return out;
 }
 
+// The weights of inputs `begin` to `end`, from [O,I,taps] to [I,O,taps] with the taps in reverse. `kTaps` is their
+// number where the compiler is to know it.
+template <int64_t kTaps>
+void turn_inputs(const float* from, float* to, int64_t outs, int64_t ins, int64_t some_taps, int64_t begin,
+                 int64_t end) {
+  const int64_t taps = kTaps > 0 ? kTaps : some_taps;
+  for (int64_t o = 0; o < outs; ++o) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t t = 0; t < taps; ++t) to[(i * outs + o) * taps + t] = from[(o * ins + i) * taps + taps - 1 - t];
+    }
+  }
+}
+
 // [O,I,kh,kw] → [I,O,kh,kw], rows and columns of each kernel from the last to the first.
 Tensor turn_around(const Tensor& weight) {
   const Tensor w = cast(weight, DType::kF32);
@@ -33,14 +46,10 @@ Tensor turn_around(const Tensor& weight) {
   Tensor out = Tensor::empty({ins, outs, w.dim(2), w.dim(3)}, DType::kF32, w.device());
   const float* from = w.data<float>();
   float* to = out.data<float>();
+  const auto turn = taps == 9 ? turn_inputs<9> : taps == 1 ? turn_inputs<1> : turn_inputs<0>;
   constexpr int64_t kBlock = 8;  // inputs at a time: their rows of the result stay in L1
   parallel_for((ins + kBlock - 1) / kBlock, [&](int64_t task) {
-    const int64_t end = std::min(ins, (task + 1) * kBlock);
-    for (int64_t o = 0; o < outs; ++o) {
-      for (int64_t i = task * kBlock; i < end; ++i) {
-        for (int64_t t = 0; t < taps; ++t) to[(i * outs + o) * taps + t] = from[(o * ins + i) * taps + taps - 1 - t];
-      }
-    }
+    turn(from, to, outs, ins, taps, task * kBlock, std::min(ins, (task + 1) * kBlock));
   });
   return out;
 }
