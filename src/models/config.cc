@@ -17,7 +17,6 @@ constexpr int64_t kMaxDepth = 128;
 constexpr int64_t kMaxVocabulary = 1 << 22;
 constexpr int64_t kMaxTimesteps = 100000;
 constexpr int64_t kMaxSize = 16384;  // pixels
-constexpr int64_t kNormGroups = 32;
 
 constexpr int64_t kMaxTransformers = 4096;
 
@@ -68,7 +67,8 @@ void Checker::heads(const UNetConfig& c, int64_t width) const {
 void Checker::unet(const UNetConfig& c) const {
   range(c.in_channels, 1, kMaxWidth, "the UNet's in_channels");
   range(c.out_channels, 1, kMaxWidth, "the UNet's out_channels");
-  widths(c.model_channels, c.channel_mult, kNormGroups, "the UNet's channels");
+  range(c.norm_groups, 1, kMaxWidth, "the UNet's norm_groups");
+  widths(c.model_channels, c.channel_mult, c.norm_groups, "the UNet's channels");
   SUMI_CHECK(c.num_res_blocks.size() == 1 || c.num_res_blocks.size() == c.channel_mult.size(),
              "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_,
              c.num_res_blocks.size(), c.channel_mult.size());

@@ -26,7 +26,8 @@ struct UNetConfig {
   bool use_scale_shift_norm = false;
   bool resblock_updown = false;
   bool conv_resample = true;
-  bool legacy = true;  // head width rule of LDM where num_head_channels is given
+  bool legacy = true;        // head width rule of LDM where num_head_channels is given
+  int64_t norm_groups = 32;  // of its group norms; LDM has always 32
   bool operator==(const UNetConfig&) const = default;
 };
 

@@ -180,7 +180,6 @@ void require_plain_unet(const Section& s) {
                             {"mid_block_scale_factor", 1},
                             {"mid_block_type", "UNetMidBlock2DCrossAttn"},
                             {"norm_eps", 1e-5},
-                            {"norm_num_groups", 32},
                             {"num_class_embeds", nullptr},
                             {"only_cross_attention", false},
                             {"resnet_out_scale_factor", 1.0},
@@ -228,6 +227,7 @@ UNetConfig read_unet(const Section& s) {
              strip_control(time));
   c.use_scale_shift_norm = time == "scale_shift";
   c.legacy = false;
+  c.norm_groups = s.integer("norm_num_groups", 32);
   return c;
 }
 

@@ -304,7 +304,7 @@ TEST(DiffusersConfig, RefusesOtherKinds) {
               HasSubstr("down_block_types holds"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["up_block_types"][0] = "CrossAttnUpBlock2D"; }),
               HasSubstr("must mirror"));
-  EXPECT_THAT(error_of([](Folder& f) { f.unet["norm_num_groups"] = 16; }), HasSubstr("norm_num_groups is 16; only 32"));
+  EXPECT_THAT(error_of([](Folder& f) { f.unet["norm_num_groups"] = 7; }), HasSubstr("must be a multiple of 7"));
   EXPECT_THAT(error_of([](Folder& f) { f.vae["_class_name"] = "AutoencoderTiny"; }), HasSubstr("AutoencoderKL is"));
   EXPECT_THAT(error_of([](Folder& f) { f.vae["use_quant_conv"] = false; }), HasSubstr("use_quant_conv"));
   EXPECT_THAT(error_of([](Folder& f) { f.text["architectures"] = {"T5EncoderModel"}; }), HasSubstr("T5EncoderModel"));

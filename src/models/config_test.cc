@@ -51,6 +51,8 @@ TEST(CheckConfig, Item92Widths) {
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.transformer_depth = width; }), HasSubstr("transformer_depth"));
   }
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.model_channels = 40; }), HasSubstr("multiple of 32"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.norm_groups = 48; }), HasSubstr("multiple of 48"));
+  EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.norm_groups = 0; }), HasSubstr("the UNet's norm_groups"));
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.channel_mult.clear(); }), HasSubstr("0 levels"));
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.channel_mult.assign(1000, 1); }), HasSubstr("1000 levels"));
   EXPECT_THAT(error_of([](ModelConfig& c) { c.autoencoder.ch_mult.clear(); }), HasSubstr("0 levels"));

@@ -41,6 +41,7 @@ YAML::Node unet_node(const UNetConfig& c) {
   p["resblock_updown"] = c.resblock_updown;
   p["conv_resample"] = c.conv_resample;
   p["legacy"] = c.legacy;
+  if (c.norm_groups != 32) p["norm_groups"] = c.norm_groups;
   node["params"] = p;
   return node;
 }

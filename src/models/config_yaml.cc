@@ -180,6 +180,7 @@ UNetConfig read_unet(Section section) {
   c.resblock_updown = p.boolean("resblock_updown", false);
   c.conv_resample = p.boolean("conv_resample", true);
   c.legacy = p.boolean("legacy", true);
+  c.norm_groups = p.integer("norm_groups", 32);  // sumi's own
   p.refuse_if(p.has("num_classes"), "num_classes");
   p.refuse_if(p.has("adm_in_channels"), "adm_in_channels");
   p.refuse_if(p.has("n_embed"), "n_embed");

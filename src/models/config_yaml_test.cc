@@ -310,7 +310,8 @@ TEST(ConfigToYaml, ReadsBackAsItWas) {
             .transformer_depth = 2,
             .context_dim = 96,
             .use_linear_in_transformer = true,
-            .legacy = false};
+            .legacy = false,
+            .norm_groups = 16};
   c.autoencoder = {.ch = 32,
                    .resolution = 128,
                    .ch_mult = {1, 2, 3, 4},

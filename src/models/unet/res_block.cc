@@ -19,7 +19,7 @@ Tensor resample(const Tensor& x, Resample direction, const Conditioning& c) {
 
 ResBlock::ResBlock(const Config& c)
     : config_(c),
-      norm1_(c.in, {.groups = 32, .act = Act::kSilu}),
+      norm1_(c.in, {.groups = c.norm_groups, .act = Act::kSilu}),
       conv1_(c.in, c.out, {.kernel = 3, .pad_begin = 1}),
       emb_(c.time, c.scale_shift ? 2 * c.out : c.out),
       norm2_gain_{Shape{c.out}, {}},
@@ -34,7 +34,8 @@ Tensor ResBlock::operator()(const Tensor& x, const Conditioning& c) const {
   if (config_.scale_shift) {
     h = scale_shift_norm(h, emb);
   } else {
-    h = group_norm(add_per_channel(h, emb), norm2_gain_.value, norm2_bias_.value, {.groups = 32, .act = Act::kSilu});
+    h = group_norm(add_per_channel(h, emb), norm2_gain_.value, norm2_bias_.value,
+                   {.groups = config_.norm_groups, .act = Act::kSilu});
   }
   const Tensor from = resample(x, config_.resample, c);
   return conv2_(h, skip_ ? (*skip_)(from) : from);
@@ -49,7 +50,7 @@ Tensor ResBlock::scale_shift_norm(const Tensor& h, const Tensor& emb) const {
     const Tensor scale = halves.rows(0, 1).reshape({config_.out}), shift = halves.rows(1, 2).reshape({config_.out});
     const Tensor one_plus = affine(1.0f, scale, 0.0f, {}, 1.0f);
     samples.push_back(group_norm(h.rows(n, n + 1), mul(gain, one_plus), mul(bias, one_plus) + shift,
-                                 {.groups = 32, .act = Act::kSilu}));
+                                 {.groups = config_.norm_groups, .act = Act::kSilu}));
   }
   return concat_rows(samples);
 }

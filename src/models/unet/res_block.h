@@ -19,6 +19,7 @@ class ResBlock : public UNetLayer {
     int64_t in, out, time;
     bool scale_shift = false;
     Resample resample = Resample::kNone;  // inside the block, between norm and convolution
+    int64_t norm_groups = 32;
   };
   explicit ResBlock(const Config& config);
   Tensor operator()(const Tensor& x, const Conditioning& c) const override;

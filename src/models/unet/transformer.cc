@@ -52,7 +52,7 @@ void TransformerBlock::visit(nn::ParamVisitor& v) {
 }
 
 SpatialTransformer::SpatialTransformer(const SpatialTransformerConfig& c)
-    : norm_(c.channels, {.groups = 32, .eps = 1e-6}),
+    : norm_(c.channels, {.groups = c.norm_groups, .eps = 1e-6}),
       proj_in_(c.channels, c.heads * c.head_dim, {.conv_1x1 = !c.linear_projections}),
       proj_out_(c.heads * c.head_dim, c.channels, {.conv_1x1 = !c.linear_projections}) {
   for (int64_t i = 0; i < c.depth; ++i) {
@@ -74,8 +74,8 @@ void SpatialTransformer::visit(nn::ParamVisitor& v) {
   v("proj_out", proj_out_);
 }
 
-AttentionBlock::AttentionBlock(int64_t channels, int64_t heads)
-    : norm_(channels, {.groups = 32, .eps = 1e-5}),
+AttentionBlock::AttentionBlock(int64_t channels, int64_t heads, int64_t norm_groups)
+    : norm_(channels, {.groups = norm_groups, .eps = 1e-5}),
       qkv_weight_{Shape{3 * channels, channels, 1}, {}, true},
       qkv_bias_{Shape{3 * channels}, {}},
       proj_weight_{Shape{channels, channels, 1}, {}, true},

@@ -41,6 +41,7 @@ class TransformerBlock : public nn::Module {
 struct SpatialTransformerConfig {
   int64_t channels, heads, head_dim, depth, context_dim;
   bool linear_projections;  // stored as matrices instead of 1x1 convolutions
+  int64_t norm_groups = 32;
 };
 
 // Pixels as tokens: norm, project in, transformer blocks, project out, skip.              (LDM `SpatialTransformer`)
@@ -59,7 +60,7 @@ class SpatialTransformer : public UNetLayer {
 // Plain self-attention over pixels, for models without context.                            (LDM `AttentionBlock`)
 class AttentionBlock : public UNetLayer {
  public:
-  AttentionBlock(int64_t channels, int64_t heads);
+  AttentionBlock(int64_t channels, int64_t heads, int64_t norm_groups = 32);
   Tensor operator()(const Tensor& x, const Conditioning& c) const override;
   void visit(nn::ParamVisitor& v) override;
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/autograd.h"
-#include "models/unet/res_block.h"
 #include "models/unet/transformer.h"
 #include "ops/layout.h"
 
@@ -25,33 +24,39 @@ UNet::UNet(const UNetConfig& config)
     : config_(config),
       time1_(config.model_channels, 4 * config.model_channels),
       time2_(4 * config.model_channels, 4 * config.model_channels),
-      out_norm_(config.model_channels * config.channel_mult[0], {.groups = 32, .act = Act::kSilu}),
+      out_norm_(config.model_channels * config.channel_mult[0], {.groups = config.norm_groups, .act = Act::kSilu}),
       out_conv_(config.model_channels * config.channel_mult[0], config.out_channels, {.kernel = 3, .pad_begin = 1}) {
   build_down();
-  const int64_t channels = skip_channels_.back(), time = 4 * config_.model_channels;
-  const bool scale_shift = config_.use_scale_shift_norm;
-  middle_.push_back(std::make_unique<ResBlock>(
-      ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
+  const int64_t channels = skip_channels_.back();
+  middle_.push_back(res_block(channels, channels));
   middle_.push_back(attention_layer(channels));
-  middle_.push_back(std::make_unique<ResBlock>(
-      ResBlock::Config{.in = channels, .out = channels, .time = time, .scale_shift = scale_shift}));
+  middle_.push_back(res_block(channels, channels));
   build_up();
+}
+
+std::unique_ptr<UNetLayer> UNet::res_block(int64_t in, int64_t out, Resample resample) const {
+  return std::make_unique<ResBlock>(ResBlock::Config{.in = in,
+                                                     .out = out,
+                                                     .time = 4 * config_.model_channels,
+                                                     .scale_shift = config_.use_scale_shift_norm,
+                                                     .resample = resample,
+                                                     .norm_groups = config_.norm_groups});
 }
 
 std::unique_ptr<UNetLayer> UNet::attention_layer(int64_t channels) const {
   const int64_t heads = config_.num_head_channels > 0 ? channels / config_.num_head_channels : config_.num_heads;
-  if (!config_.use_spatial_transformer) return std::make_unique<AttentionBlock>(channels, heads);
+  if (!config_.use_spatial_transformer) return std::make_unique<AttentionBlock>(channels, heads, config_.norm_groups);
   return std::make_unique<SpatialTransformer>(
       SpatialTransformerConfig{.channels = channels,
                                .heads = heads,
                                .head_dim = channels / heads,
                                .depth = config_.transformer_depth,
                                .context_dim = config_.context_dim,
-                               .linear_projections = config_.use_linear_in_transformer});
+                               .linear_projections = config_.use_linear_in_transformer,
+                               .norm_groups = config_.norm_groups});
 }
 
 void UNet::build_down() {
-  const int64_t time = 4 * config_.model_channels;
   input_blocks_.emplace_back().push_back(std::make_unique<ConvLayer>(config_.in_channels, config_.model_channels));
   int64_t channels = config_.model_channels, downsampling = 1;
   skip_channels_.push_back(channels);
@@ -59,8 +64,7 @@ void UNet::build_down() {
     const int64_t width = config_.channel_mult[level] * config_.model_channels;
     for (int64_t i = 0; i < blocks_at(config_, level); ++i) {
       Block& block = input_blocks_.emplace_back();
-      block.push_back(std::make_unique<ResBlock>(
-          ResBlock::Config{.in = channels, .out = width, .time = time, .scale_shift = config_.use_scale_shift_norm}));
+      block.push_back(res_block(channels, width));
       channels = width;
       if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
       skip_channels_.push_back(channels);
@@ -68,11 +72,7 @@ void UNet::build_down() {
     if (level + 1 == config_.channel_mult.size()) break;
     Block& block = input_blocks_.emplace_back();
     if (config_.resblock_updown) {
-      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels,
-                                                                  .out = channels,
-                                                                  .time = time,
-                                                                  .scale_shift = config_.use_scale_shift_norm,
-                                                                  .resample = Resample::kDown}));
+      block.push_back(res_block(channels, channels, Resample::kDown));
     } else {
       block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kDown, config_.conv_resample));
     }
@@ -82,26 +82,18 @@ void UNet::build_down() {
 }
 
 void UNet::build_up() {
-  const int64_t time = 4 * config_.model_channels;
   int64_t channels = skip_channels_.back(), downsampling = int64_t{1} << (config_.channel_mult.size() - 1);
   for (size_t level = config_.channel_mult.size(); level-- > 0;) {
     const int64_t width = config_.channel_mult[level] * config_.model_channels;
     for (int64_t i = 0; i <= blocks_at(config_, level); ++i) {
       Block& block = output_blocks_.emplace_back();
-      block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels + skip_channels_.back(),
-                                                                  .out = width,
-                                                                  .time = time,
-                                                                  .scale_shift = config_.use_scale_shift_norm}));
+      block.push_back(res_block(channels + skip_channels_.back(), width));
       skip_channels_.pop_back();
       channels = width;
       if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
       if (level == 0 || i < blocks_at(config_, level)) continue;
       if (config_.resblock_updown) {
-        block.push_back(std::make_unique<ResBlock>(ResBlock::Config{.in = channels,
-                                                                    .out = channels,
-                                                                    .time = time,
-                                                                    .scale_shift = config_.use_scale_shift_norm,
-                                                                    .resample = Resample::kUp}));
+        block.push_back(res_block(channels, channels, Resample::kUp));
       } else {
         block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kUp, config_.conv_resample));
       }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "models/config.h"
-#include "models/unet/layer.h"
+#include "models/unet/res_block.h"
 
 namespace sumi::models {
 
@@ -25,6 +25,7 @@ class UNet : public nn::Module {
  private:
   using Block = std::vector<std::unique_ptr<UNetLayer>>;  // LDM `TimestepEmbedSequential`
 
+  std::unique_ptr<UNetLayer> res_block(int64_t in, int64_t out, Resample resample = Resample::kNone) const;
   std::unique_ptr<UNetLayer> attention_layer(int64_t channels) const;
   void build_down();
   void build_up();

@@ -4,7 +4,13 @@
 
 #include <cstring>
 #include <functional>
+#include <map>
 
+#include "ops/activation.h"
+#include "ops/conv.h"
+#include "ops/elementwise.h"
+#include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/profile.h"
 #include "tests/support/synthetic_parameters.h"
 
@@ -60,6 +66,48 @@ TEST(UNet, BatchEntriesDoNotMix) {
   const Tensor both = unet(x, {3.0, 700.0}, context), second = unet(x.rows(1, 2), {700.0}, context.rows(1, 2));
   for (int64_t i = 0; i < second.numel(); ++i)
     EXPECT_NEAR(both.rows(1, 2).data<float>()[i], second.data<float>()[i], 1e-5);
+}
+
+// 32 groups would not divide any of these widths.
+TEST(UNet, NormsAsManyGroupsAsItIsTold) {
+  for (const bool text : {true, false}) {
+    UNetConfig config = small();
+    config.model_channels = 8;
+    config.norm_groups = 4;
+    config.use_spatial_transformer = text;
+    config.use_scale_shift_norm = !text;
+    if (!text) config.context_dim = 0;
+    UNet unet(config);
+    fill(unet);
+    EXPECT_EQ(unet(ramp({1, 8, 8, 4}), {3.0}, text ? ramp({1, 77, 16}) : Tensor()).shape(), (Shape{1, 8, 8, 4}));
+  }
+}
+
+TEST(ResBlock, NormsAsManyGroupsAsItIsTold) {
+  const Tensor x = ramp({1, 4, 4, 8});
+  for (const int64_t groups : {1, 2, 8}) {
+    ResBlock block({.in = 8, .out = 8, .time = 4, .norm_groups = groups});
+    std::map<std::string, Tensor> values;
+    nn::for_each_param(block, "", [&](const std::string& name, nn::Param& param) {
+      param.value = name.find("out_layers.0") != std::string::npos || name.find("in_layers.0") != std::string::npos
+                        ? Tensor::full(param.shape, name.ends_with("weight") ? 1.0f : 0.0f)
+                        : ramp(param.shape);
+      values.emplace(name, param.value);
+    });
+    const Tensor emb = Tensor::full({1, 4}, 0.5f);
+    const Tensor ones = Tensor::full({8}, 1.0f), zeros = Tensor::zeros({8});
+    const auto norm = [&](const Tensor& h) {
+      return group_norm(h, ones, zeros, {.groups = groups, .act = Act::kSilu});
+    };
+    const auto conv = [&](const Tensor& h, const std::string& name) {
+      return conv2d(h, values.at(name + ".weight"), values.at(name + ".bias"), {.pad_begin = 1, .pad_end = 1});
+    };
+    Tensor h = add_per_channel(conv(norm(x), "in_layers.2"),
+                               linear(silu(emb), values.at("emb_layers.1.weight"), values.at("emb_layers.1.bias")));
+    const Tensor expected = conv(norm(h), "out_layers.3") + x, got = block(x, {.emb = emb});
+    for (int64_t k = 0; k < x.numel(); ++k)
+      EXPECT_NEAR(got.data<float>()[k], expected.data<float>()[k], 1e-4) << groups;
+  }
 }
 
 double flops_of(const std::function<Tensor()>& run, Tensor* out) {
