@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "ops/elementwise.h"
+
 namespace sumi::models {
 namespace {
 
@@ -48,6 +50,18 @@ void initialise_unet(nn::Module& unet, Generator& generator, Device device) {
                                                          "proj_out.bias",       "out.2.weight",      "out.2.bias"};
   nn::for_each_param(unet, "", [&](const std::string& name, nn::Param& param) {
     if (ends_with_any("." + name, kZero)) std::fill_n(param.value.data<float>(), param.value.numel(), 0.0f);
+  });
+}
+
+void initialise_text_encoder(nn::Module& encoder, Generator& generator, Device device) {
+  initialise(encoder, generator, device);
+  nn::for_each_param(encoder, "", [&](const std::string& name, nn::Param& param) {
+    const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+    if (has("position_embedding")) {
+      param.value = param.value * 0.2f;
+    } else if (param.shape.rank() == 2 && !has("embedding") && !has("q_proj") && !has("k_proj")) {
+      param.value = param.value * std::sqrt(3.0f);
+    }
   });
 }
 

@@ -29,6 +29,16 @@ Tensor mix(const diffusion::NoiseSchedule& schedule, const Tensor& x, const Tens
 
 }  // namespace
 
+std::vector<int64_t> shift_timesteps(std::vector<int64_t> drawn, int64_t timesteps, double shift) {
+  if (shift == 1.0) return drawn;
+  for (int64_t& t : drawn) {
+    const double u = (static_cast<double>(t) + 0.5) / static_cast<double>(timesteps);
+    const double shifted = shift * u / (1.0 + (shift - 1.0) * u);
+    t = std::min(timesteps - 1, static_cast<int64_t>(shifted * static_cast<double>(timesteps)));
+  }
+  return drawn;
+}
+
 Tensor add_noise(const diffusion::NoiseSchedule& schedule, const Tensor& z, const Tensor& noise,
                  const std::vector<int64_t>& timesteps) {
   return mix(schedule, z, noise, timesteps, [](double alpha) {

@@ -32,9 +32,11 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
   };
   if (options.from_scratch) models::initialise_unet(model.unet(), generator, device);
   begin(model.unet(), kUnetPrefix);
+  const size_t of_unet = params.size();
   if (options.train_text) {
-    if (options.from_scratch) models::initialise(model.text_encoder(), generator, device);
+    if (options.from_scratch) models::initialise_text_encoder(model.text_encoder(), generator, device);
     begin(model.text_encoder(), kTextPrefix);
+    for (size_t i = of_unet; i < params.size(); ++i) params[i].lr_scale = options.text_lr_scale;
   }
   model.unet().set_checkpointing(options.checkpoint_activations);
   return params;

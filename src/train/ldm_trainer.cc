@@ -37,7 +37,8 @@ class Trainer {
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
-        trained_(run_.add(begin_training(model, options, device), {.weight_decay = options.weight_decay}, options.ema)),
+        trained_(run_.add(begin_training(model, options, device),
+                          {.beta2 = options.beta2, .weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
     models::ModelConfig config = model.config();
@@ -53,6 +54,8 @@ class Trainer {
                   {"from_scratch", std::to_string(static_cast<int>(options.from_scratch))},
                   {"caption_dropout", fmt::format("{}", options.caption_dropout)},
                   {"min_snr", fmt::format("{}", options.min_snr_gamma)},
+                  {"timestep_shift", fmt::format("{}", options.timestep_shift)},
+                  {"beta2", fmt::format("{}", options.beta2)},
                   {"ema", fmt::format("{}", options.ema)},
                   {"exact", std::to_string(static_cast<int>(options.exact))}});
   }
@@ -127,6 +130,7 @@ class Trainer {
   DiffusionBatch batch(TorchCpuGenerator& generator, int64_t number) {
     std::vector<int64_t> timesteps(static_cast<size_t>(share_.all));
     generator.randint(0, model_.noise_schedule().timesteps(), timesteps);
+    timesteps = shift_timesteps(std::move(timesteps), model_.noise_schedule().timesteps(), options_.timestep_shift);
     std::vector<float> chances(static_cast<size_t>(3 * share_.all));
     generator.rand(chances);
     DiffusionBatch out;
@@ -263,10 +267,13 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "--lora and --from-scratch exclude one another");
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--weight-decay", o.weight_decay, 0, 1);
+  check_range("--text-lr-scale", o.text_lr_scale, 0, 1000);
+  check_range("--beta2", o.beta2, 0, 0.999999);
   check_range("--ema", o.ema, 0, 1);
   check_range("--crops", static_cast<double>(o.crops), 0, 1000);
   check_range("--caption-dropout", o.caption_dropout, 0, 1);
   check_range("--min-snr", o.min_snr_gamma, 0, 1e6);
+  check_range("--timestep-shift", o.timestep_shift, 0.01, 100);
   SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha is of --lora, which is not there");
   SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
              "this UNet takes {} channels and latents have {}: an inpainting model, which cannot be trained",

@@ -11,12 +11,15 @@ namespace sumi::train {
 struct LdmOptions : RunOptions {
   double clip = 1.0;  // of the gradient's norm; 0: none
   double weight_decay = 0.01;
+  double beta2 = 0.999;          // Adam's; 0.99 suits runs of few thousand steps
   double ema = 0.9999;           // 0: none
   int64_t crops = 0;             // squares cut out of each picture anywhere; 0: its middle
   double caption_dropout = 0.1;  // so often the caption is empty, for guidance
   double min_snr_gamma = 0.0;
-  bool train_text = false;    // the text encoder along with the UNet
-  bool from_scratch = false;  // fresh UNet, and text encoder where it is trained
+  double timestep_shift = 1.0;  // above 1 more of the timesteps have much noise; see shift_timesteps
+  bool train_text = false;      // the text encoder along with the UNet
+  double text_lr_scale = 1.0;   // of its learning rate
+  bool from_scratch = false;    // fresh UNet, and text encoder where it is trained
   bool checkpoint_activations = false;
   bool exact = false;       // convolutions as plain sums of products
   int64_t lora_rank = 0;    // 0: the weights themselves; else changes of that rank beside them

@@ -11,6 +11,7 @@ namespace sumi::train {
 struct NamedTensor {
   std::string name;
   Tensor value;
+  double lr_scale = 1.0;  // of the run's learning rate
 };
 
 // How many numbers they are.

@@ -108,10 +108,14 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--crops", o.crops, "Squares cut out of each picture, anywhere; 0: its middle");
   add_number(app, "--clip", o.clip, "Largest norm of the gradient; 0: any");
   add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
+  add_number(app, "--beta2", o.beta2, "Adam's; 0.99 suits runs of few thousand steps");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
   add_number(app, "--caption-dropout", o.caption_dropout, "Share of captions left empty, for guidance");
   add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
+  add_number(app, "--timestep-shift", o.timestep_shift,
+             "Above 1: more of the timesteps are noisy ones, where the caption decides");
   app.add_flag("--train-text", o.train_text, "Train the text encoder along");
+  add_number(app, "--text-lr-scale", o.text_lr_scale, "Its learning rate, as a multiple of --lr");
   add_integer(app, "--lora", o.lora_rank, "Train a LoRA of that rank instead of the weights; 0: the weights");
   add_number(app, "--lora-alpha", o.lora_alpha, "Its alpha; 0: the rank");
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
