@@ -20,7 +20,7 @@ using namespace sumi::tools;
 struct Options {
   std::string out, font = default_emoji_font(), names = default_emoji_test();
   std::vector<std::string> groups = default_groups();
-  int64_t size = 128, plain = 4, seed = 1, limit = 0;
+  int64_t size = 128, plain = 4, seed = 1, limit = 0, jitter = 1;
   bool all_pairs = false;
 };
 
@@ -35,10 +35,13 @@ struct Picture {
 std::vector<Picture> plan(const std::vector<Emoji>& emoji, const Options& options) {
   std::vector<Picture> pictures;
   TorchCpuGenerator generator(static_cast<uint64_t>(options.seed));
+  const int64_t move = options.jitter, grow = options.jitter + options.jitter / 3;
   const auto place = [&] {
     std::vector<int64_t> chance(3);
     generator.randint(0, 1 << 20, chance);
-    return Placement{.canvas = 144 + chance[0] % 9, .right = chance[1] % 7 - 3, .down = chance[2] % 7 - 3};
+    return Placement{.canvas = Placement().canvas - grow + chance[0] % (2 * grow + 1),
+                     .right = chance[1] % (2 * move + 1) - move,
+                     .down = chance[2] % (2 * move + 1) - move};
   };
   for (size_t i = 0; i < emoji.size(); ++i) {
     const std::string& name = emoji[i].name;
@@ -94,6 +97,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--limit", options.limit, "Only so many emoji; 0: all")->capture_default_str();
+  app.add_option("--jitter", options.jitter, "Largest shift of a glyph, and a little more of its size, of 148 pixels")
+      ->check(CLI::Range(0, 5))
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "Of placements and sizes")->capture_default_str();
   app.add_flag("--all-pairs", options.all_pairs, "Also the name-colour pairs that are kept from training");
   app.add_option("--group", options.groups, "Groups of emoji-test.txt; may be repeated")->capture_default_str();
