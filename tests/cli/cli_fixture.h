@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "image/png.h"
 #include "tests/support/run_program.h"
@@ -89,14 +90,15 @@ class CliTest : public testing::Test {
   // Small and quick.
   static Words small() { return {"--H", "64", "--W", "64", "--steps", "2"}; }
 
-  // Nothing of the person's own data folder or environment is found.
+  // Nothing of the person's own data folder or environment is found, but for what `options` say themselves.
   RunOptions isolated(RunOptions options) const {
     if (options.folder.empty()) options.folder = here();
     const std::string nowhere = (here() / "nowhere").string();
+    auto said = std::exchange(options.environment, {{"SUMI_MODEL", ""}});
     for (const char* name : {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"}) {
       options.environment.emplace_back(name, nowhere);
     }
-    options.environment.emplace_back("SUMI_MODEL", "");
+    options.environment.insert(options.environment.end(), said.begin(), said.end());
     return options;
   }
 

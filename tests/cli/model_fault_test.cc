@@ -17,6 +17,17 @@ class ModelFaultTest : public CliTest {
   Outcome draw(const Words& model, const Words& more = small(), RunOptions options = {}) const {
     return sumi(Words{"a cat", "-o", (here() / "a.png").string()} + more + model, std::move(options));
   }
+  // By a copy of the program that is in no source tree, and so comes with no model.
+  Outcome draw_elsewhere(const Words& more, RunOptions options = {}) const {
+    const fs::path program = here() / "prefix/bin/sumi";
+    fs::create_directories(program.parent_path());
+    fs::copy_file(SUMI_BINARY, program, fs::copy_options::skip_existing);
+    return run_program(Words{program.string(), "a cat", "-o", (here() / "a.png").string()} + small() + more,
+                       isolated(std::move(options)));
+  }
+  static Words tiny() {
+    return {"--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml", "--tokenizer", byte_tokenizer().string()};
+  }
   void expect_rejected(const Outcome& outcome, int code, const std::string& part) const {
     EXPECT_EQ(outcome.code, code) << outcome.err;
     EXPECT_FALSE(outcome.killed);
@@ -41,24 +52,22 @@ TEST_F(ModelFaultTest, WhatIsNoModel) {  // item 147
 }
 
 TEST_F(ModelFaultTest, NoModelAtAllSaysHowToGetOne) {
-  expect_rejected(draw({}), 66, "sumi pull");
+  expect_rejected(draw_elsewhere({}), 66, "sumi pull");
   expect_rejected(draw({"--ckpt", "absent.ckpt"}), 66, "absent.ckpt");
   expect_rejected(draw({"--ckpt", synthetic_model().string(), "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml"}),
                   66, "sumi pull tokenizer");
 }
 
 TEST_F(ModelFaultTest, TheModelOfTheEnvironmentIsUsed) {
-  const Outcome outcome =
-      draw({"--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml", "--tokenizer", byte_tokenizer().string()}, small(),
-           {.environment = {}});
-  EXPECT_EQ(outcome.code, 66);
-  RunOptions options = isolated({});
-  options.environment.emplace_back("SUMI_MODEL", synthetic_model().string());
-  const Outcome found =
-      run_program(Words{SUMI_BINARY, "a cat", "-o", "b.png", "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                        "--tokenizer", byte_tokenizer().string()} +
-                      small(),
-                  options);
+  EXPECT_EQ(draw_elsewhere(tiny()).code, 66);
+  const Outcome found = draw_elsewhere(tiny(), {.environment = {{"SUMI_MODEL", synthetic_model().string()}}});
+  EXPECT_EQ(found.code, 0) << found.err;
+}
+
+TEST_F(ModelFaultTest, TheModelInstalledBesideTheProgramIsUsed) {
+  fs::create_directories(here() / "prefix/share/sumi/models");
+  fs::copy(synthetic_model(), here() / "prefix/share/sumi/models/one.safetensors");
+  const Outcome found = draw_elsewhere(tiny());
   EXPECT_EQ(found.code, 0) << found.err;
 }
 
