@@ -22,19 +22,19 @@ void AdamW::step(double lr, double grad_scale) {
     const Tensor grad = param.grad();
     if (!grad) continue;
     const OpScope scope("adamw", param);
-    adamw_slot.on(param.device())(
-        {.param = param.data<float>(),
-         .grad = grad.data<float>(),
-         .first = state_.first[i].data<float>(),
-         .second = state_.second[i].data<float>(),
-         .count = param.numel(),
-         .grad_scale = static_cast<float>(grad_scale),
-         .decay = static_cast<float>(1.0 - lr * params_[i].lr_scale * options_.weight_decay),
-         .beta1 = static_cast<float>(options_.beta1),
-         .beta2 = static_cast<float>(options_.beta2),
-         .eps = static_cast<float>(options_.eps),
-         .step_size = static_cast<float>(lr * params_[i].lr_scale / (1.0 - std::pow(options_.beta1, n))),
-         .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
+    const double rate = lr * params_[i].lr_scale;
+    adamw_slot.on(param.device())({.param = param.data<float>(),
+                                   .grad = grad.data<float>(),
+                                   .first = state_.first[i].data<float>(),
+                                   .second = state_.second[i].data<float>(),
+                                   .count = param.numel(),
+                                   .grad_scale = static_cast<float>(grad_scale),
+                                   .decay = static_cast<float>(1.0 - rate * options_.weight_decay),
+                                   .beta1 = static_cast<float>(options_.beta1),
+                                   .beta2 = static_cast<float>(options_.beta2),
+                                   .eps = static_cast<float>(options_.eps),
+                                   .step_size = static_cast<float>(rate / (1.0 - std::pow(options_.beta1, n))),
+                                   .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
     param.clear_grad();
   }
 }

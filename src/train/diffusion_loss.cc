@@ -30,7 +30,6 @@ Tensor mix(const diffusion::NoiseSchedule& schedule, const Tensor& x, const Tens
 }  // namespace
 
 std::vector<int64_t> shift_timesteps(std::vector<int64_t> drawn, int64_t timesteps, double shift) {
-  if (shift == 1.0) return drawn;
   for (int64_t& t : drawn) {
     const double u = (static_cast<double>(t) + 0.5) / static_cast<double>(timesteps);
     const double shifted = shift * u / (1.0 + (shift - 1.0) * u);

@@ -24,19 +24,19 @@ double lora_alpha(const LdmOptions& options) {
 std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options, Device device) {
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
-  const auto begin = [&](nn::Module& module, const char* prefix) {
+  const auto begin = [&](nn::Module& module, const char* prefix, double lr_scale = 1.0) {
     if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
     for (NamedTensor& param :
-         options.lora_rank > 0 ? make_lora_trainable(module, prefix) : make_trainable(module, prefix))
+         options.lora_rank > 0 ? make_lora_trainable(module, prefix) : make_trainable(module, prefix)) {
+      param.lr_scale = lr_scale;
       params.push_back(std::move(param));
+    }
   };
   if (options.from_scratch) models::initialise_unet(model.unet(), generator, device);
   begin(model.unet(), kUnetPrefix);
-  const size_t of_unet = params.size();
   if (options.train_text) {
     if (options.from_scratch) models::initialise_text_encoder(model.text_encoder(), generator, device);
-    begin(model.text_encoder(), kTextPrefix);
-    for (size_t i = of_unet; i < params.size(); ++i) params[i].lr_scale = options.text_lr_scale;
+    begin(model.text_encoder(), kTextPrefix, options.text_lr_scale);
   }
   model.unet().set_checkpointing(options.checkpoint_activations);
   return params;

@@ -11,7 +11,7 @@ namespace sumi::train {
 struct LdmOptions : RunOptions {
   double clip = 1.0;  // of the gradient's norm; 0: none
   double weight_decay = 0.01;
-  double beta2 = 0.999;          // Adam's; 0.99 suits runs of few thousand steps
+  double beta2 = 0.999;          // AdamW's
   double ema = 0.9999;           // 0: none
   int64_t crops = 0;             // squares cut out of each picture anywhere; 0: its middle
   double caption_dropout = 0.1;  // so often the caption is empty, for guidance

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <utility>
 
 #include "image/png.h"
 #include "tests/support/run_program.h"
@@ -94,11 +93,11 @@ class CliTest : public testing::Test {
   RunOptions isolated(RunOptions options) const {
     if (options.folder.empty()) options.folder = here();
     const std::string nowhere = (here() / "nowhere").string();
-    auto said = std::exchange(options.environment, {{"SUMI_MODEL", ""}});
-    for (const char* name : {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"}) {
-      options.environment.emplace_back(name, nowhere);
-    }
-    options.environment.insert(options.environment.end(), said.begin(), said.end());
+    const auto first = [&](const char* name, const std::string& value) {
+      options.environment.emplace(options.environment.begin(), name, value);
+    };
+    for (const char* name : {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"}) first(name, nowhere);
+    first("SUMI_MODEL", "");
     return options;
   }
 

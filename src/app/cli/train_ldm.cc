@@ -108,7 +108,7 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--crops", o.crops, "Squares cut out of each picture, anywhere; 0: its middle");
   add_number(app, "--clip", o.clip, "Largest norm of the gradient; 0: any");
   add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
-  add_number(app, "--beta2", o.beta2, "Adam's; 0.99 suits runs of few thousand steps");
+  add_number(app, "--beta2", o.beta2, "AdamW's decay of the squared gradients' mean");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
   add_number(app, "--caption-dropout", o.caption_dropout, "Share of captions left empty, for guidance");
   add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");

@@ -16,10 +16,9 @@ enum class Resample : unsigned char { kNone, kDown, kUp };
 class ResBlock : public UNetLayer {
  public:
   struct Config {
-    int64_t in, out, time;
+    int64_t in, out, time, norm_groups;
     bool scale_shift = false;
     Resample resample = Resample::kNone;  // inside the block, between norm and convolution
-    int64_t norm_groups = 32;
   };
   explicit ResBlock(const Config& config);
   Tensor operator()(const Tensor& x, const Conditioning& c) const override;

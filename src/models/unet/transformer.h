@@ -39,9 +39,8 @@ class TransformerBlock : public nn::Module {
 };
 
 struct SpatialTransformerConfig {
-  int64_t channels, heads, head_dim, depth, context_dim;
+  int64_t channels, heads, head_dim, depth, context_dim, norm_groups;
   bool linear_projections;  // stored as matrices instead of 1x1 convolutions
-  int64_t norm_groups = 32;
 };
 
 // Pixels as tokens: norm, project in, transformer blocks, project out, skip.              (LDM `SpatialTransformer`)
@@ -60,7 +59,7 @@ class SpatialTransformer : public UNetLayer {
 // Plain self-attention over pixels, for models without context.                            (LDM `AttentionBlock`)
 class AttentionBlock : public UNetLayer {
  public:
-  AttentionBlock(int64_t channels, int64_t heads, int64_t norm_groups = 32);
+  AttentionBlock(int64_t channels, int64_t heads, int64_t norm_groups);
   Tensor operator()(const Tensor& x, const Conditioning& c) const override;
   void visit(nn::ParamVisitor& v) override;
 

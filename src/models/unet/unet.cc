@@ -38,9 +38,9 @@ std::unique_ptr<UNetLayer> UNet::res_block(int64_t in, int64_t out, Resample res
   return std::make_unique<ResBlock>(ResBlock::Config{.in = in,
                                                      .out = out,
                                                      .time = 4 * config_.model_channels,
+                                                     .norm_groups = config_.norm_groups,
                                                      .scale_shift = config_.use_scale_shift_norm,
-                                                     .resample = resample,
-                                                     .norm_groups = config_.norm_groups});
+                                                     .resample = resample});
 }
 
 std::unique_ptr<UNetLayer> UNet::attention_layer(int64_t channels) const {
@@ -52,8 +52,8 @@ std::unique_ptr<UNetLayer> UNet::attention_layer(int64_t channels) const {
                                .head_dim = channels / heads,
                                .depth = config_.transformer_depth,
                                .context_dim = config_.context_dim,
-                               .linear_projections = config_.use_linear_in_transformer,
-                               .norm_groups = config_.norm_groups});
+                               .norm_groups = config_.norm_groups,
+                               .linear_projections = config_.use_linear_in_transformer});
 }
 
 void UNet::build_down() {
