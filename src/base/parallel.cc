@@ -52,17 +52,18 @@ void bind_to_core(int index) {
 class Pool {
  public:
   explicit Pool(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    workers_.reserve(static_cast<size_t>(threads - 1));
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    } catch (const std::exception&) {  // the system has no more threads, or no memory for one
+      const size_t started = workers_.size() + 1;
+      stop();  // there will be no destructor, and those started wait for ever
+      fail(ErrorKind::kUnavailable, "only {} of {} threads could be started; --threads N takes fewer", started,
+           threads);
+    }
   }
 
-  ~Pool() {
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    for (auto& worker : workers_) worker.join();
-  }
+  ~Pool() { stop(); }
 
   int threads() const { return threads_; }
 
@@ -88,6 +89,15 @@ class Pool {
 
  private:
   static constexpr int kSpins = 4000;  // of 20 to 40 ns
+
+  void stop() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& worker : workers_) worker.join();
+  }
 
   template <class Condition> void spin_until(const Condition& condition) const {
     for (int i = 0; i < spins_ && !condition(); ++i) pause_core();
@@ -160,7 +170,7 @@ void set_num_threads(int threads) {
   SUMI_CHECK_KIND(kUsage, threads >= 1 && threads <= 1024, "the number of threads must be 1 to 1024, not {}", threads);
   std::lock_guard lock(g_pool_mutex);
   if (g_pool && g_pool->threads() == threads) return;
-  g_pool.reset();
+  g_pool.reset();  // stays empty where the new one cannot be made: whoever needs a pool next tries again
   g_pool = std::make_unique<Pool>(threads);
 }
 

@@ -12,7 +12,8 @@ namespace sumi {
 // Number of threads that parallel_for uses, the caller's included. Defaults to the cores this process may run on.
 int num_threads();
 
-// Sets the number of threads, 1 to 1024. Not while a parallel_for runs.
+// Sets the number of threads, 1 to 1024. Not while a parallel_for runs. Throws Error(kUnavailable) where the system
+// does not give that many; the number is then the default's again.
 void set_num_threads(int threads);
 
 // Cores this process may run on (its affinity mask).

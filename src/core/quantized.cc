@@ -4,21 +4,41 @@
 #include <cmath>
 
 namespace sumi {
+namespace {
+
+constexpr float kLargestHalf = 65504.0f;
+
+// The first of the finite values of the largest magnitude; 0 where none is finite.
+float extreme_of(const float* values) {
+  float extreme = 0.0f;
+  for (int i = 0; i < kQuantBlock; ++i) {
+    if (std::isfinite(values[i]) && std::fabs(values[i]) > std::fabs(extreme)) extreme = values[i];
+  }
+  return extreme;
+}
+
+// A number to convert to an integer, where NaN is undefined. It comes of a NaN, and of an infinity times an inverse of
+// 0 or a 0 times an inverse that is infinite (of a scale below 2^-128).
+float number_or(float value, float otherwise) { return std::isnan(value) ? otherwise : value; }
+
+}  // namespace
 
 BlockQ8 quantize_q8(const float* values) {
-  float largest = 0.0f;
-  for (int i = 0; i < kQuantBlock; ++i) largest = std::max(largest, std::fabs(values[i]));
-  const float scale = largest / 127.0f, inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+  const float scale = std::min(std::fabs(extreme_of(values)) / 127.0f, kLargestHalf);
+  const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   BlockQ8 block{to_half(scale), {}};
-  for (int i = 0; i < kQuantBlock; ++i) block.values[i] = static_cast<int8_t>(std::round(values[i] * inverse));
+  for (int i = 0; i < kQuantBlock; ++i)
+    block.values[i] =
+        static_cast<int8_t>(std::clamp(number_or(std::round(values[i] * inverse), 0.0f), -127.0f, 127.0f));
   return block;
 }
 
 BlockQ4 quantize_q4(const float* values) {
-  const float extreme =
-      *std::max_element(values, values + kQuantBlock, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-  const float scale = extreme / -8.0f, inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  const auto nibble = [&](int i) { return static_cast<uint8_t>(std::clamp(values[i] * inverse + 8.5f, 0.0f, 15.0f)); };
+  const float scale = std::clamp(extreme_of(values) / -8.0f, -kLargestHalf, kLargestHalf);
+  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+  const auto nibble = [&](int i) {
+    return static_cast<uint8_t>(std::clamp(number_or(values[i] * inverse + 8.5f, 8.0f), 0.0f, 15.0f));
+  };
   BlockQ4 block{to_half(scale), {}};
   for (int i = 0; i < kQuantBlock / 2; ++i)
     block.pairs[i] = static_cast<uint8_t>(nibble(i) | nibble(i + kQuantBlock / 2) << 4);

@@ -28,7 +28,8 @@ using StoragePtr = std::shared_ptr<Storage>;
 
 // Uninitialised memory, 64-byte aligned, from the host's caching allocator. Blocks that are given back are kept and
 // handed out again (fresh pages cost more than the arithmetic on them), but never so many that the sum of live and kept
-// bytes exceeds the largest sum of live bytes so far. Throws Error(kUnavailable) where the system has no memory.
+// bytes exceeds the largest sum of live bytes so far by more than an eighth. Throws Error(kUnavailable) where the
+// system has no memory.
 StoragePtr allocate_host(int64_t bytes);
 
 struct HostMemory {

@@ -3,11 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "base/log.h"
+#include "base/parallel.h"
 #include "base/text_util.h"
 #include "ops/layout.h"
 
@@ -57,6 +59,20 @@ int64_t bytes_in(const Checkpoint& checkpoint) {
   return total;
 }
 
+// Of every `step`-th of `count` values.
+template <class T> int64_t count_non_finite_of(const T* values, int64_t count, int64_t step) {
+  constexpr int64_t kChunk = 1 << 16;
+  const int64_t looks = (count + step - 1) / step;
+  std::atomic<int64_t> found{0};
+  parallel_for((looks + kChunk - 1) / kChunk, [&](int64_t task) {
+    int64_t here = 0;
+    for (int64_t i = task * kChunk; i < std::min(looks, (task + 1) * kChunk); ++i)
+      here += std::isfinite(to_float(values[i * step])) ? 0 : 1;
+    found += here;
+  });
+  return found;
+}
+
 }  // namespace
 
 void BindReport::check() const {
@@ -67,18 +83,17 @@ void BindReport::check() const {
 
 int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
   const int64_t count = tensor.numel(), step = std::max<int64_t>(1, count / std::max<int64_t>(1, limit));
-  int64_t found = 0;
-  for (int64_t i = 0; i < count; i += step) {
-    float value = 0.0f;
-    switch (tensor.dtype()) {
-      case DType::kF32: value = tensor.data<float>()[i]; break;
-      case DType::kF16: value = to_float(tensor.data<Half>()[i]); break;
-      case DType::kBF16: value = to_float(tensor.data<BFloat16>()[i]); break;
-      default: return 0;
-    }
-    found += std::isfinite(value) ? 0 : 1;
+  switch (tensor.dtype()) {
+    case DType::kF32: return count_non_finite_of(tensor.data<float>(), count, step);
+    case DType::kF16: return count_non_finite_of(tensor.data<Half>(), count, step);
+    case DType::kBF16: return count_non_finite_of(tensor.data<BFloat16>(), count, step);
+    default: return 0;
   }
-  return found;
+}
+
+void warn_of_non_finite(const std::string& file, const std::string& name, const Tensor& tensor, int64_t limit) {
+  const int64_t bad = count_non_finite(tensor, limit);
+  if (bad > 0) warn("{}: tensor \"{}\" has {} values that are not finite", file, name, bad);
 }
 
 void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
@@ -99,8 +114,7 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
                report.file, strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
-    const int64_t bad = count_non_finite(value, scan);
-    if (bad > 0) warn("{}: tensor \"{}\" has {} values that are not finite", report.file, info->name, bad);
+    warn_of_non_finite(report.file, info->name, value, scan);
     param.value = value.to(options.device);
   });
   for (const TensorInfo& info : checkpoint.tensors()) {

@@ -32,4 +32,7 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
 // How many values are NaN or infinite, looking at up to `limit` of them, evenly spread.
 int64_t count_non_finite(const Tensor& tensor, int64_t limit);
 
+// Warns where there are such values in the tensor `name` of the file `file`.
+void warn_of_non_finite(const std::string& file, const std::string& name, const Tensor& tensor, int64_t limit);
+
 }  // namespace sumi::io

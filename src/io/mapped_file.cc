@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "base/check.h"
 
@@ -66,7 +67,7 @@ struct Descriptor {
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   SUMI_CHECK_KIND(kNoInput, file.fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
   struct stat status = {};
   SUMI_CHECK_KIND(kNoInput, fstat(file.fd, &status) == 0, "{}: cannot be read: {}", path.string(),
@@ -83,6 +84,8 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   void* address = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, file.fd, 0);
   SUMI_CHECK_KIND(kNoInput, address != MAP_FAILED, "{}: cannot be mapped: {}", path.string(), std::strerror(errno));
   mapped->data_ = static_cast<std::byte*>(address);
+  mapped->descriptor_ = std::exchange(file.fd, -1);
+  mapped->modified_ = status.st_mtim;
   const std::lock_guard lock(g_mutex);
   for (size_t i = 0; i < kMaxMappings; ++i) {
     Slot& slot = g_slots[i];
@@ -109,11 +112,19 @@ MappedFile::~MappedFile() {
     }
   }
   munmap(data_, static_cast<size_t>(bytes_));
+  ::close(descriptor_);
 }
 
 void MappedFile::check_intact() const {
-  SUMI_CHECK(slot_ < 0 || !g_slots[static_cast<size_t>(slot_)].torn.load(),
+  if (slot_ < 0) return;
+  struct stat now = {};
+  SUMI_CHECK_KIND(kNoInput, fstat(descriptor_, &now) == 0, "{}: cannot be read any more: {}", path_.string(),
+                  std::strerror(errno));
+  SUMI_CHECK(!g_slots[static_cast<size_t>(slot_)].torn.load() && now.st_size >= bytes_,
              "{}: was cut short while it was in use; download it again", path_.string());
+  SUMI_CHECK(
+      now.st_size == bytes_ && now.st_mtim.tv_sec == modified_.tv_sec && now.st_mtim.tv_nsec == modified_.tv_nsec,
+      "{}: was changed while it was in use; start again once it is whole", path_.string());
 }
 
 void MappedFile::release_pages() const {

@@ -1,10 +1,12 @@
-// A file mapped into memory for reading, safe against the file being cut short meanwhile.
+// A file mapped into memory for reading, safe against the file being cut short or written over meanwhile.
 //
 // A read beyond a mapped file's new end raises SIGBUS. Here the signal's handler puts a page of zeros under the fault,
-// remembers that the file is torn, and lets the read go on; check_mappings_intact() then reports it as an error.
-// Whoever computes with mapped weights calls that before it uses the result.
+// remembers that the file is torn, and lets the read go on; check_mappings_intact() then reports it as an error. What
+// raises no signal, a file cut within its last page or written over in place (cp), shows in its size and time of
+// change. Whoever computes with mapped weights calls that before it uses the result.
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -24,7 +26,8 @@ class MappedFile : public Storage {
     return {reinterpret_cast<const uint8_t*>(data_), static_cast<size_t>(bytes_)};
   }
   const std::filesystem::path& path() const { return path_; }
-  // Throws Error(kData) once a read found the file shorter than it was when it was opened.
+  // Throws Error(kData) once the file is not what it was when it was opened: shorter, longer, or changed since. Time:
+  // one fstat.
   void check_intact() const;
   // Gives the pages in memory back; they are read again from the file when they are needed.
   void release_pages() const;
@@ -33,6 +36,8 @@ class MappedFile : public Storage {
   MappedFile() = default;
   std::filesystem::path path_;
   int slot_ = -1;
+  int descriptor_ = -1;
+  std::timespec modified_{};  // when it was opened
 };
 
 // Gives up the pages of every mapped file that were read; a later read brings them back from the system's cache. For

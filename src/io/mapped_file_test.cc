@@ -1,4 +1,4 @@
-// Files cut short while mapped (bad-input item 33), and what is no file (147).
+// Files cut short or written over while mapped (bad-input item 33), and what is no file (147).
 #include "io/mapped_file.h"
 
 #include <gmock/gmock.h>
@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <fstream>
 
 #include "io/safetensors.h"
 #include "tests/support/rejected.h"
@@ -60,6 +62,46 @@ TEST_F(MappedFileTest, Item33ReplacingAFileDoesNotTearIt) {
   write_safetensors(file_,
                     {{"w", Tensor::full({4}, 3.0f)}});  // a rename: the old contents live on while they are mapped
   EXPECT_EQ(old->tensor("w").span<float>().back(), 1.0f);
+  EXPECT_NO_THROW(check_mappings_intact());
+}
+
+// Within a page there is no signal: the rest of the page reads as zeros.
+TEST_F(MappedFileTest, CutShortWithinTheLastPage) {
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+  const auto checkpoint = open_safetensors(file_);
+  const auto size = std::filesystem::file_size(file_);
+  ASSERT_GE(size % 4096, 4u);
+  std::filesystem::resize_file(file_, size - 4);
+  EXPECT_THAT(test::rejection(file_, [] { check_mappings_intact(); }), HasSubstr("cut short while it was in use"));
+  EXPECT_THAT(test::rejection(file_, [&] { checkpoint->tensor("w"); }), HasSubstr("cut short while it was in use"));
+}
+
+TEST_F(MappedFileTest, WrittenOverInPlace) {
+  using std::filesystem::last_write_time;
+  for (const bool longer : {false, true}) {
+    write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+    last_write_time(file_, last_write_time(file_) - std::chrono::hours(1));  // a clock's tick may be long
+    const auto checkpoint = open_safetensors(file_);
+    EXPECT_NO_THROW(check_mappings_intact());
+    {
+      std::fstream stream(file_, std::ios::binary | std::ios::in | std::ios::out);
+      stream.seekp(longer ? 0 : -4, std::ios::end);
+      stream.write("abcd", 4);
+      ASSERT_TRUE(stream.flush());
+    }
+    EXPECT_THAT(test::rejection(file_, [] { check_mappings_intact(); }), HasSubstr("changed while it was in use"));
+    EXPECT_THAT(test::rejection(file_, [&] { checkpoint->tensor("w"); }), HasSubstr("changed while it was in use"));
+  }
+}
+
+TEST_F(MappedFileTest, ReadingIsNoChange) {
+  write_safetensors(file_, {{"w", Tensor::full({kFloats}, 1.0f)}});
+  std::filesystem::last_write_time(file_, std::filesystem::file_time_type::clock::now() - std::chrono::hours(48));
+  const auto checkpoint = open_safetensors(file_);
+  std::filesystem::copy_file(file_, folder_ / "copy");  // reads all of it
+  EXPECT_EQ(checkpoint->tensor("w").span<float>().back(), 1.0f);
+  std::filesystem::permissions(file_, std::filesystem::perms::owner_read);
+  std::filesystem::rename(file_, folder_ / "renamed");
   EXPECT_NO_THROW(check_mappings_intact());
 }
 

@@ -119,6 +119,9 @@ namespace {
 std::string header_bytes(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
                          const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : metadata)
+    SUMI_CHECK_KIND(kCannotCreate, !find_invalid_utf8(key) && !find_invalid_utf8(value),
+                    "{}: the metadata \"{}\" are not UTF-8", path.string(), strip_control(key));
   if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t at = 0;
   for (const TensorInfo& tensor : tensors) {

@@ -119,6 +119,8 @@ class TorchFile : public Checkpoint {
     const int64_t width = size_of(storage.dtype), held = static_cast<int64_t>(it->second.size) / width;
     SUMI_CHECK(storage.offset <= held, "{}: the storage of tensor \"{}\" should hold {} values and has {}", name, shown,
                storage.offset, held);
+    SUMI_CHECK(tensor.offset <= held, "{}: tensor \"{}\" begins at value {} of a storage of {}", name, shown,
+               tensor.offset, held);
     int64_t last = tensor.offset, count = 1, dense = 1;
     bool contiguous = true;
     for (size_t i = tensor.sizes.size(); i-- > 0;) {

@@ -355,6 +355,16 @@ TEST_F(TorchCkpt, Item58OverflowBesideAZero) {
   }
 }
 
+TEST_F(TorchCkpt, Item58OffsetOfATensorOfNothing) {
+  for (const int64_t offset : {int64_t{7}, int64_t{1} << 62, INT64_MAX}) {
+    EXPECT_THAT(error_of_tensor({.sizes = {0}, .strides = {1}, .offset = offset}),
+                HasSubstr("\"w\" begins at value " + std::to_string(offset) + " of a storage of 6"));
+    EXPECT_NE(error_of_tensor({.sizes = {3, 0}, .strides = {1, 1}, .offset = offset}), "");
+  }
+  const auto file = load(torch_parts(good_pickle({.sizes = {0}, .strides = {1}, .offset = 6})));  // x[6:]
+  EXPECT_EQ(file->tensor("w").numel(), 0);
+}
+
 TEST_F(TorchCkpt, Item59BigEndian) {
   auto parts = torch_parts(good_pickle());
   parts.push_back({.name = "archive/byteorder", .data = "big"});

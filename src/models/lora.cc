@@ -86,9 +86,13 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
   if (param.shape.rank() == 4) out.down = out.down.reshape({rank, param.shape[1], param.shape[2], param.shape[3]});
   double alpha = static_cast<double>(rank);
   if (!change.alpha.empty()) {
-    const Tensor value = cast(file.tensor(change.alpha), DType::kF32);
-    SUMI_CHECK(value.numel() == 1, "{}: \"{}\" is no single number", file.path().string(), strip_control(change.alpha));
-    alpha = value.data<float>()[0];
+    const Tensor value = file.tensor(change.alpha);
+    const bool is_whole = value.dtype() == DType::kI64 || value.dtype() == DType::kI32;
+    SUMI_CHECK(value.numel() == 1 && (is_whole || is_floating(value.dtype())), "{}: \"{}\" is no single number",
+               file.path().string(), strip_control(change.alpha));
+    alpha = value.dtype() == DType::kI64   ? static_cast<double>(value.data<int64_t>()[0])
+            : value.dtype() == DType::kI32 ? static_cast<double>(value.data<int32_t>()[0])
+                                           : double{cast(value, DType::kF32).data<float>()[0]};
   }
   out.scale = static_cast<float>(weight * alpha / static_cast<double>(rank));
   SUMI_CHECK(std::isfinite(out.scale), "{}: the scale of \"{}\" is no number", file.path().string(),

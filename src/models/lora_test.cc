@@ -97,6 +97,17 @@ TEST_F(Lora, EqualsTheMergedWeightWhateverTheSpelling) {
   EXPECT_LE(test::relative_l2(third, want), 1e-5);
 }
 
+TEST_F(Lora, AnAlphaMayBeAWholeNumber) {
+  const Tensor down = test::random({2, 16}, 0.3f), up = test::random({32, 2}, 0.3f);
+  const std::string k = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
+  const auto with = [&](const Tensor& alpha) {
+    return changed({{k + ".lora_down.weight", down}, {k + ".lora_up.weight", up}, {k + ".alpha", alpha}});
+  };
+  const Tensor want = with(Tensor::full({}, 4.0f));
+  EXPECT_EQ(test::relative_l2(with(Tensor::from(std::vector<int64_t>{4}, {1})), want), 0.0);
+  EXPECT_THROW(with(Tensor::zeros({1}, DType::kBool)), Error);
+}
+
 TEST_F(Lora, ChangesConvolutionsAndGatedLayers) {
   const Tensor down = test::random({3, 32, 3, 3}, 0.2f), up = test::random({32, 3, 1, 1}, 0.2f);
   const std::string conv = "lora_unet_down_blocks_0_resnets_0_conv2";

@@ -1,6 +1,10 @@
 #include "pipeline/cast_checkpoint.h"
 
+#include <limits>
+
+#include "base/text_util.h"
 #include "core/quantized.h"
+#include "io/bind.h"
 #include "ops/layout.h"
 
 namespace sumi::pipeline {
@@ -31,7 +35,13 @@ class CastCheckpoint : public io::Checkpoint {
     Tensor out = inner_->tensor(name);
     const io::TensorInfo* info = find(name);
     if (info->dtype == out.dtype()) return out;
+    SUMI_CHECK(is_weight_type(out.dtype()) || out.dtype() == DType::kF64,
+               "{}: tensor \"{}\" is of type {}; f32, f16, bf16, f64, q8_0 and q4_0 weights can be made {}",
+               path_.string(), strip_control(name), name_of(out.dtype()), name_of(dtype_));
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
+    // Whoever binds what comes out finds them in the other types; blocks have no NaN.
+    if (is_quantized(dtype_))
+      io::warn_of_non_finite(path_.string(), info->name, out, std::numeric_limits<int64_t>::max());
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
 

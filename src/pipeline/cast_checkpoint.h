@@ -8,7 +8,8 @@
 namespace sumi::pipeline {
 
 // `inner` with every floating-point tensor rounded to `dtype` (f32, f16, bf16, q8_0 or q4_0) as it is asked for.
-// Tensors that have the type already stay views of their file; the others become copies in memory.
+// Tensors that have the type already stay views of their file; the others become copies in memory. tensor() throws
+// Error(kData) for floats of 8 bits, and warns of values that are not finite where it quantises them away.
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype);
 
 }  // namespace sumi::pipeline

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text_util.h"
+#include "text/normalize.h"
 
 namespace sumi::text {
 namespace {
@@ -17,17 +18,19 @@ struct Tag {
   size_t begin, end;              // in the prompt, the brackets included
 };
 
-// The first whole tag at or after `from`.
+// The first whole tag at or after `from`. Looks at nothing behind its end, so that finding all of a prompt's tags, one
+// after the other, is one pass.
 std::optional<Tag> find_tag(std::string_view prompt, size_t from) {
-  std::optional<Tag> first;
-  for (const std::string_view kind : {"lora", "lyco", "hypernet"}) {
-    const std::string opening = fmt::format("<{}:", kind);
-    const size_t begin = prompt.find(opening, from);
-    const size_t end = begin == std::string_view::npos ? begin : prompt.find('>', begin);
-    if (end == std::string_view::npos || (first && first->begin < begin)) continue;
-    first = Tag{kind, prompt.substr(begin + opening.size(), end - begin - opening.size()), begin, end + 1};
+  for (size_t begin = prompt.find('<', from); begin != std::string_view::npos; begin = prompt.find('<', begin + 1)) {
+    for (const std::string_view kind : {"lora", "lyco", "hypernet"}) {
+      const size_t colon = begin + 1 + kind.size();
+      if (!prompt.substr(begin + 1).starts_with(kind) || !prompt.substr(colon).starts_with(':')) continue;
+      const size_t end = prompt.find('>', colon);
+      if (end == std::string_view::npos) return std::nullopt;  // nothing from here on is closed
+      return Tag{kind, prompt.substr(colon + 1, end - colon - 1), begin, end + 1};
+    }
   }
-  return first;
+  return std::nullopt;
 }
 
 std::string shown(std::string_view name) { return strip_control(name.substr(0, 80)); }
@@ -57,6 +60,7 @@ LoraTag read_tag(const Tag& tag) {
 }  // namespace
 
 TaggedPrompt take_lora_tags(std::string_view prompt) {
+  check_prompt(prompt);
   TaggedPrompt out;
   size_t at = 0;
   for (std::optional<Tag> tag = find_tag(prompt, 0); tag; tag = find_tag(prompt, at)) {

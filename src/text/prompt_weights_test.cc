@@ -125,6 +125,39 @@ TEST(LoraTags, AreTakenOutWithTheirWeights) {
     EXPECT_THROW(take_lora_tags(bad), Error) << bad;
 }
 
+TEST(LoraTags, AreFoundInOnePass) {
+  std::string tags, opened(32768, '<');
+  while (tags.size() < 65536) tags += "<lora:a>";
+  const std::string before = tags.substr(0, 32768);
+  const auto timed = [](const std::string& prompt) {
+    const auto begin = std::chrono::steady_clock::now();
+    const TaggedPrompt tagged = take_lora_tags(prompt);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(500));
+    return tagged;
+  };
+  EXPECT_EQ(timed(tags).prompt, "");
+  EXPECT_EQ(timed(tags).loras.size(), 8192u);
+  EXPECT_EQ(timed(before + opened).prompt, opened);
+  EXPECT_EQ(timed(opened + before).loras.size(), 4096u);
+}
+
+TEST(LoraTags, ThePromptIsCheckedFirst) {
+  std::string long_one;
+  while (long_one.size() <= 65536) long_one += "<lora:a>";
+  EXPECT_THAT([&] { take_lora_tags(long_one); },
+              testing::ThrowsMessage<Error>(HasSubstr("the prompt has 65544 bytes; at most 65536 are taken")));
+  EXPECT_THAT([&] { take_lora_tags("caf\xE9 <lora:a>"); },
+              testing::ThrowsMessage<Error>(HasSubstr("the prompt is not UTF-8 at byte 3")));
+}
+
+TEST(LoraTags, OnlyWholeOnesCount) {
+  EXPECT_EQ(take_lora_tags("<<lora:a>>").prompt, "<>");
+  EXPECT_EQ(take_lora_tags("<lora <loras:a> <lora").prompt, "<lora <loras:a> <lora");
+  EXPECT_THAT(take_lora_tags("<b <lora:a:2>").loras, testing::ElementsAre(LoraTag{"a", 2.0}));
+  EXPECT_THAT([] { take_lora_tags("<lora:a> <hypernet:b>"); },
+              testing::ThrowsMessage<Error>(HasSubstr("asks for the hypernet \"b\"")));
+}
+
 class ChunkTest : public testing::Test {
  protected:
   ChunkTest() {

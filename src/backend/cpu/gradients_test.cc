@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "ops/conv_grad.h"
@@ -96,6 +97,29 @@ TEST_P(CpuGradients, AttentionEqualsReference) {
         {"attention",
          {{c.n, c.queries, c.heads * c.dim}, {c.n, c.keys, c.heads * c.dim}, {c.n, c.keys, c.heads * c.dim}},
          [&c](const Inputs& x) { return attention(x[0], x[1], x[2], {.heads = c.heads, .causal = c.causal}); }});
+  }
+}
+
+TEST_P(CpuGradients, NanInAttentionReachesTheGradients) {
+  const GradientCase c{"attention", {{1, 50, 80}, {1, 77, 80}, {1, 77, 80}}, [](const Inputs& x) {
+                         return attention(x[0], x[1], x[2], {.heads = 2});
+                       }};
+  for (size_t which = 0; which < 3; ++which) {
+    for (const bool last : {false, true}) {
+      Inputs inputs;
+      for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape));
+      inputs[which].data<float>()[last ? inputs[which].numel() - 1 : 0] = NAN;
+      const Inputs got = test::gradients(c, inputs, Device::kCpu), want = test::gradients(c, inputs, Device::kRef);
+      int64_t count = 0;
+      for (size_t k = 0; k < got.size(); ++k) {
+        for (int64_t i = 0; i < want[k].numel(); ++i) {
+          const bool is_nan = std::isnan(want[k].data<float>()[i]);
+          ASSERT_EQ(std::isnan(got[k].data<float>()[i]), is_nan) << which << ", input " << k << ", at " << i;
+          count += is_nan ? 1 : 0;
+        }
+      }
+      EXPECT_GT(count, 0) << which;
+    }
   }
 }
 

@@ -29,6 +29,18 @@ double distance(const Tensor& a, const Tensor& b) {
 constexpr double kSumTolerance = 4e-6;
 constexpr double kPointTolerance = 1e-6;
 
+// NaN in the same places, and somewhere.
+void expect_same_nans(const Tensor& got, const Tensor& want) {
+  ASSERT_EQ(got.shape(), want.shape());
+  int64_t count = 0;
+  for (int64_t i = 0; i < want.numel(); ++i) {
+    const bool is_nan = std::isnan(want.data<float>()[i]);
+    ASSERT_EQ(std::isnan(got.data<float>()[i]), is_nan) << i;
+    count += is_nan ? 1 : 0;
+  }
+  EXPECT_GT(count, 0);
+}
+
 using CpuKernels = test::OnEveryTarget;
 using test::random;
 
@@ -64,6 +76,14 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
   }
   const Tensor pairs = random({5, 2 * 37}, 3.0f);
   EXPECT_LE(distance(geglu(pairs), geglu(on_ref(pairs))), kPointTolerance);
+}
+
+TEST_P(CpuKernels, ActivationsOfNanAreNan) {
+  Tensor x = random({2 * 37});
+  for (const int64_t i : {1, 20, 40, 73}) x.data<float>()[i] = NAN;  // in whole vectors and in single lanes
+  for (Act act : {Act::kNone, Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu})
+    expect_same_nans(activate(x, act), activate(on_ref(x), act));
+  expect_same_nans(geglu(x.reshape({1, 2 * 37})), geglu(on_ref(x).reshape({1, 2 * 37})));
 }
 
 TEST_P(CpuKernels, QuantizedWeightsEqualReference) {
@@ -189,6 +209,29 @@ TEST_P(CpuKernels, AttentionEqualsReference) {
     const AttentionOptions options{.heads = c.heads, .causal = c.causal};
     EXPECT_LE(distance(attention(q, k, v, options), attention(on_ref(q), on_ref(k), on_ref(v), options)), kSumTolerance)
         << c.queries << " " << c.keys << " " << c.dim;
+  }
+}
+
+TEST_P(CpuKernels, AttentionBringsNanThrough) {
+  struct Case {
+    int64_t queries, keys, dim;
+    bool causal;
+  };
+  for (const Case c : {Case{1, 1, 1, false}, {50, 77, 8, false}, {40, 450, 40, false}, {300, 300, 16, true}}) {
+    const AttentionOptions options{.heads = 2, .causal = c.causal};
+    // In causal attention of q and k only: a hidden value weighs next to nothing here, and nothing on ref.
+    for (const size_t which : {0, 1, 2}) {
+      if (c.causal && which == 2) continue;
+      const int64_t rows = which == 0 ? c.queries : c.keys;
+      for (const int64_t row : {int64_t{0}, rows / 2, rows - 1}) {  // of the first, a middle and the last block
+        std::vector<Tensor> in{random({1, c.queries, 2 * c.dim}), random({1, c.keys, 2 * c.dim}),
+                               random({1, c.keys, 2 * c.dim})};
+        in[which].data<float>()[row * 2 * c.dim + c.dim / 2] = NAN;
+        SCOPED_TRACE(testing::Message() << "input " << which << ", row " << row << " of " << rows);
+        expect_same_nans(attention(in[0], in[1], in[2], options),
+                         attention(on_ref(in[0]), on_ref(in[1]), on_ref(in[2]), options));
+      }
+    }
   }
 }
 

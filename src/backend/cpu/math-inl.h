@@ -19,7 +19,9 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // e^x for x ≤ 88, relative error below 2e-7 (tested over the whole range); 0 below -87.3. x = n·ln2 + r with |r| ≤
-// ln2/2; the degree-6 Taylor polynomial of e^r is off by at most 0.35^7/7! = 1.3e-7, and rounding comes to it.
+// ln2/2; the degree-6 Taylor polynomial of e^r is off by at most 0.35^7/7! = 1.3e-7, and rounding comes to it. Max and
+// Min may drop a NaN, so that e^NaN is some number; all who call this have x as a factor beside it, which brings the
+// NaN back.
 template <class D, class V = hn::Vec<D>> HWY_INLINE V exp(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V clamped = hn::Min(hn::Max(x, set(-87.4f)), set(88.0f));
@@ -42,7 +44,7 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V exp(D d, V x) {
 
 // 2^x for x ≤ 0, relative error below 2e-7; 2^-126, which vanishes beside any other weight, from there down. The
 // polynomial is the one of degree 5 with the least largest relative error on |r| ≤ 1/2, 7.5e-8 (fitted by reweighted
-// least squares).
+// least squares). NaN stays NaN, and through the sum of a row's weights makes the row NaN.
 template <class D, class V = hn::Vec<D>> HWY_INLINE V exp2_below_one(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V clamped = hn::Max(x, set(-126.0f));
@@ -54,7 +56,8 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V exp2_below_one(D d, V x) {
   p = hn::MulAdd(p, r, set(0.693146967f));
   p = hn::MulAdd(p, r, set(1.0f));
   const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::ConvertTo(di, n))));
+  const V result = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::ConvertTo(di, n))));
+  return hn::IfThenElse(hn::IsNaN(x), x, result);  // Max has dropped it
 }
 
 // 1 / (1 + e^-x)
@@ -83,7 +86,7 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act ac
     case Act::kSilu: return hn::Mul(x, sigmoid(d, x));
     case Act::kGelu: return hn::Mul(x, normal_cdf(d, x));
     case Act::kQuickGelu: return hn::Mul(x, sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
-    case Act::kRelu: return hn::Max(x, hn::Zero(d));
+    case Act::kRelu: return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);  // Max would drop a NaN
     case Act::kLeakyRelu: return hn::Max(x, hn::Mul(x, hn::Set(d, 0.2f)));
     case Act::kNone: break;
   }

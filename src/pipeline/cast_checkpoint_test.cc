@@ -1,0 +1,66 @@
+#include "pipeline/cast_checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "io/safetensors.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi::pipeline {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class CastCheckpointTest : public testing::Test {
+ protected:
+  // A file with the one tensor "w", seen through `dtype`.
+  std::shared_ptr<const io::Checkpoint> seen_as(DType dtype, const Tensor& tensor) const {
+    io::write_safetensors(folder_ / "model.safetensors", {{"w", tensor}});
+    return cast_checkpoint(io::open_checkpoint(folder_ / "model.safetensors"), dtype);
+  }
+  test::TempFolder folder_;
+};
+
+TEST_F(CastCheckpointTest, FloatsOfEightBitsAreRefusedByName) {
+  for (const DType stored : {DType::kF8E4M3, DType::kF8E5M2}) {
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kQ8}) {
+      const auto checkpoint = seen_as(dtype, Tensor::zeros({2, 32}, stored));
+      try {
+        checkpoint->tensor("w");
+        ADD_FAILURE() << name_of(stored) << " became " << name_of(dtype);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kData);
+        EXPECT_THAT(error.what(), AllOf(HasSubstr("model.safetensors"), HasSubstr("\"w\""),
+                                        HasSubstr(std::string(name_of(stored))), HasSubstr("f32, f16, bf16, f64")));
+      }
+    }
+  }
+}
+
+TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
+  Tensor tensor = Tensor::full({2, 32}, 1.0f);
+  tensor.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+  tensor.data<float>()[40] = -std::numeric_limits<float>::infinity();
+  for (const DType dtype : {DType::kQ8, DType::kQ4}) {
+    const auto checkpoint = seen_as(dtype, tensor);
+    CollectWarnings warnings;
+    EXPECT_EQ(checkpoint->tensor("w").dtype(), dtype);
+    ASSERT_EQ(warnings.messages().size(), 1u);
+    EXPECT_THAT(warnings.messages()[0],
+                AllOf(HasSubstr("model.safetensors: "), HasSubstr("\"w\" has 2 values that are not finite")));
+  }
+  // In the other types they are still there, for whoever binds them.
+  CollectWarnings warnings;
+  EXPECT_TRUE(std::isnan(to_float(seen_as(DType::kF16, tensor)->tensor("w").data<Half>()[3])));
+  seen_as(DType::kQ8, Tensor::full({2, 32}, 1.0f))->tensor("w");
+  EXPECT_TRUE(warnings.messages().empty());
+}
+
+}  // namespace
+}  // namespace sumi::pipeline
