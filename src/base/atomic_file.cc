@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -16,6 +17,24 @@ namespace {
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+// Gives `from` the name `to` unless something has it; errno, or 0.
+int rename_to_new(const char* from, const char* to) {
+#ifdef RENAME_NOREPLACE
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return errno;
+#endif
+  // Not every file system offers that. A link takes no name that is there either.
+  if (::link(from, to) == 0) {
+    ::unlink(from);
+    return 0;
+  }
+  if (errno != EPERM && errno != ENOSYS && errno != ENOTSUP) return errno;
+  // Nor does every one offer links; there nothing better is left than to look first.
+  struct stat there {};
+  if (::lstat(to, &there) == 0) return EEXIST;
+  return ::rename(from, to) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -50,13 +69,31 @@ void AtomicFile::write(const void* data, size_t bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::close_whole() {
   SUMI_CHECK_KIND(kIo, ::fsync(descriptor_) == 0, "{}: writing failed: {}", path_.string(), std::strerror(errno));
   const int closed = ::close(std::exchange(descriptor_, -1));
   SUMI_CHECK_KIND(kIo, closed == 0, "{}: writing failed: {}", path_.string(), std::strerror(errno));
+}
+
+void AtomicFile::commit() {
+  close_whole();
   SUMI_CHECK_KIND(kIo, ::rename(temporary_.c_str(), path_.c_str()) == 0, "{}: cannot be put in place: {}",
                   path_.string(), std::strerror(errno));
   temporary_.clear();
+  sync_folder();
+}
+
+bool AtomicFile::commit_new() {
+  close_whole();
+  const int error = rename_to_new(temporary_.c_str(), path_.c_str());
+  if (error == EEXIST) return false;
+  SUMI_CHECK_KIND(kIo, error == 0, "{}: cannot be put in place: {}", path_.string(), std::strerror(error));
+  temporary_.clear();
+  sync_folder();
+  return true;
+}
+
+void AtomicFile::sync_folder() {
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;  // the name is in place; a folder that cannot be opened for reading cannot be synced
   const int synced = ::fsync(folder);

@@ -9,7 +9,7 @@
 namespace sumi {
 
 // Writes go to a temporary file beside `path`; commit() makes it durable (fsync) and puts it in `path`'s place in one
-// step (rename, then fsync of the folder). Destroyed without commit(), it leaves nothing. Every failure of the system
+// step (rename, then fsync of the folder). Destroyed without a commit, it leaves nothing. Every failure of the system
 // throws Error(kCannotCreate) or Error(kIo) that names the file.
 class AtomicFile {
  public:
@@ -22,8 +22,14 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   int64_t bytes_written() const { return written_; }
   void commit();
+  // The same, but a file that has the name stays: then false comes back, and nothing is left of this one. Of several
+  // processes that ask for one name, one gets it, on every file system that has such a step or links.
+  bool commit_new();
 
  private:
+  void close_whole();
+  void sync_folder();
+
   std::filesystem::path path_, temporary_;
   int descriptor_ = -1;
   int64_t written_ = 0;

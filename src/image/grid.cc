@@ -6,17 +6,25 @@
 
 namespace sumi::image {
 
-Image make_grid(const std::vector<Image>& images, int64_t per_row, int64_t padding) {
-  SUMI_CHECK(!images.empty(), "a grid needs a picture");
+GridSize grid_size(int64_t count, const Image& first, int64_t per_row, int64_t padding) {
+  SUMI_CHECK(count >= 1, "a grid needs a picture");
   SUMI_CHECK_KIND(kUsage, per_row >= 1, "a grid has at least one picture in a row, not {}", per_row);
-  if (images.size() == 1) return images.front();
-  const Image& first = images.front();
-  const int64_t count = static_cast<int64_t>(images.size());
+  if (count == 1) return {first.width, first.height};
   const int64_t columns = std::min(per_row, count);
   const int64_t rows = (count + columns - 1) / columns;
+  return {columns * (first.width + padding) + padding, rows * (first.height + padding) + padding};
+}
+
+Image make_grid(const std::vector<Image>& images, int64_t per_row, int64_t padding) {
+  const int64_t count = static_cast<int64_t>(images.size());
+  SUMI_CHECK(count >= 1, "a grid needs a picture");
+  const Image& first = images.front();
+  const GridSize size = grid_size(count, first, per_row, padding);
+  if (count == 1) return first;
+  const int64_t columns = std::min(per_row, count);
   const int64_t cell_width = first.width + padding;
   const int64_t cell_height = first.height + padding;
-  Image grid(columns * cell_width + padding, rows * cell_height + padding, first.channels);
+  Image grid(size.width, size.height, first.channels);
   for (int64_t i = 0; i < count; ++i) {
     const Image& image = images[static_cast<size_t>(i)];
     SUMI_CHECK(image.width == first.width && image.height == first.height && image.channels == first.channels,

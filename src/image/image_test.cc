@@ -73,6 +73,24 @@ TEST(Grid, HasNoMoreColumnsThanPictures) { EXPECT_EQ(make_grid({solid(4, 4, 1), 
 
 TEST(Grid, LeavesASinglePictureAlone) { EXPECT_EQ(make_grid({solid(4, 4, 5)}, 3), solid(4, 4, 5)); }
 
+TEST(Grid, ItsSizeIsKnownBefore) {
+  for (const int64_t count : {1, 2, 5, 6, 7}) {
+    const Image grid = make_grid(std::vector<Image>(static_cast<size_t>(count), solid(3, 2, 1)), 3);
+    const GridSize size = grid_size(count, solid(3, 2, 1), 3);
+    EXPECT_EQ(size.width, grid.width) << count;
+    EXPECT_EQ(size.height, grid.height) << count;
+  }
+}
+
+TEST(Grid, TooLargeOnesAreToldApart) {
+  const Image usual(512, 512);
+  EXPECT_TRUE(grid_size(6, usual, 3).can_be_made());
+  EXPECT_TRUE(grid_size(250, usual, 10).can_be_made());
+  EXPECT_FALSE(grid_size(260, usual, 10).can_be_made());
+  EXPECT_FALSE(grid_size(1'000'000, Image(64, 64), 1).can_be_made());
+  EXPECT_FALSE(grid_size(1'000'000'000'000, usual, INT64_MAX).can_be_made());  // no product overflows
+}
+
 TEST(Grid, RefusesWhatMakesNone) {
   EXPECT_THROW(make_grid({}, 1), Error);
   EXPECT_THROW(make_grid({solid(4, 4, 1), solid(4, 5, 1)}, 2), Error);

@@ -39,6 +39,31 @@ struct Reader {
   Reader& operator=(const Reader&) = delete;
 };
 
+// What a picture is drawn in at most; real files have about ten.
+constexpr int kMostScans = 100;
+
+// The file's scans, by the markers as libjpeg reads them (and where it would have to guess, it warns, which ends the
+// reading). Counted before it begins: each scan goes over the whole picture, and of 64 megapixels a few bytes are
+// enough for one.
+int count_scans(std::span<const std::byte> bytes) {
+  const auto at = [&](size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+  int scans = 0;
+  for (size_t i = 2; i + 3 < bytes.size();) {
+    const unsigned marker = at(i + 1);
+    if (at(i) != 0xFF || marker == 0xFF) {
+      ++i;
+    } else if (marker == 0xD9) {  // the end
+      break;
+    } else if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // no segment: 0xFF itself, restarts
+      i += 2;
+    } else {
+      scans += marker == 0xDA ? 1 : 0;
+      i += 2 + std::max(2U, at(i + 2) << 8 | at(i + 3));
+    }
+  }
+  return scans;
+}
+
 bool read_header(Reader& reader, std::span<const std::byte> bytes) {
   if (setjmp(reader.mark) != 0) return false;
   jpeg_create_decompress(&reader.jpeg);
@@ -115,6 +140,9 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   check_pixels(width, height, name);
   SUMI_CHECK(reader.jpeg.jpeg_color_space != JCS_CMYK && reader.jpeg.jpeg_color_space != JCS_YCCK,
              "{} is a CMYK JPEG; save it as RGB", name);
+  const int scans = count_scans(bytes);
+  SUMI_CHECK(scans <= kMostScans, "{} is a JPEG of {} scans; those of more than {} are not read, save it anew", name,
+             scans, kMostScans);
   const int looked_at = orientation(reader.jpeg);  // what it is read from does not outlive the pixels
   Image image(width, height);
   SUMI_CHECK(read_pixels(reader, image), "{} is a broken JPEG: {}", name, reader.message);

@@ -56,6 +56,9 @@ std::string format_parameters(const GenerationParameters& p) {
   field("CFG scale", fmt::format("{:g}", p.guidance));
   field("Seed", std::to_string(p.seed));
   field("Size", fmt::format("{}x{}", p.width, p.height));
+  if (p.eta != 0.0) field("Eta", fmt::format("{:g}", p.eta));
+  field("RNG", p.rng);
+  if (p.batch_pos >= 0) field("Batch pos", std::to_string(p.batch_pos));
   field("Model", p.model);
   field("Version", p.version);
   return out + fmt::format("{}", fmt::join(fields, ", "));

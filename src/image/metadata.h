@@ -20,13 +20,16 @@ struct GenerationParameters {
   uint64_t seed = 0;
   int64_t width = 0;
   int64_t height = 0;
-  std::string model;    // name of the checkpoint, no path
-  std::string version;  // "sumi 0.1.0"
+  double eta = 0.0;        // 0: left out
+  std::string rng;         // whose random numbers, where they are not PyTorch's on the CPU
+  int64_t batch_pos = -1;  // which picture of those that one seed makes, from 0 on; -1: it is the only one
+  std::string model;       // name of the checkpoint, no path
+  std::string version;     // "sumi 0.1.0"
 };
 
 // prompt
 // Negative prompt: …
-// Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.5, Seed: 42, Size: 512x512, Model: …, Version: …
+// Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.5, Seed: 42, Size: 512x512, …, Model: …, Version: …
 // Control characters other than newlines are left out; a value with a comma, colon or newline is quoted as JSON.
 std::string format_parameters(const GenerationParameters& parameters);
 

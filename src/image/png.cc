@@ -16,6 +16,7 @@ namespace sumi::image {
 namespace {
 
 constexpr size_t kMaxMessage = 128;
+constexpr png_uint_32 kMaxSide = 1 << 24;  // read and written; libpng's own is a million
 
 struct Trouble {
   char message[kMaxMessage] = "";
@@ -61,6 +62,7 @@ void append(png_structp png, png_bytep data, size_t length) {
 bool encode(Writer& writer, const Image& image, png_text* texts, int text_count) {
   if (setjmp(png_jmpbuf(writer.png)) != 0) return false;
   png_set_write_fn(writer.png, &writer, append, nullptr);
+  png_set_user_limits(writer.png, kMaxSide, kMaxSide);
   png_set_IHDR(writer.png, writer.info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height),
                8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (text_count > 0) png_set_text(writer.png, writer.info, texts, text_count);
@@ -102,7 +104,7 @@ void take(png_structp png, png_bytep data, size_t length) {
 bool decode_header(Reader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &reader, take);
-  png_set_user_limits(reader.png, 1 << 24, 1 << 24);
+  png_set_user_limits(reader.png, kMaxSide, kMaxSide);
   png_set_chunk_malloc_max(reader.png, 4 << 20);  // a compressed text or profile may not unpack to more
   png_set_chunk_cache_max(reader.png, 64);
   png_read_info(reader.png, reader.info);

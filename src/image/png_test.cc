@@ -100,6 +100,13 @@ TEST(Png, WritesWholeFilesOnly) {
   fs::remove_all(folder);
 }
 
+// A million is where libpng stops by itself; a grid of small pictures may be higher.
+TEST(Png, WritesAndReadsOverAMillionRows) {
+  Image image(1, 1'000'001);
+  image.pixels.back() = 9;
+  EXPECT_EQ(decode_png(encode_png(image)).image, image);
+}
+
 TEST(Png, RefusesToWriteWhatIsNotRgb) {
   EXPECT_THROW(encode_png(Image(4, 4, 1)), Error);
   EXPECT_THROW(encode_png(Image()), Error);
@@ -113,6 +120,12 @@ TEST(Png, ExpandsGrayPalettesAndDepth) {
   EXPECT_EQ(decode_png(made_png(1, 1, 8, 6, bytes({0, 1, 2, 3, 4}))).image.pixels, (std::vector<uint8_t>{1, 2, 3}));
   EXPECT_EQ(decode_png(made_png(2, 1, 1, 3, bytes({0, 0x40}), {{"PLTE", bytes({9, 8, 7, 6, 5, 4})}})).image.pixels,
             (std::vector<uint8_t>{9, 8, 7, 6, 5, 4}));
+}
+
+TEST(Png, AnAnimationIsItsFirstFrame) {  // bad-input item 113: what knows no animation reads the pixels of IDAT
+  const Bytes two_frames = bytes({0, 0, 0, 2, 0, 0, 0, 0});
+  EXPECT_EQ(decode_png(made_png(2, 1, 8, 0, bytes({0, 10, 250}), {{"acTL", two_frames}})).image.pixels,
+            (std::vector<uint8_t>{10, 10, 10, 250, 250, 250}));
 }
 
 TEST(Png, RefusesWhatIsNoPng) {

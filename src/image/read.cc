@@ -1,6 +1,7 @@
 #include "image/read.h"
 
 #include <webp/decode.h>
+#include <webp/demux.h>
 
 #include <algorithm>
 #include <array>
@@ -14,14 +15,42 @@
 namespace sumi::image {
 namespace {
 
+// The first frame of an animated WebP; it points into the file.
+struct FirstFrame {
+  WebPDemuxer* demuxer;
+  WebPIterator frame{};
+  bool found;
+
+  explicit FirstFrame(const WebPData& file)
+      : demuxer(WebPDemux(&file)), found(demuxer != nullptr && WebPDemuxGetFrame(demuxer, 1, &frame) != 0) {}
+  ~FirstFrame() {
+    WebPDemuxReleaseIterator(&frame);
+    WebPDemuxDelete(demuxer);
+  }
+  FirstFrame(const FirstFrame&) = delete;
+  FirstFrame& operator=(const FirstFrame&) = delete;
+};
+
+// Of an animation the first frame, on white where it is smaller than the canvas.
 Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
-  int width = 0, height = 0;
-  SUMI_CHECK(WebPGetInfo(data, bytes.size(), &width, &height) != 0, "{} is a broken WebP", name);
-  check_pixels(width, height, name);
-  Image image(width, height);
-  SUMI_CHECK(WebPDecodeRGBInto(data, bytes.size(), image.pixels.data(), image.pixels.size(), 3 * width) != nullptr,
-             "{} is a broken WebP", name);
+  WebPBitstreamFeatures canvas;
+  SUMI_CHECK(WebPGetFeatures(data, bytes.size(), &canvas) == VP8_STATUS_OK, "{} is a broken WebP", name);
+  check_pixels(canvas.width, canvas.height, name);
+  Image image(canvas.width, canvas.height);
+  const auto decode = [&](const uint8_t* from, size_t size, size_t begin) {
+    return WebPDecodeRGBInto(from, size, image.pixels.data() + begin, image.pixels.size() - begin, 3 * canvas.width) !=
+           nullptr;
+  };
+  if (canvas.has_animation == 0) {
+    SUMI_CHECK(decode(data, bytes.size(), 0), "{} is a broken WebP", name);
+    return image;
+  }
+  const FirstFrame first({data, bytes.size()});  // which checks that the frame lies within the canvas
+  std::fill(image.pixels.begin(), image.pixels.end(), uint8_t{255});
+  const auto corner = static_cast<size_t>(3 * (int64_t{first.frame.y_offset} * canvas.width + first.frame.x_offset));
+  SUMI_CHECK(first.found && decode(first.frame.fragment.bytes, first.frame.fragment.size, corner),
+             "{} is a broken animated WebP", name);
   return image;
 }
 

@@ -28,8 +28,8 @@ std::vector<std::byte> read_file(const FilePart& part);
 // Throws Error(kData) for a picture of more than kMaxPixels; decoders ask before they make room for one.
 void check_pixels(int64_t width, int64_t height, const std::string& name);
 
-// Decodes by the file's first bytes, as RGB. Throws Error(kNoInput) where it cannot be read, Error(kData) where it is
-// no picture or a broken one.
+// Decodes by the file's first bytes, as RGB; of an animation the first frame. Throws Error(kNoInput) where it cannot be
+// read, Error(kData) where it is no picture or a broken one.
 Image read_picture(const FilePart& part, const std::string& name = {});  // no name: the file's
 
 }  // namespace sumi::image

@@ -1,7 +1,10 @@
 // Files that come out: layout, numbering, grid, metadata; outputs that cannot be. Bad-input items 140, 144 to 146, 149.
 #include "tests/cli/cli_fixture.h"
 
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "image/grid.h"
 
@@ -110,6 +113,37 @@ TEST_F(CliTest, AliasesOfOthersChooseTheirSchedule) {
   EXPECT_EQ(read_bytes(here() / "b.png"), read_bytes(here() / "c.png"));
 }
 
+TEST_F(CliTest, ThePresetSamplerNamedIsThePreset) {
+  const Words line = Words{"a cat", "--seed", "1"} + small() + model();
+  ASSERT_EQ(sumi(line + Words{"-o", "a.png"}).code, 0);
+  ASSERT_EQ(sumi(line + Words{"-o", "b.png", "--sampler", "DPM++ 2M"}).code, 0);
+  EXPECT_EQ(read_bytes(here() / "a.png"), read_bytes(here() / "b.png"));
+}
+
+TEST_F(CliTest, ParametersTellAllThatMakesThePicture) {
+  const Words line = Words{"txt2img",     "--prompt", "a cat", "--outdir", "o",     "--n_iter", "1",
+                           "--n_samples", "2",        "--eta", "0.5",      "--rng", "cuda"} +
+                     small() + model();
+  ASSERT_EQ(sumi(line).code, 0);
+  EXPECT_THAT(parameters_of(here() / "o/samples/00001.png"),
+              HasSubstr("Sampler: ddim, Schedule type: uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta: 0.5, "
+                        "RNG: cuda, Batch pos: 1, Model: "));
+}
+
+TEST_F(CliTest, TheLatentsSizeIsTheModels) {
+  expect_refused(Words{"txt2img", "--f", "4", "--outdir", "o"} + small() + model(), 64,
+                 "stand for 8x8 pixels, not 4x4");
+  expect_refused(Words{"txt2img", "--C", "3", "--outdir", "o"} + small() + model(), 64, "have 4 channels, not 3");
+}
+
+TEST_F(CliTest, NothingIsMadeForAModelThatDoesNotFit) {  // items 97 and 102
+  const Outcome outcome =
+      sumi({"txt2img", "--outdir", "new/folder", "--ckpt", synthetic_model().string(), "--config",
+            std::string(SUMI_TEST_DATA) + "/../../models/emoji/recipe.yaml", "--tokenizer", byte_tokenizer().string()});
+  EXPECT_EQ(outcome.code, 65) << outcome.err;
+  EXPECT_THAT(names_in(here()), testing::IsEmpty());
+}
+
 TEST_F(CliTest, SeedMinusOneIsDrawnAndTold) {  // item 140
   const Words line = Words{"a cat", "-o", "a.png", "--seed", "-1"} + small() + model();
   const Outcome drawn = sumi(line);
@@ -140,6 +174,44 @@ TEST_F(CliTest, AnExistingFileIsReplacedWhole) {  // item 146
   ASSERT_EQ(sumi(Words{"a cat", "-o", "a.png"} + small() + model()).code, 0);
   EXPECT_EQ(image::read_png(here() / "a.png").image.width, 64);
   EXPECT_THAT(names_in(here()), ElementsAre("a.png"));
+}
+
+// What is there stays, even where looking for a file finds none: so it is with one that another process puts there
+// between the look and the writing.
+TEST_F(CliTest, AFileThatNobodyNamedReplacesNothing) {
+  fs::create_directories(here() / "o/samples");
+  for (const char* taken : {"o/samples/00001.png", "o/grid-0001.png", "a-cat-7.png"})
+    fs::create_symlink("absent", here() / taken);  // numbers begin with how many entries there are
+  const Words rest = small() + model();
+  EXPECT_EQ(sumi(Words{"txt2img", "--n_samples", "2", "--n_iter", "1", "--outdir", "o"} + rest).out,
+            "o/samples/00002.png\no/samples/00003.png\no/grid-0002.png\n");
+  EXPECT_EQ(sumi(Words{"a cat", "--seed", "7"} + rest).out, "a-cat-7-2.png\n");
+  EXPECT_TRUE(fs::is_symlink(here() / "o/samples/00001.png"));
+  EXPECT_TRUE(fs::is_symlink(here() / "a-cat-7.png"));
+}
+
+TEST_F(CliTest, SeveralAtOnceInOneFolderKeepAllPictures) {
+  // The files that five processes of one command line told; none was told twice.
+  const auto told_by_five = [&](const Words& line) {
+    std::vector<std::unique_ptr<Child>> runs;
+    for (int i = 0; i < 5; ++i) runs.push_back(std::make_unique<Child>(Words{SUMI_BINARY} + line, isolated({})));
+    std::set<std::string> told;
+    for (const auto& run : runs) {
+      const Outcome outcome = run->wait();
+      EXPECT_EQ(outcome.code, 0) << outcome.err;
+      std::istringstream lines(outcome.out);
+      for (std::string file; std::getline(lines, file);) EXPECT_TRUE(told.insert(file).second) << file;
+    }
+    for (const std::string& file : told) EXPECT_GT(image::read_png(here() / file).image.width, 0) << file;
+    return told.size();
+  };
+  const Words rest = Words{"--threads", "1"} + small() + model();
+  EXPECT_EQ(told_by_five(Words{"txt2img", "--n_samples", "1", "--n_iter", "4", "--outdir", "o"} + rest), 5u * (4 + 1));
+  EXPECT_EQ(names_in(here() / "o/samples").size(), 20u);
+  EXPECT_EQ(names_in(here() / "o").size(), 6u);
+  EXPECT_EQ(told_by_five(Words{"a cat", "--seed", "7"} + rest), 5u);
+  EXPECT_THAT(names_in(here()),
+              ElementsAre("a-cat-7-2.png", "a-cat-7-3.png", "a-cat-7-4.png", "a-cat-7-5.png", "a-cat-7.png", "o"));
 }
 
 TEST_F(CliTest, ClosedAndFullStandardOutput) {  // item 149

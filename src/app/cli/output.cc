@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "app/cli/process.h"
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "image/metadata.h"
 #include "image/png.h"
@@ -64,6 +65,20 @@ void write_picture(const fs::path& path, const image::Image& image, const std::s
   image::write_png(path, image, {{image::kParametersKey, parameters}});
 }
 
+fs::path write_new_picture(const std::function<fs::path()>& next, const image::Image& image,
+                           const std::string& parameters) {
+  const SignalsWait wait;
+  const std::vector<std::byte> bytes = image::encode_png(image, {{image::kParametersKey, parameters}});
+  for (;;) {
+    fs::path path = next();
+    std::error_code error;
+    if (fs::exists(path, error)) continue;
+    AtomicFile file(path);
+    file.write(bytes.data(), bytes.size());
+    if (file.commit_new()) return path;
+  }
+}
+
 OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), samples_(folder_ / "samples") {
   make_output_folder(folder_);
   make_output_folder(samples_);
@@ -76,22 +91,16 @@ OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), sample
   }
 }
 
-fs::path OutputFolder::next_sample() {
-  for (;; ++sample_) {
-    fs::path path = samples_ / fmt::format("{:05}.png", sample_);
-    if (!fs::exists(path)) return path;
-  }
+fs::path OutputFolder::write_sample(const image::Image& image, const std::string& parameters) {
+  return write_new_picture([this] { return samples_ / fmt::format("{:05}.png", sample_++); }, image, parameters);
+}
+
+fs::path OutputFolder::write_grid(const image::Image& image, const std::string& parameters) {
+  return write_new_picture([this] { return folder_ / fmt::format("grid-{:04}.png", grid_++); }, image, parameters);
 }
 
 fs::path OutputFolder::sample(int64_t number) const {
   return samples_ / fmt::format("{:05}.png", first_free_ + number);
-}
-
-fs::path OutputFolder::next_grid() {
-  for (;; ++grid_) {
-    fs::path path = folder_ / fmt::format("grid-{:04}.png", grid_);
-    if (!fs::exists(path)) return path;
-  }
 }
 
 }  // namespace sumi::app

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ void make_output_folder(const std::filesystem::path& folder);
 // Writes a PNG with A1111's parameters; a second Ctrl-C waits for it.
 void write_picture(const std::filesystem::path& path, const image::Image& image, const std::string& parameters);
 
+// The same under the first of the names `next` gives, one at each call, that nothing has; returns it. No file is
+// replaced, even where other processes write to the folder.
+std::filesystem::path write_new_picture(const std::function<std::filesystem::path()>& next, const image::Image& image,
+                                        const std::string& parameters);
+
 // Throws Error(kCannotCreate) where `folder` is there and cannot be written to, or nothing could be made at its name.
 // Makes nothing.
 void check_output_folder(const std::filesystem::path& folder);
@@ -32,11 +38,12 @@ class OutputFolder {
  public:
   // Makes both folders; throws as make_output_folder.
   explicit OutputFolder(std::filesystem::path folder);
-  std::filesystem::path next_sample();
+  // Write under the next number, as write_new_picture.
+  std::filesystem::path write_sample(const image::Image& image, const std::string& parameters);
+  std::filesystem::path write_grid(const image::Image& image, const std::string& parameters);
   // The name of the number-th picture of a run whose first comes after all that are there. For runs of several
   // processes, which must make this before any of them writes.
   std::filesystem::path sample(int64_t number) const;
-  std::filesystem::path next_grid();
 
  private:
   std::filesystem::path folder_, samples_;

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <memory>
 
+#include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/generate.h"
 #include "app/cli/output.h"
@@ -21,8 +22,8 @@ struct PromptFlags {
   std::string output;
 };
 
-// "a-lighthouse-at-dusk-42.png" in the working folder; a name that is taken is passed over.
-fs::path default_output(const std::string& prompt, uint64_t seed) {
+// "a-lighthouse-at-dusk-42", the name in the working folder without its ending.
+std::string default_name(const std::string& prompt, uint64_t seed) {
   constexpr size_t kMostLetters = 40;
   std::string name;
   for (const char c : prompt) {
@@ -35,27 +36,43 @@ fs::path default_output(const std::string& prompt, uint64_t seed) {
   }
   if (name.empty()) name = "sumi";
   if (name.back() != '-') name += '-';
-  name += std::to_string(seed);
-  fs::path path = name + ".png";
-  for (int again = 2; fs::exists(path); ++again) path = fmt::format("{}-{}.png", name, again);
-  return path;
+  return name + std::to_string(seed);
+}
+
+// Writes to NAME.png, NAME-2.png, …: the first that is not taken.
+fs::path write_as_default(const std::string& name, const image::Image& image, const std::string& parameters) {
+  int tried = 0;
+  const auto next = [&] { return fs::path(++tried == 1 ? name + ".png" : fmt::format("{}-{}.png", name, tried)); };
+  return write_new_picture(next, image, parameters);
 }
 
 int run(const CLI::App& app, PromptFlags& flags) {
-  SUMI_CHECK_KIND(
-      kUsage, flags.more_words.empty(),
-      "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
-      "commands",
-      flags.more_words[0], flags.prompt);
+  if (!flags.more_words.empty()) {
+    std::vector<std::string> names;
+    for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
+    const std::string meant = nearest_of(flags.prompt, names);
+    SUMI_CHECK_KIND(kUsage, meant.empty(), "there is no command {}; did you mean sumi {}?", flags.prompt, meant);
+    fail(ErrorKind::kUsage,
+         "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
+         "commands",
+         flags.more_words[0], flags.prompt);
+  }
   apply_shared_flags(app, flags.shared, flags.job);
   flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
   take_lora_tags(flags.job);
   pipeline::check_request(flags.job.request);
-  const fs::path path =
-      flags.output.empty() ? default_output(flags.prompt, flags.job.request.seed) : fs::path(flags.output);
-  check_output_file(path);
+  if (flags.output.empty()) {
+    check_output_folder(".");
+  } else {
+    check_output_file(flags.output);
+  }
   const auto write = [&](const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
-    write_picture(path, picture.image, parameters);
+    fs::path path = flags.output;
+    if (path.empty()) {
+      path = write_as_default(default_name(flags.prompt, flags.job.request.seed), picture.image, parameters);
+    } else {
+      write_picture(path, picture.image, parameters);
+    }
     report.images.push_back({path, picture.prompt});
     if (!flags.job.json && !flags.job.quiet) say(path.string() + "\n");
   };

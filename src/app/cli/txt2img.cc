@@ -8,6 +8,8 @@
 #include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "base/log.h"
+#include "base/text_util.h"
 #include "image/grid.h"
 #include "ranks/ranks.h"
 
@@ -25,7 +27,8 @@ struct Txt2ImgFlags {
   std::string precision = "autocast";
   bool tell = true;  // the files' names
   bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
-  int64_t n_iter = 2, n_samples = 3, n_rows = 0, channels = 4, downsampling = 8;
+  int64_t n_iter = 2, n_samples = 3, n_rows = 0;
+  std::optional<int64_t> channels, downsampling;  // the model's
 };
 
 constexpr std::streamoff kMaxPromptsFile = 16 << 20;
@@ -42,9 +45,11 @@ std::vector<std::string> read_lines(const std::string& path) {
   SUMI_CHECK(file.gcount() <= kMaxPromptsFile, "{}: a prompts file has at most {} MB", path, kMaxPromptsFile >> 20);
   text.resize(static_cast<size_t>(file.gcount()));
   std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
+  for (size_t begin = text.size() - without_byte_order_mark(text).size(); begin < text.size();) {
     const size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
     lines.push_back(text.substr(begin, end - begin));
+    SUMI_CHECK(!find_invalid_utf8(lines.back()), "{}, line {}: is not UTF-8; save the file as UTF-8", path,
+               lines.size());
     begin = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
   }
   SUMI_CHECK(!lines.empty(), "{}: holds no prompt", path);
@@ -64,17 +69,18 @@ void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   SUMI_CHECK_KIND(kUsage, flags.precision == "autocast" || flags.precision == "full",
                   "--precision must be autocast or full, not {}", flags.precision);
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
-  SUMI_CHECK_KIND(kUsage, flags.channels >= 1 && flags.downsampling >= 1, "--C and --f must be 1 or more");
+  SUMI_CHECK_KIND(kUsage, flags.channels.value_or(1) >= 1 && flags.downsampling.value_or(1) >= 1,
+                  "--C and --f must be 1 or more");
   request.n_iter = flags.n_iter;
-  request.channels = flags.channels;
-  request.downsampling = flags.downsampling;
+  request.channels = flags.channels.value_or(0);
+  request.downsampling = flags.downsampling.value_or(0);
   request.batches = flags.from_file.empty() ? pipeline::repeat_prompt(flags.prompt, flags.n_samples)
                                             : pipeline::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
   take_lora_tags(flags.job);
   pipeline::check_request(request);
 }
 
-// Puts pictures into OUTDIR/samples as they come and, at the end, all of them into a grid.
+// Puts pictures into OUTDIR/samples as they come and, at the end, all of them into a grid, if it is not too large.
 class Outputs {
  public:
   explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
@@ -92,19 +98,38 @@ class Outputs {
 
  private:
   void take(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
+    if (!wants_grid_) wants_grid_ = decide_on_grid(picture.image);
     if (!flags_.skip_save) {
-      const fs::path path = Ranks::world().alone() ? folder_->next_sample() : folder_->sample(picture.number);
-      write_picture(path, picture.image, parameters);
+      const fs::path path = write_sample(picture, parameters);
       report.images.push_back({path, picture.prompt});
       tell(path);
     }
-    if (!flags_.skip_grid) pictures_.push_back(picture.image);
+    if (*wants_grid_) pictures_.push_back(picture.image);
+  }
+
+  // Ranks have numbers of their own: they cannot take the next one.
+  fs::path write_sample(const pipeline::Picture& picture, const std::string& parameters) {
+    if (Ranks::world().alone()) return folder_->write_sample(picture.image, parameters);
+    fs::path path = folder_->sample(picture.number);
+    write_picture(path, picture.image, parameters);
+    return path;
+  }
+
+  int64_t per_row() const { return flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples; }
+
+  // With the first picture, before others are kept: a model may have its own size.
+  bool decide_on_grid(const image::Image& first) const {
+    if (flags_.skip_grid || !Ranks::world().alone()) return false;
+    const image::GridSize size = image::grid_size(flags_.job.request.pictures(), first, per_row());
+    if (size.can_be_made()) return true;
+    warn("there will be no grid: it would have {}x{} pixels, over {} megapixels; --skip-grid asks for none", size.width,
+         size.height, image::kMostGridPixels >> 20);
+    return false;
   }
 
   void end(const std::string& parameters, GenerateReport& report) {
-    if (flags_.skip_grid || !Ranks::world().alone()) return;
-    const fs::path path = folder_->next_grid();
-    write_picture(path, image::make_grid(pictures_, flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples), parameters);
+    if (pictures_.empty()) return;
+    const fs::path path = folder_->write_grid(image::make_grid(pictures_, per_row()), parameters);
     report.grids.push_back(path);
     tell(path);
   }
@@ -115,7 +140,8 @@ class Outputs {
 
   const Txt2ImgFlags& flags_;
   std::optional<OutputFolder> folder_;  // made when the work begins
-  std::vector<image::Image> pictures_;
+  std::optional<bool> wants_grid_;      // known with the first picture
+  std::vector<image::Image> pictures_;  // for the grid
 };
 
 // Under mpirun each process draws some of the batches. A seed nobody chose is the first one's.
@@ -158,8 +184,8 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--n-iter", flags->n_iter, "Times the prompts are gone through");
   add_integer(app, "--n-samples", flags->n_samples, "Pictures at once");
   add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
-  add_integer(app, "--C", flags->channels, "Channels of a latent");
-  add_integer(app, "--f", flags->downsampling, "Pixels a latent stands for on each side");
+  add_integer(app, "--C", flags->channels, "Channels of a latent; by default the model's");
+  add_integer(app, "--f", flags->downsampling, "Pixels a latent stands for on each side; by default the model's");
   app.add_option("--precision", flags->precision, "autocast or full; both compute in f32 on this machine")
       ->type_name("KIND")
       ->default_str("autocast");

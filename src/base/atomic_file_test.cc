@@ -1,0 +1,86 @@
+#include "base/atomic_file.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <iterator>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+int64_t entries(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+TEST(AtomicFileTest, IsThereWholeOrNotAtAll) {
+  const test::TempFolder folder;
+  test::write_file(folder / "a", "old");
+  {
+    AtomicFile file(folder / "a");
+    file.write("new");
+  }
+  EXPECT_EQ(content(folder / "a"), "old");
+  EXPECT_EQ(entries(folder.path()), 1);
+  AtomicFile file(folder / "a");
+  file.write("new");
+  file.commit();
+  EXPECT_EQ(content(folder / "a"), "new");
+  EXPECT_EQ(entries(folder.path()), 1);
+}
+
+TEST(AtomicFileTest, ANewOneTakesAFreeName) {
+  const test::TempFolder folder;
+  AtomicFile file(folder / "a");
+  file.write("new");
+  EXPECT_TRUE(file.commit_new());
+  EXPECT_EQ(content(folder / "a"), "new");
+  EXPECT_EQ(entries(folder.path()), 1);
+}
+
+TEST(AtomicFileTest, ANewOneReplacesNothing) {
+  const test::TempFolder folder;
+  test::write_file(folder / "file", "old");
+  fs::create_symlink("nowhere", folder / "link");
+  for (const char* name : {"file", "link"}) {
+    AtomicFile file(folder / name);
+    file.write("new");
+    EXPECT_FALSE(file.commit_new()) << name;
+  }
+  EXPECT_EQ(content(folder / "file"), "old");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(entries(folder.path()), 2) << "no temporary file stays";
+}
+
+TEST(AtomicFileTest, OfManyAtOnceOneGetsTheName) {
+  const test::TempFolder folder;
+  std::atomic<int> got{0};
+  std::vector<std::thread> writers(8);
+  for (std::thread& writer : writers) {
+    writer = std::thread([&] {
+      for (int name = 0; name < 20; ++name) {
+        AtomicFile file(folder / std::to_string(name));
+        file.write("new");
+        if (file.commit_new()) ++got;
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(got, 20);
+  EXPECT_EQ(entries(folder.path()), 20);
+}
+
+}  // namespace
+}  // namespace sumi
