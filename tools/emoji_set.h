@@ -51,7 +51,11 @@ std::string caption_on(const std::string& name, size_t colour);
 // "a red apple", "an umbrella"; names that are plural or begin with a number stay as they are.
 std::string with_article(const std::string& name);
 
-// One pair of name and colour in five is kept from training. White is never kept.
+// How many emoji the default model knows: those of Unicode 15.0, which Debian 12 has.
+inline constexpr size_t kEmojiTrainedOn = 1015;
+
+// One pair of name and colour in five is kept from training. White is never kept. Which pairs those are hangs on the
+// emoji's place in the list: another version of it keeps others.
 bool is_held_out(size_t emoji, size_t colour);
 
 // Where the glyph is and how large: the middle, 118 of 128 pixels wide, unless said.

@@ -74,6 +74,11 @@ class Evaluation {
         opened_(pipeline::open_model({.checkpoint = options.checkpoint})),
         model_(pipeline::load_model(opened_)),
         tokenizer_(tokenizer_of(*opened_.stored)) {
+    if (emoji_.size() != kEmojiTrainedOn)
+      std::fprintf(stderr,
+                   "eval_default_model: this list has %zu emoji and the model was trained on %zu: other pairs are held "
+                   "out here, and training may have seen them\n",
+                   emoji_.size(), kEmojiTrainedOn);
     const EmojiFont font(options.font);
     for (const Emoji& e : emoji_) glyphs_.push_back(font.draw(e.code_points));
     const models::SamplingDefaults& defaults = opened_.config.sampling;

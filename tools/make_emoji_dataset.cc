@@ -1,9 +1,9 @@
 // make_emoji_dataset: renders the captioned pictures from which the default model is trained.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/progress.h"
@@ -78,11 +78,10 @@ void run(const Options& options) {
     bar.update(static_cast<int64_t>(end));
   }
   // Last: a folder without it is not finished.
-  std::ofstream metadata(folder / "metadata.jsonl");
+  AtomicFile metadata(folder / "metadata.jsonl");
   for (const Picture& p : pictures)
-    metadata << nlohmann::json{{"file_name", p.file}, {"text", p.caption}}.dump() << "\n";
-  metadata.close();
-  SUMI_CHECK_KIND(kCannotCreate, metadata.good(), "{}: metadata.jsonl cannot be written", folder.string());
+    metadata.write(nlohmann::json{{"file_name", p.file}, {"text", p.caption}}.dump() + "\n");
+  metadata.commit();
   std::printf("%zu pictures of %zu emoji in %s\n", pictures.size(), emoji.size(), folder.c_str());
 }
 

@@ -20,6 +20,7 @@ class Fnv1a {
   }
   // Words of eight bytes at a time, for gigabytes.
   void add(std::span<const std::byte> bytes);
+  uint64_t value() const { return hash_; }
   std::string hex() const { return fmt::format("{:016x}", hash_); }
 
  private:

@@ -34,13 +34,12 @@ void append_statistics(const Tensor& x, std::vector<float>& to) {
   }
 }
 
-// Σ k(x_i, y_j) over all pairs, or, of x with itself, over those of different rows.
+// Σ k(x_i, y_j) over all pairs, or, of x with itself, over those of different rows: each counted once and doubled.
 double sum_of_kernel(const Tensor& x, const Tensor& y, bool same) {
   const int64_t n = x.dim(0), m = y.dim(0), d = x.dim(1);
   std::vector<double> rows(static_cast<size_t>(n));
   parallel_for(n, [&](int64_t i) {
-    for (int64_t j = 0; j < m; ++j) {
-      if (same && i == j) continue;
+    for (int64_t j = same ? i + 1 : 0; j < m; ++j) {
       double dot = 0.0;
       for (int64_t k = 0; k < d; ++k) dot += double{x.data<float>()[i * d + k]} * y.data<float>()[j * d + k];
       rows[static_cast<size_t>(i)] += std::pow(dot / static_cast<double>(d) + 1.0, 3);
@@ -48,7 +47,7 @@ double sum_of_kernel(const Tensor& x, const Tensor& y, bool same) {
   });
   double sum = 0.0;
   for (const double row : rows) sum += row;
-  return sum;
+  return same ? 2.0 * sum : sum;
 }
 
 }  // namespace

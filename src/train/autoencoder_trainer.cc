@@ -165,6 +165,7 @@ class Trainer {
       judge_sum_.emplace(run_.ranks(), judge_->params);
     }
     run_.restore({{"data", fingerprint(examples_, options.data)},
+                  {"configuration", fingerprint(config)},
                   {"crop", std::to_string(options.crop)},
                   {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)},
                   {"disc_weight", fmt::format("{}", options.loss.disc_weight)},
@@ -259,7 +260,8 @@ class Trainer {
       const Tensor latent = slice_channels(moments, 0, moments.dim(3) / 2);
       pictures.push_back(image::to_images(model_.decode(latent).to(Device::kCpu)).front());
     }
-    std::filesystem::create_directories(options_.out / "samples");
+    std::error_code ignored;  // told when the sheet is written
+    std::filesystem::create_directories(options_.out / "samples", ignored);
     image::write_png(options_.out / "samples" / fmt::format("{:08}.png", step), image::make_grid(pictures, count));
   }
 

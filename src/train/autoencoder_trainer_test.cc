@@ -153,6 +153,15 @@ TEST(BatchNorm, NormsEachChannelOverAllSamples) {
   }
 }
 
+TEST(StructuralTerm, TakesSidesThatHalveToOddOnes) {
+  const Tensor x = test::random({1, 34, 36, 3});
+  Tensor y = test::random({1, 34, 36, 3});
+  y.set_requires_grad(true);
+  Tape tape;
+  tape.backward(structural_term(x, y));
+  EXPECT_TRUE(y.grad().defined());
+}
+
 TEST(StructuralTerm, SeesEdgesAndNotEvenColour) {
   const Tensor x = test::random({1, 32, 32, 3}, 0.3f);
   EXPECT_EQ(structural_term(x, x).data<float>()[0], 0.0f);

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/fnv1a.h"
 #include "base/log.h"
+#include "base/text_util.h"
 #include "image/resize.h"
 #include "io/tar.h"
 #include "text/normalize.h"
@@ -19,9 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
-  return text;
+// Less a byte order mark and the blanks around it.
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  text = without_byte_order_mark(text);
+  const size_t begin = std::min(text.find_first_not_of(kBlanks), text.size());
+  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
 Example of_file(const fs::path& path, const std::string& caption) {
@@ -178,9 +182,12 @@ int64_t check_captions(const std::vector<Example>& examples, const fs::path& pla
 
 std::string fingerprint(const std::vector<Example>& examples, const fs::path& place) {
   Fnv1a hash;
-  const std::string front = place.string();
+  std::string front = place.string();
+  while (front.size() > 1 && front.ends_with('/')) front.pop_back();
   for (const Example& example : examples) {
-    hash.add(example.name.starts_with(front) ? example.name.substr(front.size()) : example.name);
+    std::string name = example.name.starts_with(front) ? example.name.substr(front.size()) : example.name;
+    name.erase(0, name.find_first_not_of('/'));  // however many slashes the folder was named with
+    hash.add(name);
     std::error_code error;
     const uintmax_t whole = fs::file_size(example.picture.path, error);
     hash.add(std::to_string(example.picture.size.value_or(whole)));

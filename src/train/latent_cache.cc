@@ -13,6 +13,7 @@
 #include "io/safetensors.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "ops/gaussian.h"
+#include "train/parameters.h"
 #include "train/run.h"
 
 namespace sumi::train {
@@ -24,11 +25,7 @@ namespace fs = std::filesystem;
 std::string key_of(const std::vector<Example>& examples, const models::StableDiffusion& model,
                    const LatentCacheOptions& options) {
   Fnv1a hash;
-  nn::for_each_param(model.autoencoder(), "", [&](const std::string& name, nn::Param& param) {
-    if (!name.starts_with("encoder.") && !name.starts_with("quant_conv.")) return;
-    const Tensor value = param.value.to(Device::kCpu);
-    hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
-  });
+  add_frozen_values(hash, model.autoencoder(), {"encoder.", "quant_conv."});
   hash.add(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
   for (const Example& example : examples) {
     std::error_code error;

@@ -8,6 +8,8 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "io/safetensors.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
+#include "models/clip_text/clip_text.h"
 #include "models/lora.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -41,12 +43,13 @@ class Trainer {
                           {.beta2 = options.beta2, .weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
-    models::ModelConfig config = model.config();
-    config.sampling = {};  // of no meaning here
-    Fnv1a of_config;
-    of_config.add(models::config_to_yaml(config));
+    Fnv1a of_vocabulary;
+    of_vocabulary.add(tokenizer.text().vocabulary);
+    of_vocabulary.add(tokenizer.text().merges);
     run_.restore({{"data", fingerprint(examples, options.data)},
-                  {"configuration", of_config.hex()},
+                  {"configuration", fingerprint(model.config())},
+                  {"vocabulary", of_vocabulary.hex()},
+                  {"weights that are not trained", hash_of_frozen()},
                   {"crops", std::to_string(options.crops)},
                   {"lora_rank", std::to_string(options.lora_rank)},
                   {"lora_alpha", fmt::format("{}", options.lora_rank > 0 ? lora_alpha(options) : 0.0)},
@@ -96,6 +99,15 @@ class Trainer {
   }
 
  private:
+  // Of the model's file what stays as it is; --dtype makes other values of it.
+  std::string hash_of_frozen() const {
+    Fnv1a hash;
+    add_frozen_values(hash, model_.unet());
+    add_frozen_values(hash, model_.autoencoder());
+    if (model_.config().unet.context_dim > 0) add_frozen_values(hash, model_.text_encoder());
+    return hash.hex();
+  }
+
   Tensor encode(const std::vector<std::string>& captions) const {
     const int64_t length = model_.config().text.max_positions;
     std::vector<int64_t> ids;
@@ -184,12 +196,18 @@ class Trainer {
     return did;
   }
 
+  // Of the model that training began with, and no part of the one it made.
+  bool is_replaced(const std::string& name) const {
+    return name.starts_with("model_ema.") || (options_.from_scratch && name.starts_with("model.diffusion_model.")) ||
+           (options_.from_scratch && options_.train_text && name.starts_with("cond_stage_model."));
+  }
+
   void write_model(int64_t steps) {
     std::map<std::string, Tensor> trained;
     for (const NamedTensor& value : trained_.results()) trained.emplace(value.name, value.value);
     std::vector<std::pair<std::string, Tensor>> tensors;
     for (const io::TensorInfo& info : checkpoint_.tensors()) {
-      if (info.name.starts_with("model_ema.")) continue;  // of the model that training began with
+      if (is_replaced(info.name)) continue;
       const auto found = trained.find(info.name);
       tensors.emplace_back(info.name, found != trained.end() ? found->second : checkpoint_.tensor(info.name));
       if (found != trained.end()) trained.erase(found);
@@ -268,6 +286,8 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--weight-decay", o.weight_decay, 0, 1);
   check_range("--text-lr-scale", o.text_lr_scale, 0, 1000);
+  SUMI_CHECK_KIND(kUsage, o.text_lr_scale == 1.0 || o.train_text,
+                  "--text-lr-scale is of --train-text, which is not there");
   check_range("--beta2", o.beta2, 0, 0.999999);
   check_range("--ema", o.ema, 0, 1);
   check_range("--crops", static_cast<double>(o.crops), 0, 1000);

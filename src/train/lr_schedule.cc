@@ -12,16 +12,15 @@ double LrSchedule::at(int64_t step) const {
   if (shape != "cosine") return peak;
   const double span = static_cast<double>(std::max<int64_t>(1, steps - warmup));
   const double part = std::min(1.0, static_cast<double>(step - warmup) / span);
-  return floor + 0.5 * (peak - floor) * (1.0 + std::cos(M_PI * part));
+  return 0.5 * peak * (1.0 + std::cos(M_PI * part));
 }
 
 void LrSchedule::check() const {
-  SUMI_CHECK_KIND(kUsage, shape == "constant" || shape == "cosine",
-                  "the learning rate's shape must be constant or cosine, not {}", shape);
+  SUMI_CHECK_KIND(kUsage, shape == "constant" || shape == "cosine", "--lr-shape must be constant or cosine, not {}",
+                  shape);
   SUMI_CHECK_KIND(kUsage, std::isfinite(peak) && peak > 0.0 && peak <= 1.0,
-                  "the learning rate must be above 0 and at most 1, not {}", peak);
-  SUMI_CHECK_KIND(kUsage, warmup >= 0 && floor >= 0.0 && floor <= peak,
-                  "a warm-up of {} steps and a least learning rate of {} make no sense", warmup, floor);
+                  "--lr must be above 0 and at most 1, not {}", peak);
+  SUMI_CHECK_KIND(kUsage, warmup >= 0, "--warmup must be 0 or more, not {}", warmup);
 }
 
 }  // namespace sumi::train

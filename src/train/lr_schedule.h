@@ -9,9 +9,8 @@ namespace sumi::train {
 struct LrSchedule {
   double peak = 1e-4;
   int64_t warmup = 0;              // steps from 0 to the peak, linear
-  std::string shape = "constant";  // after the warm-up: "constant", or "cosine" down to `floor` at the last step
-  double floor = 0.0;
-  int64_t steps = 0;  // of the run
+  std::string shape = "constant";  // after the warm-up: "constant", or "cosine" down to 0 at the last step
+  int64_t steps = 0;               // of the run
 
   // For step 0, 1, …
   double at(int64_t step) const;

@@ -38,6 +38,15 @@ std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::stri
   return params;
 }
 
+void add_frozen_values(Fnv1a& hash, nn::Module& module, std::initializer_list<std::string_view> prefixes) {
+  nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
+    const auto begins = [&](std::string_view prefix) { return name.starts_with(prefix); };
+    if (param.value.requires_grad() || std::none_of(prefixes.begin(), prefixes.end(), begins)) return;
+    const Tensor value = param.value.to(Device::kCpu);
+    hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+  });
+}
+
 Ema::Ema(const std::vector<NamedTensor>& params, double decay) : params_(params), decay_(decay) {
   for (const NamedTensor& param : params) averages_.push_back({param.name, param.value.clone()});
 }

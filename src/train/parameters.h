@@ -1,9 +1,12 @@
 // The parameters that are trained, and copies of them.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/fnv1a.h"
 #include "nn/module.h"
 
 namespace sumi::train {
@@ -24,6 +27,10 @@ std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& p
 // The same for the changes of low rank that the parameters have (models/lora.h): "NAME.lora_down" and "NAME.lora_up".
 // The weights themselves stay as they are.
 std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix = "");
+
+// Adds the values of the parameters whose names begin with one of `prefixes` to `hash`; those that are trained are
+// left out.
+void add_frozen_values(Fnv1a& hash, nn::Module& module, std::initializer_list<std::string_view> prefixes = {""});
 
 // The exponential moving average of parameters that evaluation uses. (LDM's `LitEma`)
 class Ema {

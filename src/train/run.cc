@@ -1,9 +1,11 @@
 #include "train/run.h"
 
+#include <array>
 #include <chrono>
 #include <cmath>
 
 #include "base/check.h"
+#include "base/fnv1a.h"
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "train/report.h"
@@ -12,6 +14,23 @@ namespace sumi::train {
 namespace {
 
 constexpr int64_t kMostSkipped = 20;  // losses in a row that are no numbers
+
+// The averages in the parameters' place, as long as it lives.
+class Averages {
+ public:
+  explicit Averages(std::deque<TrainedGroup>& groups) : groups_(groups) { exchange(); }
+  ~Averages() { exchange(); }
+  Averages(const Averages&) = delete;
+  Averages& operator=(const Averages&) = delete;
+
+ private:
+  void exchange() {
+    for (TrainedGroup& group : groups_) {
+      if (group.ema) group.ema->swap();
+    }
+  }
+  std::deque<TrainedGroup>& groups_;
+};
 
 }  // namespace
 
@@ -38,6 +57,19 @@ void measure(RunPlan& plan, const std::function<void()>& step) {
     plan.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   plan.bytes = host_memory().peak_bytes;
+}
+
+std::string fingerprint(models::ModelConfig config) {
+  config.sampling = {};
+  Fnv1a hash;
+  hash.add(models::config_to_yaml(config));
+  return hash.hex();
+}
+
+std::string fingerprint(const models::AutoencoderConfig& config) {
+  models::ModelConfig whole;
+  whole.autoencoder = config;
+  return fingerprint(whole);
 }
 
 uint64_t stream_seed(uint64_t seed, Stream stream, int64_t number) {
@@ -86,9 +118,10 @@ void Run::restore(std::map<std::string, std::string> notes) {
   for (size_t left = there.size(); left-- > 0;) {
     const int64_t step = there[left];
     try {
-      check_notes(step);
+      const std::map<std::string, std::string> kept = folder_.notes(step);
+      check_notes(kept);
       folder_.restore(step, groups_);
-      result_.skipped_steps = count_in(folder_.notes(step), "skipped_steps", folder_.checkpoint_path(step).string());
+      result_.skipped_steps = count_in(kept, "skipped_steps", folder_.checkpoint_path(step).string());
       step_ = step;
       break;
     } catch (const Error& error) {
@@ -96,12 +129,33 @@ void Run::restore(std::map<std::string, std::string> notes) {
       if (hooks_.note) hooks_.note(fmt::format("{}; going back to the checkpoint before it", error.what()));
     }
   }
+  check_ranks_agree();
   if (step_ > 0 && hooks_.note) hooks_.note(fmt::format("going on after step {}", step_));
 }
 
+// A rank that finds another checkpoint, or none, or was asked for something else, would spoil the sums of all.
+void Run::check_ranks_agree() const {
+  Fnv1a hash;
+  for (const auto& [key, value] : notes_) {
+    hash.add(key);
+    hash.add(value);
+  }
+  constexpr uint64_t kExact = (1u << 24) - 1;  // sums of such numbers are exact in double
+  const std::array<double, 2> mine{static_cast<double>(step_), static_cast<double>(hash.value() & kExact)};
+  std::array<double, 2> differ = mine;
+  ranks_.sum(differ);
+  for (size_t i = 0; i < mine.size(); ++i) differ[i] = differ[i] == mine[i] * ranks_.size() ? 0.0 : 1.0;
+  ranks_.sum(differ);
+  SUMI_CHECK_KIND(
+      kUsage, differ[0] == 0.0,
+      "the ranks found different checkpoints, this one that of step {}; --out {} must be one folder that all "
+      "of them see",
+      step_, options_.out.string());
+  SUMI_CHECK_KIND(kUsage, differ[1] == 0.0, "the ranks have different data, models or options; all must have the same");
+}
+
 // Before anything is read: a run that was begun otherwise is told by what it was asked for, not by shapes.
-void Run::check_notes(int64_t step) const {
-  const std::map<std::string, std::string> kept = folder_.notes(step);
+void Run::check_notes(const std::map<std::string, std::string>& kept) const {
   std::string differences;
   for (const auto& [key, value] : notes_) {
     const auto found = kept.find(key);
@@ -164,14 +218,14 @@ void Run::save() {
 
 void Run::sample() {
   const NoGrad off;
-  const auto exchange = [&] {
-    for (TrainedGroup& group : groups_) {
-      if (group.ema) group.ema->swap();
-    }
-  };
-  exchange();
-  hooks_.on_sample(step_);
-  exchange();
+  const Averages averages(groups_);
+  try {
+    hooks_.on_sample(step_);
+  } catch (const Error& error) {
+    // Hours of training are not lost for a sheet. Who asked to stop is heard before the next step.
+    if (error.kind() != ErrorKind::kCancelled && hooks_.note)
+      hooks_.note(fmt::format("no sample sheet of step {}: {}", step_, error.what()));
+  }
 }
 
 void Run::one_step(const Steps& steps) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "models/config.h"
 #include "ranks/ranks.h"
 #include "train/lr_schedule.h"
 #include "train/run_folder.h"
@@ -45,7 +46,8 @@ struct RunHooks {
   std::function<void(const RunProgress&)> on_step;
   std::function<void(int64_t done, int64_t total)> on_latent;  // of pictures encoded beforehand
   std::function<void(const std::string&)> note;
-  // Draws something with the model as it is after `step` steps, the averaged weights in place.
+  // Draws something with the model as it is after `step` steps, the averaged weights in place. An Error of it is noted,
+  // and the run goes on.
   std::function<void(int64_t step)> on_sample = {};
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -65,6 +67,10 @@ struct RunPlan {
 };
 // Runs `step` twice, once to warm up, and notes the time of the second and the memory at the peak.
 void measure(RunPlan& plan, const std::function<void()>& step);
+
+// Tells configurations apart, for notes. How a model is best drawn with is of no meaning here.
+std::string fingerprint(models::ModelConfig config);
+std::string fingerprint(const models::AutoencoderConfig& config);
 
 // Streams of random numbers, one for each step, pass over the data or batch of pictures: nothing has to be saved of
 // them.
@@ -130,7 +136,8 @@ class Run {
   void mean_over_ranks(std::span<double> values) const;
 
  private:
-  void check_notes(int64_t step) const;
+  void check_notes(const std::map<std::string, std::string>& kept) const;
+  void check_ranks_agree() const;
   bool cancelled() const;
   void save();
   void sample();

@@ -12,6 +12,7 @@
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/fnv1a.h"
+#include "base/log.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
 
@@ -39,11 +40,19 @@ std::string numbered(const char* key, size_t group) {
   return group == 0 ? std::string(key) : fmt::format("{}_{}", key, group);
 }
 
-constexpr const char* kHash = "hash";  // of all tensors, in the file's order
+constexpr const char* kHash = "fingerprint";  // of the notes and of all tensors, in the file's order
 
 void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
   hash.add(name);
   hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+}
+
+void add_to(Fnv1a& hash, const std::map<std::string, std::string>& notes) {
+  for (const auto& [key, value] : notes) {
+    if (key == kHash) continue;
+    hash.add(key);
+    hash.add(value);
+  }
 }
 
 // The tensor `kind`.`param`, which must be of the parameter's shape.
@@ -66,16 +75,28 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
   lock_ = open((path_ / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   SUMI_CHECK_KIND(kCannotCreate, lock_ >= 0, "{}: cannot be written to: {}", path_.string(), std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    close(lock_);
-    fail(ErrorKind::kUnavailable, "another trainer works in {}; wait for its end, or choose another --out",
-         path_.string());
+    const int why = errno;
+    if (why == EWOULDBLOCK) {
+      close(lock_);
+      fail(ErrorKind::kUnavailable, "another trainer works in {}; wait for its end, or choose another --out",
+           path_.string());
+    }
+    // Some file systems of networks have no locks.
+    warn("{}: cannot be locked ({}); see that no other trainer works in it", path_.string(), std::strerror(why));
   }
+  error.clear();
   for (const auto& entry : fs::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
     // ".NAME.safetensors.XXXXXX": what a killed trainer was writing.
-    const bool is_temporary = name.find(".safetensors.") != std::string::npos || name.starts_with(".metrics.csv.");
+    const bool is_temporary = name.find(".safetensors.") != std::string::npos || name.starts_with(".metrics.csv.") ||
+                              name.starts_with(".report.html.");
     if (name.starts_with(".") && is_temporary) fs::remove(entry.path(), ignored);
+  }
+  for (const auto& entry : fs::directory_iterator(path_ / "samples", error)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code ignored;
+    if (name.starts_with(".") && name.find(".png.") != std::string::npos) fs::remove(entry.path(), ignored);
   }
 }
 
@@ -116,28 +137,31 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
     if (ema) all[numbered("ema_updates", g)] = std::to_string(ema->updates());
   }
   Fnv1a hash;
+  add_to(hash, all);
   for (const auto& [name, value] : tensors) add_to(hash, name, value);
   all[kHash] = hash.hex();
   io::write_safetensors(checkpoint_path(step), tensors, all);
-  const std::vector<int64_t> there = checkpoints();
-  for (size_t i = 0; i + kKept < there.size(); ++i) {
-    std::error_code ignored;
-    fs::remove(checkpoint_path(there[i]), ignored);
-  }
+  std::error_code ignored;
+  std::vector<int64_t> there = checkpoints();
+  // Later ones are damaged: this run went back behind them.
+  for (; there.back() > step; there.pop_back()) fs::remove(checkpoint_path(there.back()), ignored);
+  for (size_t i = 0; i + kKept < there.size(); ++i) fs::remove(checkpoint_path(there[i]), ignored);
 }
 
 std::map<std::string, std::string> RunFolder::notes(int64_t step) const {
-  return io::open_checkpoint(checkpoint_path(step))->metadata();
-}
-
-void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
   const auto file = io::open_checkpoint(checkpoint_path(step));
   if (const auto hash = file->metadata().find(kHash); hash != file->metadata().end()) {
     Fnv1a found;
+    add_to(found, file->metadata());
     for (const io::TensorInfo& info : file->tensors()) add_to(found, info.name, file->tensor(info.name));
     SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its bytes are not those that were written",
                file->path().string());
   }
+  return file->metadata();
+}
+
+void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
+  const auto file = io::open_checkpoint(checkpoint_path(step));
   size_t used = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
     auto& [params, optimizer, ema] = groups[g];

@@ -45,11 +45,13 @@ class RunFolder {
   std::vector<int64_t> checkpoints() const;
   std::filesystem::path checkpoint_path(int64_t step) const;
 
-  // Writes everything whole, then removes all checkpoints but the last two. `notes` are kept as the file's metadata.
+  // Writes everything whole, then removes later checkpoints and all others but the last two. `notes` are kept as the
+  // file's metadata.
   void save(int64_t step, const std::deque<TrainedGroup>& groups, const std::map<std::string, std::string>& notes);
-  // The notes of the checkpoint of `step`. Throws Error(kData) where it is broken.
+  // The notes of the checkpoint of `step`. Throws Error(kData) where it is broken: all its bytes are read, and have a
+  // hash.
   std::map<std::string, std::string> notes(int64_t step) const;
-  // Restores from it, in place. Throws Error(kData) where it is broken (its bytes have a hash) or does not fit.
+  // Restores from it, in place. Throws Error(kData) where it does not fit.
   void restore(int64_t step, std::deque<TrainedGroup>& groups) const;
 
   // Drops the lines of metrics.csv from `step` on, or begins it, whole or not at all; then each call adds one.

@@ -37,7 +37,11 @@ Tensor structural_term(const Tensor& x, const Tensor& y) {
   const Tensor weight = derivative_weight(x.dim(3)).to(x.device());
   Tensor difference = x - y, sum;  // derivatives are linear: those of the difference are the differences of them
   int64_t scales = 0;
-  while (scales < kScales && (scales == 0 || std::min(difference.dim(1), difference.dim(2)) >= 2 * kLeastSide)) {
+  const auto can_be_halved = [&] {
+    const int64_t height = difference.dim(1), width = difference.dim(2);
+    return std::min(height, width) >= 2 * kLeastSide && height % 2 == 0 && width % 2 == 0;
+  };
+  while (scales < kScales && (scales == 0 || can_be_halved())) {
     if (scales > 0) difference = mean_pool_2x2(difference);
     const Tensor edges = conv2d(difference, weight, {});
     const Tensor term = mean_absolute_error(edges, Tensor::zeros(edges.shape(), DType::kF32, edges.device()));

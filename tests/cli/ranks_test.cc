@@ -177,6 +177,52 @@ TEST_F(Ranks, TwoDrawThePromptsOfAFileAsOneDoes) {
     EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
 }
 
+// One rank each of two commands.
+Words side_by_side(const Words& one, const Words& other) {
+  Words each = mpirun();
+  each.back() = "1";
+  return each + one + Words{":", "-np", "1"} + other;
+}
+
+TEST_F(Ranks, ARankThatWasStartedOtherwiseEndsAll) {
+  const auto command = [&](const std::string& out, const Words& more) {
+    return Words{SUMI_BINARY,
+                 "train",
+                 "ldm",
+                 "--ckpt",
+                 synthetic_model().string(),
+                 "--config",
+                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                 "--tokenizer",
+                 byte_tokenizer().string(),
+                 "--data",
+                 data().string(),
+                 "--out",
+                 (folder_ / out).string(),
+                 "--size",
+                 "64",
+                 "--batch",
+                 "1",
+                 "--threads",
+                 "1"} +
+           more;
+  };
+  const Outcome seeds =
+      run_program(side_by_side(command("a", {"--steps", "2"}), command("a", {"--steps", "2", "--seed", "1"})));
+  EXPECT_NE(seeds.code, 0);
+  EXPECT_NE(seeds.err.find("different data, models or options"), std::string::npos) << seeds.err;
+  const Outcome begun = run_program(mpirun() + command("b", {"--steps", "1"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  // The second does not see the first one's folder.
+  fs::create_directories(folder_ / "elsewhere");
+  const Outcome folders = run_program(
+      side_by_side(command("b", {"--steps", "2", "--resume"}), command("elsewhere", {"--steps", "2", "--resume"})));
+  EXPECT_NE(folders.code, 0);
+  EXPECT_NE(folders.err.find("must be one folder"), std::string::npos) << folders.err;
+  const Outcome gone_on = run_program(mpirun() + command("b", {"--steps", "2", "--resume"}));
+  EXPECT_EQ(gone_on.code, 0) << gone_on.err;
+}
+
 TEST_F(Ranks, AFaultOfOneEndsAll) {
   const Outcome outcome =
       run_program(mpirun() + Words{SUMI_BINARY, "train", "ldm", "--ckpt", (folder_ / "none.ckpt").string(), "--data",

@@ -131,7 +131,8 @@ sampling: {sampler: ddim, steps: 3, scale: 2}
   const image::Png drawing = image::read_png(folder_ / "drawn.png");
   EXPECT_EQ(drawing.image.width, 32);
   ASSERT_FALSE(drawing.texts.empty());
-  EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: ddim, CFG scale: 2"), std::string::npos)
+  EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: ddim, Schedule type: uniform, CFG scale: 2"),
+            std::string::npos)
       << drawing.texts[0].second;
   // And training goes on from it.
   const Outcome tuned = run_program({SUMI_BINARY, "train", "ldm", "--ckpt", model, "--data", data().string(), "--out",

@@ -252,9 +252,19 @@ TEST_F(TrainLdm, BadInputIsOneSentence) {
   refused({}, 65, "0.png: the prompt has a NUL");
   refused({"--dtype", "q8_0"}, 64, "--lora");
   refused({"--lora-alpha", "2"}, 64, "--lora-alpha");
+  refused({"--text-lr-scale", "0.5"}, 64, "--train-text");
+  refused({"--warmup", "-1"}, 64, "--warmup must be 0 or more");
+  refused({"--seed", "-1"}, 64, "--seed N");
   const Outcome inside = run_program(command((data() / "run").string()));
   EXPECT_EQ(inside.code, 64);
   EXPECT_NE(inside.err.find("lies in --data"), std::string::npos) << inside.err;
+  // Relative, and not there yet.
+  Words words = command("run");
+  *(std::find(words.begin(), words.end(), "--data") + 1) = ".";
+  *(std::find(words.begin(), words.end(), "--out") + 1) = "run";
+  const Outcome relative = run_program(words, {.folder = data()});
+  EXPECT_EQ(relative.code, 64);
+  EXPECT_NE(relative.err.find("lies in --data"), std::string::npos) << relative.err;
 }
 
 TEST_F(TrainLdm, AnAutoencoderAloneIsToldFromAModel) {
@@ -294,6 +304,61 @@ TEST_F(TrainLdm, GoesBackWhereTheLastCheckpointIsDamaged) {
   EXPECT_EQ(content(folder_ / "run" / "model.safetensors"), model);
 }
 
+TEST_F(TrainLdm, DamagedNotesAreDamageToo) {
+  const Outcome begun = run_program(command("run", {"--steps", "4", "--save-every", "2"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  const fs::path last = folder_ / "run" / "checkpoint-00000004.safetensors";
+  std::string bytes = content(last);
+  const size_t at = bytes.find("\"optimizer_steps\":\"4\"");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + 19] = '0';
+  write_file(last, bytes);
+  const Outcome gone_on = run_program(command("run", {"--steps", "3", "--save-every", "1", "--resume"}));
+  ASSERT_EQ(gone_on.code, 0) << gone_on.err;
+  EXPECT_NE(gone_on.err.find("is damaged"), std::string::npos) << gone_on.err;
+  EXPECT_NE(gone_on.err.find("going on after step 2"), std::string::npos) << gone_on.err;
+  // It is in nobody's way: the last two are those of this run.
+  EXPECT_FALSE(fs::exists(last));
+  for (const char* kept : {"checkpoint-00000002.safetensors", "checkpoint-00000003.safetensors"})
+    EXPECT_TRUE(fs::exists(folder_ / "run" / kept)) << kept;
+}
+
+TEST_F(TrainLdm, TheFolderOfPicturesMayBeNamedWithASlash) {
+  const Outcome begun = run_program(command("run", {"--steps", "1"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  Words words = command("run", {"--steps", "2", "--resume"});
+  *(std::find(words.begin(), words.end(), "--data") + 1) += "/";
+  const Outcome outcome = run_program(words);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(TrainLdm, ASheetThatFailsCostsNoTraining) {
+  fs::create_directories(folder_ / "run");
+  write_file(folder_ / "run" / "samples", "a file where a folder should be");
+  const Outcome outcome =
+      run_program(command("run", {"--steps", "2", "--sample-every", "1", "--sample-prompt", "a picture"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("no sample sheet of step 1"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "model.safetensors"));
+}
+
+TEST_F(TrainLdm, FromScratchLeavesNothingOfTheNetworksItReplaces) {
+  // A smaller UNet than the checkpoint's, whose tensors would be left over.
+  std::string yaml = content(fs::path(SUMI_TEST_DATA) / "tiny.yaml");
+  const size_t at = yaml.find("num_res_blocks: 2");
+  ASSERT_NE(at, std::string::npos);
+  yaml.replace(at, 17, "num_res_blocks: 1");
+  write_file(folder_ / "smaller.yaml", yaml);
+  Words words = command("run", {"--steps", "1", "--from-scratch", "--train-text"});
+  *(std::find(words.begin(), words.end(), "--config") + 1) = (folder_ / "smaller.yaml").string();
+  const Outcome trained = run_program(words);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Outcome drawn = run_program({SUMI_BINARY, "a picture", "-o", (folder_ / "out.png").string(), "--ckpt",
+                                     (folder_ / "run" / "model.safetensors").string(), "--width", "64", "--height",
+                                     "64", "--steps", "2"});
+  EXPECT_EQ(drawn.code, 0) << drawn.err;
+}
+
 TEST_F(TrainLdm, ToldOfEveryDifferenceToTheRunThatWasBegun) {
   const Outcome begun = run_program(command("run", {"--steps", "1"}));
   ASSERT_EQ(begun.code, 0) << begun.err;
@@ -320,9 +385,34 @@ TEST_F(TrainLdm, LatentsAreMadeAgainForAnotherEncoder) {
   }
   const fs::path other = folder_ / synthetic_model().filename();  // under the same name
   io::write_safetensors(other, tensors);
-  const Outcome again = run_program(with_model(other, command("run", {"--steps", "2", "--resume"})));
+  const Words words = with_model(other, command("run", {"--steps", "2", "--resume"}));
+  const Outcome gone_on = run_program(words);
+  EXPECT_EQ(gone_on.code, 64);
+  EXPECT_NE(gone_on.err.find("weights that are not trained"), std::string::npos) << gone_on.err;
+  EXPECT_EQ(content(folder_ / "run" / "latents.safetensors"), latents);
+  fs::remove(folder_ / "run" / "checkpoint-00000001.safetensors");
+  const Outcome again = run_program(words);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_NE(content(folder_ / "run" / "latents.safetensors"), latents);
+}
+
+TEST_F(TrainLdm, ALoraGoesOnWithTheTypeAndTheVocabularyItBeganWith) {
+  const Outcome begun = run_program(command("run", {"--steps", "1", "--lora", "2"}));
+  ASSERT_EQ(begun.code, 0) << begun.err;
+  const Outcome rounded = run_program(command("run", {"--steps", "2", "--lora", "2", "--resume", "--dtype", "q4_0"}));
+  EXPECT_EQ(rounded.code, 64) << rounded.err;
+  EXPECT_NE(rounded.err.find("weights that are not trained"), std::string::npos) << rounded.err;
+  // Other bytes, be they of no meaning: nobody reads two vocabularies to compare them.
+  const fs::path other = folder_ / "tokenizer";
+  fs::copy(byte_tokenizer(), other);
+  write_file(other / "vocab.json", content(other / "vocab.json") + "\n");
+  Words words = command("run", {"--steps", "2", "--lora", "2", "--resume"});
+  *(std::find(words.begin(), words.end(), "--tokenizer") + 1) = other.string();
+  const Outcome spelled = run_program(words);
+  EXPECT_EQ(spelled.code, 64) << spelled.err;
+  EXPECT_NE(spelled.err.find("vocabulary"), std::string::npos) << spelled.err;
+  const Outcome same = run_program(command("run", {"--steps", "2", "--lora", "2", "--resume"}));
+  EXPECT_EQ(same.code, 0) << same.err;
 }
 
 }  // namespace

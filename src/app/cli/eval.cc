@@ -16,6 +16,8 @@
 #include "evaluate/draw.h"
 #include "evaluate/kernel_distance.h"
 #include "evaluate/retrieval.h"
+#include "ops/layout.h"
+#include "pipeline/sample_latent.h"
 #include "text/clip_tokenizer.h"
 #include "train/dataset.h"
 
@@ -31,10 +33,26 @@ struct Eval {
   int run(const CLI::App& app);
 };
 
-// The pictures of a folder that can be read, one for each caption.
+// What is compared of pictures. They themselves are not kept: a folder of photographs is larger than memory.
+class Traits {
+ public:
+  void add(const image::Image& picture) {
+    thumbnails_.push_back(evaluate::thumbnail(picture));
+    features_.push_back(extract_({picture}));
+  }
+  const std::vector<std::vector<float>>& thumbnails() const { return thumbnails_; }
+  Tensor features() const { return concat_rows(features_); }
+
+ private:
+  evaluate::RandomFeatures extract_;
+  std::vector<std::vector<float>> thumbnails_;
+  std::vector<Tensor> features_;
+};
+
+// Of a folder's pictures that can be read, one for each caption.
 struct References {
   std::vector<std::string> captions;
-  std::vector<image::Image> pictures;
+  Traits traits;
   int64_t broken = 0;
 };
 
@@ -44,15 +62,17 @@ References read_references(const std::string& data, bool quiet) {
   std::vector<train::Example> examples = train::find_examples(data);
   Progress bar({.label = "reading pictures", .total = static_cast<int64_t>(examples.size()), .quiet = quiet});
   for (size_t i = 0; i < examples.size(); ++i) {
+    pipeline::check_cancelled(&stop_requested());
     const std::string& caption = examples[i].caption;
-    if (!caption.empty() && seen.insert(caption).second) {
-      train::LoadedPicture loaded = train::load_picture(examples[i]);
+    if (!caption.empty() && !seen.contains(caption)) {
+      const train::LoadedPicture loaded = train::load_picture(examples[i]);
       if (loaded.broken) {
         ++out.broken;
         warn("left out: {}", loaded.why);
       } else {
+        seen.insert(caption);
         out.captions.push_back(caption);
-        out.pictures.push_back(std::move(loaded.picture));
+        out.traits.add(loaded.picture);
       }
     }
     bar.update(static_cast<int64_t>(i) + 1);
@@ -66,13 +86,17 @@ int Eval::run(const CLI::App& app) {
   SUMI_CHECK_KIND(kUsage, count >= 2 && count <= 1'000'000, "--count must be from 2 to 1000000, not {}", count);
   SUMI_CHECK_KIND(kUsage, batch >= 1 && batch <= 256, "--batch must be from 1 to 256, not {}", batch);
   apply_shared_flags(app, shared, job);
+  job.request.batches = {{std::string()}};  // the captions take their place
+  pipeline::check_request(job.request);
   if (job.seed_was_drawn && !job.quiet) complain(fmt::format("sumi: seed {}\n", job.request.seed));
   const pipeline::OpenModel opened = open_for(job, job.request);
   const text::ClipTokenizer tokenizer =
       job.model.load_tokenizer(job.model.options(job.engine).checkpoint, opened.stored.get());
   std::optional<evaluate::ClipScore> score;
-  if (!clip.empty())
-    score.emplace(*io::open_checkpoint(clip), text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
+  if (!clip.empty()) {
+    const auto file = io::open_checkpoint(clip);
+    score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
+  }
   const References references = read_references(data, job.quiet);
   const models::StableDiffusion model = pipeline::load_model(opened);
 
@@ -84,26 +108,23 @@ int Eval::run(const CLI::App& app) {
     chosen.push_back(static_cast<size_t>(order[i]));
     prompts.push_back(references.captions[chosen.back()]);
   }
-  std::vector<std::vector<float>> thumbnails;
-  for (const image::Image& picture : references.pictures) thumbnails.push_back(evaluate::thumbnail(picture));
-
   evaluate::Retrieval retrieval;
   double scores = 0.0;
-  std::vector<image::Image> drawn;
+  Traits drawn;
   {
     Progress bar({.label = "drawing", .total = static_cast<int64_t>(prompts.size()), .quiet = job.quiet});
     evaluate::draw_all(
         model, opened.device, tokenizer, prompts, job.request, batch,
         [&](size_t number, image::Image picture) {
-          retrieval.add(evaluate::place_of(evaluate::thumbnail(picture), thumbnails, chosen[number]));
+          drawn.add(picture);
+          const auto& thumbnails = references.traits.thumbnails();
+          retrieval.add(evaluate::place_of(drawn.thumbnails().back(), thumbnails, chosen[number]));
           if (score) scores += (*score)(picture, prompts[number]);
-          drawn.push_back(std::move(picture));
-          bar.update(static_cast<int64_t>(drawn.size()));
+          bar.update(retrieval.drawn);
         },
         &stop_requested());
   }
-  const evaluate::RandomFeatures features;
-  const double distance = evaluate::kernel_distance(features(drawn), features(references.pictures));
+  const double distance = evaluate::kernel_distance(drawn.features(), references.traits.features());
   const double clip_score = scores / static_cast<double>(retrieval.drawn);
   if (job.json) {
     nlohmann::ordered_json told{{"drawn", retrieval.drawn},    {"references", references.captions.size()},

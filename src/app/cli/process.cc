@@ -67,6 +67,7 @@ void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
+  catch_signal(SIGHUP);  // the terminal was closed
 }
 
 const std::atomic<bool>& stop_requested() { return stop; }

@@ -7,6 +7,7 @@
 #include "app/cli/train_common.h"
 #include "base/check.h"
 #include "base/rng.h"
+#include "base/text_util.h"
 #include "io/bind.h"
 #include "models/init.h"
 #include "train/autoencoder_trainer.h"
@@ -74,7 +75,7 @@ int TrainAutoencoder::run() {
     io::BindReport report;
     io::bind(model, *file, "first_stage_model.", report, {.device = device});
     report.check();
-    options.model = file->path().filename().string();
+    options.model = strip_control(file->path().filename().string());
   } else {
     TorchCpuGenerator generator(options.seed);
     models::initialise(model, generator, device);

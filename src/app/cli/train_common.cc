@@ -13,8 +13,8 @@ namespace sumi::app {
 void RunChoice::put_into(train::RunOptions& options) const {
   options.data = data;
   options.out = out;
+  SUMI_CHECK_KIND(kUsage, seed != "-1", "a run can only be gone on with under a seed that is known: --seed N");
   const auto parsed = parse_seed(seed);
-  SUMI_CHECK_KIND(kUsage, parsed, "--seed must be from 0 to 2^64-1");
   options.seed = *parsed;
 }
 
@@ -51,10 +51,10 @@ void TrainingWatch::begin(const std::string& what, int64_t total, int64_t before
 }
 
 void TrainingWatch::step(const train::RunProgress& p) {
-  mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
+  if (!p.skipped) mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
   if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
   begin("training", p.steps, p.step);
-  bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", *mean_, p.lr));
+  bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", mean_.value_or(p.loss), p.lr));
   bar_->update(p.step);
 }
 
@@ -118,7 +118,9 @@ void check_run_place(const train::RunOptions& options, const std::filesystem::pa
                      const std::string& result) {
   namespace fs = std::filesystem;
   std::error_code error;
-  const fs::path out = fs::weakly_canonical(options.out, error), data = fs::weakly_canonical(options.data, error);
+  // A relative path of which nothing is there yet would stay relative.
+  const auto canonical = [&](const fs::path& path) { return fs::weakly_canonical(fs::absolute(path, error), error); };
+  const fs::path out = canonical(options.out), data = canonical(options.data);
   const auto [of_data, of_out] = std::mismatch(data.begin(), data.end(), out.begin(), out.end());
   SUMI_CHECK_KIND(kUsage, of_data != data.end() || fs::is_regular_file(data, error),
                   "--out {} lies in --data {}: sample sheets would be trained on; choose another folder",
@@ -141,7 +143,7 @@ int report_run(const train::RunResult& result, const RunChoice& choice, const st
             {"skipped_steps", result.skipped_steps},
             {"skipped_pictures", result.skipped_pictures},
             {"model", result.stopped ? nlohmann::ordered_json() : nlohmann::ordered_json(file.string())}}
-            .dump() +
+            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
         "\n");
   } else if (!result.stopped) {
     say(file.string() + "\n");

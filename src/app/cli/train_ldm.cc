@@ -4,8 +4,11 @@
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/common.h"
+#include "app/cli/output.h"
+#include "app/cli/process.h"
 #include "app/cli/train_common.h"
 #include "base/check.h"
+#include "base/text_util.h"
 #include "image/grid.h"
 #include "image/png.h"
 #include "pipeline/open_model.h"
@@ -67,7 +70,7 @@ int TrainLdm::run() {
   train::check_ldm_options(options, opened.config);
   check_parts(*opened.stored, opened.config.unet.context_dim > 0);
   const fs::path& path = model_options.checkpoint;
-  options.model = (path.has_filename() ? path : path.parent_path()).filename().string();
+  options.model = strip_control((path.has_filename() ? path : path.parent_path()).filename().string());
   const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint, opened.stored.get());
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
   models::StableDiffusion networks = pipeline::load_model(
@@ -85,10 +88,11 @@ int TrainLdm::run() {
   if (!sample_prompts.empty()) {
     on_sample = [&, request = sample_request(opened.config)](int64_t step) {
       std::vector<image::Image> pictures;
-      pipeline::txt2img(networks, opened.device, tokenizer, request, {.on_picture = [&](pipeline::Picture&& picture) {
-                          pictures.push_back(std::move(picture.image));
-                        }});
-      std::filesystem::create_directories(options.out / "samples");
+      pipeline::txt2img(
+          networks, opened.device, tokenizer, request,
+          {.on_picture = [&](pipeline::Picture&& picture) { pictures.push_back(std::move(picture.image)); },
+           .cancel = &stop_requested()});
+      make_output_folder(options.out / "samples");
       image::write_png(options.out / "samples" / fmt::format("{:08}.png", step),
                        image::make_grid(pictures, std::min<int64_t>(8, static_cast<int64_t>(pictures.size()))));
     };
@@ -115,7 +119,7 @@ std::function<int()> declare(CLI::App& app) {
   add_number(app, "--timestep-shift", o.timestep_shift,
              "Above 1: more of the timesteps are noisy ones, where the caption decides");
   app.add_flag("--train-text", o.train_text, "Train the text encoder along");
-  add_number(app, "--text-lr-scale", o.text_lr_scale, "Its learning rate, as a multiple of --lr");
+  add_number(app, "--text-lr-scale", o.text_lr_scale, "Its learning rate, as a multiple of --lr; with --train-text");
   add_integer(app, "--lora", o.lora_rank, "Train a LoRA of that rank instead of the weights; 0: the weights");
   add_number(app, "--lora-alpha", o.lora_alpha, "Its alpha; 0: the rank");
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");

@@ -1,0 +1,74 @@
+// What every run does, driven by steps that are made up.
+#include "train/run.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/check.h"
+#include "tests/support/temp_folder.h"
+
+namespace sumi::train {
+namespace {
+
+class TheRun : public testing::Test {
+ protected:
+  RunOptions options() const {
+    return {.data = folder_ / "data", .out = folder_ / "run", .lr = {.peak = 0.1, .steps = 40}, .save_every = 1000};
+  }
+
+  // A run of one parameter, 1, from which the learning rate is taken at each step but those of which `is_number` says
+  // no.
+  RunResult run_with(const std::function<bool(int64_t step)>& is_number, const RunHooks& hooks = {}) {
+    const RunOptions chosen = options();
+    sumi::train::Run run(chosen, hooks);
+    weight_ = Tensor::full({1}, 1.0f);
+    weight_.set_requires_grad(true);
+    run.add({{"weight", weight_}}, {});
+    run.restore({});
+    return run.run({.more_columns = {},
+                    .step =
+                        [&](int64_t step) {
+                          StepResult did{.loss = 1.0, .lr = 0.1};
+                          did.usable = is_number(step);
+                          if (!did.usable) did.loss = std::numeric_limits<double>::quiet_NaN();
+                          if (did.usable) weight_.data<float>()[0] -= 0.01f;
+                          return did;
+                        },
+                    .facts = [] { return std::map<std::string, std::string>(); },
+                    .skipped_pictures = [] { return int64_t{0}; }});
+  }
+
+  test::TempFolder folder_;
+  Tensor weight_;
+};
+
+TEST_F(TheRun, StepsOverLossesThatAreNoNumbers) {
+  int64_t told = 0;
+  const RunResult result = run_with([](int64_t step) { return step % 20 != 7; },
+                                    {.on_step = [&](const RunProgress& p) { told += p.skipped ? 1 : 0; }});
+  EXPECT_EQ(result.steps, 40);
+  EXPECT_EQ(result.skipped_steps, 2);
+  EXPECT_EQ(told, 2);
+  EXPECT_NEAR(weight_.data<float>()[0], 1.0f - 38 * 0.01f, 1e-5f);
+}
+
+TEST_F(TheRun, EndsAfterTwentyInARowAndSavesNothingOfThem) {
+  try {
+    run_with([](int64_t step) { return step < 5; });
+    FAIL() << "it went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+    EXPECT_NE(std::string(error.what()).find("has not been a number for 20 steps"), std::string::npos);
+  }
+  EXPECT_NEAR(weight_.data<float>()[0], 0.95f, 1e-5f);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run"))
+    EXPECT_EQ(entry.path().filename().string().find("checkpoint-"), std::string::npos) << entry.path();
+}
+
+TEST_F(TheRun, NineteenInARowAreNotTwenty) {
+  EXPECT_EQ(run_with([](int64_t step) { return step % 20 == 19; }).skipped_steps, 38);
+}
+
+}  // namespace
+}  // namespace sumi::train
