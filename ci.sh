@@ -103,8 +103,8 @@ deps() {
 build() {
   local preset=${1:-release}
   [ $# -gt 0 ] && shift
-  # A whole build looks for libraries anew; for single targets the tree is taken as it stands.
-  if [ $# -eq 0 ] || [ ! -f "build/$preset/build.ninja" ]; then cmake --preset "$preset" >/dev/null; fi
+  # Libraries are looked for anew, but for the program alone, which ./sumi builds at every call.
+  if [ "$*" != sumi ] || [ ! -f "build/$preset/build.ninja" ]; then cmake --preset "$preset" >/dev/null; fi
   cmake --build --preset "$preset" --parallel "$jobs" ${1+--target "$@"}
 }
 
@@ -133,7 +133,7 @@ lint() {
   git ls-files '*.cc' '*.h' | xargs -r clang-format --dry-run -Werror || status=1
   [ -z "$files" ] && return "$status"
   [ -f build/release/compile_commands.json ] || cmake --preset release >/dev/null
-  echo "$files" | xargs -n1 | grep '\.cc$' | xargs -r -n1 -P "$jobs" clang-tidy --quiet -p build/release || status=1
+  echo "$files" | xargs -n1 | { grep '\.cc$' || true; } | xargs -r -n1 -P "$jobs" clang-tidy --quiet -p build/release || status=1
   return "$status"
 }
 

@@ -144,8 +144,15 @@ fs::path pull_model(const PullOptions& options) {
   std::string name = options.what;
   name.replace(name.find('/'), 1, "--");
   fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
-  hub.fetch(choose_files(hub.repository(), hub.list(), options.fp16), folder);
-  return folder;
+  const std::vector<HubFile> files = choose_files(hub.repository(), hub.list(), options.fp16);
+  hub.fetch(files, folder);
+  // What --ckpt takes: the folder of a diffusers model, or the checkpoint where there is one.
+  std::vector<fs::path> checkpoints;
+  for (const HubFile& file : files) {
+    if (file.name == "model_index.json") return folder;
+    if (file.name.ends_with(".safetensors") || file.name.ends_with(".ckpt")) checkpoints.push_back(folder / file.name);
+  }
+  return checkpoints.size() == 1 ? checkpoints[0] : folder;
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ struct PullOptions {
   std::chrono::milliseconds backoff{1000};
 };
 
-// Fetches what is not there yet, whole and checked (sizes, SHA-256 or git's SHA-1), and returns the folder. Broken off,
-// it goes on at the next call. Throws Error, with what to do next.
+// Fetches what is not there yet, whole and checked (sizes, SHA-256 or git's SHA-1), and returns the folder, or the
+// checkpoint where that is all there is. Broken off, it goes on at the next call. Throws Error, with what to do next.
 std::filesystem::path pull(const PullOptions& options);
 
 }  // namespace sumi::app

@@ -29,6 +29,11 @@ std::optional<size_t> find_invalid_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
+}
+
 void append_utf8(std::string& text, char32_t code_point) {
   const auto put = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
   const auto put_tail = [&](int shift) { put(0x80 | (code_point >> shift & 0x3F)); };

@@ -15,6 +15,9 @@ std::optional<char32_t> decode_utf8(std::string_view text, size_t& position);
 // Offset of the first byte that is not UTF-8, or nothing when all is.
 std::optional<size_t> find_invalid_utf8(std::string_view text);
 
+// `text` less the byte order mark that some editors begin UTF-8 files with.
+std::string_view without_byte_order_mark(std::string_view text);
+
 void append_utf8(std::string& text, char32_t code_point);
 
 // `text` for logs, errors and metadata: line breaks and tabs become spaces, other control characters (C0, DEL, C1)

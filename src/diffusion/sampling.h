@@ -39,6 +39,10 @@ Tensor sample(const Model& model, const Tensor& x_T, const NoiseSchedule& schedu
 // Timesteps at which `sample` calls the model first in each step, for display and tests.
 std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SampleOptions& options);
 
+// The name of the schedule that `options` come to: the sampler's own where none is named. Throws as
+// check_sample_options does.
+std::string schedule_of(const SampleOptions& options);
+
 struct NamedHelp {
   std::string name, help;
   std::vector<std::string> aliases;

@@ -53,8 +53,10 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
      : phase == Phase::kText ? plan.text_weights
                              : plan.decoder_weights) += bytes;
   }
+  plan.tiled_decode = job.tiled_decode;
   const int64_t networks = job.guided ? 2 * job.batch : job.batch;
-  plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width);
+  plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width) +
+                          context_bytes(config.unet, networks, job.context_tokens);
   plan.decoder_activations = job.tiled_decode
                                  ? tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width)
                                  : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
@@ -76,15 +78,16 @@ std::string describe(const MemoryPlan& plan, const MemoryLimits& limits) {
 }
 
 void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
-  SUMI_CHECK_KIND(
-      kUnavailable, !limits.available || plan.required() <= *limits.available,
-      "this job needs at least {} of memory and {} are available; choose a smaller picture or fewer at once",
-      format_bytes(plan.required()), format_bytes(limits.available.value_or(0)));
-  SUMI_CHECK_KIND(
-      kUnavailable, !limits.address_space || plan.allocated() <= *limits.address_space,
-      "this job needs {} of memory and this process may take {} more (ulimit -v); choose a smaller picture or "
-      "fewer at once",
-      format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)));
+  const bool tiles_help = !plan.tiled_decode && plan.decoder_activations > plan.unet_activations;
+  const char* way_out = tiles_help ? "add --vae-tiling, or choose a smaller picture"
+                                   : "choose a smaller picture or "
+                                     "fewer at once";
+  SUMI_CHECK_KIND(kUnavailable, !limits.available || plan.required() <= *limits.available,
+                  "this job needs at least {} of memory and {} are available; {}", format_bytes(plan.required()),
+                  format_bytes(limits.available.value_or(0)), way_out);
+  SUMI_CHECK_KIND(kUnavailable, !limits.address_space || plan.allocated() <= *limits.address_space,
+                  "this job needs {} of memory and this process may take {} more (ulimit -v); {}",
+                  format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
 }
 
 }  // namespace sumi::pipeline

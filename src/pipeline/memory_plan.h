@@ -28,6 +28,7 @@ struct MemoryPlan {
   int64_t copied_weights = 0;  // part of those above that is converted into fresh memory
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
+  bool tiled_decode = false;
 
   // All weights and the larger of the two phases: what stays resident where there is room.
   int64_t resident() const;
@@ -50,7 +51,7 @@ MemoryLimits memory_limits();
 
 // "needs about 3.1 GB: 2.1 GB of weights, 0.9 GB to sample, 0.8 GB to decode; 11.2 GB are available".
 std::string describe(const MemoryPlan& plan, const MemoryLimits& limits);
-// Throws Error(kUnavailable), in a sentence with both figures, where the job cannot fit.
+// Throws Error(kUnavailable), in a sentence with both figures and a way out, where the job cannot fit.
 void check_memory(const MemoryPlan& plan, const MemoryLimits& limits);
 
 // "812 MB", "3.1 GB" (decimal).

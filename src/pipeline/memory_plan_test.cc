@@ -1,5 +1,6 @@
 #include "pipeline/memory_plan.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/check.h"
@@ -10,6 +11,10 @@
 
 namespace sumi::pipeline {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 // Largest sum of live bytes while `work` runs, above what was live before.
 int64_t measured_peak(const std::function<void()>& work) {
@@ -63,6 +68,16 @@ TEST(MemoryPlan, CountsWeightsAndCopies) {
   EXPECT_GT(stored.resident(), stored.required());
 }
 
+TEST(MemoryPlan, CountsTheTextsKeysAndValues) {
+  const OpenModel opened = tiny();
+  const models::StableDiffusion model = load_model(opened);
+  const Tensor x = Tensor::zeros({2, 8, 8, 4}), context = Tensor::zeros({2, 256, 64});
+  const int64_t before = host_memory().live_bytes;
+  models::ContextCache cache;
+  model.predict(x, {1.0, 1.0}, context, &cache);
+  EXPECT_EQ(context_bytes(opened.config.unet, 2, 256), context.bytes() + host_memory().live_bytes - before);
+}
+
 TEST(MemoryPlan, GrowsWithTheJob) {
   const OpenModel opened = tiny();
   const auto peak = [&](int64_t batch, int64_t side) { return unet_peak(opened.config.unet, batch, side, side); };
@@ -84,6 +99,21 @@ TEST(MemoryPlan, RefusesWhatCannotFit) {
   EXPECT_THROW(check_memory(plan, {.address_space = 500'000'000}), Error);
   EXPECT_EQ(describe(plan, {.available = 4'000'000'000}),
             "needs about 3.1 GB of memory: 2.0 GB of weights, 1.0 GB to sample, 0 MB to decode; 4.0 GB are available");
+}
+
+TEST(MemoryPlan, TilesAreTheWayOutWhereTheDecoderNeedsMost) {
+  const auto refusal = [](const MemoryPlan& plan) {
+    try {
+      check_memory(plan, {.available = 1'000'000'000});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(refusal({.unet_activations = 1, .decoder_activations = 2'000'000'000}), HasSubstr("--vae-tiling"));
+  EXPECT_THAT(refusal({.unet_activations = 1, .decoder_activations = 2'000'000'000, .tiled_decode = true}),
+              AllOf(HasSubstr("smaller picture"), Not(HasSubstr("--vae-tiling"))));
+  EXPECT_THAT(refusal({.unet_activations = 2'000'000'000, .decoder_activations = 1}), Not(HasSubstr("--vae-tiling")));
 }
 
 TEST(MemoryPlan, TheSystemSaysWhatThereIs) {

@@ -35,6 +35,11 @@ class UNetWalk {
     return peak_;
   }
 
+  int64_t attended() {
+    peak();
+    return attended_;
+  }
+
  private:
   int64_t size(int64_t channels) const { return bytes_of(batch_, height_, width_, channels); }
   void note(int64_t working) { peak_ = std::max(peak_, skip_bytes_ + working); }
@@ -50,6 +55,7 @@ class UNetWalk {
   // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); at the attention as
   // many: q, k, v and the result. On the way up also the block's input, `held`, which its caller keeps.
   void attention(int64_t channels, int64_t held = 0) {
+    attended_ += channels;
     note(size(held) + size(channels) * (c_.use_spatial_transformer ? 8 : 7));
   }
 
@@ -103,6 +109,7 @@ class UNetWalk {
   int64_t channels_ = 0;
   std::vector<int64_t> skips_, skip_sizes_, heights_, widths_;
   int64_t skip_bytes_ = 0;
+  int64_t attended_ = 0;  // channels of all attentions
   int64_t peak_ = 0;
 };
 
@@ -110,6 +117,12 @@ class UNetWalk {
 
 int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width) {
   return UNetWalk(config, batch, height, width).peak();
+}
+
+int64_t context_bytes(const models::UNetConfig& config, int64_t batch, int64_t tokens) {
+  if (config.context_dim == 0) return 0;
+  const int64_t keys_and_values = 2 * UNetWalk(config, 1, 1, 1).attended() * config.transformer_depth;
+  return bytes_of(batch, tokens, 1, config.context_dim + keys_and_values);
 }
 
 namespace {

@@ -27,7 +27,8 @@ std::string shortened(const std::string& prompt) {
   return strip_control(prompt.substr(0, end)) + "...";
 }
 
-constexpr int64_t kClipRow = 77;  // tokens in a row of a weighted prompt; fewer where the text encoder takes fewer
+// Tokens in a row of a weighted prompt: CLIP's, or fewer where the text encoder takes fewer.
+int64_t row_of(const models::ModelConfig& config) { return std::min<int64_t>(77, config.text.max_positions); }
 
 // Texts kept encoded; a row of Stable Diffusion 1.x takes 236 KB.
 constexpr size_t kKept = 64;
@@ -44,6 +45,13 @@ void apply_weights(Tensor& hidden, const std::vector<float>& weights) {
   const double ratio = before / mean(hidden);
   if (!std::isfinite(ratio)) return;  // a mean of exactly 0 cannot be restored
   for (float& value : hidden.span<float>()) value = static_cast<float>(value * ratio);
+}
+
+int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
+                     PromptSyntax syntax) {
+  if (syntax == PromptSyntax::kExact) return config.text.max_positions;
+  const int64_t row = row_of(config);
+  return row * static_cast<int64_t>(text::chunk_weighted_prompt(tokenizer, prompt, row - 2).ids.size());
 }
 
 PromptEncoder::PromptEncoder(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
@@ -69,8 +77,7 @@ PromptEncoder::Rows PromptEncoder::encode(const std::string& prompt) const {
     }
     return {encode_ids(ids)};
   }
-  const text::WeightedChunks chunks =
-      text::chunk_weighted_prompt(tokenizer_, prompt, std::min(kClipRow, model_.config().text.max_positions) - 2);
+  const text::WeightedChunks chunks = text::chunk_weighted_prompt(tokenizer_, prompt, row_of(model_.config()) - 2);
   Rows rows;
   for (size_t i = 0; i < chunks.ids.size(); ++i) {
     Tensor hidden = encode_ids(chunks.ids[i]);

@@ -16,6 +16,10 @@ struct PromptPair {
   Tensor uncond;  // of the same shape; undefined where no guidance is asked for
 };
 
+// How many tokens the UNet sees of a prompt: whole rows.
+int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
+                     PromptSyntax syntax);
+
 // A text that a batch repeats, or that comes again soon, is encoded once.
 class PromptEncoder {
  public:

@@ -98,12 +98,15 @@ class Run {
 }  // namespace
 
 LatentSize latent_size(const Txt2ImgRequest& request, const models::ModelConfig& config) {
-  const int64_t f = request.downsampling > 0 ? request.downsampling : config.autoencoder.downsampling();
+  const int64_t f = config.autoencoder.downsampling();
   return {request.height / f, request.width / f};
 }
 
 void check_request_for(const Txt2ImgRequest& request, const models::ModelConfig& config) {
-  const int64_t f = request.downsampling > 0 ? request.downsampling : config.autoencoder.downsampling();
+  const int64_t f = config.autoencoder.downsampling();
+  SUMI_CHECK_KIND(kUsage, request.downsampling == 0 || request.downsampling == f,
+                  "this model's latents stand for {}x{} pixels, not {}x{}", f, f, request.downsampling,
+                  request.downsampling);
   SUMI_CHECK_KIND(kUsage, request.width % f == 0 && request.height % f == 0,
                   "a picture of {}x{} is no whole number of latents, which stand for {}x{} pixels", request.width,
                   request.height, f, f);

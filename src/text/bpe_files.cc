@@ -30,8 +30,7 @@ std::string read_text(const std::filesystem::path& file) {
   SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", file.string());
   SUMI_CHECK(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"), "{}: is UTF-16; save it as UTF-8",
              file.string());
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  return text;
+  return std::string(without_byte_order_mark(text));
 }
 
 // Takes the vocabulary event by event: nothing nested is ever built, and a repeated key is seen.

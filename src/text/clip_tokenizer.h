@@ -59,7 +59,9 @@ class WordSplitter {
 std::filesystem::path find_tokenizer(const std::optional<std::filesystem::path>& explicit_dir,
                                      const std::filesystem::path& model_path);
 
-// The data folder named above.
+// The data folder named above; none where no variable tells one, as under `env -i`.
+std::optional<std::filesystem::path> find_data_folder();
+// The same, for who needs it: throws Error(kNoInput) where there is none.
 std::filesystem::path data_folder();
 
 }  // namespace sumi::text

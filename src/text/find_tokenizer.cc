@@ -23,12 +23,6 @@ std::optional<fs::path> home_path(const fs::path& below) {
   return *home / below;
 }
 
-std::optional<fs::path> find_data_folder() {
-  if (auto own = environment_path("SUMI_HOME")) return own;
-  if (const auto shared = environment_path("XDG_DATA_HOME")) return *shared / "sumi";
-  return home_path(".local/share/sumi");
-}
-
 std::optional<fs::path> find_hub_cache() {
   if (auto cache = environment_path("HF_HUB_CACHE")) return cache;
   if (const auto home = environment_path("HF_HOME")) return *home / "hub";
@@ -56,6 +50,12 @@ bool holds_tokenizer(const fs::path& folder) {
 }
 
 }  // namespace
+
+std::optional<fs::path> find_data_folder() {
+  if (auto own = environment_path("SUMI_HOME")) return own;
+  if (const auto shared = environment_path("XDG_DATA_HOME")) return *shared / "sumi";
+  return home_path(".local/share/sumi");
+}
 
 fs::path data_folder() {
   const auto folder = find_data_folder();

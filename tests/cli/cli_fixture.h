@@ -13,6 +13,7 @@
 #include "tests/support/run_program.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
+#include "text/clip_tokenizer.h"
 
 namespace sumi::test {
 
@@ -39,7 +40,9 @@ inline fs::path byte_tokenizer() {
 inline fs::path clip_tokenizer_folder() {
   const char* named = std::getenv("SUMI_CLIP_DIR");
   const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
-  for (const fs::path& place : {fs::path(named == nullptr ? "" : named), beside_the_checkout}) {
+  const auto data = text::find_data_folder();
+  const fs::path pulled = data ? *data / "tokenizer" : fs::path();
+  for (const fs::path& place : {fs::path(named == nullptr ? "" : named), beside_the_checkout, pulled}) {
     if (!place.empty() && fs::exists(place / "vocab.json")) return place;
   }
   return {};

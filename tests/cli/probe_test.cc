@@ -93,7 +93,8 @@ TEST_F(ProbeTest, RandomNumbersEqualPyTorchs) {
 }
 
 TEST_F(ProbeTest, TokensEqualTheReference) {
-  if (clip_tokenizer_folder().empty()) GTEST_SKIP() << "CLIP's vocabulary is not on this machine";
+  if (clip_tokenizer_folder().empty())
+    GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
   const auto golden = nlohmann::json::parse(read_bytes(std::string(SUMI_TEST_DATA) + "/clip_tokens.json"));
   nlohmann::json prompts = nlohmann::json::array();
   for (const auto& entry : golden) prompts.push_back(entry["prompt"]);

@@ -59,6 +59,22 @@ TEST_F(PromptTest, WhatIsNoTextIsRefused) {  // items 127, 128
   EXPECT_EQ(sumi({"txt2img", "--from-file", "p.txt", "--ckpt", "/absent.ckpt"}).code, 64);
 }
 
+TEST_F(PromptTest, AFileOfPromptsMayBeginWithAByteOrderMark) {
+  write_file(here() / "marked.txt",
+             "\xEF\xBB\xBF"
+             "a cat\r\n");
+  ASSERT_EQ(draw("a cat").code, 0);
+  const Outcome outcome =
+      sumi(Words{"txt2img", "--from-file", "marked.txt", "--n_iter", "1", "--skip_grid", "--outdir", "o"} + small() +
+           model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(picture("00000.png"), picture("00001.png"));
+  write_file(here() / "latin1.txt", "a cat\ncaf\xe9\n");
+  const Outcome refused = sumi({"txt2img", "--from-file", "latin1.txt", "--ckpt", "/absent.ckpt"});
+  EXPECT_EQ(refused.code, 65);
+  EXPECT_THAT(refused.err, HasSubstr("latin1.txt, line 2: is not UTF-8"));
+}
+
 TEST_F(PromptTest, EveryScriptRuns) {  // item 129
   const Outcome outcome = draw("\xf0\x9f\x90\xb1 \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d e\xcc\x81");
   EXPECT_EQ(outcome.code, 0) << outcome.err;

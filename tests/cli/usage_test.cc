@@ -69,11 +69,28 @@ TEST_F(CliTest, UnknownOptionNamesTheNearest) {  // item 135
   expect_refused({"a cat", "--out", "x.png", "--bogus"}, 64, "unknown option");
 }
 
+TEST_F(CliTest, TheOriginalsOptionsAreOfTxt2Img) {
+  expect_refused({"a cat", "--plms"}, 64, "--plms is an option of sumi txt2img");
+  expect_refused({"--prompt", "a cat"}, 64, "--prompt is an option of sumi txt2img");
+  expect_refused({"a cat", "--n_samples", "4"}, 64, "--n-samples is an option of sumi txt2img");
+}
+
+TEST_F(CliTest, MistypedCommandsAreNoPrompts) {
+  expect_refused({"img2img", "--prompt", "a cat"}, 64, "no sumi img2img yet");
+  expect_refused({"inspct", "x.ckpt"}, 64, "did you mean sumi inspect?");
+  expect_refused({"tran", "ldm"}, 64, "did you mean sumi train?");
+}
+
 TEST_F(CliTest, MissingValue) {  // item 136
   expect_refused({"txt2img", "--prompt"}, 64, "--prompt needs a value");
   expect_refused({"txt2img", "--prompt", "--plms"}, 64, "--prompt needs a value");
   expect_refused({"txt2img", "--plms=yes"}, 64, "--plms takes no value");
   expect_refused({"inspect"}, 64, "file is required");
+  expect_refused({"pull"}, 64, "sumi pull tokenizer");
+  // What "$UNSET" leaves behind is no wish for the default.
+  expect_refused({"a cat", "--ckpt", ""}, 64, "--ckpt is empty");
+  expect_refused({"a cat", "-o", ""}, 64, "-o is empty");
+  expect_refused({"bench", "--size="}, 64, "--size is empty");
 }
 
 TEST_F(CliTest, TwiceIsRefusedUnderWhateverSpelling) {  // item 148
@@ -120,6 +137,20 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(CliTest, ABackendThatIsNotThere) {
   expect_refused({"txt2img", "--backend", "cuda", "--ckpt", "/absent.ckpt"}, 69, "backend cuda");
+}
+
+TEST_F(CliTest, ThreadsThatCannotBeStartedAreAnError) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers reserve more address space than any limit";
+#endif
+  const Words words{"probe", "randn", "--count", "1", "--out", "x.safetensors", "--threads", "1024"};
+  Child child(Words{SUMI_BINARY} + words, isolated({.address_space = rlim_t{512} << 20}));
+  ASSERT_TRUE(child.wait_until([&] { return !child.err().empty(); })) << "it hangs";
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.code, 69) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("of 1024 threads could be started; --threads N takes fewer"));
+  EXPECT_LT(outcome.seconds, 20.0);
+  EXPECT_THAT(names_in(here()), testing::IsEmpty());
 }
 
 TEST_F(CliTest, ContradictionsAreRefused) {

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "app/cli/command.h"
 #include "base/check.h"
 
 namespace sumi::app {
@@ -26,20 +27,31 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-[[noreturn]] void fail_unknown(const CLI::App& app, const std::string& name, const std::string& command) {
-  std::string nearest;
-  size_t best = 3;  // more changes than two and it is another word
+std::vector<std::string> long_names(const CLI::App& app) {
+  std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& known : option->get_lnames()) {
-      const size_t d = distance(name, "--" + known);
-      if (d < best) {
-        best = d;
-        nearest = "--" + known;
-      }
-    }
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  const std::string shown = name.substr(0, 60);
+  return names;
+}
+
+// Whether the command `name` has that option.
+bool takes(const std::string& name, const std::string& option) {
+  for (const Command* command : commands()) {
+    if (command->name != name) continue;
+    CLI::App app;
+    command->declare(app);
+    return app.get_option_no_throw(option) != nullptr;
+  }
+  return false;
+}
+
+[[noreturn]] void fail_unknown(const CLI::App& app, const std::string& name, const std::string& command) {
+  const std::string shown = name.substr(0, 60), nearest = nearest_of(name, long_names(app));
   if (!nearest.empty()) fail(ErrorKind::kUsage, "unknown option {}; did you mean {}?", shown, nearest);
+  // The short form's users know the original's script.
+  if (command.empty() && takes("txt2img", name))
+    fail(ErrorKind::kUsage, "{} is an option of sumi txt2img, which takes its prompt with --prompt", shown);
   fail(ErrorKind::kUsage, "unknown option {}; sumi {} --help lists the options", shown,
        command.empty() ? "\"\"" : command);
 }
@@ -85,6 +97,19 @@ constexpr const char* kNumber = "a number";
 
 }  // namespace
 
+std::string nearest_of(const std::string& word, const std::vector<std::string>& known) {
+  std::string nearest;
+  size_t best = 3;  // more changes than two and it is another word
+  for (const std::string& candidate : known) {
+    const size_t changes = distance(word, candidate);
+    if (changes < best) {
+      best = changes;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command) {
   std::vector<std::string> out;
@@ -113,6 +138,8 @@ std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vec
     }
     SUMI_CHECK_KIND(kUsage, token.value, "{} needs a value; one that begins like an option is written {}=VALUE",
                     token.name, token.name);
+    // What an unset variable of the shell leaves behind.
+    SUMI_CHECK_KIND(kUsage, !token.value->empty() || option->get_type_name() == "TEXT", "{} is empty", token.name);
     out.push_back(*token.value);
   }
   return out;

@@ -12,9 +12,14 @@ namespace sumi::app {
 
 // `arguments` with the names of long options spelled with dashes and "--name=value" split in two; values stay as they
 // are. Throws Error(kUsage) for an unknown option (with the nearest known one), one that is given twice under whatever
-// spelling, and one whose value is missing: a value that is itself an option of the command is taken for a missing one.
+// spelling, one whose
+// value is missing (a value that is itself an option of the command is taken for a missing one) and one whose value is
+// empty, but for texts.
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command);
+
+// That of `known` which is at most two changes of letters from `word`; empty: there is none.
+std::string nearest_of(const std::string& word, const std::vector<std::string>& known);
 
 // Options with numbers. Decimal digits only, no surplus characters; throw Error(kUsage) naming the option.
 CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value, const std::string& help);

@@ -2,6 +2,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/common.h"
 #include "app/cli/process.h"
@@ -18,6 +19,7 @@ struct Bench {
   EngineOptions engine;
   ModelChoice model;
   pipeline::BenchOptions options;
+  int64_t repetitions = options.repetitions;
   bool json = false, quiet = false;
 
   int run();
@@ -62,18 +64,19 @@ std::string as_table(const pipeline::BenchLine& line, double peak) {
 
 int Bench::run() {
   engine.apply();
-  SUMI_CHECK_KIND(kUsage, options.repetitions >= 1 && options.repetitions <= 1000,
-                  "--repetitions must be 1 to 1000, not {}", options.repetitions);
+  SUMI_CHECK_KIND(kUsage, repetitions >= 1 && repetitions <= 1000, "--repetitions must be 1 to 1000, not {}",
+                  repetitions);
+  options.repetitions = static_cast<int>(repetitions);
   SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0,
                   "--size must be a multiple of 64 up to 4096, not {}", options.size);
   if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
   const pipeline::OpenModel opened = pipeline::open_model(model.options(engine));
   const models::StableDiffusion networks = pipeline::load_model(opened);
   options.train_step = [this] { return train::make_bench_step(engine.device()); };
-  const pipeline::BenchResult result = pipeline::run_bench(
-      networks, engine.device(), options, [&](const std::string& name, int repetition, int repetitions) {
+  const pipeline::BenchResult result =
+      pipeline::run_bench(networks, engine.device(), options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
-          complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, repetitions,
+          complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
                                repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result) : as_text(result));
@@ -91,9 +94,8 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("--only", bench->options.only,
                  "unet_step, vae_decode, text_encode or train_step (a UNet of its own, 25 million parameters)")
       ->type_name("NAME");
-  app.add_option("--repetitions", bench->options.repetitions, "Medians are taken over so many runs [3]")
-      ->type_name("N");
-  app.add_option("--size", bench->options.size, "Pixels a side [512]")->type_name("N");
+  add_integer(app, "--repetitions", bench->repetitions, "Medians are taken over so many runs");
+  add_integer(app, "--size", bench->options.size, "Pixels a side");
   app.add_flag("--profile", bench->options.profile, "Also the time of every operation by shape");
   app.add_flag("--json", bench->json, "One JSON object on standard output");
   app.add_flag("--quiet", bench->quiet, "No progress");

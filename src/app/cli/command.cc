@@ -7,6 +7,7 @@
 #include "app/cli/arguments.h"
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "base/log.h"
 
 namespace sumi::app {
 namespace {
@@ -88,6 +89,11 @@ int run_command(const Command& command, std::vector<std::string> arguments) {
   } catch (const CLI::ParseError& error) {
     fail(ErrorKind::kUsage, "{} ({} --help lists the options)", error.what(), called);
   }
+  const CLI::Option* quiet = app.get_option_no_throw("--quiet");
+  const bool says_warnings = quiet == nullptr || quiet->count() == 0;
+  set_warning_sink([says_warnings](const std::string& message) {
+    if (says_warnings) complain("sumi: warning: " + message + "\n");
+  });
   return run();
 }
 
@@ -119,6 +125,8 @@ int run_program(const std::vector<std::string>& arguments) {
   if (const Command* command = find_command(first); command != nullptr && !first.empty()) {
     return run_command(*command, {arguments.begin() + 1, arguments.end()});
   }
+  for (const char* missing : {"img2img", "inpaint", "serve"})
+    SUMI_CHECK_KIND(kUsage, first != missing, "there is no sumi {} yet; sumi --help lists what there is", missing);
   const Command* short_form = find_command("");
   SUMI_CHECK_KIND(kUsage, short_form != nullptr, "there is no command {}", first);
   return run_command(*short_form, arguments);

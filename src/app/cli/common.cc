@@ -18,18 +18,29 @@ namespace fs = std::filesystem;
 
 constexpr const char* kOriginalCheckpoint = "models/ldm/stable-diffusion-v1/model.ckpt";
 
-// Model folders and files that `sumi pull` or a person put into the data folder; "random-…" are made-up weights.
+bool is_checkpoint_name(const fs::path& path) {
+  const std::string ending = path.extension().string();
+  return !path.filename().string().starts_with(".") && (ending == ".ckpt" || ending == ".safetensors");
+}
+
+// Model folders and files that `sumi pull` or a person put into the data folder, and files in folders of their own, as
+// `sumi pull` puts them; "random-…" are made-up weights.
 std::vector<fs::path> models_in(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
   fs::directory_iterator entries(folder, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const fs::path& path = entries->path();
-    const std::string name = path.filename().string(), ending = path.extension().string();
+    const std::string name = path.filename().string();
     if (name.starts_with(".") || name.starts_with("random-")) continue;
     std::error_code ignored;
-    if (fs::exists(path / "model_index.json", ignored) || ending == ".ckpt" || ending == ".safetensors")
+    if (fs::exists(path / "model_index.json", ignored) || is_checkpoint_name(path)) {
       found.push_back(path);
+      continue;
+    }
+    for (const auto& inside : fs::directory_iterator(path, ignored)) {
+      if (is_checkpoint_name(inside.path())) found.push_back(inside.path());
+    }
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -44,7 +55,8 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
     folders = {chosen};
   } else {
     const fs::path beside = fs::is_directory(model, error) ? model : fs::absolute(model, error).parent_path();
-    folders = {beside, beside / "loras", beside / "Lora", text::data_folder() / "loras"};
+    folders = {beside, beside / "loras", beside / "Lora"};
+    if (const auto data = text::find_data_folder()) folders.push_back(*data / "loras");
   }
   std::string looked;
   for (const fs::path& folder : folders) {
@@ -75,7 +87,7 @@ void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights
       ->default_str("auto");
   app.add_flag(
       "--exact", options.exact,
-      "Convolutions as plain sums of products: rounds a little less; steps take 1.4, decoding 3 times as long");
+      "Convolutions as plain sums of products: rounds a little less; steps take 1.4, decoding 2.8 times as long");
 }
 
 Device EngineOptions::device() const {
@@ -171,7 +183,10 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
   return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
 }
 
-std::vector<fs::path> own_models() { return models_in(text::data_folder() / "models"); }
+std::vector<fs::path> own_models() {
+  const auto data = text::find_data_folder();
+  return data ? models_in(*data / "models") : std::vector<fs::path>();
+}
 
 // build/sumi and build/release/sumi belong to models/NAME/NAME.safetensors of their source tree, PREFIX/bin/sumi to
 // PREFIX/share/sumi/models.
@@ -195,16 +210,15 @@ fs::path default_checkpoint() {
   if (const char* named = std::getenv("SUMI_MODEL"); named != nullptr && *named != '\0') return named;
   std::error_code error;
   if (fs::exists(kOriginalCheckpoint, error)) return kOriginalCheckpoint;
-  const fs::path folder = text::data_folder() / "models";
   const std::vector<fs::path> found = own_models(), bundled = bundled_models();
   if (found.size() == 1) return found[0];
   if (found.empty() && !bundled.empty()) return bundled[0];
   SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL",
-                  folder.string(), found.size());
+                  (text::data_folder() / "models").string(), found.size());
   fail(ErrorKind::kNoInput,
        "no model: name one with --ckpt FILE or SUMI_MODEL, or fetch one with `sumi pull OWNER/NAME` (looked for {} and "
        "in {})",
-       kOriginalCheckpoint, folder.string());
+       kOriginalCheckpoint, (text::data_folder() / "models").string());
 }
 
 void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, const std::string& schedule) {

@@ -13,6 +13,7 @@
 #include "base/text_util.h"
 #include "image/metadata.h"
 #include "pipeline/memory_plan.h"
+#include "pipeline/prompt_encoder.h"
 #include "pipeline/sample_latent.h"
 
 namespace sumi::app {
@@ -56,17 +57,18 @@ class Generation {
  public:
   Generation(const GenerateJob& job, const GenerateOutput& output)
       : job_(job), output_(output), request_(job.request), model_options_(job.model.options(job.engine)) {
-    set_warning_sink([this](const std::string& message) { note("warning: " + message); });
+    warnings_before_ = set_warning_sink([this](const std::string& message) { note("warning: " + message); });
   }
-  ~Generation() { set_warning_sink({}); }
+  ~Generation() { set_warning_sink(std::move(warnings_before_)); }
 
   void operator()() {
     const pipeline::OpenModel opened = open();
     const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint, opened.stored.get());
-    plan(opened);
-    if (output_.begin) output_.begin();
+    models::check_vocabulary(opened.config, tokenizer.vocab_size());
+    plan(opened, tokenizer);
     pipeline::check_cancelled(&stop_requested());
     const models::StableDiffusion model = pipeline::load_model(opened);
+    if (output_.begin) output_.begin();
     pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::StepInfo& info) { show_step(info); },
                                  .on_picture = [&](pipeline::Picture&& picture) { take(std::move(picture)); },
                                  .cancel = &stop_requested()};
@@ -85,19 +87,28 @@ class Generation {
 
   pipeline::OpenModel open() {
     pipeline::OpenModel opened = open_for(job_, request_);
+    request_.sampling.schedule = diffusion::schedule_of(request_.sampling);
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", request_.seed));
     return opened;
   }
 
-  void plan(const pipeline::OpenModel& opened) {
+  void plan(const pipeline::OpenModel& opened, const text::ClipTokenizer& tokenizer) {
     size_t batch = 1;
-    for (const auto& prompts : request_.batches) batch = std::max(batch, prompts.size());
+    const auto tokens = [&](const std::string& prompt) {
+      return pipeline::count_tokens(opened.config, tokenizer, prompt, request_.syntax);
+    };
+    int64_t longest = tokens(request_.negative_prompt);
+    for (const auto& prompts : request_.batches) {
+      batch = std::max(batch, prompts.size());
+      for (const std::string& prompt : prompts) longest = std::max(longest, tokens(prompt));
+    }
     const pipeline::LatentSize size = pipeline::latent_size(request_, opened.config);
     const pipeline::MemoryPlan plan = pipeline::plan_memory(*opened.stored, *opened.checkpoint, opened.config,
                                                             {.batch = static_cast<int64_t>(batch),
                                                              .guided = request_.scale != 1.0,
                                                              .latent_height = size.height,
                                                              .latent_width = size.width,
+                                                             .context_tokens = longest,
                                                              .tiled_decode = request_.tiled_decode});
     const pipeline::MemoryLimits limits = pipeline::memory_limits();
     note(pipeline::describe(plan, limits));
@@ -113,9 +124,9 @@ class Generation {
     progress_ = std::make_unique<Progress>(ProgressOptions{.label = label, .total = info.steps});
   }
 
-  std::string parameters(std::string prompt, int64_t width, int64_t height) const {
-    for (const text::LoraTag& tag : job_.model.named_loras)
-      prompt += fmt::format(" <lora:{}:{}>", tag.name, tag.weight);
+  std::string parameters(std::string prompt, int64_t width, int64_t height, int64_t number = -1) const {
+    for (const pipeline::LoraChoice& lora : model_options_.loras)
+      prompt += fmt::format(" <lora:{}:{}>", lora.file.stem().string(), lora.weight);
     return image::format_parameters({.prompt = prompt,
                                      .negative_prompt = request_.negative_prompt,
                                      .steps = request_.sampling.steps,
@@ -125,13 +136,19 @@ class Generation {
                                      .seed = request_.seed,
                                      .width = width,
                                      .height = height,
+                                     .eta = request_.sampling.eta,
+                                     .rng = request_.rng == "cpu" ? std::string() : request_.rng,
+                                     .batch_pos = number,
                                      .model = model_name(model_options_.checkpoint),
                                      .version = "sumi " SUMI_VERSION});
   }
 
   void take(pipeline::Picture&& picture) {
     progress_.reset();
-    output_.picture(picture, parameters(picture.prompt, picture.image.width, picture.image.height), report_);
+    output_.picture(picture,
+                    parameters(picture.prompt, picture.image.width, picture.image.height,
+                               request_.pictures() > 1 ? picture.number : -1),
+                    report_);
   }
 
   void say_json() const {
@@ -163,6 +180,7 @@ class Generation {
   GenerateReport report_;
   std::unique_ptr<Progress> progress_;
   int64_t planned_bytes_ = 0;
+  WarningSink warnings_before_;
   Clock::time_point begin_ = Clock::now();
 };
 

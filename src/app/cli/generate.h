@@ -30,8 +30,8 @@ struct GenerateReport {
   std::vector<std::filesystem::path> grids;
 };
 
-// Where pictures go: `begin` is called once nothing is left to check and before the weights are loaded, `picture` as
-// each comes, `end` after the last.
+// Where pictures go: `begin` is called once nothing is left to check and the weights are loaded, `picture` as each
+// comes, `end` after the last.
 struct GenerateOutput {
   std::function<void()> begin;
   std::function<void(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report)> picture;
@@ -58,7 +58,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
 // Takes the <lora:NAME:WEIGHT> tags out of the prompts, which must all have the same, and notes them for the model.
 // Throws Error(kUsage).
 void take_lora_tags(GenerateJob& job);
-// Whether the command line names a sampler, or any of its settings.
+// Whether the command line names a sampler: by --sampler, --plms or --dpm-solver.
 bool names_sampler(const CLI::App& app);
 // Puts the flags into the job, where `app` was given them; throws Error(kUsage) for what makes no sense.
 void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJob& job);

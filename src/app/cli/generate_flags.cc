@@ -10,8 +10,9 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--sampler", flags.sampler, "Sampler; `sumi list samplers` names them")
       ->type_name("NAME")
       ->default_str(flags.sampler);
-  app.add_option("--schedule", flags.schedule, "Noise schedule; `sumi list schedules`; by default the sampler's own")
-      ->type_name("NAME");
+  app.add_option("--schedule", flags.schedule, "Noise schedule; `sumi list schedules`; another sampler has its own")
+      ->type_name("NAME")
+      ->default_str(flags.schedule);
   add_integer(app, "--steps,--ddim-steps", flags.steps, "Sampling steps");
   add_number(app, "--scale,--cfg-scale", flags.scale, "Guidance; 1 is none");
   add_number(app, "--eta,--ddim-eta", flags.eta, "Fresh noise in each step: 0 is none");
@@ -28,9 +29,8 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--rng", flags.rng, "Random numbers as PyTorch draws them on: cpu or cuda")
       ->type_name("KIND")
       ->default_str("cpu");
-  app.add_flag(
-      "--vae-tiling", job.request.tiled_decode,
-      "Decode large pictures in tiles: less memory, several times as long, a small error (docs/performance.md)");
+  app.add_flag("--vae-tiling", job.request.tiled_decode,
+               "Decode pictures beyond 1024x1024 in tiles: less memory, half as long again, a small error");
   add_repeatable(app, "--lora", job.model.loras, "FILE[:WEIGHT]",
                  "LoRA file, and its weight [1]; may be given several times");
   app.add_option(
@@ -41,7 +41,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   app.add_flag("--quiet", job.quiet, "Say nothing but errors");
-  app.add_flag("--json", job.json, "One JSON object on standard output: files, seeds, seconds");
+  app.add_flag("--json", job.json, "One JSON object on standard output at the end");
 }
 
 void take_lora_tags(GenerateJob& job) {
@@ -74,7 +74,11 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
   pipeline::Txt2ImgRequest& request = job.request;
   request.negative_prompt = flags.negative_prompt;
   // A command's preset schedule is its preset sampler's, not another's.
-  const bool is_anothers = names_sampler(app) && app.count("--schedule") == 0;
+  std::string implied;
+  const bool is_preset =
+      diffusion::resolve_sampler(flags.sampler, &implied) == app.get_option("--sampler")->get_default_str() &&
+      implied.empty();
+  const bool is_anothers = names_sampler(app) && app.count("--schedule") == 0 && !is_preset;
   set_sampler(request.sampling, flags.sampler, is_anothers ? std::string() : flags.schedule);
   SUMI_CHECK_KIND(kUsage, flags.steps >= 1 && flags.steps <= pipeline::kMaxSteps,
                   "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, flags.steps);

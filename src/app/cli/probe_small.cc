@@ -28,7 +28,9 @@ int run_tokens(const TokensProbe& probe) {
   check_writable_file(probe.out);
   const nlohmann::json prompts = io::read_json_file(probe.in, kMaxPrompts);
   SUMI_CHECK(prompts.is_array(), "{}: must be a JSON list of prompts", probe.in);
-  const text::ClipTokenizer tokenizer = probe.model.load_tokenizer(probe.model.checkpoint, nullptr);
+  std::unique_ptr<io::Checkpoint> checkpoint;
+  if (!probe.model.checkpoint.empty()) checkpoint = io::open_checkpoint(probe.model.checkpoint);
+  const text::ClipTokenizer tokenizer = probe.model.load_tokenizer(probe.model.checkpoint, checkpoint.get());
   auto result = nlohmann::ordered_json::array();
   for (const auto& prompt : prompts) {
     SUMI_CHECK(prompt.is_string(), "{}: entry {} is no string", probe.in, result.size());

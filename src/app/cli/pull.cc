@@ -12,6 +12,8 @@ namespace sumi::app {
 namespace {
 
 int run(PullOptions& options, int64_t retries) {
+  SUMI_CHECK_KIND(kUsage, !options.what.empty(),
+                  "what to fetch is missing: sumi pull tokenizer, or sumi pull OWNER/NAME");
   SUMI_CHECK_KIND(kUsage, retries >= 0 && retries <= 100, "--retries must be from 0 to 100, not {}", retries);
   options.retries = static_cast<int>(retries);
   options.cancelled = [] { return stop_requested().load(); };
@@ -22,9 +24,7 @@ int run(PullOptions& options, int64_t retries) {
 std::function<int()> declare(CLI::App& app) {
   auto options = std::make_shared<PullOptions>();
   auto retries = std::make_shared<int64_t>(options->retries);
-  app.add_option("what", options->what, "\"tokenizer\" (CLIP's vocabulary), or OWNER/NAME of a model")
-      ->required()
-      ->type_name("");
+  app.add_option("what", options->what, "\"tokenizer\" (CLIP's vocabulary), or OWNER/NAME of a model")->type_name("");
   app.add_option("--out", options->out, "Folder to put it in; by default sumi's data folder")->type_name("DIR");
   app.add_option("--revision", options->revision, "Branch, tag or commit")
       ->type_name("NAME")
