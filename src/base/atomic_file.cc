@@ -20,17 +20,21 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 }
 
 // Gives `from` the name `to` unless something has it; errno, or 0.
-int rename_to_new(const char* from, const char* to) {
+int rename_to_new(const char* from, const char* to, AtomicFile::Take first) {
 #ifdef RENAME_NOREPLACE
-  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return errno;
+  if (first == AtomicFile::Take::kRename) {
+    if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return errno;
+  }
 #endif
   // Not every file system offers that. A link takes no name that is there either.
-  if (::link(from, to) == 0) {
-    ::unlink(from);
-    return 0;
+  if (first != AtomicFile::Take::kLook) {
+    if (::link(from, to) == 0) {
+      ::unlink(from);
+      return 0;
+    }
+    if (errno != EPERM && errno != ENOSYS && errno != ENOTSUP) return errno;
   }
-  if (errno != EPERM && errno != ENOSYS && errno != ENOTSUP) return errno;
   // Nor does every one offer links; there nothing better is left than to look first.
   struct stat there {};
   if (::lstat(to, &there) == 0) return EEXIST;
@@ -83,9 +87,9 @@ void AtomicFile::commit() {
   sync_folder();
 }
 
-bool AtomicFile::commit_new() {
+bool AtomicFile::commit_new(Take first) {
   close_whole();
-  const int error = rename_to_new(temporary_.c_str(), path_.c_str());
+  const int error = rename_to_new(temporary_.c_str(), path_.c_str(), first);
   if (error == EEXIST) return false;
   SUMI_CHECK_KIND(kIo, error == 0, "{}: cannot be put in place: {}", path_.string(), std::strerror(error));
   temporary_.clear();

@@ -13,6 +13,9 @@ namespace sumi {
 // throws Error(kCannotCreate) or Error(kIo) that names the file.
 class AtomicFile {
  public:
+  // How commit_new() takes a name: the first that the file system offers.
+  enum class Take : unsigned char { kRename, kLink, kLook };
+
   explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -22,9 +25,9 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   int64_t bytes_written() const { return written_; }
   void commit();
-  // The same, but a file that has the name stays: then false comes back, and nothing is left of this one. Of several
+  // The same, but a file that has the name stays: then false comes back, and what was written is dropped. Of several
   // processes that ask for one name, one gets it, on every file system that has such a step or links.
-  bool commit_new();
+  bool commit_new(Take first = Take::kRename);
 
  private:
   void close_whole();

@@ -41,45 +41,53 @@ TEST(AtomicFileTest, IsThereWholeOrNotAtAll) {
   EXPECT_EQ(entries(folder.path()), 1);
 }
 
-TEST(AtomicFileTest, ANewOneTakesAFreeName) {
+// The ways of all file systems, on this one.
+class NewFile : public testing::TestWithParam<AtomicFile::Take> {};
+INSTANTIATE_TEST_SUITE_P(Ways, NewFile,
+                         testing::Values(AtomicFile::Take::kRename, AtomicFile::Take::kLink, AtomicFile::Take::kLook));
+
+TEST_P(NewFile, TakesAFreeName) {
   const test::TempFolder folder;
   AtomicFile file(folder / "a");
   file.write("new");
-  EXPECT_TRUE(file.commit_new());
+  EXPECT_TRUE(file.commit_new(GetParam()));
   EXPECT_EQ(content(folder / "a"), "new");
   EXPECT_EQ(entries(folder.path()), 1);
 }
 
-TEST(AtomicFileTest, ANewOneReplacesNothing) {
+TEST_P(NewFile, ReplacesNothing) {
   const test::TempFolder folder;
   test::write_file(folder / "file", "old");
   fs::create_symlink("nowhere", folder / "link");
   for (const char* name : {"file", "link"}) {
     AtomicFile file(folder / name);
     file.write("new");
-    EXPECT_FALSE(file.commit_new()) << name;
+    EXPECT_FALSE(file.commit_new(GetParam())) << name;
   }
   EXPECT_EQ(content(folder / "file"), "old");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(entries(folder.path()), 2) << "no temporary file stays";
 }
 
+// Who can only look first may lose the race.
 TEST(AtomicFileTest, OfManyAtOnceOneGetsTheName) {
-  const test::TempFolder folder;
-  std::atomic<int> got{0};
-  std::vector<std::thread> writers(8);
-  for (std::thread& writer : writers) {
-    writer = std::thread([&] {
-      for (int name = 0; name < 20; ++name) {
-        AtomicFile file(folder / std::to_string(name));
-        file.write("new");
-        if (file.commit_new()) ++got;
-      }
-    });
+  for (const AtomicFile::Take take : {AtomicFile::Take::kRename, AtomicFile::Take::kLink}) {
+    const test::TempFolder folder;
+    std::atomic<int> got{0};
+    std::vector<std::thread> writers(8);
+    for (std::thread& writer : writers) {
+      writer = std::thread([&] {
+        for (int name = 0; name < 20; ++name) {
+          AtomicFile file(folder / std::to_string(name));
+          file.write("new");
+          if (file.commit_new(take)) ++got;
+        }
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    EXPECT_EQ(got, 20);
+    EXPECT_EQ(entries(folder.path()), 20);
   }
-  for (std::thread& writer : writers) writer.join();
-  EXPECT_EQ(got, 20);
-  EXPECT_EQ(entries(folder.path()), 20);
 }
 
 }  // namespace

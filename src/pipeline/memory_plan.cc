@@ -57,9 +57,9 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
   const int64_t networks = job.guided ? 2 * job.batch : job.batch;
   plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width) +
                           context_bytes(config.unet, networks, job.context_tokens);
-  plan.decoder_activations = job.tiled_decode
-                                 ? tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width)
-                                 : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
+  plan.tiled_activations = tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
+  plan.decoder_activations =
+      job.tiled_decode ? plan.tiled_activations : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
   return plan;
 }
 
@@ -77,17 +77,26 @@ std::string describe(const MemoryPlan& plan, const MemoryLimits& limits) {
   return text;
 }
 
+namespace {
+
+bool fits(const MemoryPlan& plan, const MemoryLimits& limits) {
+  return (!limits.available || plan.required() <= *limits.available) &&
+         (!limits.address_space || plan.allocated() <= *limits.address_space);
+}
+
+}  // namespace
+
 void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
-  const bool tiles_help = !plan.tiled_decode && plan.decoder_activations > plan.unet_activations;
-  const char* way_out = tiles_help ? "add --vae-tiling, or choose a smaller picture"
-                                   : "choose a smaller picture or "
-                                     "fewer at once";
+  if (fits(plan, limits)) return;
+  MemoryPlan tiled = plan;
+  tiled.decoder_activations = plan.tiled_activations;
+  const char* way_out = !plan.tiled_decode && fits(tiled, limits) ? "add --vae-tiling, or choose a smaller picture"
+                                                                  : "choose a smaller picture or fewer at once";
   SUMI_CHECK_KIND(kUnavailable, !limits.available || plan.required() <= *limits.available,
                   "this job needs at least {} of memory and {} are available; {}", format_bytes(plan.required()),
                   format_bytes(limits.available.value_or(0)), way_out);
-  SUMI_CHECK_KIND(kUnavailable, !limits.address_space || plan.allocated() <= *limits.address_space,
-                  "this job needs {} of memory and this process may take {} more (ulimit -v); {}",
-                  format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
+  fail(ErrorKind::kUnavailable, "this job needs {} of memory and this process may take {} more (ulimit -v); {}",
+       format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
 }
 
 }  // namespace sumi::pipeline

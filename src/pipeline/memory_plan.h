@@ -28,6 +28,7 @@ struct MemoryPlan {
   int64_t copied_weights = 0;  // part of those above that is converted into fresh memory
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
+  int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
   bool tiled_decode = false;
 
   // All weights and the larger of the two phases: what stays resident where there is room.

@@ -110,10 +110,14 @@ TEST(MemoryPlan, TilesAreTheWayOutWhereTheDecoderNeedsMost) {
     }
     return std::string();
   };
-  EXPECT_THAT(refusal({.unet_activations = 1, .decoder_activations = 2'000'000'000}), HasSubstr("--vae-tiling"));
-  EXPECT_THAT(refusal({.unet_activations = 1, .decoder_activations = 2'000'000'000, .tiled_decode = true}),
+  constexpr int64_t kMuch = 2'000'000'000, kLittle = 1'000'000;
+  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = kLittle}), HasSubstr("--vae-tiling"));
+  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = kLittle, .tiled_decode = true}),
               AllOf(HasSubstr("smaller picture"), Not(HasSubstr("--vae-tiling"))));
-  EXPECT_THAT(refusal({.unet_activations = 2'000'000'000, .decoder_activations = 1}), Not(HasSubstr("--vae-tiling")));
+  // Of a small picture, of which one tile is the whole, tiles take more.
+  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = 2 * kMuch}), Not(HasSubstr("--vae-tiling")));
+  EXPECT_THAT(refusal({.unet_activations = kMuch, .decoder_activations = 1, .tiled_activations = 1}),
+              Not(HasSubstr("--vae-tiling")));
 }
 
 TEST(MemoryPlan, TheSystemSaysWhatThereIs) {

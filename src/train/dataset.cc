@@ -186,7 +186,8 @@ std::string fingerprint(const std::vector<Example>& examples, const fs::path& pl
   while (front.size() > 1 && front.ends_with('/')) front.pop_back();
   for (const Example& example : examples) {
     std::string name = example.name.starts_with(front) ? example.name.substr(front.size()) : example.name;
-    name.erase(0, name.find_first_not_of('/'));  // however many slashes the folder was named with
+    if (const size_t slashes = name.find_first_not_of('/'); slashes > 0 && slashes != std::string::npos)
+      name.erase(0, slashes - 1);  // one, however many the folder was named with
     hash.add(name);
     std::error_code error;
     const uintmax_t whole = fs::file_size(example.picture.path, error);

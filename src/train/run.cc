@@ -8,6 +8,7 @@
 #include "base/fnv1a.h"
 #include "base/rng.h"
 #include "core/autograd.h"
+#include "io/mapped_file.h"
 #include "train/report.h"
 
 namespace sumi::train {
@@ -154,7 +155,7 @@ void Run::check_ranks_agree() const {
   SUMI_CHECK_KIND(kUsage, differ[1] == 0.0, "the ranks have different data, models or options; all must have the same");
 }
 
-// Before anything is read: a run that was begun otherwise is told by what it was asked for, not by shapes.
+// Before anything is restored: a run that was begun otherwise is told by what it was asked for, not by shapes.
 void Run::check_notes(const std::map<std::string, std::string>& kept) const {
   std::string differences;
   for (const auto& [key, value] : notes_) {
@@ -209,7 +210,9 @@ void Run::mean_over_ranks(std::span<double> values) const {
 }
 
 void Run::save() {
-  if (saved_ == step_ || !ranks_.first()) return;
+  if (saved_ == step_) return;
+  io::check_mappings_intact();  // what was learnt beside another model's weights is nothing to keep
+  if (!ranks_.first()) return;
   std::map<std::string, std::string> notes = notes_;
   notes["skipped_steps"] = std::to_string(result_.skipped_steps);
   folder_.save(step_, groups_, notes);

@@ -42,6 +42,8 @@ std::string numbered(const char* key, size_t group) {
 
 constexpr const char* kHash = "fingerprint";  // of the notes and of all tensors, in the file's order
 
+constexpr const char* kOlderHash = "hash";  // of tensors alone, in files of 0.1.0 from before it covered the notes
+
 void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
   hash.add(name);
   hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
@@ -144,15 +146,16 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
   std::error_code ignored;
   std::vector<int64_t> there = checkpoints();
   // Later ones are damaged: this run went back behind them.
-  for (; there.back() > step; there.pop_back()) fs::remove(checkpoint_path(there.back()), ignored);
+  for (; !there.empty() && there.back() > step; there.pop_back()) fs::remove(checkpoint_path(there.back()), ignored);
   for (size_t i = 0; i + kKept < there.size(); ++i) fs::remove(checkpoint_path(there[i]), ignored);
 }
 
 std::map<std::string, std::string> RunFolder::notes(int64_t step) const {
   const auto file = io::open_checkpoint(checkpoint_path(step));
-  if (const auto hash = file->metadata().find(kHash); hash != file->metadata().end()) {
+  const bool has_notes = file->metadata().contains(kHash);
+  if (const auto hash = file->metadata().find(has_notes ? kHash : kOlderHash); hash != file->metadata().end()) {
     Fnv1a found;
-    add_to(found, file->metadata());
+    if (has_notes) add_to(found, file->metadata());
     for (const io::TensorInfo& info : file->tensors()) add_to(found, info.name, file->tensor(info.name));
     SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its bytes are not those that were written",
                file->path().string());

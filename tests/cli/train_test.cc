@@ -124,6 +124,18 @@ TEST_F(TrainLdm, SavesAndStopsWhenInterrupted) {
   EXPECT_FALSE(fs::exists(folder_ / "run" / "model.safetensors"));
 }
 
+TEST_F(TrainLdm, SavesAndStopsWhenTheTerminalIsClosed) {
+  Child child(command("run", {"--steps", "100000"}), {});
+  ASSERT_TRUE(child.wait_until([&] { return losses("run").find("\n3,") != std::string::npos; }));
+  for (int i = 0; i < 3; ++i) child.send(SIGHUP);  // shell and kernel both send one
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.code, 129) << outcome.err;
+  int checkpoints = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run"))
+    checkpoints += entry.path().filename().string().starts_with("checkpoint-") ? 1 : 0;
+  EXPECT_EQ(checkpoints, 1);
+}
+
 TEST_F(TrainLdm, RefusesASecondTrainerAndARunThatIsThere) {
   Child child(command("run", {"--steps", "100000"}), {});
   ASSERT_TRUE(child.wait_until([&] { return losses("run").find("\n1,") != std::string::npos; }));

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "io/safetensors.h"
+
 namespace sumi::test {
 namespace {
 
@@ -63,6 +65,18 @@ TEST_F(CliTest, ListsWhatIsRegistered) {
   expect_refused({"probe", "--help", "x"}, 64, "vae-decode");
 }
 
+TEST_F(CliTest, FindsAPulledCheckpointAndNoLora) {
+  const fs::path models = here() / "home" / "models";
+  for (const char* name : {"owner--model", "owner--lora", "loras"}) fs::create_directories(models / name);
+  fs::copy_file(synthetic_model(), models / "owner--model" / "v1.safetensors");
+  io::write_safetensors(models / "owner--lora" / "lora.safetensors", {{"lora_unet_x.alpha", Tensor::full({1}, 1.0f)}});
+  fs::copy_file(synthetic_model(), models / "loras" / "style.safetensors");
+  const Outcome outcome = sumi({"list", "models"}, {.environment = {{"SUMI_HOME", (here() / "home").string()}}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("owner--model/v1.safetensors"));
+  EXPECT_THAT(outcome.out, testing::Not(HasSubstr("lora")));
+}
+
 TEST_F(CliTest, UnknownOptionNamesTheNearest) {  // item 135
   expect_refused({"txt2img", "--sacle", "7"}, 64, "did you mean --scale?");
   expect_refused({"txt2img", "--no-such-thing"}, 64, "unknown option --no-such-thing");
@@ -73,12 +87,15 @@ TEST_F(CliTest, TheOriginalsOptionsAreOfTxt2Img) {
   expect_refused({"a cat", "--plms"}, 64, "--plms is an option of sumi txt2img");
   expect_refused({"--prompt", "a cat"}, 64, "--prompt is an option of sumi txt2img");
   expect_refused({"a cat", "--n_samples", "4"}, 64, "--n-samples is an option of sumi txt2img");
+  expect_refused({"a cat", "--C", "4"}, 64, "--C is an option of sumi txt2img");
 }
 
 TEST_F(CliTest, MistypedCommandsAreNoPrompts) {
   expect_refused({"img2img", "--prompt", "a cat"}, 64, "no sumi img2img yet");
   expect_refused({"inspct", "x.ckpt"}, 64, "did you mean sumi inspect?");
   expect_refused({"tran", "ldm"}, 64, "did you mean sumi train?");
+  expect_refused({"rain", "on", "a", "street"}, 64, "quotes");
+  expect_refused({"lion", "in", "the", "grass"}, 64, "put quotes around");
 }
 
 TEST_F(CliTest, MissingValue) {  // item 136

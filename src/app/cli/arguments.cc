@@ -47,11 +47,12 @@ bool takes(const std::string& name, const std::string& option) {
 }
 
 [[noreturn]] void fail_unknown(const CLI::App& app, const std::string& name, const std::string& command) {
-  const std::string shown = name.substr(0, 60), nearest = nearest_of(name, long_names(app));
-  if (!nearest.empty()) fail(ErrorKind::kUsage, "unknown option {}; did you mean {}?", shown, nearest);
   // The short form's users know the original's script.
+  const std::string shown = name.substr(0, 60);
   if (command.empty() && takes("txt2img", name))
     fail(ErrorKind::kUsage, "{} is an option of sumi txt2img, which takes its prompt with --prompt", shown);
+  const std::string nearest = nearest_of(name, long_names(app));
+  if (!nearest.empty()) fail(ErrorKind::kUsage, "unknown option {}; did you mean {}?", shown, nearest);
   fail(ErrorKind::kUsage, "unknown option {}; sumi {} --help lists the options", shown,
        command.empty() ? "\"\"" : command);
 }
@@ -99,7 +100,7 @@ constexpr const char* kNumber = "a number";
 
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known) {
   std::string nearest;
-  size_t best = 3;  // more changes than two and it is another word
+  size_t best = word.size() > 5 ? 3 : 2;  // of more changes it is another word
   for (const std::string& candidate : known) {
     const size_t changes = distance(word, candidate);
     if (changes < best) {

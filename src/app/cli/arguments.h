@@ -18,7 +18,7 @@ namespace sumi::app {
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command);
 
-// That of `known` which is at most two changes of letters from `word`; empty: there is none.
+// That of `known` which is at most two changes of letters from `word`, of a short word one; empty: there is none.
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known);
 
 // Options with numbers. Decimal digits only, no surplus characters; throw Error(kUsage) naming the option.

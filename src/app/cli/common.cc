@@ -23,8 +23,25 @@ bool is_checkpoint_name(const fs::path& path) {
   return !path.filename().string().starts_with(".") && (ending == ".ckpt" || ending == ".safetensors");
 }
 
-// Model folders and files that `sumi pull` or a person put into the data folder, and files in folders of their own, as
-// `sumi pull` puts them; "random-…" are made-up weights.
+bool has_unet(const fs::path& path) {
+  try {
+    return has_network(*io::open_checkpoint(path), "model.diffusion_model.");
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Checkpoints in a folder OWNER--NAME of `sumi pull`. Others it may have fetched there: LoRAs, CLIP.
+void add_pulled(const fs::path& folder, std::vector<fs::path>& found) {
+  if (folder.filename().string().find("--") == std::string::npos) return;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    if (is_checkpoint_name(entries->path()) && has_unet(entries->path())) found.push_back(entries->path());
+  }
+}
+
+// Model folders and files that `sumi pull` or a person put into the data folder; "random-…" are made-up weights.
 std::vector<fs::path> models_in(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
@@ -36,10 +53,8 @@ std::vector<fs::path> models_in(const fs::path& folder) {
     std::error_code ignored;
     if (fs::exists(path / "model_index.json", ignored) || is_checkpoint_name(path)) {
       found.push_back(path);
-      continue;
-    }
-    for (const auto& inside : fs::directory_iterator(path, ignored)) {
-      if (is_checkpoint_name(inside.path())) found.push_back(inside.path());
+    } else {
+      add_pulled(path, found);
     }
   }
   std::sort(found.begin(), found.end());
@@ -183,6 +198,11 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
   return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
 }
 
+bool has_network(const io::Checkpoint& file, std::string_view prefix) {
+  return std::any_of(file.tensors().begin(), file.tensors().end(),
+                     [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
+}
+
 std::vector<fs::path> own_models() {
   const auto data = text::find_data_folder();
   return data ? models_in(*data / "models") : std::vector<fs::path>();
@@ -213,12 +233,14 @@ fs::path default_checkpoint() {
   const std::vector<fs::path> found = own_models(), bundled = bundled_models();
   if (found.size() == 1) return found[0];
   if (found.empty() && !bundled.empty()) return bundled[0];
-  SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL",
-                  (text::data_folder() / "models").string(), found.size());
+  const auto data = text::find_data_folder();
+  const std::string folder = data ? (*data / "models").string() : "no data folder: HOME is not set";
+  SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL", folder,
+                  found.size());
   fail(ErrorKind::kNoInput,
        "no model: name one with --ckpt FILE or SUMI_MODEL, or fetch one with `sumi pull OWNER/NAME` (looked for {} and "
        "in {})",
-       kOriginalCheckpoint, (text::data_folder() / "models").string());
+       kOriginalCheckpoint, folder);
 }
 
 void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, const std::string& schedule) {

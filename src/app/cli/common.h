@@ -52,6 +52,9 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer =
 // folder, or the one that came with the program. Throws Error(kNoInput) that says how to get one.
 std::filesystem::path default_checkpoint();
 
+// Whether the file has a network under those names.
+bool has_network(const io::Checkpoint& file, std::string_view prefix);
+
 // Models that came with the program: in its source tree or under the prefix where it is installed. And those in sumi's
 // data folder.
 std::vector<std::filesystem::path> bundled_models();

@@ -10,7 +10,9 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--sampler", flags.sampler, "Sampler; `sumi list samplers` names them")
       ->type_name("NAME")
       ->default_str(flags.sampler);
-  app.add_option("--schedule", flags.schedule, "Noise schedule; `sumi list schedules`; another sampler has its own")
+  app.add_option("--schedule", flags.schedule,
+                 flags.schedule.empty() ? "Noise schedule; `sumi list schedules`; by default the sampler's own"
+                                        : "Noise schedule; `sumi list schedules`; with another sampler its own")
       ->type_name("NAME")
       ->default_str(flags.schedule);
   add_integer(app, "--steps,--ddim-steps", flags.steps, "Sampling steps");

@@ -28,6 +28,7 @@ void on_signal(int number) {
     stop_signal = number;
     return;
   }
+  if (number == SIGHUP) return;  // a terminal that is closed may send several; nobody is in a hurry
   leave_now = true;
   if (waits == 0) _exit(128 + number);
 }
@@ -67,8 +68,9 @@ void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
-  catch_signal(SIGHUP);  // the terminal was closed
 }
+
+void stop_on_hangup() { catch_signal(SIGHUP); }
 
 const std::atomic<bool>& stop_requested() { return stop; }
 

@@ -13,6 +13,10 @@ namespace sumi::app {
 // process.
 void prepare_process();
 
+// From now on a terminal that is closed asks to stop, too, instead of ending the process. For work that looks at
+// stop_requested() and has something to save.
+void stop_on_hangup();
+
 // Set when the user asked to stop.
 const std::atomic<bool>& stop_requested();
 

@@ -51,7 +51,9 @@ int run(const CLI::App& app, PromptFlags& flags) {
     std::vector<std::string> names;
     for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
     const std::string meant = nearest_of(flags.prompt, names);
-    SUMI_CHECK_KIND(kUsage, meant.empty(), "there is no command {}; did you mean sumi {}?", flags.prompt, meant);
+    SUMI_CHECK_KIND(kUsage, meant.empty(),
+                    "there is no command {}; did you mean sumi {}? A prompt of several words stands in quotes",
+                    flags.prompt, meant);
     fail(ErrorKind::kUsage,
          "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
          "commands",

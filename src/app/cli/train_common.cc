@@ -43,6 +43,8 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, con
   app.add_flag("--json", choice.json, "One JSON object on standard output at the end");
 }
 
+TrainingWatch::TrainingWatch(bool quiet) : quiet_(quiet || !Ranks::world().first()) { stop_on_hangup(); }
+
 void TrainingWatch::begin(const std::string& what, int64_t total, int64_t before) {
   if (bar_ && what_ == what) return;
   bar_.reset();
@@ -98,11 +100,6 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
   say(fmt::format("{:.2f} s a step, {} for {} steps\n", plan.seconds,
                   format_duration(plan.seconds * static_cast<double>(steps)), steps));
   return 0;
-}
-
-bool has_network(const io::Checkpoint& file, std::string_view prefix) {
-  return std::any_of(file.tensors().begin(), file.tensors().end(),
-                     [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
 }
 
 void check_training_memory(int64_t bytes) {

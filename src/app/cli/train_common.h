@@ -28,7 +28,8 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& option
 // The bar, with the loss and the time left.
 class TrainingWatch {
  public:
-  explicit TrainingWatch(bool quiet) : quiet_(quiet || !Ranks::world().first()) {}
+  // From now on the run is saved where the terminal is closed, too.
+  explicit TrainingWatch(bool quiet);
   void note(const std::string& text);
   // Valid as long as this is. The signal to stop is theirs, too.
   train::RunHooks hooks(std::function<void(int64_t step)> on_sample = {});
@@ -47,9 +48,6 @@ class TrainingWatch {
 // Throws Error(kUsage) where --out lies in --data, or `result` in it would take the place of `checkpoint`.
 void check_run_place(const train::RunOptions& options, const std::filesystem::path& checkpoint,
                      const std::string& result);
-
-// Whether the file has a network under those names.
-bool has_network(const io::Checkpoint& file, std::string_view prefix);
 
 // Throws Error(kUnavailable) where this machine has not that much memory.
 void check_training_memory(int64_t bytes);

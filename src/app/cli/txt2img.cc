@@ -110,9 +110,15 @@ class Outputs {
   // Ranks have numbers of their own: they cannot take the next one.
   fs::path write_sample(const pipeline::Picture& picture, const std::string& parameters) {
     if (Ranks::world().alone()) return folder_->write_sample(picture.image, parameters);
-    fs::path path = folder_->sample(picture.number);
-    write_picture(path, picture.image, parameters);
-    return path;
+    bool asked = false;
+    const auto next = [&] {
+      const fs::path path = folder_->sample(picture.number);
+      SUMI_CHECK_KIND(kCannotCreate, !asked, "{}: another run has taken that name; choose another --outdir",
+                      path.string());
+      asked = true;
+      return path;
+    };
+    return write_new_picture(next, picture.image, parameters);
   }
 
   int64_t per_row() const { return flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples; }
