@@ -84,6 +84,9 @@ void Checker::unet(const UNetConfig& c) const {
   if (c.num_res_blocks.size() == 1) blocks *= static_cast<int64_t>(c.channel_mult.size());
   range(2 * blocks * c.transformer_depth, 1, kMaxTransformers, "the number of transformer blocks");
   range(c.context_dim, 0, kMaxWidth, "context_dim");
+  SUMI_CHECK(c.context_dim == 0 || c.use_spatial_transformer,
+             "{}: context_dim is {}, but without use_spatial_transformer no layer of the UNet would see the text",
+             source_, c.context_dim);
   SUMI_CHECK(c.num_head_channels > 0 || c.num_heads > 0,
              "{}: the UNet's attention has neither num_heads nor num_head_channels", source_);
   int64_t width = 0;
@@ -155,7 +158,17 @@ void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
 }
 
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml) {
-  if (!yaml.empty()) return config_from_yaml(yaml);
+  if (!yaml.empty()) {
+    ModelConfig config = config_from_yaml(yaml);
+    // LDM keeps what it told from the first latents as a buffer.
+    const io::TensorInfo* told = config.scale_by_std ? checkpoint.find("scale_factor") : nullptr;
+    if (told != nullptr && told->shape.numel() == 1 && told->dtype == DType::kF32) {
+      config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").data<float>()[0];
+      config.scale_by_std = false;
+      check_config(config, checkpoint.path().string());
+    }
+    return config;
+  }
   if (const auto own = checkpoint.metadata().find(kConfigKey); own != checkpoint.metadata().end())
     return config_from_yaml_text(own->second, checkpoint.path().string());
   if (checkpoint.format() == "diffusers folder") return config_from_diffusers(checkpoint.path());

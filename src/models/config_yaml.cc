@@ -304,6 +304,8 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
   return config_from_yaml_text(read_text(path), path.string());
 }
 
+constexpr double kCosineOffset = 0.008;  // diffusion/noise_schedule.cc knows no other
+
 ModelConfig config_from_yaml_text(const std::string& text, const std::string& source) {
   Section root(parse(text, source), source, "");
   Section model = root.section("model");
@@ -311,6 +313,9 @@ ModelConfig config_from_yaml_text(const std::string& text, const std::string& so
   Section p = model.section("params");
   ModelConfig config;
   read_noise_schedule(p, config);
+  const double offset = p.number("cosine_s", kCosineOffset);
+  SUMI_CHECK(config.beta_schedule != "cosine" || offset == kCosineOffset, "{}: {} is {}; only {} is supported",
+             p.file(), p.name("cosine_s"), offset, kCosineOffset);
   config.unet = read_unet(p.section("unet_config"));
   config.autoencoder = read_autoencoder(p.section("first_stage_config"));
   config.autoencoder.scale_factor = p.number("scale_factor", 1.0);
@@ -347,7 +352,6 @@ ModelConfig config_from_yaml_text(const std::string& text, const std::string& so
             "concat_keys",
             "masked_image_key",
             "clip_denoised",
-            "cosine_s",
             "cond_stage_forward",
             "conditioning_dropout",
             "unet_trainable"});
@@ -360,6 +364,9 @@ ModelConfig config_from_yaml_text(const std::string& text, const std::string& so
     sampling.done();
   }
   check_config(config, source);
+  SUMI_CHECK(unconditional || config.unet.context_dim == 0 || config.unet.context_dim == config.text.hidden_size,
+             "{}: the UNet's context_dim is {} and the text encoder's hidden_size {}; they must be the same", source,
+             config.unet.context_dim, config.text.hidden_size);
   config.family = family_of(config).name;
   config.default_size = sides[0] * config.autoencoder.downsampling();
   check_config(config, source);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "models/config.h"
+#include "tests/support/fake_checkpoint.h"
 #include "tests/support/temp_folder.h"
 
 namespace sumi::models {
@@ -254,6 +255,35 @@ TEST_F(YamlConfig, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(error_of("model: 3\n"), HasSubstr("model is missing or not a mapping"));
   EXPECT_THAT(error_of("- 1\n"), HasSubstr("the whole is missing or not a mapping"));
   EXPECT_THAT(error_of(""), HasSubstr("not a mapping"));
+}
+
+TEST_F(YamlConfig, RefusesATextThatNobodySees) {
+  EXPECT_THAT(error_of(changed("use_spatial_transformer: True", "use_spatial_transformer: False")),
+              HasSubstr("no layer of the UNet would see the text"));
+  EXPECT_THAT(error_of(changed("context_dim: 768", "context_dim: 64")),
+              HasSubstr("context_dim is 64 and the text encoder's hidden_size 768"));
+}
+
+TEST_F(YamlConfig, RefusesAnotherOffsetOfTheCosine) {
+  const std::string other = changed("linear_start: 0.00085", "beta_schedule: cosine\n    cosine_s: 0.3");
+  EXPECT_THAT(error_of(other), HasSubstr("cosine_s is 0.3"));
+  EXPECT_THAT(error_of(changed("linear_start: 0.00085", "beta_schedule: cosine\n    cosine_s: 8.0e-3")), "no error");
+}
+
+// LDM keeps the factor that it told from the first latents as a buffer.
+TEST_F(YamlConfig, TakesTheScaleFactorThatTheCheckpointKeeps) {
+  class WithFactor : public test::FakeCheckpoint {
+   public:
+    using FakeCheckpoint::FakeCheckpoint;
+    Tensor tensor(std::string_view) const override { return Tensor::full({}, 0.25f); }
+  };
+  test::write_file(folder_ / "x.yaml", changed("scale_factor: 0.18215", "scale_by_std: true"));
+  const ModelConfig kept = config_for(WithFactor(test::Shapes{{"scale_factor", Shape{}}}), folder_ / "x.yaml");
+  EXPECT_EQ(kept.autoencoder.scale_factor, 0.25);
+  EXPECT_FALSE(kept.scale_by_std);
+  const ModelConfig not_yet = config_for(WithFactor(test::Shapes{}), folder_ / "x.yaml");
+  EXPECT_EQ(not_yet.autoencoder.scale_factor, 1.0);
+  EXPECT_TRUE(not_yet.scale_by_std);
 }
 
 TEST_F(YamlConfig, Items92To96) {

@@ -135,7 +135,8 @@ inline std::vector<GradientCase> gradient_cases() {
                         {"conv1", 2, 3, 4, 5, 3, 1, 1, 0, 0},
                         {"conv_stride", 1, 6, 5, 3, 4, 3, 2, 1, 1},
                         {"conv_stride_padded_after", 1, 6, 4, 3, 4, 3, 2, 0, 1},
-                        {"conv_unpadded", 1, 5, 6, 2, 3, 3, 1, 0, 0}}) {
+                        {"conv_unpadded", 1, 5, 6, 2, 3, 3, 1, 0, 0},
+                        {"conv4_stride", 1, 6, 5, 3, 4, 4, 2, 1, 1}}) {
     const int64_t out_h = (c.h + c.begin + c.end - c.kernel) / c.stride + 1,
                   out_w = (c.w + c.begin + c.end - c.kernel) / c.stride + 1;
     cases.push_back({c.name,
