@@ -3,7 +3,7 @@
 #
 # Renders the pictures, makes the vocabulary, trains the autoencoder, then text encoder and UNet together, and writes
 # FOLDER/emoji.safetensors (build/emoji by default). Can be stopped with Ctrl-C, or killed, at any time: the same command
-# goes on where it was and ends with the same bytes. Needs FreeType, HarfBuzz, the font and Unicode's list of emoji:
+# goes on where it was and ends with the same weights. Needs FreeType, HarfBuzz, the font and Unicode's list of emoji:
 #   apt install libfreetype-dev libharfbuzz-dev fonts-noto-color-emoji unicode-data
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -45,10 +45,14 @@ done
 if [ ! -f "$out/diffusion/model.safetensors" ]; then
   "$sumi" train ldm --ckpt "$out/autoencoder/autoencoder.safetensors" --config "$recipe" \
     --tokenizer "$out/tokenizer" --data "$out/data" --out "$out/diffusion" --resume --from-scratch --train-text \
-    --text-lr-scale 0.3 --timestep-shift 2 --size 128 --batch 16 --steps 15000 --lr 8e-4 --warmup 300 \
+    --text-lr-scale 0.3 --timestep-shift 2 --size 128 --batch 16 --steps 28000 --lr 7e-4 --warmup 300 \
     --lr-shape cosine --ema 0.999 --clip 0.5 --save-every 500 --sample-every 2500 "${prompts[@]}"
 fi
-"$sumi" convert --ckpt "$out/diffusion/model.safetensors" --dtype f16 --out "$out/emoji.safetensors" --about "$(
-  sed -n 's/^about: "\(.*\)"$/\1/p' "$root/models/emoji/recipe.yaml"
-)"
+# Where and how long goes into the file with the rest of its history.
+hours=$(awk -F, 'FNR == 1 { for (i = 1; i <= NF; ++i) if ($i == "seconds") column = i; next } { sum += $column }
+  END { printf "%.1f", sum / 3600 }' "$out"/{autoencoder-sharp,autoencoder,diffusion}/metrics.csv)
+processor=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 || true)
+about=$(sed -n 's/^about: "\(.*\)"$/\1/p' "$recipe")
+"$sumi" convert --ckpt "$out/diffusion/model.safetensors" --dtype f16 --out "$out/emoji.safetensors" \
+  --about "$about, in $hours hours on $(nproc 2>/dev/null || echo some) cores${processor:+ of $processor}"
 echo "$out/emoji.safetensors is the default model once it lies in $root/models/emoji/"
