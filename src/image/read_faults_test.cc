@@ -3,15 +3,12 @@
 #include <webp/encode.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <random>
 
-#include <jpeglib.h>
-
 #include "image/png.h"
 #include "image/read.h"
+#include "tests/support/made_jpeg.h"
 #include "tests/support/rejected.h"
 #include "tests/support/temp_folder.h"
 
@@ -30,28 +27,14 @@ Image slope(int64_t width, int64_t height, int offset = 0) {
 
 // One of `channels` channels; `choose` sets what else libjpeg shall do.
 std::string as_jpeg(J_COLOR_SPACE space, int channels, const std::function<void(jpeg_compress_struct&)>& choose) {
-  jpeg_compress_struct jpeg{};
-  jpeg_error_mgr errors{};
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* buffer = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&jpeg, &buffer, &size);
-  jpeg.image_width = jpeg.image_height = 64;
-  jpeg.input_components = channels;
-  jpeg.in_color_space = space;
-  jpeg_set_defaults(&jpeg);
-  choose(jpeg);
-  jpeg_start_compress(&jpeg, TRUE);
-  std::vector<JSAMPLE> line(static_cast<size_t>(64 * channels));
-  for (size_t i = 0; i < line.size(); ++i) line[i] = static_cast<JSAMPLE>(i * 3);
-  JSAMPROW row = line.data();
-  while (jpeg.next_scanline < jpeg.image_height) jpeg_write_scanlines(&jpeg, &row, 1);
-  jpeg_finish_compress(&jpeg);
-  std::string bytes(reinterpret_cast<char*>(buffer), size);
-  std::free(buffer);
-  jpeg_destroy_compress(&jpeg);
-  return bytes;
+  std::vector<uint8_t> line(static_cast<size_t>(64 * channels));
+  for (size_t i = 0; i < line.size(); ++i) line[i] = static_cast<uint8_t>(i * 3);
+  return test::made_jpeg({.width = 64,
+                          .height = 64,
+                          .space = space,
+                          .channels = channels,
+                          .row = [&](int64_t) { return line.data(); },
+                          .choose = choose});
 }
 
 std::string bytes_of(std::initializer_list<int> values) {

@@ -3,15 +3,11 @@
 #include <gtest/gtest.h>
 #include <webp/encode.h>
 
-#include <cstdio>
-#include <cstdlib>
-
-#include <jpeglib.h>
-
 #include "base/check.h"
 #include "image/jpeg.h"
 #include "image/png.h"
 #include "image/resize.h"
+#include "tests/support/made_jpeg.h"
 #include "tests/support/temp_folder.h"
 
 namespace sumi::image {
@@ -33,37 +29,23 @@ Image quadrants(int64_t width, int64_t height) {
 }
 
 std::string as_jpeg(const Image& image, int orientation = 0) {
-  jpeg_compress_struct jpeg{};
-  jpeg_error_mgr errors{};
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* buffer = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&jpeg, &buffer, &size);
-  jpeg.image_width = static_cast<JDIMENSION>(image.width);
-  jpeg.image_height = static_cast<JDIMENSION>(image.height);
-  jpeg.input_components = 3;
-  jpeg.in_color_space = JCS_RGB;
-  jpeg_set_defaults(&jpeg);
-  jpeg_set_quality(&jpeg, 95, TRUE);
-  jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;  // colours at full resolution
-  jpeg_start_compress(&jpeg, TRUE);
-  if (orientation > 0) {
+  const auto choose = [](jpeg_compress_struct& jpeg) {
+    jpeg_set_quality(&jpeg, 95, TRUE);
+    jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;  // colours at full resolution
+  };
+  const auto begun = [&](jpeg_compress_struct& jpeg) {
+    if (orientation == 0) return;
     const unsigned char exif[] = {
         'E', 'x', 'i', 'f', 0,    0, 'M', 'M', 0, 42, 0, 0, 0,
         8,   0,   1,   1,   0x12, 0, 3,   0,   0, 0,  1, 0, static_cast<unsigned char>(orientation),
         0,   0,   0,   0,   0,    0};
     jpeg_write_marker(&jpeg, JPEG_APP0 + 1, exif, sizeof(exif));
-  }
-  while (jpeg.next_scanline < jpeg.image_height) {
-    JSAMPROW row = const_cast<uint8_t*>(image.row(static_cast<int64_t>(jpeg.next_scanline)));
-    jpeg_write_scanlines(&jpeg, &row, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  std::string bytes(reinterpret_cast<char*>(buffer), size);
-  std::free(buffer);
-  jpeg_destroy_compress(&jpeg);
-  return bytes;
+  };
+  return test::made_jpeg({.width = image.width,
+                          .height = image.height,
+                          .row = [&](int64_t y) { return image.row(y); },
+                          .choose = choose,
+                          .begun = begun});
 }
 
 std::string as_webp(const Image& image) {

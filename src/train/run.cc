@@ -137,10 +137,7 @@ void Run::restore(std::map<std::string, std::string> notes) {
 // A rank that finds another checkpoint, or none, or was asked for something else, would spoil the sums of all.
 void Run::check_ranks_agree() const {
   Fnv1a hash;
-  for (const auto& [key, value] : notes_) {
-    hash.add(key);
-    hash.add(value);
-  }
+  add_notes(hash, notes_);
   constexpr uint64_t kExact = (1u << 24) - 1;  // sums of such numbers are exact in double
   const std::array<double, 2> mine{static_cast<double>(step_), static_cast<double>(hash.value() & kExact)};
   std::array<double, 2> differ = mine;

@@ -49,14 +49,6 @@ void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
   hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
 }
 
-void add_to(Fnv1a& hash, const std::map<std::string, std::string>& notes) {
-  for (const auto& [key, value] : notes) {
-    if (key == kHash) continue;
-    hash.add(key);
-    hash.add(value);
-  }
-}
-
 // The tensor `kind`.`param`, which must be of the parameter's shape.
 Tensor read(const io::Checkpoint& file, const char* kind, const NamedTensor& param) {
   const std::string name = std::string(kind) + "." + param.name;
@@ -139,7 +131,7 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
     if (ema) all[numbered("ema_updates", g)] = std::to_string(ema->updates());
   }
   Fnv1a hash;
-  add_to(hash, all);
+  add_notes(hash, all);
   for (const auto& [name, value] : tensors) add_to(hash, name, value);
   all[kHash] = hash.hex();
   io::write_safetensors(checkpoint_path(step), tensors, all);
@@ -155,7 +147,7 @@ std::map<std::string, std::string> RunFolder::notes(int64_t step) const {
   const bool has_notes = file->metadata().contains(kHash);
   if (const auto hash = file->metadata().find(has_notes ? kHash : kOlderHash); hash != file->metadata().end()) {
     Fnv1a found;
-    if (has_notes) add_to(found, file->metadata());
+    if (has_notes) add_notes(found, file->metadata());
     for (const io::TensorInfo& info : file->tensors()) add_to(found, info.name, file->tensor(info.name));
     SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its bytes are not those that were written",
                file->path().string());
@@ -185,6 +177,14 @@ void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
   }
   SUMI_CHECK(used == file->tensors().size(), "{}: holds {} tensors, this run has {}: it trained something else",
              file->path().string(), file->tensors().size(), used);
+}
+
+void add_notes(Fnv1a& hash, const std::map<std::string, std::string>& notes) {
+  for (const auto& [key, value] : notes) {
+    if (key == kHash) continue;
+    hash.add(key);
+    hash.add(value);
+  }
 }
 
 int64_t count_in(const std::map<std::string, std::string>& notes, const std::string& key, const std::string& source) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fnv1a.h"
 #include "train/adamw.h"
 
 namespace sumi::train {
@@ -30,6 +31,9 @@ struct TrainedGroup {
 // The number under `key` of a checkpoint's notes. Throws Error(kData), in a sentence that begins with `source`, where
 // there is none.
 int64_t count_in(const std::map<std::string, std::string>& notes, const std::string& key, const std::string& source);
+
+// Adds all notes but the hash that a checkpoint keeps of itself.
+void add_notes(Fnv1a& hash, const std::map<std::string, std::string>& notes);
 
 class RunFolder {
  public:

@@ -74,6 +74,25 @@ inline Words names_in(const fs::path& folder) {
   return names;
 }
 
+// `sumi train ldm` of the small model on squares of 64 pixels.
+inline Words train_ldm(const fs::path& data, const fs::path& out) {
+  return {SUMI_BINARY,
+          "train",
+          "ldm",
+          "--ckpt",
+          synthetic_model().string(),
+          "--config",
+          std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+          "--tokenizer",
+          byte_tokenizer().string(),
+          "--data",
+          data.string(),
+          "--out",
+          out.string(),
+          "--size",
+          "64"};
+}
+
 class CliTest : public testing::Test {
  protected:
   const fs::path& here() const { return folder_.path(); }

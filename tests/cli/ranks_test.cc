@@ -79,32 +79,9 @@ class Ranks : public testing::Test {
 
 TEST_F(Ranks, TwoTrainADiffusionModelAsOneDoes) {
   const auto command = [&](const std::string& out, const char* batch) {
-    return Words{SUMI_BINARY,
-                 "train",
-                 "ldm",
-                 "--ckpt",
-                 synthetic_model().string(),
-                 "--config",
-                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                 "--tokenizer",
-                 byte_tokenizer().string(),
-                 "--data",
-                 data().string(),
-                 "--out",
-                 (folder_ / out).string(),
-                 "--size",
-                 "64",
-                 "--steps",
-                 "6",
-                 "--accumulate",
-                 "2",
-                 "--train-text",
-                 "--flip",
-                 "--checkpointing",
-                 "--lr",
-                 "1e-4",
-                 "--batch",
-                 batch};
+    return train_ldm(data(), folder_ / out) +
+           Words{"--steps",         "6",    "--accumulate", "2",       "--train-text", "--flip",
+                 "--checkpointing", "--lr", "1e-4",         "--batch", batch};
   };
   run_both(command("one", "4"), command("two", "2"));
   expect_same_run("one", "two", "model.safetensors");
@@ -186,26 +163,7 @@ Words side_by_side(const Words& one, const Words& other) {
 
 TEST_F(Ranks, ARankThatWasStartedOtherwiseEndsAll) {
   const auto command = [&](const std::string& out, const Words& more) {
-    return Words{SUMI_BINARY,
-                 "train",
-                 "ldm",
-                 "--ckpt",
-                 synthetic_model().string(),
-                 "--config",
-                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                 "--tokenizer",
-                 byte_tokenizer().string(),
-                 "--data",
-                 data().string(),
-                 "--out",
-                 (folder_ / out).string(),
-                 "--size",
-                 "64",
-                 "--batch",
-                 "1",
-                 "--threads",
-                 "1"} +
-           more;
+    return train_ldm(data(), folder_ / out) + Words{"--batch", "1", "--threads", "1"} + more;
   };
   const Outcome seeds =
       run_program(side_by_side(command("a", {"--steps", "2"}), command("a", {"--steps", "2", "--seed", "1"})));

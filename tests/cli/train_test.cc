@@ -38,26 +38,7 @@ class TrainLdm : public testing::Test {
   fs::path data() const { return folder_ / "data"; }
 
   std::vector<std::string> command(const std::string& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words{SUMI_BINARY,
-                                   "train",
-                                   "ldm",
-                                   "--ckpt",
-                                   synthetic_model().string(),
-                                   "--config",
-                                   std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                                   "--tokenizer",
-                                   byte_tokenizer().string(),
-                                   "--data",
-                                   data().string(),
-                                   "--out",
-                                   (folder_ / out).string(),
-                                   "--size",
-                                   "64",
-                                   "--batch",
-                                   "2",
-                                   "--flip"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    return train_ldm(data(), folder_ / out) + Words{"--batch", "2", "--flip"} + more;
   }
 
   // The same with another checkpoint.

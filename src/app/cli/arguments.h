@@ -12,9 +12,8 @@ namespace sumi::app {
 
 // `arguments` with the names of long options spelled with dashes and "--name=value" split in two; values stay as they
 // are. Throws Error(kUsage) for an unknown option (with the nearest known one), one that is given twice under whatever
-// spelling, one whose
-// value is missing (a value that is itself an option of the command is taken for a missing one) and one whose value is
-// empty, but for texts.
+// spelling, one whose value is missing (a value that is itself an option of the command is taken for a missing one) and
+// one whose value is empty, but for texts.
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command);
 

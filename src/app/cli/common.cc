@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "app/cli/arguments.h"
@@ -196,6 +197,10 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
   std::optional<fs::path> folder;
   if (!tokenizer.empty()) folder = tokenizer;
   return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
+}
+
+std::string as_line(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 bool has_network(const io::Checkpoint& file, std::string_view prefix) {

@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer =
 // The checkpoint to use where none is named: $SUMI_MODEL, the original's default place, the one model in sumi's data
 // folder, or the one that came with the program. Throws Error(kNoInput) that says how to get one.
 std::filesystem::path default_checkpoint();
+
+// On one line, bytes of names that are not UTF-8 replaced.
+std::string as_line(const nlohmann::ordered_json& json);
 
 // Whether the file has a network under those names.
 bool has_network(const io::Checkpoint& file, std::string_view prefix);

@@ -170,7 +170,7 @@ class Generation {
     }
     json["grids"] = nlohmann::ordered_json::array();
     for (const fs::path& grid : report_.grids) json["grids"].push_back(grid.string());
-    say(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    say(as_line(json));
   }
 
   const GenerateJob& job_;

@@ -72,7 +72,7 @@ std::string as_json(const Entries& entries) {
   auto json = nlohmann::ordered_json::array();
   for (const auto& entry : entries)
     json.push_back({{"name", entry.name}, {"help", entry.help}, {"aliases", entry.aliases}});
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return as_line(json);
 }
 
 std::function<std::function<int()>(CLI::App&)> listing(Entries (*entries)()) {

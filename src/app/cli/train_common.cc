@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/arguments.h"
+#include "app/cli/common.h"
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "pipeline/memory_plan.h"
@@ -134,14 +135,11 @@ int report_run(const train::RunResult& result, const RunChoice& choice, const st
   if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
   if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
   if (choice.json) {
-    say(nlohmann::ordered_json{
-            {"steps", result.steps},
-            {"loss", result.last_loss},
-            {"skipped_steps", result.skipped_steps},
-            {"skipped_pictures", result.skipped_pictures},
-            {"model", result.stopped ? nlohmann::ordered_json() : nlohmann::ordered_json(file.string())}}
-            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-        "\n");
+    say(as_line({{"steps", result.steps},
+                 {"loss", result.last_loss},
+                 {"skipped_steps", result.skipped_steps},
+                 {"skipped_pictures", result.skipped_pictures},
+                 {"model", result.stopped ? nlohmann::ordered_json() : nlohmann::ordered_json(file.string())}}));
   } else if (!result.stopped) {
     say(file.string() + "\n");
   }
