@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "ops": ["core"],
     "backend": ["ops"],
     "nn": ["ops"],
-    "io": ["nn"],
+    "io": ["core"],
     "text": ["base"],
     "image": ["core"],
     "diffusion": ["ops"],

@@ -77,10 +77,8 @@ class UNetLayout {
     const auto& counts = config_.num_res_blocks;
     return counts.size() == 1 ? counts[0] : counts[static_cast<size_t>(level)];
   }
-  bool attends(int level) const {
-    const auto& at = config_.attention_resolutions;
-    return std::find(at.begin(), at.end(), int64_t{1} << level) != at.end();
-  }
+  int64_t depth(int level) const { return config_.transformer_depth[static_cast<size_t>(level)]; }
+  bool attends(int level) const { return depth(level) > 0; }
 
   void down() {
     b_.conv(root_.at("input_blocks.0.0", "conv_in"), config_.in_channels, config_.model_channels, 3);
@@ -93,7 +91,7 @@ class UNetLayout {
         const std::string down = fmt::format("down_blocks.{}", level);
         res_block(root_.at(input + ".0", fmt::format("{}.resnets.{}", down, i)), channels_, width(level));
         channels_ = width(level);
-        if (attends(level)) transformer(root_.at(input + ".1", fmt::format("{}.attentions.{}", down, i)));
+        if (attends(level)) transformer(root_.at(input + ".1", fmt::format("{}.attentions.{}", down, i)), depth(level));
         skips_.push_back(channels_);
       }
       if (level + 1 == levels()) break;
@@ -107,7 +105,7 @@ class UNetLayout {
 
   void middle() {
     res_block(root_.at("middle_block.0", "mid_block.resnets.0"), channels_, channels_);
-    transformer(root_.at("middle_block.1", "mid_block.attentions.0"));
+    transformer(root_.at("middle_block.1", "mid_block.attentions.0"), config_.middle_depth);
     res_block(root_.at("middle_block.2", "mid_block.resnets.1"), channels_, channels_);
   }
 
@@ -121,7 +119,7 @@ class UNetLayout {
                   width(level));
         skips_.pop_back();
         channels_ = width(level);
-        if (attends(level)) transformer(root_.at(output + ".1", fmt::format("{}.attentions.{}", up, i)));
+        if (attends(level)) transformer(root_.at(output + ".1", fmt::format("{}.attentions.{}", up, i)), depth(level));
         if (level > 0 && i == blocks(level)) {
           b_.conv(root_.at(fmt::format("{}.{}.conv", output, attends(level) ? 2 : 1), up + ".upsamplers.0.conv"),
                   channels_, channels_, 3);
@@ -139,11 +137,11 @@ class UNetLayout {
     if (in != out) b_.conv(at.at("skip_connection", "conv_shortcut"), in, out, 1);
   }
 
-  void transformer(const Place& at) {
+  void transformer(const Place& at, int64_t depth) {
     const int64_t c = channels_;
     b_.norm(at.at("norm"), c);
     project(at.at("proj_in"));
-    for (int64_t i = 0; i < config_.transformer_depth; ++i) {
+    for (int64_t i = 0; i < depth; ++i) {
       const Place block = at.at(fmt::format("transformer_blocks.{}", i));
       attention(block.at("attn1"), c);
       b_.linear(block.at("ff.net.0.proj"), c, 8 * c);  // GEGLU: values and gates, each four times as wide

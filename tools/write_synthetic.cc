@@ -1,5 +1,4 @@
 // The three forms a synthetic checkpoint is written in.
-#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -41,8 +40,7 @@ Json unet_json(const models::ModelConfig& config) {
   std::vector<std::string> down;
   std::vector<std::string> up;
   for (size_t level = 0; level < unet.channel_mult.size(); ++level) {
-    const auto& at = unet.attention_resolutions;
-    const bool attends = std::find(at.begin(), at.end(), int64_t{1} << level) != at.end();
+    const bool attends = unet.transformer_depth[level] > 0;
     down.push_back(attends ? "CrossAttnDownBlock2D" : "DownBlock2D");
     up.insert(up.begin(), attends ? "CrossAttnUpBlock2D" : "UpBlock2D");
   }

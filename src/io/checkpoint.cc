@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string_view>
 
-#include "io/diffusers_folder.h"
 #include "io/mapped_file.h"
 #include "io/safetensors.h"
 #include "io/sniff.h"
@@ -39,8 +38,6 @@ void Checkpoint::index() {
 }
 
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return open_diffusers_folder(path);
   const std::shared_ptr<MappedFile> file = MappedFile::open(path);
   const std::span<const uint8_t> contents = file->contents();
   check_is_a_model(contents, path);

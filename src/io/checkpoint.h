@@ -1,4 +1,4 @@
-// A file or folder of named tensors, read lazily: opening reads the directory of names, tensor() maps one in.
+// A file of named tensors, read lazily: opening reads the directory of names, tensor() maps one in.
 #pragma once
 
 #include <filesystem>
@@ -32,7 +32,7 @@ class Checkpoint {
   virtual Tensor tensor(std::string_view name) const = 0;
   // String metadata of the file (safetensors `__metadata__`); empty where the format has none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  // "safetensors", "torch checkpoint", "diffusers folder".
+  // "safetensors", "torch checkpoint"; "diffusers folder" for one made of several files.
   const std::string& format() const { return format_; }
   const std::filesystem::path& path() const { return path_; }
 
@@ -48,9 +48,9 @@ class Checkpoint {
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
-// Opens a checkpoint by its contents, not by its ending: safetensors, torch zip (.ckpt, .pt), or a diffusers folder
-// (its tensors come under the names that the folder's components have in a CompVis checkpoint). Throws Error(kData) or
-// Error(kNoInput) with one sentence that names the file, the rule, and the tensor or offset.
+// Opens a file by its contents, not by its ending: safetensors or torch zip (.ckpt, .pt). Folders of several files are
+// models/loading/open.h's. Throws Error(kData) or Error(kNoInput) with one sentence that names the file, the rule, and
+// the tensor or offset.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace sumi::io

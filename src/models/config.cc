@@ -1,9 +1,9 @@
 #include "models/config.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
+#include "models/unet/topology.h"
 
 namespace sumi::models {
 namespace {
@@ -72,30 +72,31 @@ void Checker::unet(const UNetConfig& c) const {
   SUMI_CHECK(c.num_res_blocks.size() == 1 || c.num_res_blocks.size() == c.channel_mult.size(),
              "{}: num_res_blocks has {} entries; one, or one for each of the {} levels", source_,
              c.num_res_blocks.size(), c.channel_mult.size());
-  int64_t blocks = 0;
-  for (const int64_t n : c.num_res_blocks) {
-    range(n, 1, kMaxBlocksPerLevel, "num_res_blocks");
-    blocks += n;
-  }
-  SUMI_CHECK(c.attention_resolutions.size() <= 64, "{}: attention_resolutions has {} entries; at most 64", source_,
-             c.attention_resolutions.size());
-  for (const int64_t at : c.attention_resolutions) range(at, 1, int64_t{1} << kMaxLevels, "attention_resolutions");
-  range(c.transformer_depth, 1, kMaxDepth, "transformer_depth");
-  if (c.num_res_blocks.size() == 1) blocks *= static_cast<int64_t>(c.channel_mult.size());
-  range(2 * blocks * c.transformer_depth, 1, kMaxTransformers, "the number of transformer blocks");
+  for (const int64_t n : c.num_res_blocks) range(n, 1, kMaxBlocksPerLevel, "num_res_blocks");
+  SUMI_CHECK(c.transformer_depth.size() == c.channel_mult.size(),
+             "{}: transformer_depth has {} entries for the {} levels of the UNet", source_, c.transformer_depth.size(),
+             c.channel_mult.size());
+  const int64_t deepest = c.use_spatial_transformer ? kMaxDepth : 1;
+  for (const int64_t depth : c.transformer_depth) range(depth, 0, deepest, "transformer_depth");
+  range(c.middle_depth, 1, deepest, "the middle block's transformer depth");
   range(c.context_dim, 0, kMaxWidth, "context_dim");
   SUMI_CHECK(c.context_dim == 0 || c.use_spatial_transformer,
              "{}: context_dim is {}, but without use_spatial_transformer no layer of the UNet would see the text",
              source_, c.context_dim);
   SUMI_CHECK(c.num_head_channels > 0 || c.num_heads > 0,
              "{}: the UNet's attention has neither num_heads nor num_head_channels", source_);
-  int64_t width = 0;
-  for (size_t level = 0; level < c.channel_mult.size(); ++level) {
-    width = c.model_channels * c.channel_mult[level];
-    const auto& at = c.attention_resolutions;
-    if (std::find(at.begin(), at.end(), int64_t{1} << level) != at.end()) heads(c, width);
-  }
-  heads(c, width);  // the middle block always attends
+  const UNetTopology topology = make_topology(c);
+  int64_t transformers = 0;
+  const auto check = [&](const BlockPlan& block) {
+    const LayerPlan* attention = block.attention();
+    if (attention == nullptr) return;
+    heads(c, attention->in);
+    transformers += attention->depth;
+  };
+  for (const BlockPlan& block : topology.input_blocks) check(block);
+  check(topology.middle);
+  for (const BlockPlan& block : topology.output_blocks) check(block);
+  range(transformers, 1, kMaxTransformers, "the number of transformer blocks");
 }
 
 void Checker::autoencoder(const AutoencoderConfig& c) const {

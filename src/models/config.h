@@ -11,17 +11,19 @@
 
 namespace sumi::models {
 
-// LDM's UNetModel (openaimodel.py), field by field.
+// LDM's UNetModel (openaimodel.py). unet/topology.h tells the layers it stands for.
 struct UNetConfig {
   int64_t in_channels = 4, out_channels = 4, model_channels = 320;
-  std::vector<int64_t> attention_resolutions{4, 2, 1};  // downsampling factors that have attention
-  std::vector<int64_t> num_res_blocks{2};               // one for all levels, or one per level
-  std::vector<int64_t> channel_mult{1, 2, 4, 4};
-  int64_t num_heads = -1;  // this or num_head_channels
+  std::vector<int64_t> num_res_blocks{2};         // one for all levels, or one per level
+  std::vector<int64_t> channel_mult{1, 2, 4, 4};  // one per level, the finest first
+  // Transformer blocks after each residual block, one number per level; 0: the level has no attention. LDM has this in
+  // two keys, `attention_resolutions` and `transformer_depth`.
+  std::vector<int64_t> transformer_depth{1, 1, 1, 0};
+  int64_t middle_depth = 1;  // the same for the middle block, which always attends
+  int64_t num_heads = -1;    // this or num_head_channels
   int64_t num_head_channels = -1;
-  bool use_spatial_transformer = true;  // else LDM's plain AttentionBlock
-  int64_t transformer_depth = 1;
-  int64_t context_dim = 768;  // 0: no context (self-attention in its place)
+  bool use_spatial_transformer = true;  // else LDM's plain AttentionBlock, of depth 1
+  int64_t context_dim = 768;            // 0: no context (self-attention in its place)
   bool use_linear_in_transformer = false;
   bool use_scale_shift_norm = false;
   bool resblock_updown = false;

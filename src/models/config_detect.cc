@@ -3,8 +3,10 @@
 
 #include "base/check.h"
 #include "base/text_util.h"
-#include "io/name_map.h"
 #include "models/family.h"
+#include "models/loading/name_map.h"
+#include "models/loading/prefixes.h"
+#include "models/loading/unet_from_names.h"
 
 namespace sumi::models {
 namespace {
@@ -44,9 +46,9 @@ class Lookup {
   const io::Checkpoint& checkpoint_;
 };
 
-const std::string kUNet(io::kUNetPrefix);
-const std::string kVae(io::kVaePrefix);
-const std::string kText = std::string(io::kTextPrefix) + "text_model.";
+const std::string kUNet(kUNetPrefix);
+const std::string kVae(kVaePrefix);
+const std::string kText(kTextPrefix);
 
 // `width` as a multiple of `base`.
 int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* what) {
@@ -56,88 +58,73 @@ int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* 
   return width / base;
 }
 
-// The transformer whose sizes are read: `at` less a trailing dot, `width` its channels.
-void read_transformer(const Lookup& lookup, const std::string& at, int64_t width, UNetConfig& c) {
-  c.use_spatial_transformer = lookup.has(at + ".proj_in.weight");
-  if (!c.use_spatial_transformer) {
-    c.context_dim = 0;
-    return;
-  }
-  const io::TensorInfo* proj = lookup.find(at + ".proj_in.weight");
-  c.use_linear_in_transformer = proj->shape.rank() == 2;
-  c.transformer_depth = lookup.count(at + ".transformer_blocks.", ".attn1.to_q.weight");
-  const Shape& keys = lookup.shape(at + ".transformer_blocks.0.attn2.to_k.weight", 2);
-  c.context_dim = keys[1] == width ? 0 : keys[1];
+[[noreturn]] void fail_levels(const Lookup& lookup) {
+  fail(ErrorKind::kData,
+       "{}: the levels of its UNet cannot be told from the names; give its configuration with --config", lookup.path());
 }
 
-void read_levels(const Lookup& lookup, const io::UNetStages& stages, UNetConfig& c) {
-  c.channel_mult.clear();
-  c.num_res_blocks.clear();
-  c.attention_resolutions.clear();
-  int64_t block = 1;
-  for (size_t level = 0; level < stages.down.size(); ++level) {
-    const io::UNetStage& stage = stages.down[level];
-    const std::string at = fmt::format("{}input_blocks.{}", kUNet, block);
-    const int64_t width = lookup.shape(at + ".0.out_layers.3.weight", 4)[0];
-    c.channel_mult.push_back(multiple(lookup, width, c.model_channels, "UNet"));
-    c.num_res_blocks.push_back(stage.blocks);
-    if (stage.attends && level < 62) c.attention_resolutions.push_back(int64_t{1} << level);
-    const bool last = level + 1 == stages.down.size();
-    const bool resamples = stage.resampler != io::UNetStage::Resampler::kNone;
-    bool all_there = stage.blocks >= 1;
-    for (int i = 0; i < stage.blocks; ++i) {
-      all_there &= lookup.has(fmt::format("{}input_blocks.{}.0.in_layers.0.weight", kUNet, block + i));
-    }
-    SUMI_CHECK(all_there && resamples != last,
-               "{}: the levels of its UNet cannot be told from the names; give its configuration with --config",
-               lookup.path());
-    c.resblock_updown |= stage.resampler == io::UNetStage::Resampler::kResBlock;
-    block += stage.blocks + (resamples ? 1 : 0);
+// The way down must have the residual blocks and resampling layers that the way up made `topology` expect, and no more.
+void check_blocks(const Lookup& lookup, const UNetConfig& c, const UNetTopology& topology) {
+  if (*std::min_element(c.num_res_blocks.begin(), c.num_res_blocks.end()) < 1) fail_levels(lookup);
+  for (const BlockPlan& block : topology.input_blocks) {
+    const std::string first = kUNet + block.name + ".0.";
+    const bool by_conv = block.layers[0].kind == LayerPlan::Kind::kResample;
+    if (&block != &topology.input_blocks.front() && !lookup.has(first + (by_conv ? "op.weight" : "in_layers.0.weight")))
+      fail_levels(lookup);
   }
-  SUMI_CHECK(!stages.down.empty() && !lookup.has(fmt::format("{}input_blocks.{}.0.in_layers.0.weight", kUNet, block)),
-             "{}: the levels of its UNet cannot be told from the names; give its configuration with --config",
-             lookup.path());
-  if (std::adjacent_find(c.num_res_blocks.begin(), c.num_res_blocks.end(), std::not_equal_to<>()) ==
-      c.num_res_blocks.end()) {
-    c.num_res_blocks.resize(1);
+  if (lookup.has(fmt::format("{}input_blocks.{}.0.in_layers.0.weight", kUNet, topology.input_blocks.size())))
+    fail_levels(lookup);
+}
+
+// Each level is as wide as its first residual block.
+void read_widths(const Lookup& lookup, const UNetTopology& topology, UNetConfig& c) {
+  std::fill(c.channel_mult.begin(), c.channel_mult.end(), 0);
+  for (const BlockPlan& block : topology.input_blocks) {
+    if (block.res_blocks() == 0 || c.channel_mult[block.level] != 0) continue;
+    const Shape& weight = lookup.shape(fmt::format("{}{}.0.out_layers.3.weight", kUNet, block.name), 4);
+    c.channel_mult[block.level] = multiple(lookup, weight[0], c.model_channels, "UNet");
   }
-  const int64_t first_width = c.model_channels * c.channel_mult[0];
-  const Shape& time = lookup.shape(kUNet + "input_blocks.1.0.emb_layers.1.weight", 2);
-  c.use_scale_shift_norm = time[0] == 2 * first_width;
+}
+
+// Width of the keys' source in the cross-attention of `block`.
+int64_t keys_of(const Lookup& lookup, const BlockPlan& block) {
+  return lookup.shape(fmt::format("{}{}.1.transformer_blocks.0.attn2.to_k.weight", kUNet, block.name), 2)[1];
 }
 
 // The context's width: that of the keys in cross-attention. Where these are as wide as the channels at every level it
 // is self-attention once more, unless only one width is to be seen and there is text.
-void read_context(const Lookup& lookup, const io::UNetStages& stages, UNetConfig& c) {
-  const int64_t width = c.model_channels * c.channel_mult.back();
-  read_transformer(lookup, kUNet + "middle_block.1", width, c);
-  if (!c.use_spatial_transformer || c.context_dim != 0) return;
+int64_t read_context(const Lookup& lookup, const UNetTopology& topology, const UNetConfig& c) {
+  const auto width_of = [&](const BlockPlan& block) { return c.model_channels * c.channel_mult[block.level]; };
+  const int64_t width = width_of(topology.middle), keys = keys_of(lookup, topology.middle);
+  if (keys != width) return keys;
   bool only_width = true;
-  int64_t block = 1;
-  for (size_t level = 0; level < stages.down.size(); ++level) {
-    const io::UNetStage& stage = stages.down[level];
-    const int64_t other = c.model_channels * c.channel_mult[level];
-    if (stage.attends && other != width) {
-      const Shape& keys =
-          lookup.shape(fmt::format("{}input_blocks.{}.1.transformer_blocks.0.attn2.to_k.weight", kUNet, block), 2);
-      if (keys[1] != other) c.context_dim = width;  // so the middle's keys are as wide as its channels by chance
-      only_width = false;
-    }
-    block += stage.blocks + 1;
+  for (const BlockPlan& block : topology.input_blocks) {
+    if (block.attention() == nullptr || width_of(block) == width) continue;
+    // Elsewhere the keys are not as wide as the channels: in the middle they are so by chance.
+    if (keys_of(lookup, block) != width_of(block)) return width;
+    only_width = false;
   }
-  if (only_width && lookup.has(kText + "embeddings.token_embedding.weight")) c.context_dim = width;
+  return only_width && lookup.has(kText + "embeddings.token_embedding.weight") ? width : 0;
 }
 
 UNetConfig detect_unet(const Lookup& lookup) {
-  UNetConfig c;
+  UNetConfig c = unet_of_compvis_names([&](const std::string& name) { return lookup.has(kUNet + name); });
+  const UNetTopology topology = make_topology(c);  // of which only blocks and layers count: widths are still to be read
+  check_blocks(lookup, c, topology);
   const Shape& first = lookup.shape(kUNet + "input_blocks.0.0.weight", 4);
   c.model_channels = first[0];
   c.in_channels = first[1];
   c.out_channels = lookup.shape(kUNet + "out.2.weight", 4)[0];
-  const io::UNetStages stages =
-      io::unet_stages_of_compvis([&](const std::string& name) { return lookup.has(kUNet + name); });
-  read_levels(lookup, stages, c);
-  read_context(lookup, stages, c);
+  read_widths(lookup, topology, c);
+  if (std::adjacent_find(c.num_res_blocks.begin(), c.num_res_blocks.end(), std::not_equal_to<>()) ==
+      c.num_res_blocks.end()) {
+    c.num_res_blocks.resize(1);
+  }
+  const Shape& time = lookup.shape(kUNet + "input_blocks.1.0.emb_layers.1.weight", 2);
+  c.use_scale_shift_norm = time[0] % 2 == 0 && time[0] / 2 == c.model_channels * c.channel_mult[0];
+  const io::TensorInfo* projection = lookup.find(fmt::format("{}{}.1.proj_in.weight", kUNet, topology.middle.name));
+  c.use_linear_in_transformer = projection != nullptr && projection->shape.rank() == 2;
+  c.context_dim = c.use_spatial_transformer ? read_context(lookup, topology, c) : 0;
   return c;
 }
 
@@ -146,8 +133,7 @@ AutoencoderConfig detect_autoencoder(const Lookup& lookup) {
   SUMI_CHECK(!lookup.has(kVae + "quantize.embedding.weight"), "{}: has a VQ autoencoder; KL autoencoders are supported",
              lookup.path());
   if (!lookup.has(kVae + "decoder.conv_in.weight")) return c;  // none in this file: the common one is taken
-  const io::VaeLevels levels =
-      io::vae_levels_of_compvis([&](const std::string& name) { return lookup.has(kVae + name); });
+  const VaeLevels levels = vae_levels_of_compvis([&](const std::string& name) { return lookup.has(kVae + name); });
   const Shape& out = lookup.shape(kVae + "decoder.conv_out.weight", 4);
   c.out_channels = c.in_channels = out[0];
   c.ch = out[1];

@@ -51,8 +51,8 @@ TEST(DetectConfig, StableDiffusion1) {
   EXPECT_EQ(c.unet.num_heads, 8);
   EXPECT_THAT(c.unet.channel_mult, ElementsAre(1, 2, 4, 4));
   EXPECT_THAT(c.unet.num_res_blocks, ElementsAre(2));
-  EXPECT_THAT(c.unet.attention_resolutions, ElementsAre(1, 2, 4));
-  EXPECT_EQ(c.unet.transformer_depth, 1);
+  EXPECT_THAT(c.unet.transformer_depth, ElementsAre(1, 1, 1, 0));
+  EXPECT_EQ(c.unet.middle_depth, 1);
   EXPECT_EQ(c.unet.context_dim, 768);
   EXPECT_TRUE(c.unet.use_spatial_transformer);
   EXPECT_FALSE(c.unet.use_linear_in_transformer);
@@ -98,7 +98,7 @@ TEST(DetectConfig, MovingAverageOnly) {
   const ModelConfig c = detect_config(FakeCheckpoint(shapes));
   EXPECT_EQ(c.family, "sd1");
   EXPECT_THAT(c.unet.channel_mult, ElementsAre(1, 2, 4, 4));
-  EXPECT_THAT(c.unet.attention_resolutions, ElementsAre(1, 2, 4));
+  EXPECT_THAT(c.unet.transformer_depth, ElementsAre(1, 1, 1, 0));
 }
 
 TEST(DetectConfig, SaysSoWhereHeadsCannotBeTold) {
@@ -111,8 +111,8 @@ TEST(DetectConfig, OtherSizes) {
   made.unet.model_channels = 64;
   made.unet.channel_mult = {1, 3, 5};
   made.unet.num_res_blocks = {1, 3, 2};
-  made.unet.attention_resolutions = {2};
-  made.unet.transformer_depth = 2;
+  made.unet.transformer_depth = {0, 2, 10};
+  made.unet.middle_depth = 3;
   made.unet.use_linear_in_transformer = true;
   made.autoencoder.ch_mult = {1, 2};
   made.autoencoder.num_res_blocks = 1;
@@ -123,8 +123,8 @@ TEST(DetectConfig, OtherSizes) {
   EXPECT_EQ(c.unet.model_channels, 64);
   EXPECT_EQ(c.unet.channel_mult, made.unet.channel_mult);
   EXPECT_EQ(c.unet.num_res_blocks, made.unet.num_res_blocks);
-  EXPECT_EQ(c.unet.attention_resolutions, made.unet.attention_resolutions);
-  EXPECT_EQ(c.unet.transformer_depth, 2);
+  EXPECT_EQ(c.unet.transformer_depth, made.unet.transformer_depth);
+  EXPECT_EQ(c.unet.middle_depth, 3);
   EXPECT_TRUE(c.unet.use_linear_in_transformer);
   EXPECT_EQ(c.unet.num_heads, 8);
   EXPECT_EQ(c.autoencoder.ch_mult, made.autoencoder.ch_mult);

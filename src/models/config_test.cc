@@ -48,7 +48,10 @@ TEST(CheckConfig, Item92Widths) {
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.in_channels = width; }), HasSubstr("in_channels"));
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.text.hidden_size = width; }), HasSubstr("hidden_size"));
     EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.num_res_blocks = {width}; }), HasSubstr("num_res_blocks"));
-    EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.transformer_depth = width; }), HasSubstr("transformer_depth"));
+    EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.transformer_depth[2] = width; }),
+                HasSubstr(width == 0 ? "no error" : "transformer_depth"));  // 0: no attention there
+    EXPECT_THAT(error_of([&](ModelConfig& c) { c.unet.middle_depth = width; }),
+                HasSubstr("middle block's transformer depth"));
   }
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.model_channels = 40; }), HasSubstr("multiple of 32"));
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.norm_groups = 48; }), HasSubstr("multiple of 48"));
@@ -58,8 +61,17 @@ TEST(CheckConfig, Item92Widths) {
   EXPECT_THAT(error_of([](ModelConfig& c) { c.autoencoder.ch_mult.clear(); }), HasSubstr("0 levels"));
   EXPECT_THAT(error_of([](ModelConfig& c) { c.unet.num_res_blocks = {2, 2}; }), HasSubstr("2 entries"));
   EXPECT_THAT(error_of([](ModelConfig& c) {
+                c.unet.transformer_depth = {1, 1};
+              }),
+              HasSubstr("transformer_depth has 2 entries for the 4 levels"));
+  EXPECT_THAT(error_of([](ModelConfig& c) {
+                c.unet.use_spatial_transformer = false;
+                c.unet.transformer_depth = {1, 1, 2, 0};
+              }),
+              HasSubstr("transformer_depth is 2; it must be 0 to 1"));
+  EXPECT_THAT(error_of([](ModelConfig& c) {
                 c.unet.num_res_blocks = {32};
-                c.unet.transformer_depth = 128;
+                c.unet.transformer_depth = {128, 128, 128, 0};
               }),
               HasSubstr("transformer blocks"));
 }
@@ -74,7 +86,7 @@ TEST(CheckConfig, Item93Heads) {
   EXPECT_THAT(error_of([](ModelConfig& c) { c.text.heads = 5; }),
               HasSubstr("5 attention heads do not divide the text encoder's 768"));
   EXPECT_THAT(error_of([](ModelConfig& c) {  // no level attends, but the middle does
-                c.unet.attention_resolutions.clear();
+                c.unet.transformer_depth.assign(4, 0);
                 c.unet.num_heads = 1000;
               }),
               HasSubstr("UNet's 1280 channels"));

@@ -1,8 +1,10 @@
 // LDM's YAML configurations, written.
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+
 #include "base/check.h"
-#include "models/config.h"
+#include "models/unet/topology.h"
 
 namespace sumi::models {
 namespace {
@@ -28,13 +30,22 @@ YAML::Node unet_node(const UNetConfig& c) {
   p["in_channels"] = c.in_channels;
   p["out_channels"] = c.out_channels;
   p["model_channels"] = c.model_channels;
-  p["attention_resolutions"] = list(c.attention_resolutions);
+  std::vector<int64_t> factors = attention_resolutions(c);
+  std::reverse(factors.begin(), factors.end());  // LDM's files begin with the coarsest
+  p["attention_resolutions"] = list(factors);
   p["num_res_blocks"] = list(c.num_res_blocks);
   p["channel_mult"] = list(c.channel_mult);
   p["num_heads"] = c.num_heads;
   p["num_head_channels"] = c.num_head_channels;
   p["use_spatial_transformer"] = c.use_spatial_transformer;
-  p["transformer_depth"] = c.transformer_depth;
+  const bool one_depth = std::all_of(c.transformer_depth.begin(), c.transformer_depth.end(),
+                                     [&](int64_t depth) { return depth == 0 || depth == c.middle_depth; });
+  if (one_depth) {
+    p["transformer_depth"] = c.middle_depth;
+  } else {
+    p["transformer_depth"] = list(c.transformer_depth);
+    p["transformer_depth_middle"] = c.middle_depth;
+  }
   if (c.context_dim > 0) p["context_dim"] = c.context_dim;
   p["use_linear_in_transformer"] = c.use_linear_in_transformer;
   p["use_scale_shift_norm"] = c.use_scale_shift_norm;

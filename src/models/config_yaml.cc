@@ -157,6 +157,28 @@ void check_target(Section& section, std::initializer_list<const char*> accepted)
        target, known == std::end(kKnown) ? "" : fmt::format(" ({})", known->what), *accepted.begin());
 }
 
+// `attention_resolutions` names the levels that attend by their downsampling factors; `transformer_depth` is one number
+// for all levels or, as in SGM's configurations, one for each, of which those of levels without attention mean nothing.
+void read_depths(Section& p, UNetConfig& c) {
+  const std::vector<int64_t> factors = p.integers("attention_resolutions"),
+                             given = p.integers("transformer_depth", {1});
+  const size_t levels = c.channel_mult.size();
+  SUMI_CHECK(given.size() == 1 || given.size() == levels,
+             "{}: {} has {} entries; one, or one for each of the {} levels", p.file(), p.name("transformer_depth"),
+             given.size(), levels);
+  const auto depth_of = [&](size_t level) {
+    return c.use_spatial_transformer ? given[given.size() > 1 ? level : 0] : 1;
+  };
+  c.transformer_depth.assign(levels, 0);
+  for (size_t level = 0; level < std::min<size_t>(levels, 62); ++level) {
+    if (std::find(factors.begin(), factors.end(), int64_t{1} << level) == factors.end()) continue;
+    c.transformer_depth[level] = depth_of(level);
+    SUMI_CHECK(c.transformer_depth[level] != 0, "{}: {} is 0 at level {}, which {} has attend", p.file(),
+               p.name("transformer_depth"), level, p.name("attention_resolutions"));
+  }
+  c.middle_depth = levels > 0 ? p.integer("transformer_depth_middle", depth_of(levels - 1)) : 1;
+}
+
 UNetConfig read_unet(Section section) {
   check_target(section, {"UNetModel"});
   Section p = section.section("params");
@@ -164,13 +186,12 @@ UNetConfig read_unet(Section section) {
   c.in_channels = p.integer("in_channels");
   c.out_channels = p.integer("out_channels");
   c.model_channels = p.integer("model_channels");
-  c.attention_resolutions = p.integers("attention_resolutions");
   c.num_res_blocks = p.integers("num_res_blocks");
   c.channel_mult = p.integers("channel_mult", {1, 2, 4, 8});
   c.num_heads = p.integer("num_heads", -1);
   c.num_head_channels = p.integer("num_head_channels", -1);
   c.use_spatial_transformer = p.boolean("use_spatial_transformer", false);
-  c.transformer_depth = p.integer("transformer_depth", 1);
+  read_depths(p, c);
   const std::vector<int64_t> context = p.integers("context_dim", {0});
   SUMI_CHECK(context.size() == 1, "{}: {} has {} entries; one is supported", p.file(), p.name("context_dim"),
              context.size());

@@ -127,7 +127,8 @@ TEST_F(YamlConfig, ReadsTheOfficialLayoutWithoutAWord) {
   EXPECT_EQ(c.unet.num_head_channels, -1);
   EXPECT_EQ(c.unet.context_dim, 768);
   EXPECT_THAT(c.unet.channel_mult, ElementsAre(1, 2, 4, 4));
-  EXPECT_THAT(c.unet.attention_resolutions, ElementsAre(4, 2, 1));
+  EXPECT_THAT(c.unet.transformer_depth, ElementsAre(1, 1, 1, 0));
+  EXPECT_EQ(c.unet.middle_depth, 1);
   EXPECT_THAT(c.unet.num_res_blocks, ElementsAre(2));
   EXPECT_TRUE(c.unet.use_spatial_transformer);
   EXPECT_FALSE(c.unet.legacy);
@@ -209,6 +210,27 @@ TEST_F(YamlConfig, OtherNetworks) {
   EXPECT_EQ(read(changed("          - 4\n          num", "          num")).default_size, 256);
   EXPECT_EQ(read(changed("context_dim: 768", "context_dim: null")).unet.context_dim, 0);
   EXPECT_THAT(warnings_.messages(), IsEmpty());
+}
+
+// As the published configuration of Stable Diffusion XL has it: the number of a level that does not attend is nothing.
+TEST_F(YamlConfig, TransformersOfADepthForEachLevel) {
+  const auto unet = [&](const std::string& depth, const std::string& factors = "[ 4, 2, 1 ]") {
+    std::string text = changed("transformer_depth: 1", "transformer_depth: " + depth);
+    return text.replace(text.find("[ 4, 2, 1 ]"), 11, factors);
+  };
+  UNetConfig c = read(unet("[1, 2, 10, 3]", "[4, 2]")).unet;
+  EXPECT_THAT(c.transformer_depth, ElementsAre(0, 2, 10, 0));
+  EXPECT_EQ(c.middle_depth, 3);
+  c = read(unet("2", "[8, 3, 1]")).unet;  // no level is 3 times coarser
+  EXPECT_THAT(c.transformer_depth, ElementsAre(2, 0, 0, 2));
+  EXPECT_EQ(c.middle_depth, 2);
+  c = read(unet("[1, 2, 10, 0]\n        transformer_depth_middle: 10", "[4, 2]")).unet;
+  EXPECT_EQ(c.middle_depth, 10);
+  EXPECT_THAT(warnings_.messages(), IsEmpty());
+  EXPECT_THAT(error_of(unet("[1, 2]")), HasSubstr("transformer_depth has 2 entries; one, or one for each of the 4"));
+  EXPECT_THAT(error_of(unet("[1, 0, 1, 1]")), HasSubstr("transformer_depth is 0 at level 1"));
+  EXPECT_THAT(error_of(unet("[1, 1, 1, 0]")), HasSubstr("the middle block's transformer depth is 0"));
+  EXPECT_THAT(error_of(unet("-1")), HasSubstr("transformer_depth is -1"));
 }
 
 TEST_F(YamlConfig, WarnsOfKeysThatAreNotKnown) {
@@ -333,11 +355,11 @@ TEST(ConfigToYaml, ReadsBackAsItWas) {
   EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
   c.unet = {.in_channels = 9,
             .model_channels = 64,
-            .attention_resolutions = {2, 1},
             .num_res_blocks = {1, 2, 3},
             .channel_mult = {1, 2, 3},
+            .transformer_depth = {2, 2, 0},
+            .middle_depth = 2,
             .num_head_channels = 32,
-            .transformer_depth = 2,
             .context_dim = 96,
             .use_linear_in_transformer = true,
             .legacy = false,
@@ -365,7 +387,15 @@ TEST(ConfigToYaml, ReadsBackAsItWas) {
   c.scale_by_std = true;
   c.sampling = {.sampler = "dpmpp_2m", .steps = 20, .scale = 3.5};
   c.family = "ldm";
+  EXPECT_THAT(config_to_yaml(c), HasSubstr("transformer_depth: 2\n"));
   EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
+  for (const std::vector<int64_t>& depth : {std::vector<int64_t>{0, 2, 10}, {0, 0, 0}, {3, 0, 1}, {1, 1, 1}}) {
+    for (const int64_t middle : {1, 10}) {
+      c.unet.transformer_depth = depth;
+      c.unet.middle_depth = middle;
+      EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c) << depth[0] << depth[1] << depth[2] << middle;
+    }
+  }
 }
 
 TEST(AutoencoderFromYaml, ReadsAnAutoencodersOwnFileAndItsLoss) {

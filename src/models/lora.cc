@@ -9,13 +9,12 @@
 
 #include "base/log.h"
 #include "base/text_util.h"
-#include "io/name_map.h"
+#include "models/loading/name_map.h"
+#include "models/loading/prefixes.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
 namespace {
-
-constexpr const char* kTextPrefix = "cond_stage_model.transformer.";
 
 std::string flat(std::string name) {
   std::replace(name.begin(), name.end(), '.', '_');
@@ -55,9 +54,9 @@ std::map<std::string, nn::Param*> weights_by_name(nn::Module* unet, nn::Module* 
   std::map<std::string, nn::Param*> weights;
   if (unet != nullptr) {
     const LoraNames names(*unet);
-    nn::for_each_param(*unet, std::string(io::kUNetPrefix), [&](const std::string& name, nn::Param& param) {
+    nn::for_each_param(*unet, std::string(kUNetPrefix), [&](const std::string& name, nn::Param& param) {
       if (!name.ends_with(".weight") || param.shape.rank() < 2) return;
-      weights["lora_unet_" + flat(without_weight(name.substr(io::kUNetPrefix.size())))] = &param;
+      weights["lora_unet_" + flat(without_weight(name.substr(kUNetPrefix.size())))] = &param;
       weights[names(name)] = &param;
     });
   }
@@ -107,11 +106,11 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
 LoraNames::LoraNames(nn::Module& unet) {
   std::set<std::string> names;
   nn::for_each_param(unet, "", [&](const std::string& name, nn::Param&) { names.insert(name); });
-  const io::NameMap map =
-      io::unet_name_map(io::unet_stages_of_compvis([&](const std::string& name) { return names.contains(name); }));
+  const UNetConfig blocks = unet_of_compvis_names([&](const std::string& name) { return names.contains(name); });
+  const NameMap map = unet_name_map(make_topology(blocks));
   for (const std::string& name : names) {
     if (!name.ends_with(".weight")) continue;
-    const std::string full = std::string(io::kUNetPrefix) + name;
+    const std::string full = std::string(kUNetPrefix) + name;
     if (const auto other = map.to_diffusers(full)) unet_[full] = "lora_unet_" + flat(without_weight(*other));
   }
 }
@@ -119,7 +118,7 @@ LoraNames::LoraNames(nn::Module& unet) {
 std::string LoraNames::operator()(const std::string& param) const {
   if (const auto found = unet_.find(param); found != unet_.end()) return found->second;
   if (param.starts_with(kTextPrefix) && param.ends_with(".weight"))
-    return "lora_te_" + flat(without_weight(param.substr(std::string_view(kTextPrefix).size())));
+    return "lora_te_" + flat(without_weight(param.substr(kTextComponentPrefix.size())));
   return {};
 }
 

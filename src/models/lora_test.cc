@@ -18,9 +18,9 @@ using Named = std::vector<std::pair<std::string, Tensor>>;
 
 UNetConfig small() {
   return {.model_channels = 32,
-          .attention_resolutions = {1, 2},
           .num_res_blocks = {1},
           .channel_mult = {1, 2},
+          .transformer_depth = {1, 1},
           .num_heads = 4,
           .context_dim = 16};
 }

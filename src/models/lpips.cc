@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "io/bind.h"
+#include "models/loading/bind.h"
 #include "ops/activation.h"
 #include "ops/elementwise.h"
 #include "ops/loss.h"
@@ -76,10 +76,10 @@ class Lpips::Heads : public nn::Module {
 
 Lpips::Lpips(const io::Checkpoint& vgg, const io::Checkpoint& heads, Device device)
     : features_(std::make_shared<Features>()), heads_(std::make_shared<Heads>()) {
-  io::BindReport of_vgg, of_heads;
-  io::bind(*features_, vgg, "features.", of_vgg, {.device = device});
+  BindReport of_vgg, of_heads;
+  bind_module(*features_, vgg, "features.", of_vgg, {.device = device});
   of_vgg.check();
-  io::bind(*heads_, heads, "", of_heads, {.device = device});
+  bind_module(*heads_, heads, "", of_heads, {.device = device});
   of_heads.check();
   // (x - shift) / scale for each channel, as a 1x1 convolution.
   scale_ = Tensor::zeros({3, 3, 1, 1}, DType::kF32);

@@ -2,10 +2,10 @@
 
 #include <optional>
 
-#include "io/bind.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
+#include "models/loading/bind.h"
 #include "models/lora.h"
 #include "models/unet/unet.h"
 #include "ops/conv.h"
@@ -38,10 +38,10 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
       diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end);
   parts.device = options.device;
   parts.convolutions = options.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
-  io::BindReport report;
-  const io::BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
+  BindReport report;
+  const BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   const auto fill = [&](nn::Module& part, const char* prefix, bool fresh) {
-    if (!fresh) io::bind(part, *checkpoint, prefix, report, bind_options);
+    if (!fresh) bind_module(part, *checkpoint, prefix, report, bind_options);
   };
   if (options.text)
     fill(parts.text.emplace(config.text), "cond_stage_model.transformer.text_model.", options.fresh_text);

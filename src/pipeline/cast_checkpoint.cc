@@ -4,7 +4,7 @@
 
 #include "base/text_util.h"
 #include "core/quantized.h"
-#include "io/bind.h"
+#include "models/loading/bind.h"
 #include "ops/layout.h"
 
 namespace sumi::pipeline {
@@ -41,7 +41,7 @@ class CastCheckpoint : public io::Checkpoint {
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
     // Whoever binds what comes out finds them in the other types; blocks have no NaN.
     if (is_quantized(dtype_))
-      io::warn_of_non_finite(path_.string(), info->name, out, std::numeric_limits<int64_t>::max());
+      models::warn_of_non_finite(path_.string(), info->name, out, std::numeric_limits<int64_t>::max());
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
 

@@ -1,9 +1,12 @@
 #include "pipeline/memory_plan_walk.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "models/autoencoder_kl/tiles.h"
+#include "models/unet/topology.h"
 
 namespace sumi::pipeline {
 namespace {
@@ -18,98 +21,66 @@ int64_t bytes_of(int64_t batch, int64_t height, int64_t width, int64_t channels)
   return bytes < kMost ? static_cast<int64_t>(bytes) : static_cast<int64_t>(kMost);
 }
 
+// Follows the UNet block by block.
 class UNetWalk {
  public:
   UNetWalk(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width)
-      : c_(config), batch_(batch), height_(height), width_(width) {}
+      : topology_(models::make_topology(config)), batch_(batch), height_(height), width_(width) {}
 
   int64_t peak() {
-    channels_ = c_.model_channels;
-    push_skip();
-    for (size_t level = 0; level < c_.channel_mult.size(); ++level) down(level);
-    res_block(channels_, channels_);
-    attention(channels_);
-    res_block(channels_, channels_);
-    for (size_t level = c_.channel_mult.size(); level-- > 0;) up(level);
-    note(3 * size(channels_));  // the last norm, its input and the output
+    for (const models::BlockPlan& block : topology_.input_blocks) down(block);
+    for (const models::LayerPlan& layer : topology_.middle.layers) work(layer);
+    for (const models::BlockPlan& block : topology_.output_blocks) up(block);
+    note(3 * size(topology_.output_blocks.back().layers.back().out));  // the last norm, its input and the output
     return peak_;
-  }
-
-  int64_t attended() {
-    peak();
-    return attended_;
   }
 
  private:
   int64_t size(int64_t channels) const { return bytes_of(batch_, height_, width_, channels); }
   void note(int64_t working) { peak_ = std::max(peak_, skip_bytes_ + working); }
-  void push_skip() {
-    skips_.push_back(channels_);
-    skip_sizes_.push_back(size(channels_));
+
+  // `held` is what the caller of the layer keeps meanwhile.
+  void work(const models::LayerPlan& layer, int64_t held = 0) {
+    using Kind = models::LayerPlan::Kind;
+    if (layer.resample == models::Resample::kNone && layer.kind == Kind::kResBlock) {
+      // Input, normed input and first convolution; or input, shortcut, normed middle and output.
+      note(size(layer.in) + std::max(size(layer.in) + size(layer.out), 3 * size(layer.out)));
+    }
+    // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); at the attention as
+    // many: q, k, v and the result.
+    if (layer.attends()) note(held + size(layer.out) * (layer.kind == Kind::kTransformer ? 8 : 7));
+  }
+
+  void down(const models::BlockPlan& block) {
+    if (block.resamples()) {
+      sizes_.emplace_back(height_, width_);
+      height_ = (height_ + 1) / 2;
+      width_ = (width_ + 1) / 2;
+    }
+    for (const models::LayerPlan& layer : block.layers) work(layer);
+    skip_sizes_.push_back(size(block.skip));
     skip_bytes_ += skip_sizes_.back();
   }
 
-  // Input, normed input and first convolution; or input, shortcut, normed middle and output.
-  void res_block(int64_t in, int64_t out) { note(size(in) + std::max(size(in) + size(out), 3 * size(out))); }
-
-  // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); at the attention as
-  // many: q, k, v and the result. On the way up also the block's input, `held`, which its caller keeps.
-  void attention(int64_t channels, int64_t held = 0) {
-    attended_ += channels;
-    note(size(held) + size(channels) * (c_.use_spatial_transformer ? 8 : 7));
-  }
-
-  bool attends(int64_t downsampling) const {
-    return std::find(c_.attention_resolutions.begin(), c_.attention_resolutions.end(), downsampling) !=
-           c_.attention_resolutions.end();
-  }
-
-  int64_t blocks(size_t level) const {
-    return c_.num_res_blocks.size() == 1 ? c_.num_res_blocks[0] : c_.num_res_blocks.at(level);
-  }
-
-  void down(size_t level) {
-    const int64_t width = c_.channel_mult[level] * c_.model_channels;
-    for (int64_t i = 0; i < blocks(level); ++i) {
-      res_block(channels_, width);
-      channels_ = width;
-      if (attends(int64_t{1} << level)) attention(channels_);
-      push_skip();
+  void up(const models::BlockPlan& block) {
+    const int64_t joined = block.layers.front().in;
+    note(size(joined - block.skip) + size(joined));
+    skip_bytes_ -= skip_sizes_.back();
+    skip_sizes_.pop_back();
+    for (const models::LayerPlan& layer : block.layers) {
+      work(layer, size(joined));  // the UNet keeps the block's input until the block is done
+      if (layer.resample == models::Resample::kNone) continue;
+      std::tie(height_, width_) = sizes_.back();
+      sizes_.pop_back();
+      note(2 * size(layer.out) + size(layer.out) / 4);  // the doubled picture, its convolution, what was doubled
     }
-    if (level + 1 == c_.channel_mult.size()) return;
-    heights_.push_back(height_);
-    widths_.push_back(width_);
-    height_ = (height_ + 1) / 2;
-    width_ = (width_ + 1) / 2;
-    push_skip();
   }
 
-  void up(size_t level) {
-    const int64_t width = c_.channel_mult[level] * c_.model_channels;
-    for (int64_t i = 0; i <= blocks(level); ++i) {
-      const int64_t in = channels_ + skips_.back();
-      note(size(channels_) + size(in));
-      skips_.pop_back();
-      skip_bytes_ -= skip_sizes_.back();
-      skip_sizes_.pop_back();
-      res_block(in, width);
-      channels_ = width;
-      if (attends(int64_t{1} << level)) attention(channels_, in);
-    }
-    if (level == 0) return;
-    height_ = heights_.back();
-    width_ = widths_.back();
-    heights_.pop_back();
-    widths_.pop_back();
-    note(2 * size(channels_) + size(channels_) / 4);
-  }
-
-  const models::UNetConfig& c_;
+  models::UNetTopology topology_;
   int64_t batch_, height_, width_;
-  int64_t channels_ = 0;
-  std::vector<int64_t> skips_, skip_sizes_, heights_, widths_;
+  std::vector<std::pair<int64_t, int64_t>> sizes_;  // of the levels above
+  std::vector<int64_t> skip_sizes_;
   int64_t skip_bytes_ = 0;
-  int64_t attended_ = 0;  // channels of all attentions
   int64_t peak_ = 0;
 };
 
@@ -121,8 +92,15 @@ int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t heigh
 
 int64_t context_bytes(const models::UNetConfig& config, int64_t batch, int64_t tokens) {
   if (config.context_dim == 0) return 0;
-  const int64_t keys_and_values = 2 * UNetWalk(config, 1, 1, 1).attended() * config.transformer_depth;
-  return bytes_of(batch, tokens, 1, config.context_dim + keys_and_values);
+  const models::UNetTopology topology = models::make_topology(config);
+  int64_t kept = config.context_dim;
+  const auto add = [&](const models::BlockPlan& block) {
+    if (const models::LayerPlan* layer = block.attention()) kept += 2 * layer->out * layer->depth;  // keys and values
+  };
+  for (const models::BlockPlan& block : topology.input_blocks) add(block);
+  add(topology.middle);
+  for (const models::BlockPlan& block : topology.output_blocks) add(block);
+  return bytes_of(batch, tokens, 1, kept);
 }
 
 namespace {

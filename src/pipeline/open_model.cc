@@ -1,5 +1,6 @@
 #include "pipeline/open_model.h"
 
+#include "models/loading/open.h"
 #include "ops/conv.h"
 #include "pipeline/cast_checkpoint.h"
 
@@ -20,7 +21,7 @@ OpenModel open_model(const ModelOptions& options) {
   OpenModel model;
   model.device = options.device;
   model.exact = options.exact;
-  model.stored = io::open_checkpoint(options.checkpoint);
+  model.stored = models::open_model_files(options.checkpoint);
   model.checkpoint = options.dtype ? cast_checkpoint(model.stored, *options.dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
   for (const LoraChoice& lora : options.loras) model.loras.push_back({io::open_checkpoint(lora.file), lora.weight});

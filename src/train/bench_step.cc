@@ -12,8 +12,8 @@ namespace sumi::train {
 namespace {
 
 const models::UNetConfig kConfig{.model_channels = 64,
-                                 .attention_resolutions = {1, 2, 4},
                                  .channel_mult = {1, 2, 4},
+                                 .transformer_depth = {1, 1, 1},
                                  .num_heads = 4,
                                  .context_dim = 256};
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
+#include "models/loading/open.h"
 
 namespace sumi::app {
 namespace {
@@ -26,7 +27,7 @@ bool is_checkpoint_name(const fs::path& path) {
 
 bool has_unet(const fs::path& path) {
   try {
-    return has_network(*io::open_checkpoint(path), "model.diffusion_model.");
+    return has_network(*models::open_model_files(path), "model.diffusion_model.");
   } catch (const Error&) {
     return false;
   }

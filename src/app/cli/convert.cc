@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/progress.h"
 #include "io/safetensors.h"
+#include "models/loading/open.h"
 #include "pipeline/cast_checkpoint.h"
 
 namespace sumi::app {
@@ -27,7 +28,7 @@ int Convert::run() const {
   model.parsed_prediction();
   SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; f32, f16 and bf16 it has", dtype);
   check_writable_file(out);
-  const std::shared_ptr<const io::Checkpoint> stored = io::open_checkpoint(model.checkpoint);
+  const std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, !std::filesystem::equivalent(model.checkpoint, out, error),
                   "--out is the model itself; choose another name");

@@ -9,6 +9,8 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "models/config.h"
+#include "models/loading/open.h"
+#include "models/unet/topology.h"
 #include "pipeline/memory_plan.h"
 
 namespace sumi::app {
@@ -69,7 +71,8 @@ Json config_json(const models::ModelConfig& c) {
             {"num_res_blocks", c.unet.num_res_blocks},
             {"num_heads", c.unet.num_heads},
             {"num_head_channels", c.unet.num_head_channels},
-            {"attention_resolutions", c.unet.attention_resolutions},
+            {"attention_resolutions", models::attention_resolutions(c.unet)},
+            {"transformer_depth", c.unet.transformer_depth},
             {"context_dim", c.unet.context_dim}}},
           {"autoencoder",
            {{"ch", c.autoencoder.ch},
@@ -147,7 +150,7 @@ std::function<int()> declare(CLI::App& app) {
   app.add_flag("--all", flags->all, "List every tensor");
   app.add_flag("--json", flags->json, "As one JSON object, with every tensor");
   return [flags] {
-    const auto checkpoint = io::open_checkpoint(flags->file);
+    const auto checkpoint = models::open_model_files(flags->file);
     const Recognised known = recognise(*checkpoint, flags->config);
     say(flags->json ? as_json(*checkpoint, known) : as_text(*checkpoint, known, flags->all));
     return 0;

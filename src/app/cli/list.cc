@@ -9,8 +9,8 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
-#include "io/checkpoint.h"
 #include "models/family.h"
+#include "models/loading/open.h"
 #include "pipeline/open_model.h"
 
 namespace sumi::app {
@@ -41,7 +41,7 @@ Entries list_models() {
   const auto add = [&](const std::filesystem::path& path) {
     std::string help;
     try {
-      const auto file = io::open_checkpoint(path);
+      const auto file = models::open_model_files(path);
       const auto about = file->metadata().find(models::kAboutKey);
       help = about != file->metadata().end() ? strip_control(about->second) : file->format();
     } catch (const Error& error) {

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "io/json_file.h"
+#include "models/loading/open.h"
 
 namespace sumi::app {
 namespace {
@@ -29,7 +30,7 @@ int run_tokens(const TokensProbe& probe) {
   const nlohmann::json prompts = io::read_json_file(probe.in, kMaxPrompts);
   SUMI_CHECK(prompts.is_array(), "{}: must be a JSON list of prompts", probe.in);
   std::unique_ptr<io::Checkpoint> checkpoint;
-  if (!probe.model.checkpoint.empty()) checkpoint = io::open_checkpoint(probe.model.checkpoint);
+  if (!probe.model.checkpoint.empty()) checkpoint = models::open_model_files(probe.model.checkpoint);
   const text::ClipTokenizer tokenizer = probe.model.load_tokenizer(probe.model.checkpoint, checkpoint.get());
   auto result = nlohmann::ordered_json::array();
   for (const auto& prompt : prompts) {

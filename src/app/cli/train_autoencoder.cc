@@ -8,8 +8,9 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "base/text_util.h"
-#include "io/bind.h"
 #include "models/init.h"
+#include "models/loading/bind.h"
+#include "models/loading/open.h"
 #include "train/autoencoder_trainer.h"
 #include "train/dataset.h"
 
@@ -66,14 +67,14 @@ int TrainAutoencoder::run() {
   options.vgg = vgg;
   options.lpips = lpips;
   const Device device = engine.device();
-  const std::unique_ptr<io::Checkpoint> file = checkpoint.empty() ? nullptr : io::open_checkpoint(checkpoint);
+  const std::unique_ptr<io::Checkpoint> file = checkpoint.empty() ? nullptr : models::open_model_files(checkpoint);
   check_run_place(options, checkpoint, "autoencoder.safetensors");
   const models::AutoencoderConfig sizes = choose(file.get());
   train::check_autoencoder_options(options, sizes);
   models::AutoencoderKL model(sizes);
   if (file) {
-    io::BindReport report;
-    io::bind(model, *file, "first_stage_model.", report, {.device = device});
+    models::BindReport report;
+    models::bind_module(model, *file, "first_stage_model.", report, {.device = device});
     report.check();
     options.model = strip_control(file->path().filename().string());
   } else {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "io/bind.h"
+#include "models/loading/bind.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "ops/unit_rows.h"
@@ -98,11 +98,11 @@ ClipPair::ClipPair(const io::Checkpoint& file, Device device) : device_(device) 
   vision_ = std::make_unique<ClipVision>(vision, side_, patch);
   text_projection_ = std::make_unique<nn::Linear>(text.hidden_size, common, nn::LinearConfig{.bias = false});
   vision_projection_ = std::make_unique<nn::Linear>(vision.hidden_size, common, nn::LinearConfig{.bias = false});
-  io::BindReport report;
-  io::bind(*text_, file, "text_model.", report, {.device = device});
-  io::bind(*vision_, file, "vision_model.", report, {.device = device});
-  io::bind(*text_projection_, file, "text_projection.", report, {.device = device});
-  io::bind(*vision_projection_, file, "visual_projection.", report, {.device = device});
+  BindReport report;
+  bind_module(*text_, file, "text_model.", report, {.device = device});
+  bind_module(*vision_, file, "vision_model.", report, {.device = device});
+  bind_module(*text_projection_, file, "text_projection.", report, {.device = device});
+  bind_module(*vision_projection_, file, "visual_projection.", report, {.device = device});
   report.check();
 }
 

@@ -1,4 +1,6 @@
 // Stable Diffusion 1.x: the sizes of v1-inference.yaml, inpainting variants (9 input channels) included.
+#include <algorithm>
+
 #include "models/family.h"
 
 namespace sumi::models {
@@ -6,8 +8,10 @@ namespace {
 
 bool fits(const ModelConfig& c) {
   const UNetConfig& u = c.unet;
+  const bool shallow = u.middle_depth == 1 && std::all_of(u.transformer_depth.begin(), u.transformer_depth.end(),
+                                                          [](int64_t depth) { return depth <= 1; });
   return u.use_spatial_transformer && u.model_channels == 320 && u.channel_mult == std::vector<int64_t>{1, 2, 4, 4} &&
-         u.context_dim == 768 && !u.use_linear_in_transformer && u.transformer_depth == 1 && c.text.hidden_size == 768;
+         u.context_dim == 768 && !u.use_linear_in_transformer && shallow && c.text.hidden_size == 768;
 }
 
 void complete(ModelConfig& c, const std::string&) {

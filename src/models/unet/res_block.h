@@ -4,11 +4,9 @@
 #include <optional>
 
 #include "models/unet/layer.h"
+#include "models/unet/topology.h"
 
 namespace sumi::models {
-
-// Halves or doubles a picture, by a convolution or without parameters (mean of 2x2; nearest neighbour).
-enum class Resample : unsigned char { kNone, kDown, kUp };
 
 // UNet residual block: two 3x3 convolutions with the timestep embedding added between them.
 //   x [N,H,W,in]   emb [N,time]   returns [N,H',W',out]          (Ho et al. 2020, App. B; LDM `ResBlock`)

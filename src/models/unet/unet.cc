@@ -1,24 +1,10 @@
 #include "models/unet/unet.h"
 
-#include <algorithm>
-
 #include "core/autograd.h"
 #include "models/unet/transformer.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
-namespace {
-
-int64_t blocks_at(const UNetConfig& c, size_t level) {
-  return c.num_res_blocks.size() == 1 ? c.num_res_blocks[0] : c.num_res_blocks[level];
-}
-
-bool attends_at(const UNetConfig& c, int64_t downsampling) {
-  return std::find(c.attention_resolutions.begin(), c.attention_resolutions.end(), downsampling) !=
-         c.attention_resolutions.end();
-}
-
-}  // namespace
 
 UNet::UNet(const UNetConfig& config)
     : config_(config),
@@ -26,80 +12,40 @@ UNet::UNet(const UNetConfig& config)
       time2_(4 * config.model_channels, 4 * config.model_channels),
       out_norm_(config.model_channels * config.channel_mult[0], {.groups = config.norm_groups, .act = Act::kSilu}),
       out_conv_(config.model_channels * config.channel_mult[0], config.out_channels, {.kernel = 3, .pad_begin = 1}) {
-  build_down();
-  const int64_t channels = skip_channels_.back();
-  middle_.push_back(res_block(channels, channels));
-  middle_.push_back(attention_layer(channels));
-  middle_.push_back(res_block(channels, channels));
-  build_up();
+  const UNetTopology topology = make_topology(config);
+  for (const BlockPlan& plan : topology.input_blocks) input_blocks_.push_back(make_block(plan));
+  middle_ = make_block(topology.middle);
+  for (const BlockPlan& plan : topology.output_blocks) output_blocks_.push_back(make_block(plan));
 }
 
-std::unique_ptr<UNetLayer> UNet::res_block(int64_t in, int64_t out, Resample resample) const {
-  return std::make_unique<ResBlock>(ResBlock::Config{.in = in,
-                                                     .out = out,
+UNet::Block UNet::make_block(const BlockPlan& plan) const {
+  Block block;
+  for (const LayerPlan& layer : plan.layers) block.push_back(make_layer(layer));
+  return block;
+}
+
+std::unique_ptr<UNetLayer> UNet::make_layer(const LayerPlan& plan) const {
+  switch (plan.kind) {
+    case LayerPlan::Kind::kConv: return std::make_unique<ConvLayer>(plan.in, plan.out);
+    case LayerPlan::Kind::kResample: return std::make_unique<ResampleLayer>(plan.in, plan.resample, plan.with_conv);
+    case LayerPlan::Kind::kAttention: return std::make_unique<AttentionBlock>(plan.in, plan.heads, config_.norm_groups);
+    case LayerPlan::Kind::kTransformer:
+      return std::make_unique<SpatialTransformer>(
+          SpatialTransformerConfig{.channels = plan.in,
+                                   .heads = plan.heads,
+                                   .head_dim = plan.head_dim,
+                                   .depth = plan.depth,
+                                   .context_dim = config_.context_dim,
+                                   .norm_groups = config_.norm_groups,
+                                   .linear_projections = config_.use_linear_in_transformer});
+    case LayerPlan::Kind::kResBlock: break;
+  }
+  return std::make_unique<ResBlock>(ResBlock::Config{.in = plan.in,
+                                                     .out = plan.out,
                                                      .time = 4 * config_.model_channels,
                                                      .norm_groups = config_.norm_groups,
                                                      .scale_shift = config_.use_scale_shift_norm,
-                                                     .resample = resample});
-}
-
-std::unique_ptr<UNetLayer> UNet::attention_layer(int64_t channels) const {
-  const int64_t heads = config_.num_head_channels > 0 ? channels / config_.num_head_channels : config_.num_heads;
-  if (!config_.use_spatial_transformer) return std::make_unique<AttentionBlock>(channels, heads, config_.norm_groups);
-  return std::make_unique<SpatialTransformer>(
-      SpatialTransformerConfig{.channels = channels,
-                               .heads = heads,
-                               .head_dim = channels / heads,
-                               .depth = config_.transformer_depth,
-                               .context_dim = config_.context_dim,
-                               .norm_groups = config_.norm_groups,
-                               .linear_projections = config_.use_linear_in_transformer});
-}
-
-void UNet::build_down() {
-  input_blocks_.emplace_back().push_back(std::make_unique<ConvLayer>(config_.in_channels, config_.model_channels));
-  int64_t channels = config_.model_channels, downsampling = 1;
-  skip_channels_.push_back(channels);
-  for (size_t level = 0; level < config_.channel_mult.size(); ++level) {
-    const int64_t width = config_.channel_mult[level] * config_.model_channels;
-    for (int64_t i = 0; i < blocks_at(config_, level); ++i) {
-      Block& block = input_blocks_.emplace_back();
-      block.push_back(res_block(channels, width));
-      channels = width;
-      if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
-      skip_channels_.push_back(channels);
-    }
-    if (level + 1 == config_.channel_mult.size()) break;
-    Block& block = input_blocks_.emplace_back();
-    if (config_.resblock_updown) {
-      block.push_back(res_block(channels, channels, Resample::kDown));
-    } else {
-      block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kDown, config_.conv_resample));
-    }
-    skip_channels_.push_back(channels);
-    downsampling *= 2;
-  }
-}
-
-void UNet::build_up() {
-  int64_t channels = skip_channels_.back(), downsampling = int64_t{1} << (config_.channel_mult.size() - 1);
-  for (size_t level = config_.channel_mult.size(); level-- > 0;) {
-    const int64_t width = config_.channel_mult[level] * config_.model_channels;
-    for (int64_t i = 0; i <= blocks_at(config_, level); ++i) {
-      Block& block = output_blocks_.emplace_back();
-      block.push_back(res_block(channels + skip_channels_.back(), width));
-      skip_channels_.pop_back();
-      channels = width;
-      if (attends_at(config_, downsampling)) block.push_back(attention_layer(channels));
-      if (level == 0 || i < blocks_at(config_, level)) continue;
-      if (config_.resblock_updown) {
-        block.push_back(res_block(channels, channels, Resample::kUp));
-      } else {
-        block.push_back(std::make_unique<ResampleLayer>(channels, Resample::kUp, config_.conv_resample));
-      }
-      downsampling /= 2;
-    }
-  }
+                                                     .resample = plan.resample});
 }
 
 Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) const {

@@ -25,10 +25,8 @@ class UNet : public nn::Module {
  private:
   using Block = std::vector<std::unique_ptr<UNetLayer>>;  // LDM `TimestepEmbedSequential`
 
-  std::unique_ptr<UNetLayer> res_block(int64_t in, int64_t out, Resample resample = Resample::kNone) const;
-  std::unique_ptr<UNetLayer> attention_layer(int64_t channels) const;
-  void build_down();
-  void build_up();
+  std::unique_ptr<UNetLayer> make_layer(const LayerPlan& plan) const;
+  Block make_block(const BlockPlan& plan) const;
   Tensor run(const Block& block, Tensor h, const Conditioning& c) const;
 
   UNetConfig config_;
@@ -38,7 +36,6 @@ class UNet : public nn::Module {
   nn::GroupNorm out_norm_;
   nn::Conv2d out_conv_;
   bool checkpointing_ = false;
-  std::vector<int64_t> skip_channels_;  // while building
 };
 
 }  // namespace sumi::models

@@ -27,9 +27,9 @@ Tensor ramp(const Shape& shape) {
 
 UNetConfig small() {
   return {.model_channels = 32,
-          .attention_resolutions = {2},
           .num_res_blocks = {1},
           .channel_mult = {1, 2, 2},
+          .transformer_depth = {0, 1, 0},
           .num_heads = 4,
           .context_dim = 16};
 }

@@ -7,7 +7,7 @@
 #include "io/checkpoint.h"
 #include "nn/module.h"
 
-namespace sumi::io {
+namespace sumi::models {
 
 struct BindOptions {
   Device device = Device::kCpu;
@@ -26,8 +26,8 @@ struct BindReport {
 // Binds each parameter of `module` to the tensor `prefix` + its name: as it lies in the file, in the file's type (f64
 // becomes f32). Names under the prefix that no parameter took are unexpected. Values that are not finite are warned of;
 // in files over 256 MB a sample of each tensor is looked at.
-void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
-          const BindOptions& options = {});
+void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
+                 const BindOptions& options = {});
 
 // How many values are NaN or infinite, looking at up to `limit` of them, evenly spread.
 int64_t count_non_finite(const Tensor& tensor, int64_t limit);
@@ -35,4 +35,4 @@ int64_t count_non_finite(const Tensor& tensor, int64_t limit);
 // Warns where there are such values in the tensor `name` of the file `file`.
 void warn_of_non_finite(const std::string& file, const std::string& name, const Tensor& tensor, int64_t limit);
 
-}  // namespace sumi::io
+}  // namespace sumi::models

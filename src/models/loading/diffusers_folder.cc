@@ -1,4 +1,4 @@
-#include "io/diffusers_folder.h"
+#include "models/loading/diffusers_folder.h"
 
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -7,17 +7,18 @@
 #include "base/text_util.h"
 #include "io/json_file.h"
 #include "io/model_folder.h"
-#include "io/name_map.h"
 #include "io/safetensors.h"
 #include "io/torch_ckpt.h"
+#include "models/loading/name_map.h"
+#include "models/loading/prefixes.h"
 
-namespace sumi::io {
+namespace sumi::models {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::unique_ptr<Checkpoint> open_part(const fs::path& file) {
-  return file.extension() == ".bin" ? open_torch_ckpt(file) : open_safetensors(file);
+std::unique_ptr<io::Checkpoint> open_part(const fs::path& file) {
+  return file.extension() == ".bin" ? io::open_torch_ckpt(file) : io::open_safetensors(file);
 }
 
 // Why `folder` has no model_index.json: the mistakes people make.
@@ -38,19 +39,20 @@ std::string hint_for(const fs::path& folder) {
   return "a model is a folder with model_index.json, unet, vae and text_encoder, or a single file";
 }
 
-class DiffusersFolder : public Checkpoint {
+class DiffusersFolder : public io::Checkpoint {
  public:
   DiffusersFolder(const fs::path& folder, const std::string& variant) {
     format_ = "diffusers folder";
     path_ = folder;
     check_index();
-    const bool unet = add_component("unet", kUNetPrefix, variant,
-                                    [](const HasTensor& has) { return unet_name_map(unet_stages_of_diffusers(has)); });
+    const bool unet = add_component("unet", kUNetPrefix, variant, [](const HasTensor& has) {
+      return unet_name_map(make_topology(unet_of_diffusers_names(has)));
+    });
     SUMI_CHECK_KIND(kNoInput, unet, "{}: has no weights of the UNet (unet/diffusion_pytorch_model.safetensors)",
                     folder.string());
     add_component("vae", kVaePrefix, variant,
                   [](const HasTensor& has) { return vae_name_map(vae_levels_of_diffusers(has)); });
-    add_component("text_encoder", kTextPrefix, variant, [](const HasTensor&) { return text_name_map(); });
+    add_component("text_encoder", kTextComponentPrefix, variant, [](const HasTensor&) { return text_name_map(); });
     index();
   }
 
@@ -65,7 +67,7 @@ class DiffusersFolder : public Checkpoint {
  private:
   using MakeNameMap = std::function<NameMap(const HasTensor&)>;
   struct Source {
-    const Checkpoint* part;
+    const io::Checkpoint* part;
     std::string name;
     Shape shape;
   };
@@ -74,14 +76,14 @@ class DiffusersFolder : public Checkpoint {
     std::error_code ignored;
     SUMI_CHECK(fs::exists(fs::symlink_status(path_ / "model_index.json", ignored)), "{}: no model_index.json here; {}",
                path_.string(), hint_for(path_));
-    const fs::path file = file_in_folder(path_, "model_index.json");
-    SUMI_CHECK(read_json_file(file).is_object(), "{}: is not a JSON object", file.string());
+    const fs::path file = io::file_in_folder(path_, "model_index.json");
+    SUMI_CHECK(io::read_json_file(file).is_object(), "{}: is not a JSON object", file.string());
   }
 
   // Opens the parts of `component` and lists their tensors; false where the folder has none.
   bool add_component(const std::string& component, std::string_view prefix, const std::string& variant,
                      const MakeNameMap& make_map) {
-    const auto weights = find_weights(path_, component, variant);
+    const auto weights = io::find_weights(path_, component, variant);
     if (!weights) return false;
     const size_t first = parts_.size();
     for (const fs::path& file : weights->files) parts_.push_back(open_part(file));
@@ -99,8 +101,8 @@ class DiffusersFolder : public Checkpoint {
     return true;
   }
 
-  void add_part(const Checkpoint& part, std::string_view prefix, const NameMap& map) {
-    for (const TensorInfo& info : part.tensors()) {
+  void add_part(const io::Checkpoint& part, std::string_view prefix, const NameMap& map) {
+    for (const io::TensorInfo& info : part.tensors()) {
       const std::string name = map.to_compvis(info.name).value_or(std::string(prefix) + info.name);
       const Shape shape = map.compvis_shape(name, info.shape);
       const auto [other, fresh] = sources_.emplace(name, Source{&part, info.name, shape});
@@ -111,14 +113,14 @@ class DiffusersFolder : public Checkpoint {
     }
   }
 
-  std::vector<std::unique_ptr<Checkpoint>> parts_;
+  std::vector<std::unique_ptr<io::Checkpoint>> parts_;
   std::unordered_map<std::string, Source> sources_;
 };
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> open_diffusers_folder(const fs::path& folder, const std::string& variant) {
+std::unique_ptr<io::Checkpoint> open_diffusers_folder(const fs::path& folder, const std::string& variant) {
   return std::make_unique<DiffusersFolder>(folder, variant);
 }
 
-}  // namespace sumi::io
+}  // namespace sumi::models

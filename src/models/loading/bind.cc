@@ -1,4 +1,4 @@
-#include "io/bind.h"
+#include "models/loading/bind.h"
 
 #include <fmt/ranges.h>
 
@@ -13,7 +13,7 @@
 #include "base/text_util.h"
 #include "ops/layout.h"
 
-namespace sumi::io {
+namespace sumi::models {
 namespace {
 
 constexpr int64_t kScanWhole = 256 << 20;
@@ -27,10 +27,10 @@ std::string ema_name(const std::string& name) {
   return "model_ema." + flat;
 }
 
-const TensorInfo* find_parameter(const Checkpoint& checkpoint, const std::string& name, bool use_ema) {
-  const TensorInfo* plain = checkpoint.find(name);
+const io::TensorInfo* find_parameter(const io::Checkpoint& checkpoint, const std::string& name, bool use_ema) {
+  const io::TensorInfo* plain = checkpoint.find(name);
   const std::string flat = ema_name(name);
-  const TensorInfo* average = flat.empty() ? nullptr : checkpoint.find(flat);
+  const io::TensorInfo* average = flat.empty() ? nullptr : checkpoint.find(flat);
   if (use_ema && average != nullptr) return average;
   return plain != nullptr ? plain : average;
 }
@@ -53,9 +53,9 @@ std::string first_five(const char* what, const std::vector<std::string>& names) 
   return fmt::format("; {} {}: {}{}", names.size(), what, fmt::join(shown, ", "), names.size() > 5 ? ", …" : "");
 }
 
-int64_t bytes_in(const Checkpoint& checkpoint) {
+int64_t bytes_in(const io::Checkpoint& checkpoint) {
   int64_t total = 0;
-  for (const TensorInfo& info : checkpoint.tensors()) total += bytes_of(info.dtype, info.shape.numel());
+  for (const io::TensorInfo& info : checkpoint.tensors()) total += bytes_of(info.dtype, info.shape.numel());
   return total;
 }
 
@@ -96,13 +96,13 @@ void warn_of_non_finite(const std::string& file, const std::string& name, const 
   if (bad > 0) warn("{}: tensor \"{}\" has {} values that are not finite", file, name, bad);
 }
 
-void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
-          const BindOptions& options) {
+void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
+                 const BindOptions& options) {
   report.file = checkpoint.path().string();
   const int64_t scan = bytes_in(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
   std::set<std::string> taken;
   nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
-    const TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
+    const io::TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
     taken.insert(name);
     if (info == nullptr) return report.missing.push_back(name);
     if (!has_shape(param, info->shape)) {
@@ -117,10 +117,10 @@ void bind(nn::Module& module, const Checkpoint& checkpoint, const std::string& p
     warn_of_non_finite(report.file, info->name, value, scan);
     param.value = value.to(options.device);
   });
-  for (const TensorInfo& info : checkpoint.tensors()) {
+  for (const io::TensorInfo& info : checkpoint.tensors()) {
     if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name))
       report.unexpected.push_back(strip_control(info.name));
   }
 }
 
-}  // namespace sumi::io
+}  // namespace sumi::models

@@ -1,4 +1,4 @@
-#include "io/diffusers_folder.h"
+#include "models/loading/diffusers_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include "tools/checkpoint_layout.h"
 #include "tools/tensor_stream.h"
 
-namespace sumi::io {
+namespace sumi::models {
 namespace {
 
 namespace fs = std::filesystem;
@@ -29,7 +29,7 @@ void write_tensors(const fs::path& file, const Tensors& shapes, float value = 1.
   fs::create_directories(file.parent_path());
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, shape] : shapes) tensors.emplace_back(name, Tensor::full(shape, value));
-  write_safetensors(file, tensors);
+  io::write_safetensors(file, tensors);
 }
 
 const Tensors kUNet = {{"conv_in.weight", {4, 4, 3, 3}},
@@ -300,7 +300,7 @@ TEST_F(Folder, BadIndexes) {
 // The stand-in as a folder holds just what the single file holds.
 TEST(SyntheticFolder, EqualsTheSingleFile) {
   const auto folder = open_diffusers_folder(test::synthetic_model({.format = tools::CheckpointFormat::kDiffusers}));
-  const auto file = open_safetensors(test::synthetic_model());
+  const auto file = io::open_safetensors(test::synthetic_model());
   int compared = 0;
   for (const auto& entry : tools::checkpoint_layout(tools::synthetic_config("tiny"))) {
     if (entry.component.empty()) continue;
@@ -318,4 +318,4 @@ TEST(SyntheticFolder, EqualsTheSingleFile) {
 }
 
 }  // namespace
-}  // namespace sumi::io
+}  // namespace sumi::models

@@ -1,11 +1,13 @@
-#include "io/name_map.h"
+#include "models/loading/name_map.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cassert>
 
-namespace sumi::io {
+#include "models/loading/prefixes.h"
+
+namespace sumi::models {
 namespace {
 
 struct Pair {
@@ -60,11 +62,21 @@ class Builder {
   std::vector<Rename> renames_;
 };
 
-// The layer at `compvis` that halves or doubles the resolution, against diffusers' `sampler`.
-void add_resampler(Builder& b, const UNetStage& stage, const std::string& compvis, const char* conv,
-                   const std::string& sampler) {
-  if (stage.resampler == UNetStage::Resampler::kConv) b.add(compvis + "." + conv, sampler + ".conv");
-  if (stage.resampler == UNetStage::Resampler::kResBlock) b.add(compvis, sampler, kUNetResBlock);
+// The residual block of `block` against diffusers' `resnet`, and its attention, if any, against `attention`.
+void add_unet_block(Builder& b, const BlockPlan& block, const std::string& resnet, const std::string& attention) {
+  b.add(block.name + ".0", resnet, kUNetResBlock);
+  if (block.attention() != nullptr) b.add(block.name + ".1", attention, kTransformer);
+}
+
+// The last layer of `block`, which halves or doubles the resolution, against diffusers' `sampler`.
+void add_resampler(Builder& b, const BlockPlan& block, const std::string& sampler) {
+  const LayerPlan& layer = block.layers.back();
+  const std::string compvis = fmt::format("{}.{}", block.name, block.layers.size() - 1);
+  if (layer.kind == LayerPlan::Kind::kResBlock) {
+    b.add(compvis, sampler, kUNetResBlock);
+  } else if (layer.with_conv) {
+    b.add(compvis + (layer.resample == Resample::kDown ? ".op" : ".conv"), sampler + ".conv");
+  }
 }
 
 void add_vae_attention(Builder& b, const std::string& compvis, const std::string& diffusers, bool old_names) {
@@ -97,62 +109,6 @@ void add_vae_half(Builder& b, const std::string& half, const std::vector<int>& l
       b.add(compvis + ".upsample.conv", diffusers + ".upsamplers.0.conv");
     }
   }
-}
-
-using Resampler = UNetStage::Resampler;
-
-std::vector<UNetStage> diffusers_stages(const HasTensor& has, const char* direction) {
-  std::vector<UNetStage> stages;
-  while (true) {
-    const std::string block = fmt::format("{}_blocks.{}", direction, stages.size());
-    const std::string sampler = fmt::format("{}.{}samplers.0", block, direction);
-    UNetStage stage;
-    while (has(fmt::format("{}.resnets.{}.norm1.weight", block, stage.blocks))) ++stage.blocks;
-    if (stage.blocks == 0) return stages;
-    stage.attends = has(block + ".attentions.0.norm.weight");
-    if (has(sampler + ".conv.weight")) stage.resampler = Resampler::kConv;
-    if (has(sampler + ".norm1.weight")) stage.resampler = Resampler::kResBlock;
-    stages.push_back(stage);
-  }
-}
-
-// A level of the up path ends in the block that has a layer more, which doubles the resolution.
-std::vector<UNetStage> compvis_up_stages(const HasTensor& has) {
-  std::vector<UNetStage> stages;
-  UNetStage stage;
-  for (int k = 0;; ++k) {
-    const std::string block = fmt::format("output_blocks.{}", k);
-    if (!has(block + ".0.in_layers.0.weight")) break;
-    ++stage.blocks;
-    stage.attends = has(block + ".1.norm.weight");
-    const std::string last = fmt::format("{}.{}", block, stage.attends ? 2 : 1);
-    if (has(last + ".conv.weight")) stage.resampler = Resampler::kConv;
-    if (has(last + ".in_layers.0.weight")) stage.resampler = Resampler::kResBlock;
-    if (stage.resampler == Resampler::kNone) continue;
-    stages.push_back(stage);
-    stage = {};
-  }
-  if (stage.blocks > 0) stages.push_back(stage);
-  return stages;
-}
-
-// The way down has one residual block a level less. Where a residual block halves the resolution only this count tells
-// it from the others.
-std::vector<UNetStage> compvis_down_stages(const HasTensor& has, const std::vector<UNetStage>& up) {
-  std::vector<UNetStage> stages;
-  int block = 1;
-  for (size_t level = up.size(); level-- > 0;) {
-    UNetStage stage;
-    stage.blocks = up[level].blocks - 1;
-    stage.attends = has(fmt::format("input_blocks.{}.1.norm.weight", block));
-    block += stage.blocks;
-    const std::string next = fmt::format("input_blocks.{}.0", block);
-    if (has(next + ".op.weight")) stage.resampler = Resampler::kConv;
-    if (level > 0 && has(next + ".in_layers.0.weight")) stage.resampler = Resampler::kResBlock;
-    if (stage.resampler != Resampler::kNone) ++block;
-    stages.push_back(stage);
-  }
-  return stages;
 }
 
 std::vector<int> vae_levels(const HasTensor& has, const std::string& level_name, const char* block_name) {
@@ -217,16 +173,6 @@ Shape NameMap::compvis_shape(std::string_view compvis_name, const Shape& shape) 
   return matrix ? Shape{shape[0], shape[1], 1, 1} : shape;
 }
 
-UNetStages unet_stages_of_diffusers(const HasTensor& has) {
-  return {diffusers_stages(has, "down"), diffusers_stages(has, "up")};
-}
-
-UNetStages unet_stages_of_compvis(const HasTensor& has) {
-  std::vector<UNetStage> up = compvis_up_stages(has);
-  std::vector<UNetStage> down = compvis_down_stages(has, up);
-  return {std::move(down), std::move(up)};
-}
-
 VaeLevels vae_levels_of_diffusers(const HasTensor& has) {
   VaeLevels levels{vae_levels(has, "encoder.down_blocks", "resnets"), vae_levels(has, "decoder.up_blocks", "resnets")};
   std::reverse(levels.decoder.begin(), levels.decoder.end());
@@ -239,38 +185,28 @@ VaeLevels vae_levels_of_compvis(const HasTensor& has) {
   return {vae_levels(has, "encoder.down", "block"), vae_levels(has, "decoder.up", "block")};
 }
 
-NameMap unet_name_map(const UNetStages& stages) {
+// diffusers counts residual blocks within a level, the levels of the way up from the coarsest.
+NameMap unet_name_map(const UNetTopology& topology) {
   Builder b(kUNetPrefix);
   b.add(kUNetEnds);
-  int block = 1;
-  for (size_t level = 0; level < stages.down.size(); ++level) {
-    const UNetStage& stage = stages.down[level];
-    const std::string diffusers = fmt::format("down_blocks.{}", level);
-    for (int i = 0; i < stage.blocks; ++i, ++block) {
-      b.add(fmt::format("input_blocks.{}.0", block), fmt::format("{}.resnets.{}", diffusers, i), kUNetResBlock);
-      if (stage.attends) {
-        b.add(fmt::format("input_blocks.{}.1", block), fmt::format("{}.attentions.{}", diffusers, i), kTransformer);
+  const size_t top = topology.middle.level;
+  const auto add_path = [&](const std::vector<BlockPlan>& blocks, const char* direction, bool up) {
+    int i = 0;  // residual blocks of this level so far
+    for (size_t k = 0; k < blocks.size(); ++k) {
+      const BlockPlan& block = blocks[k];
+      if (k > 0 && block.level != blocks[k - 1].level) i = 0;
+      const std::string level = fmt::format("{}_blocks.{}", direction, up ? top - block.level : block.level);
+      if (block.res_blocks() > 0) {
+        add_unet_block(b, block, fmt::format("{}.resnets.{}", level, i), fmt::format("{}.attentions.{}", level, i));
+        ++i;
       }
+      if (block.resamples()) add_resampler(b, block, fmt::format("{}.{}samplers.0", level, direction));
     }
-    add_resampler(b, stage, fmt::format("input_blocks.{}.0", block), "op", diffusers + ".downsamplers.0");
-    if (stage.resampler != Resampler::kNone) ++block;
-  }
-  b.add("middle_block.0", "mid_block.resnets.0", kUNetResBlock);
-  b.add("middle_block.1", "mid_block.attentions.0", kTransformer);
-  b.add("middle_block.2", "mid_block.resnets.1", kUNetResBlock);
-  block = 0;
-  for (size_t level = 0; level < stages.up.size(); ++level) {
-    const UNetStage& stage = stages.up[level];
-    const std::string diffusers = fmt::format("up_blocks.{}", level);
-    for (int i = 0; i < stage.blocks; ++i, ++block) {
-      b.add(fmt::format("output_blocks.{}.0", block), fmt::format("{}.resnets.{}", diffusers, i), kUNetResBlock);
-      if (stage.attends) {
-        b.add(fmt::format("output_blocks.{}.1", block), fmt::format("{}.attentions.{}", diffusers, i), kTransformer);
-      }
-    }
-    const std::string last = fmt::format("output_blocks.{}.{}", block - 1, stage.attends ? 2 : 1);
-    add_resampler(b, stage, last, "conv", diffusers + ".upsamplers.0");
-  }
+  };
+  add_path(topology.input_blocks, "down", false);
+  add_unet_block(b, topology.middle, "mid_block.resnets.0", "mid_block.attentions.0");
+  b.add(topology.middle.name + ".2", "mid_block.resnets.1", kUNetResBlock);
+  add_path(topology.output_blocks, "up", true);
   return b.build();
 }
 
@@ -282,10 +218,9 @@ NameMap vae_name_map(const VaeLevels& levels) {
   return b.build();
 }
 
+// The text encoder is named alike inside.
 NameMap text_name_map() {
-  Builder b(kTextPrefix);
-  b.add("text_model", "text_model");
-  return b.build();
+  return NameMap({{std::string(kTextPrefix.substr(0, kTextPrefix.size() - 1)), "text_model"}});
 }
 
-}  // namespace sumi::io
+}  // namespace sumi::models

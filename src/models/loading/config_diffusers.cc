@@ -155,6 +155,33 @@ void read_heads(const Section& s, const std::vector<int64_t>& widths, UNetConfig
   c.num_head_channels = widths[0] / heads[0];
 }
 
+// The depth of each level's transformers, where its blocks have any. The middle block has the last level's, as it is
+// given, even where that level itself has none.
+void read_depths(const Section& s, size_t levels, UNetConfig& c) {
+  const char *key = "transformer_layers_per_block", *reversed_key = "reverse_transformer_layers_per_block";
+  const auto attends =
+      attending_levels(s, levels, "DownBlock2D", "CrossAttnDownBlock2D", "UpBlock2D", "CrossAttnUpBlock2D");
+  std::vector<int64_t> given = s.integers(key, {1});
+  if (given.size() == 1) given.assign(levels, given[0]);
+  SUMI_CHECK(given.size() == levels, "{}: {} has {} entries for {} levels", s.file(), key, given.size(), levels);
+  // Of the way up, the coarsest level first.
+  const std::vector<int64_t> reversed = s.integers(reversed_key, std::vector<int64_t>(given.rbegin(), given.rend()));
+  SUMI_CHECK(reversed.size() == levels, "{}: {} has {} entries for {} levels", s.file(), reversed_key, reversed.size(),
+             levels);
+  c.transformer_depth.assign(levels, 0);
+  for (size_t level = 0; level < levels; ++level) {
+    if (!attends[level]) continue;
+    const int64_t depth = given[level], up = reversed[levels - 1 - level];
+    SUMI_CHECK(depth >= 1, "{}: {} holds {} for level {}, whose blocks attend", s.file(), key, depth, level);
+    SUMI_CHECK(up == depth,
+               "{}: level {} has {} transformer blocks on its way down and {} on its way up ({}); one must "
+               "mirror the other",
+               s.file(), level, depth, up, reversed_key);
+    c.transformer_depth[level] = depth;
+  }
+  c.middle_depth = given.back();
+}
+
 // What the networks here are; a model that says otherwise is of another kind.
 void require_plain_unet(const Section& s) {
   struct Plain {
@@ -184,7 +211,6 @@ void require_plain_unet(const Section& s) {
                             {"only_cross_attention", false},
                             {"resnet_out_scale_factor", 1.0},
                             {"resnet_skip_time_act", false},
-                            {"reverse_transformer_layers_per_block", nullptr},
                             {"time_cond_proj_dim", nullptr},
                             {"time_embedding_act_fn", nullptr},
                             {"time_embedding_dim", nullptr},
@@ -211,14 +237,8 @@ UNetConfig read_unet(const Section& s) {
   c.num_res_blocks = s.integers("layers_per_block", {2});
   SUMI_CHECK(!c.num_res_blocks.empty(), "{}: layers_per_block is empty", s.file());
   if (all_equal(c.num_res_blocks)) c.num_res_blocks.resize(1);
-  c.attention_resolutions.clear();
-  const auto attends =
-      attending_levels(s, widths.size(), "DownBlock2D", "CrossAttnDownBlock2D", "UpBlock2D", "CrossAttnUpBlock2D");
-  for (size_t i = 0; i < attends.size(); ++i) {
-    if (attends[i]) c.attention_resolutions.push_back(int64_t{1} << i);
-  }
+  read_depths(s, widths.size(), c);
   read_heads(s, widths, c);
-  c.transformer_depth = single(s, "transformer_layers_per_block", s.integers("transformer_layers_per_block", {1}));
   c.context_dim = single(s, "cross_attention_dim", s.integers("cross_attention_dim", {1280}));
   c.use_linear_in_transformer = s.boolean("use_linear_projection", false);
   const std::string time = s.text("resnet_time_scale_shift", "default");

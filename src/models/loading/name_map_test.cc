@@ -1,4 +1,4 @@
-#include "io/name_map.h"
+#include "models/loading/name_map.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "models/loading/prefixes.h"
+#include "models/unet/unet.h"
 #include "tools/checkpoint_layout.h"
 
-namespace sumi::io {
+namespace sumi::models {
 namespace {
 
 std::set<std::string> manifest(const std::string& size) {
@@ -51,8 +53,9 @@ class WholeManifest : public testing::TestWithParam<const char*> {};
 
 TEST_P(WholeManifest, UNetBothWaysFromEitherSide) {
   const auto names = below(manifest(GetParam()), kUNetPrefix);
-  const auto others = check_both_ways(unet_name_map(unet_stages_of_compvis(has_in(names))), names, kUNetPrefix);
-  const NameMap back = unet_name_map(unet_stages_of_diffusers(has_in(others)));
+  const auto others =
+      check_both_ways(unet_name_map(make_topology(unet_of_compvis_names(has_in(names)))), names, kUNetPrefix);
+  const NameMap back = unet_name_map(make_topology(unet_of_diffusers_names(has_in(others))));
   std::set<std::string> returned;
   for (const auto& other : others) returned.insert(back.to_compvis(other).value_or("").substr(kUNetPrefix.size()));
   EXPECT_EQ(returned, names);
@@ -75,7 +78,7 @@ TEST_P(WholeManifest, TextBothWays) {
 TEST_P(WholeManifest, AgreesWithTheLayoutOfTheSyntheticCheckpoints) {
   const auto all = manifest(GetParam());
   const auto unet = below(all, kUNetPrefix), vae = below(all, kVaePrefix);
-  const NameMap unet_map = unet_name_map(unet_stages_of_compvis(has_in(unet)));
+  const NameMap unet_map = unet_name_map(make_topology(unet_of_compvis_names(has_in(unet))));
   const NameMap vae_map = vae_name_map(vae_levels_of_compvis(has_in(vae))), text_map = text_name_map();
   int compared = 0;
   for (const auto& entry : tools::checkpoint_layout(tools::synthetic_config(GetParam()))) {
@@ -93,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(, WholeManifest, testing::Values("sd1", "tiny"));
 TEST(NameMap, WellKnownPairs) {
   const auto all = manifest("sd1");
   const auto unet_names = below(all, kUNetPrefix), vae_names = below(all, kVaePrefix);
-  const NameMap unet = unet_name_map(unet_stages_of_compvis(has_in(unet_names)));
+  const NameMap unet = unet_name_map(make_topology(unet_of_compvis_names(has_in(unet_names))));
   const NameMap vae = vae_name_map(vae_levels_of_compvis(has_in(vae_names)));
   const std::pair<const char*, const char*> unet_pairs[] = {
       {"input_blocks.0.0.weight", "conv_in.weight"},
@@ -132,7 +135,7 @@ TEST(NameMap, WellKnownPairs) {
 
 TEST(NameMap, KnowsNothingElse) {
   const auto names = below(manifest("sd1"), kUNetPrefix);
-  const NameMap unet = unet_name_map(unet_stages_of_compvis(has_in(names)));
+  const NameMap unet = unet_name_map(make_topology(unet_of_compvis_names(has_in(names))));
   for (const char* name :
        {"", ".", "..", "add_embedding.linear_1.weight", "down_blocks.0", "down_blocks.0.resnets.9.norm1.weight",
         "down_blocks.0.resnets.0.in_layers.0.weight", "conv_inweight", "down_blocks.0.resnets.0.weight"}) {
@@ -165,41 +168,58 @@ TEST(NameMap, OldAttentionNamesOfTheVae) {
 }
 
 // Made-up architectures: levels of different depth, attention on some only, residual blocks that resample.
+std::vector<UNetConfig> made_up() {
+  std::vector<UNetConfig> configs(3);
+  configs[0].channel_mult = {1, 2, 2};
+  configs[0].num_res_blocks = {1, 3, 2};
+  configs[0].transformer_depth = {1, 0, 4};
+  configs[0].middle_depth = 2;
+  configs[1].channel_mult = {1, 1};
+  configs[1].num_res_blocks = {2, 2};
+  configs[1].transformer_depth = {0, 10};
+  configs[1].resblock_updown = true;
+  configs[2].channel_mult = {1};
+  configs[2].num_res_blocks = {1};
+  configs[2].transformer_depth = {0};
+  for (UNetConfig& config : configs) config.num_heads = 4;
+  return configs;
+}
+
+// What is read off the names on either side makes the same table again.
 TEST(NameMap, AnyLayoutBothWays) {
-  using R = UNetStage::Resampler;
-  const std::vector<UNetStages> layouts = {
-      {{{1, true, R::kConv}, {3, false, R::kConv}, {2, true, R::kNone}},
-       {{3, true, R::kConv}, {4, false, R::kConv}, {2, true, R::kNone}}},
-      {{{2, false, R::kResBlock}, {2, true, R::kNone}}, {{3, true, R::kResBlock}, {3, false, R::kNone}}},
-      {{{1, false, R::kNone}}, {{2, false, R::kNone}}}};
-  for (const UNetStages& stages : layouts) {
-    const NameMap map = unet_name_map(stages);
-    std::set<std::string> diffusers{"conv_in.weight", "mid_block.attentions.0.norm.weight"}, compvis;
-    const auto add_stage = [&](const std::string& direction, size_t level, const UNetStage& stage) {
-      const std::string block = direction + "_blocks." + std::to_string(level) + ".";
-      for (int i = 0; i < stage.blocks; ++i) {
-        diffusers.insert(block + "resnets." + std::to_string(i) + ".norm1.weight");
-        if (stage.attends) diffusers.insert(block + "attentions." + std::to_string(i) + ".norm.weight");
-      }
-      if (stage.resampler == R::kConv) diffusers.insert(block + direction + "samplers.0.conv.weight");
-      if (stage.resampler == R::kResBlock) diffusers.insert(block + direction + "samplers.0.norm1.weight");
-    };
-    for (size_t i = 0; i < stages.down.size(); ++i) add_stage("down", i, stages.down[i]);
-    for (size_t i = 0; i < stages.up.size(); ++i) add_stage("up", i, stages.up[i]);
-    for (const auto& name : diffusers) {
-      const auto other = map.to_compvis(name);
-      ASSERT_TRUE(other) << name;
-      EXPECT_EQ(map.to_diffusers(*other), name);
-      EXPECT_TRUE(compvis.insert(other->substr(kUNetPrefix.size())).second) << name;
+  for (const UNetConfig& config : made_up()) {
+    UNet unet(config);
+    std::set<std::string> compvis;
+    nn::for_each_param(unet, "", [&](const std::string& name, nn::Param&) { compvis.insert(name); });
+    const NameMap map = unet_name_map(make_topology(config));
+    const std::set<std::string> diffusers = check_both_ways(map, compvis, kUNetPrefix);
+    const UNetConfig of_compvis = unet_of_compvis_names(has_in(compvis)),
+                     of_diffusers = unet_of_diffusers_names(has_in(diffusers));
+    for (const UNetConfig& read : {of_compvis, of_diffusers}) {
+      EXPECT_EQ(read.num_res_blocks, config.num_res_blocks);
+      EXPECT_EQ(read.transformer_depth, config.transformer_depth);
+      EXPECT_EQ(read.middle_depth, config.middle_depth);
+      EXPECT_EQ(read.resblock_updown, config.resblock_updown);
+      const NameMap again = unet_name_map(make_topology(read));
+      for (const auto& name : diffusers) EXPECT_EQ(again.to_compvis(name), map.to_compvis(name));
     }
-    const NameMap from_compvis = unet_name_map(unet_stages_of_compvis(has_in(compvis)));
-    const NameMap from_diffusers = unet_name_map(unet_stages_of_diffusers(has_in(diffusers)));
-    for (const auto& name : diffusers) {
-      EXPECT_EQ(from_compvis.to_compvis(name), map.to_compvis(name));
-      EXPECT_EQ(from_diffusers.to_compvis(name), map.to_compvis(name));
+  }
+}
+
+// Of levels and depths that no published model has, the layout derived from the architecture says the same.
+TEST(NameMap, AgreesWithTheLayoutOfOtherConfigurations) {
+  for (const UNetConfig& config : made_up()) {
+    if (config.resblock_updown) continue;  // not known there
+    ModelConfig model = tools::synthetic_config("tiny");
+    model.unet = config;
+    const NameMap map = unet_name_map(make_topology(config));
+    for (const auto& entry : tools::checkpoint_layout(model)) {
+      if (entry.component != "unet") continue;
+      EXPECT_EQ(map.to_diffusers(entry.name), entry.diffusers_name);
+      EXPECT_EQ(map.compvis_shape(entry.name, entry.diffusers_shape), entry.shape) << entry.name;
     }
   }
 }
 
 }  // namespace
-}  // namespace sumi::io
+}  // namespace sumi::models

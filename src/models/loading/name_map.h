@@ -1,10 +1,9 @@
 // Names of the same parameter in a diffusers component and in a CompVis (LDM) checkpoint, both ways.
 //
-// A component's table is written out from what it is made of: how many residual blocks each level has, and what changes
-// the resolution between levels. That is read off the names that are present, so any configuration is covered.
+// A component's table is written out from what it is made of: the UNet's from its topology, the autoencoder's from the
+// residual blocks of each level. Both can be read off the names that are present, so any configuration is covered.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +11,10 @@
 #include <vector>
 
 #include "core/shape.h"
+#include "models/loading/unet_from_names.h"
+#include "models/unet/topology.h"
 
-namespace sumi::io {
+namespace sumi::models {
 
 // One module under its two names; its parameters (".weight", ".bias", or whole subtrees that are named alike) follow
 // it.
@@ -46,24 +47,6 @@ class NameMap {
   Table to_compvis_, to_diffusers_;
 };
 
-// Whether a tensor of this name is there. Names are the component's own: without `model.diffusion_model.` and the like.
-using HasTensor = std::function<bool(const std::string& name)>;
-
-// One level of a UNet on its way down or up.
-struct UNetStage {
-  enum class Resampler { kNone, kConv, kResBlock };
-  int blocks = 0;                          // residual blocks
-  bool attends = false;                    // with attention after each
-  Resampler resampler = Resampler::kNone;  // what leads to the next level
-};
-
-// In the order the data flows: down from the finest level, up from the coarsest.
-struct UNetStages {
-  std::vector<UNetStage> down, up;
-};
-UNetStages unet_stages_of_diffusers(const HasTensor& has);
-UNetStages unet_stages_of_compvis(const HasTensor& has);
-
 // Residual blocks of each level of an autoencoder, in CompVis order: the finest level first on both sides.
 struct VaeLevels {
   std::vector<int> encoder, decoder;
@@ -72,14 +55,9 @@ struct VaeLevels {
 VaeLevels vae_levels_of_diffusers(const HasTensor& has);
 VaeLevels vae_levels_of_compvis(const HasTensor& has);
 
-// CompVis names come in full, `model.diffusion_model.` and the other prefixes included.
-NameMap unet_name_map(const UNetStages& stages);
+// CompVis names come in full, with the prefixes of loading/prefixes.h.
+NameMap unet_name_map(const UNetTopology& topology);
 NameMap vae_name_map(const VaeLevels& levels);
 NameMap text_name_map();
 
-// Where each component lies in a CompVis checkpoint.
-inline constexpr std::string_view kUNetPrefix = "model.diffusion_model.";
-inline constexpr std::string_view kVaePrefix = "first_stage_model.";
-inline constexpr std::string_view kTextPrefix = "cond_stage_model.transformer.";
-
-}  // namespace sumi::io
+}  // namespace sumi::models

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "models/config.h"
+#include "models/loading/open.h"
 #include "tests/support/fake_checkpoint.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
@@ -128,7 +129,8 @@ TEST(DiffusersConfig, StableDiffusion1) {
   EXPECT_EQ(c.unet.num_head_channels, -1);
   EXPECT_THAT(c.unet.channel_mult, ElementsAre(1, 2, 4, 4));
   EXPECT_THAT(c.unet.num_res_blocks, ElementsAre(2));
-  EXPECT_THAT(c.unet.attention_resolutions, ElementsAre(1, 2, 4));
+  EXPECT_THAT(c.unet.transformer_depth, ElementsAre(1, 1, 1, 0));
+  EXPECT_EQ(c.unet.middle_depth, 1);
   EXPECT_EQ(c.unet.context_dim, 768);
   EXPECT_FALSE(c.unet.use_linear_in_transformer);
   EXPECT_EQ(c.autoencoder.ch, 128);
@@ -173,10 +175,6 @@ TEST(DiffusersConfig, OtherSizes) {
                 f.unet["layers_per_block"] = {1, 2, 2, 1};
               }).unet.num_res_blocks,
               ElementsAre(1, 2, 2, 1));
-  EXPECT_EQ(changed([](Folder& f) {
-              f.unet["transformer_layers_per_block"] = {2, 2, 2, 2};
-            }).unet.transformer_depth,
-            2);
   EXPECT_TRUE(changed([](Folder& f) { f.unet["resnet_time_scale_shift"] = "scale_shift"; }).unet.use_scale_shift_norm);
   EXPECT_EQ(changed([](Folder& f) { f.unet["in_channels"] = 9; }).unet.in_channels, 9);
   EXPECT_EQ(changed([](Folder& f) { f.vae["scaling_factor"] = 0.5; }).autoencoder.scale_factor, 0.5);
@@ -187,6 +185,27 @@ TEST(DiffusersConfig, OtherSizes) {
     f.vae["up_block_types"][2] = "AttnUpDecoderBlock2D";
   });
   EXPECT_THAT(attends.autoencoder.attn_resolutions, ElementsAre(attends.autoencoder.resolution / 2));
+}
+
+TEST(DiffusersConfig, TransformersOfADepthForEachLevel) {
+  const auto unet = [](const json& depth, const json& reversed = nullptr) {
+    return [=](Folder& f) {
+      f.unet["transformer_layers_per_block"] = depth;
+      f.unet["reverse_transformer_layers_per_block"] = reversed;
+    };
+  };
+  EXPECT_THAT(changed(unet(2)).unet.transformer_depth, ElementsAre(2, 2, 2, 0));
+  const UNetConfig each = changed(unet({1, 2, 10, 3})).unet;
+  EXPECT_THAT(each.transformer_depth, ElementsAre(1, 2, 10, 0));
+  EXPECT_EQ(each.middle_depth, 3);
+  EXPECT_EQ(changed(unet({1, 2, 10, 3}, {7, 10, 2, 1})).unet, each);  // the coarsest level does not attend
+  EXPECT_THAT(error_of(unet({1, 2, 10, 3}, {3, 10, 4, 1})),
+              HasSubstr("level 1 has 2 transformer blocks on its way down and 4 on its way up"));
+  EXPECT_THAT(error_of(unet({1, 2, 10}, nullptr)), HasSubstr("has 3 entries for 4 levels"));
+  EXPECT_THAT(error_of(unet({1, 2, 10, 3}, {1, 2})), HasSubstr("has 2 entries for 4 levels"));
+  EXPECT_THAT(error_of(unet({1, 0, 10, 3})), HasSubstr("transformer_layers_per_block holds 0 for level 1"));
+  EXPECT_THAT(error_of(unet({1, 2, 10, 0})), HasSubstr("the middle block's transformer depth is 0"));
+  EXPECT_THAT(error_of(unet({1, 2, json::array({3, 4}), 1})), HasSubstr("not a whole number"));
 }
 
 TEST(DiffusersConfig, MissingComponents) {
@@ -296,10 +315,6 @@ TEST(DiffusersConfig, RefusesOtherKinds) {
   EXPECT_THAT(error_of([](Folder& f) { f.unet["addition_embed_type"] = "text_time"; }),
               HasSubstr("addition_embed_type is \"text_time\"; only a model without it"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["time_cond_proj_dim"] = 256; }), HasSubstr("time_cond_proj_dim"));
-  EXPECT_THAT(error_of([](Folder& f) {
-                f.unet["transformer_layers_per_block"] = {1, 2, 10, 10};
-              }),
-              HasSubstr("one value for all levels"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["down_block_types"][0] = "SimpleCrossAttnDownBlock2D"; }),
               HasSubstr("down_block_types holds"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["up_block_types"][0] = "CrossAttnUpBlock2D"; }),
@@ -349,7 +364,7 @@ TEST(ConfigFor, AsksTheFolderItself) {
 
 TEST(ConfigFor, ReadsTheSyntheticFolder) {
   const CollectWarnings warnings;
-  const auto checkpoint = io::open_checkpoint(test::synthetic_model({.format = tools::CheckpointFormat::kDiffusers}));
+  const auto checkpoint = open_model_files(test::synthetic_model({.format = tools::CheckpointFormat::kDiffusers}));
   const ModelConfig c = config_for(*checkpoint, {});
   EXPECT_EQ(c.family, "ldm");
   EXPECT_EQ(c.unet.model_channels, 32);

@@ -1,4 +1,4 @@
-#include "io/bind.h"
+#include "models/loading/bind.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include "io/safetensors.h"
 #include "tests/support/temp_folder.h"
 
-namespace sumi::io {
+namespace sumi::models {
 namespace {
 
 using testing::ElementsAre;
@@ -37,13 +37,13 @@ Tensors fitting(const std::string& prefix) {
 
 class Bind : public testing::Test {
  protected:
-  std::unique_ptr<Checkpoint> file_of(const Tensors& tensors) {
-    write_safetensors(folder_ / "net.safetensors", tensors);
-    return open_checkpoint(folder_ / "net.safetensors");
+  std::unique_ptr<io::Checkpoint> file_of(const Tensors& tensors) {
+    io::write_safetensors(folder_ / "net.safetensors", tensors);
+    return io::open_checkpoint(folder_ / "net.safetensors");
   }
   BindReport bind_net(const Tensors& tensors, const std::string& prefix = "model.", const BindOptions& options = {}) {
     BindReport report;
-    io::bind(net_, *file_of(tensors), prefix, report, options);
+    bind_module(net_, *file_of(tensors), prefix, report, options);
     return report;
   }
   static std::string message_of(const BindReport& report) {
@@ -75,7 +75,7 @@ TEST_F(Bind, WeightsStayInTheirTypeAndInTheFile) {
   const auto file = file_of(tensors);
   const int64_t before = host_memory().live_bytes;
   BindReport report;
-  io::bind(net_, *file, "", report);
+  bind_module(net_, *file, "", report);
   EXPECT_EQ(net_.weight.value.dtype(), DType::kF16);
   EXPECT_EQ(net_.bias.value.dtype(), DType::kBF16);
   EXPECT_EQ(host_memory().live_bytes, before);
@@ -96,7 +96,7 @@ TEST_F(Bind, TypesThatCannotBeComputedWith) {
     const auto file = file_of(tensors);
     BindReport report;
     try {
-      io::bind(net_, *file, "", report);
+      bind_module(net_, *file, "", report);
       ADD_FAILURE() << name_of(dtype);
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr("lin.bias"));
@@ -223,4 +223,4 @@ TEST_F(Bind, CountNonFinite) {
 }
 
 }  // namespace
-}  // namespace sumi::io
+}  // namespace sumi::models

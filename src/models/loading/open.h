@@ -1,0 +1,15 @@
+// From a path to a model's tensors under the engine's names.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "io/checkpoint.h"
+
+namespace sumi::models {
+
+// Opens a model: one file (see io::open_checkpoint) or a diffusers folder (see open_diffusers_folder). No weight is
+// read. Throws Error(kData) or Error(kNoInput) with one sentence that names the file and the rule.
+std::unique_ptr<io::Checkpoint> open_model_files(const std::filesystem::path& path);
+
+}  // namespace sumi::models
