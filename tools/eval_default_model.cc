@@ -13,7 +13,7 @@
 #include "evaluate/retrieval.h"
 #include "image/grid.h"
 #include "image/png.h"
-#include "models/config.h"
+#include "models/defaults.h"
 #include "pipeline/open_model.h"
 #include "tools/emoji_set.h"
 
@@ -81,14 +81,11 @@ class Evaluation {
                    emoji_.size(), kEmojiTrainedOn);
     const EmojiFont font(options.font);
     for (const Emoji& e : emoji_) glyphs_.push_back(font.draw(e.code_points));
-    const models::SamplingDefaults& defaults = opened_.config.sampling;
-    request_.sampling.sampler =
-        diffusion::resolve_sampler(defaults.sampler.empty() ? "ddim" : defaults.sampler, nullptr);
-    request_.sampling.steps = static_cast<int>(options.steps > 0    ? options.steps
-                                               : defaults.steps > 0 ? defaults.steps
-                                                                    : 20);
-    request_.scale = options.scale > 0.0 ? options.scale : defaults.scale > 0.0 ? defaults.scale : 3.0;
-    request_.width = request_.height = opened_.config.default_size;
+    const models::DrawingDefaults drawing = models::resolve_defaults(opened_.config, {.steps = 20});
+    request_.sampling.sampler = diffusion::resolve_sampler(drawing.sampler, nullptr);
+    request_.sampling.steps = static_cast<int>(options.steps > 0 ? options.steps : drawing.steps);
+    request_.scale = options.scale > 0.0 ? options.scale : drawing.scale;
+    request_.width = request_.height = drawing.size;
     request_.syntax = pipeline::PromptSyntax::kWeighted;
   }
 

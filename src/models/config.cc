@@ -161,9 +161,9 @@ void check_vocabulary(const ModelConfig& config, int64_t vocab_size) {
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml) {
   if (!yaml.empty()) {
     ModelConfig config = config_from_yaml(yaml);
-    // LDM keeps what it told from the first latents as a buffer.
-    const io::TensorInfo* told = config.scale_by_std ? checkpoint.find("scale_factor") : nullptr;
-    if (told != nullptr && told->shape.numel() == 1 && told->dtype == DType::kF32) {
+    // LDM keeps the factor it computed from the first latents as a buffer.
+    const io::TensorInfo* kept = config.scale_by_std ? checkpoint.find("scale_factor") : nullptr;
+    if (kept != nullptr && kept->shape.numel() == 1 && kept->dtype == DType::kF32) {
       config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").data<float>()[0];
       config.scale_by_std = false;
       check_config(config, checkpoint.path().string());

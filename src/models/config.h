@@ -63,11 +63,11 @@ struct ClipTextConfig {
   bool operator==(const ClipTextConfig&) const = default;
 };
 
-// How a model is best drawn with, where its makers say so.
+// The settings that the model's makers recommend.
 struct SamplingDefaults {
-  std::string sampler;  // empty: no word on it
-  int64_t steps = 0;    // 0: no word
-  double scale = 0.0;   // of the guidance; 0: no word
+  std::string sampler;  // empty: not stated
+  int64_t steps = 0;    // 0: not stated
+  double scale = 0.0;   // of the guidance; 0: not stated
   bool operator==(const SamplingDefaults&) const = default;
 };
 
@@ -81,7 +81,7 @@ struct ModelConfig {
   double linear_start = 0.00085, linear_end = 0.012;
   diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
   int64_t default_size = 512;  // pixels
-  bool scale_by_std = false;   // the scale factor is to be told from the first latents
+  bool scale_by_std = false;   // the scale factor is yet to be computed from the first latents
   SamplingDefaults sampling;
   bool operator==(const ModelConfig&) const = default;
 };

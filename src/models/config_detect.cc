@@ -60,7 +60,9 @@ int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* 
 
 [[noreturn]] void fail_levels(const Lookup& lookup) {
   fail(ErrorKind::kData,
-       "{}: the levels of its UNet cannot be told from the names; give its configuration with --config", lookup.path());
+       "{}: the names of its tensors do not determine the levels of the UNet; give its configuration with --config "
+       "FILE.yaml",
+       lookup.path());
 }
 
 // The way down must have the residual blocks and resampling layers that the way up made `topology` expect, and no more.
@@ -179,8 +181,8 @@ ClipTextConfig detect_text(const Lookup& lookup) {
     first += fmt::format("{}{}", i == 0 ? "" : ", ", strip_control(checkpoint.tensors()[i].name.substr(0, 80)));
   }
   fail(ErrorKind::kData,
-       "{}: is no Stable Diffusion checkpoint: it has no {}input_blocks.0.0.weight; its tensors begin with {}",
-       checkpoint.path().string(), kUNet, first.empty() ? "nothing: there are none" : first);
+       "{}: not a Stable Diffusion checkpoint: it has no tensor {}input_blocks.0.0.weight; its first tensors are {}",
+       checkpoint.path().string(), kUNet, first.empty() ? "none at all" : first);
 }
 
 }  // namespace

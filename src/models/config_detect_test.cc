@@ -102,8 +102,8 @@ TEST(DetectConfig, MovingAverageOnly) {
 }
 
 TEST(DetectConfig, SaysSoWhereHeadsCannotBeTold) {
-  EXPECT_THAT(error_of(manifest_shapes("tiny")),
-              AllOf(HasSubstr("heads cannot be told"), HasSubstr("context of 64"), HasSubstr("--config FILE.yaml")));
+  EXPECT_THAT(error_of(manifest_shapes("tiny")), AllOf(HasSubstr("do not determine the number of attention heads"),
+                                                       HasSubstr("context of 64"), HasSubstr("--config FILE.yaml")));
 }
 
 TEST(DetectConfig, OtherSizes) {
@@ -207,8 +207,8 @@ TEST(DetectConfig, NamesOtherKinds) {
 
 TEST(DetectConfig, SaysWhatAFileBeginsWith) {
   EXPECT_THAT(error_of({{"layer.0.weight\n\x1b", {1}}, {"layer.1.weight", {1}}}),
-              AllOf(HasSubstr("no Stable Diffusion checkpoint"), HasSubstr("begin with layer.0.weight")));
-  EXPECT_THAT(error_of({}), HasSubstr("nothing: there are none"));
+              AllOf(HasSubstr("not a Stable Diffusion checkpoint"), HasSubstr("first tensors are layer.0.weight")));
+  EXPECT_THAT(error_of({}), HasSubstr("none at all"));
 }
 
 TEST(DetectConfig, SurvivesHostileShapes) {
@@ -235,7 +235,7 @@ TEST(DetectConfig, SurvivesHostileShapes) {
   }
   Shapes no_levels = sd1;
   no_levels.erase(unet + "output_blocks.5.2.conv.weight");
-  EXPECT_THAT(error_of(no_levels), HasSubstr("cannot be told from the names"));
+  EXPECT_THAT(error_of(no_levels), HasSubstr("do not determine the levels"));
   Shapes vq = sd1;
   vq["first_stage_model.quantize.embedding.weight"] = {8192, 4};
   EXPECT_THAT(error_of(vq), HasSubstr("VQ autoencoder"));

@@ -23,7 +23,7 @@ class Section {
   Section(const YAML::Node& node, std::string file, std::string where)
       : node_(node), file_(std::move(file)), where_(std::move(where)) {
     SUMI_CHECK(node_.IsMap(), "{}: {} is missing or not a mapping; is this an LDM configuration?", file_,
-               where_.empty() ? "the whole" : where_);
+               where_.empty() ? "the document" : where_);
   }
 
   bool has(const char* key) { return find(key).has_value(); }
@@ -75,7 +75,7 @@ class Section {
   void done() const {
     for (const auto& entry : node_) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "(not a name)";
-      if (!asked_.contains(key)) warn("{}: {} is not known and ignored", file_, name(key));
+      if (!asked_.contains(key)) warn("{}: {} is unknown and ignored", file_, name(key));
     }
   }
   std::string name(const std::string& key) const { return where_.empty() ? key : where_ + "." + key; }
@@ -173,7 +173,7 @@ void read_depths(Section& p, UNetConfig& c) {
   for (size_t level = 0; level < std::min<size_t>(levels, 62); ++level) {
     if (std::find(factors.begin(), factors.end(), int64_t{1} << level) == factors.end()) continue;
     c.transformer_depth[level] = depth_of(level);
-    SUMI_CHECK(c.transformer_depth[level] != 0, "{}: {} is 0 at level {}, which {} has attend", p.file(),
+    SUMI_CHECK(c.transformer_depth[level] != 0, "{}: {} is 0 for level {}, but {} gives that level attention", p.file(),
                p.name("transformer_depth"), level, p.name("attention_resolutions"));
   }
   c.middle_depth = levels > 0 ? p.integer("transformer_depth_middle", depth_of(levels - 1)) : 1;

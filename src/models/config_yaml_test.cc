@@ -228,7 +228,7 @@ TEST_F(YamlConfig, TransformersOfADepthForEachLevel) {
   EXPECT_EQ(c.middle_depth, 10);
   EXPECT_THAT(warnings_.messages(), IsEmpty());
   EXPECT_THAT(error_of(unet("[1, 2]")), HasSubstr("transformer_depth has 2 entries; one, or one for each of the 4"));
-  EXPECT_THAT(error_of(unet("[1, 0, 1, 1]")), HasSubstr("transformer_depth is 0 at level 1"));
+  EXPECT_THAT(error_of(unet("[1, 0, 1, 1]")), HasSubstr("transformer_depth is 0 for level 1"));
   EXPECT_THAT(error_of(unet("[1, 1, 1, 0]")), HasSubstr("the middle block's transformer depth is 0"));
   EXPECT_THAT(error_of(unet("-1")), HasSubstr("transformer_depth is -1"));
 }
@@ -237,7 +237,7 @@ TEST_F(YamlConfig, WarnsOfKeysThatAreNotKnown) {
   read(changed("legacy: False", "legacy: False\n        flux_capacitor: 88"));
   ASSERT_EQ(warnings_.messages().size(), 1u);
   EXPECT_THAT(warnings_.messages()[0],
-              HasSubstr("model.params.unet_config.params.flux_capacitor is not known and ignored"));
+              HasSubstr("model.params.unet_config.params.flux_capacitor is unknown and ignored"));
 }
 
 TEST_F(YamlConfig, RefusesWhatIsNotSupported) {
@@ -275,7 +275,7 @@ TEST_F(YamlConfig, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(error_of(changed("image_size: 64", "image_size: 4611686018427387904")), HasSubstr("image_size"));
   EXPECT_THAT(error_of(changed("channel_mult: [ 1, 2, 4, 4 ]", "channel_mult: []")), HasSubstr("0 levels"));
   EXPECT_THAT(error_of("model: 3\n"), HasSubstr("model is missing or not a mapping"));
-  EXPECT_THAT(error_of("- 1\n"), HasSubstr("the whole is missing or not a mapping"));
+  EXPECT_THAT(error_of("- 1\n"), HasSubstr("the document is missing or not a mapping"));
   EXPECT_THAT(error_of(""), HasSubstr("not a mapping"));
 }
 

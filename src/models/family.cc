@@ -31,4 +31,11 @@ Family family_of(const ModelConfig& sizes) {
   fail(ErrorKind::kUnavailable, "this build has no model family registered");
 }
 
+Family family_for(const ModelConfig& config) {
+  for (const Family& family : registry()) {
+    if (family.name == config.family) return family;
+  }
+  return family_of(config);
+}
+
 }  // namespace sumi::models

@@ -80,8 +80,9 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
                     out.down.numel() * param.shape[0] == rank * param.shape.numel();
   SUMI_CHECK(fits, "{}: the change \"{}\" of {} and {} does not fit a weight {}", file.path().string(),
              strip_control(module), out.down.shape().str(), out.up.shape().str(), param.shape.str());
-  SUMI_CHECK(is_weight_type(out.down.dtype()) && is_weight_type(out.up.dtype()), "{}: \"{}\" is of type {}",
-             file.path().string(), strip_control(module), name_of(out.down.dtype()));
+  SUMI_CHECK(is_weight_type(out.down.dtype()) && is_weight_type(out.up.dtype()),
+             "{}: \"{}\" has the type {}, which a LoRA cannot have", file.path().string(), strip_control(module),
+             name_of(out.down.dtype()));
   if (param.shape.rank() == 4) out.down = out.down.reshape({rank, param.shape[1], param.shape[2], param.shape[3]});
   double alpha = static_cast<double>(rank);
   if (!change.alpha.empty()) {

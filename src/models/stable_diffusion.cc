@@ -1,10 +1,9 @@
 #include "models/stable_diffusion.h"
 
-#include <optional>
-
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
+#include "models/family.h"
 #include "models/loading/bind.h"
 #include "models/lora.h"
 #include "models/unet/unet.h"
@@ -19,9 +18,9 @@ struct StableDiffusion::Parts {
   Device device;
   ConvAlgorithm convolutions;
   std::shared_ptr<const io::Checkpoint> checkpoint;  // keeps the mapping
-  std::optional<ClipText> text;
-  std::optional<UNet> unet;
-  std::optional<AutoencoderKL> autoencoder;
+  std::unique_ptr<ClipText> text;
+  std::unique_ptr<UNet> unet;
+  std::unique_ptr<AutoencoderKL> autoencoder;
 };
 
 StableDiffusion::StableDiffusion() : parts_(std::make_unique<Parts>()) {}
@@ -40,13 +39,14 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   parts.convolutions = options.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
   BindReport report;
   const BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
-  const auto fill = [&](nn::Module& part, const char* prefix, bool fresh) {
-    if (!fresh) bind_module(part, *checkpoint, prefix, report, bind_options);
+  const Components components = family_for(config).components;
+  const auto fill = [&](auto& part, const auto& component, bool fresh) {
+    part = component.make(config);
+    if (!fresh) bind_module(*part, *checkpoint, std::string(component.prefix), report, bind_options);
   };
-  if (options.text)
-    fill(parts.text.emplace(config.text), "cond_stage_model.transformer.text_model.", options.fresh_text);
-  if (options.unet) fill(parts.unet.emplace(config.unet), "model.diffusion_model.", options.fresh_unet);
-  if (options.autoencoder) fill(parts.autoencoder.emplace(config.autoencoder), "first_stage_model.", false);
+  if (options.text) fill(parts.text, components.text, options.fresh_text);
+  if (options.unet) fill(parts.unet, components.unet, options.fresh_unet);
+  if (options.autoencoder) fill(parts.autoencoder, components.autoencoder, false);
   report.check();
   parts.checkpoint = std::move(checkpoint);
   return model;
@@ -59,8 +59,8 @@ void StableDiffusion::set_scale_factor(double factor) { parts_->config.autoencod
 
 namespace {
 
-template <class Part> Part& loaded(std::optional<Part>& part, const char* name) {
-  SUMI_CHECK_KIND(kInternal, part.has_value(), "the {} was not loaded", name);
+template <class Part> Part& loaded(const std::unique_ptr<Part>& part, const char* name) {
+  SUMI_CHECK_KIND(kInternal, part != nullptr, "the {} was not loaded", name);
   return *part;
 }
 
@@ -71,7 +71,7 @@ UNet& StableDiffusion::unet() const { return loaded(parts_->unet, "UNet"); }
 AutoencoderKL& StableDiffusion::autoencoder() const { return loaded(parts_->autoencoder, "autoencoder"); }
 
 void StableDiffusion::add_lora(const io::Checkpoint& file, double weight) {
-  models::add_lora(file, weight, parts_->unet ? &*parts_->unet : nullptr, parts_->text ? &*parts_->text : nullptr);
+  models::add_lora(file, weight, parts_->unet.get(), parts_->text.get());
 }
 
 Tensor StableDiffusion::encode_text(const Tensor& ids) const { return (*parts_->text)(ids); }

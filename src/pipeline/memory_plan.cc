@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "models/loading/prefixes.h"
 #include "pipeline/memory_plan_walk.h"
 
 namespace sumi::pipeline {
@@ -16,10 +17,12 @@ enum class Phase { kNone, kText, kUnet, kDecoder };
 
 // model_ema.* mirrors the UNet and takes its place: the UNet's share is counted once.
 Phase phase_of(std::string_view name) {
-  if (name.starts_with("model.diffusion_model.")) return Phase::kUnet;
-  if (name.starts_with("first_stage_model.decoder.") || name.starts_with("first_stage_model.post_quant_conv."))
-    return Phase::kDecoder;
-  if (name.starts_with("cond_stage_model.")) return Phase::kText;
+  if (name.starts_with(models::kUNetPrefix)) return Phase::kUnet;
+  if (name.starts_with(models::kVaePrefix)) {
+    const std::string_view own = name.substr(models::kVaePrefix.size());
+    return own.starts_with("decoder.") || own.starts_with("post_quant_conv.") ? Phase::kDecoder : Phase::kNone;
+  }
+  if (name.starts_with(models::kConditionerPrefix)) return Phase::kText;
   return Phase::kNone;
 }
 

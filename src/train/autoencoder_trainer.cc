@@ -10,6 +10,7 @@
 #include "image/grid.h"
 #include "image/png.h"
 #include "io/safetensors.h"
+#include "models/loading/prefixes.h"
 #include "models/lpips.h"
 #include "ops/activation.h"
 #include "ops/elementwise.h"
@@ -24,7 +25,7 @@ namespace sumi::train {
 namespace {
 
 constexpr double kMostAdaptive = 1e4;  // of the adaptive weight
-constexpr const char* kPrefix = "first_stage_model.";
+const std::string kPrefix(models::kVaePrefix);
 constexpr int64_t kSheetPictures = 8;
 
 double value_of(const Tensor& scalar) { return scalar.to(Device::kCpu).data<float>()[0]; }

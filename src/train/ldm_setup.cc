@@ -5,18 +5,12 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "models/clip_text/clip_text.h"
+#include "models/family.h"
 #include "models/init.h"
 #include "models/lora.h"
 #include "train/adamw.h"
 
 namespace sumi::train {
-namespace {
-
-constexpr const char* kUnetPrefix = "model.diffusion_model.";
-constexpr const char* kTextPrefix = "cond_stage_model.transformer.text_model.";
-
-}  // namespace
-
 double lora_alpha(const LdmOptions& options) {
   return options.lora_alpha > 0.0 ? options.lora_alpha : static_cast<double>(options.lora_rank);
 }
@@ -24,7 +18,8 @@ double lora_alpha(const LdmOptions& options) {
 std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options, Device device) {
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
-  const auto begin = [&](nn::Module& module, const char* prefix, double lr_scale = 1.0) {
+  const models::Components components = models::family_for(model.config()).components;
+  const auto begin = [&](nn::Module& module, const std::string& prefix, double lr_scale = 1.0) {
     if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
     for (NamedTensor& param :
          options.lora_rank > 0 ? make_lora_trainable(module, prefix) : make_trainable(module, prefix)) {
@@ -33,10 +28,10 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
     }
   };
   if (options.from_scratch) models::initialise_unet(model.unet(), generator, device);
-  begin(model.unet(), kUnetPrefix);
+  begin(model.unet(), std::string(components.unet.prefix));
   if (options.train_text) {
     if (options.from_scratch) models::initialise_text_encoder(model.text_encoder(), generator, device);
-    begin(model.text_encoder(), kTextPrefix, options.text_lr_scale);
+    begin(model.text_encoder(), std::string(components.text.prefix), options.text_lr_scale);
   }
   model.unet().set_checkpointing(options.checkpoint_activations);
   return params;

@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/clip_text/clip_text.h"
+#include "models/loading/prefixes.h"
 #include "models/lora.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -24,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kLatentsForScale = 256;            // of which the scale factor is told
+constexpr int64_t kLatentsForScale = 256;            // from which the scale factor is computed
 constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 
 class Trainer {
@@ -198,8 +199,8 @@ class Trainer {
 
   // Of the model that training began with, and no part of the one it made.
   bool is_replaced(const std::string& name) const {
-    return name.starts_with("model_ema.") || (options_.from_scratch && name.starts_with("model.diffusion_model.")) ||
-           (options_.from_scratch && options_.train_text && name.starts_with("cond_stage_model."));
+    return name.starts_with("model_ema.") || (options_.from_scratch && name.starts_with(models::kUNetPrefix)) ||
+           (options_.from_scratch && options_.train_text && name.starts_with(models::kConditionerPrefix));
   }
 
   void write_model(int64_t steps) {
@@ -286,15 +287,14 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--clip", o.clip, 0, 1e9);
   check_range("--weight-decay", o.weight_decay, 0, 1);
   check_range("--text-lr-scale", o.text_lr_scale, 0, 1000);
-  SUMI_CHECK_KIND(kUsage, o.text_lr_scale == 1.0 || o.train_text,
-                  "--text-lr-scale is of --train-text, which is not there");
+  SUMI_CHECK_KIND(kUsage, o.text_lr_scale == 1.0 || o.train_text, "--text-lr-scale needs --train-text");
   check_range("--beta2", o.beta2, 0, 0.999999);
   check_range("--ema", o.ema, 0, 1);
   check_range("--crops", static_cast<double>(o.crops), 0, 1000);
   check_range("--caption-dropout", o.caption_dropout, 0, 1);
   check_range("--min-snr", o.min_snr_gamma, 0, 1e6);
   check_range("--timestep-shift", o.timestep_shift, 0.01, 100);
-  SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha is of --lora, which is not there");
+  SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha needs --lora");
   SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
              "this UNet takes {} channels and latents have {}: an inpainting model, which cannot be trained",
              config.unet.in_channels, config.autoencoder.embed_dim);

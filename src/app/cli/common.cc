@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/text_util.h"
 #include "models/loading/open.h"
+#include "models/loading/prefixes.h"
 
 namespace sumi::app {
 namespace {
@@ -27,7 +28,7 @@ bool is_checkpoint_name(const fs::path& path) {
 
 bool has_unet(const fs::path& path) {
   try {
-    return has_network(*models::open_model_files(path), "model.diffusion_model.");
+    return has_network(*models::open_model_files(path), models::kUNetPrefix);
   } catch (const Error&) {
     return false;
   }

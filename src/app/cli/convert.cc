@@ -40,7 +40,7 @@ int Convert::run() const {
   if (!comes_along || !model.config.empty() || prediction) {
     models::ModelConfig config = models::config_for(*stored, model.config);
     if (prediction) config.prediction = *prediction;
-    if (config.scale_by_std) {  // told from the first latents when the model was trained
+    if (config.scale_by_std) {  // computed from the first latents when the model was trained
       config.autoencoder.scale_factor = models::config_for(*stored, {}).autoencoder.scale_factor;
       config.scale_by_std = false;
     }

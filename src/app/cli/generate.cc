@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/text_util.h"
 #include "image/metadata.h"
+#include "models/defaults.h"
 #include "pipeline/memory_plan.h"
 #include "pipeline/prompt_encoder.h"
 #include "pipeline/sample_latent.h"
@@ -32,21 +33,24 @@ std::string model_name(const fs::path& checkpoint) {
                                                                           : path.filename().string();
 }
 
-// What the model's makers say of drawing with it, where nobody chose.
-void take_defaults(const GenerateJob& job, const models::SamplingDefaults& defaults,
-                   pipeline::Txt2ImgRequest& request) {
-  if (job.sampler_from_model && !defaults.sampler.empty()) set_sampler(request.sampling, defaults.sampler, "");
-  if (job.steps_from_model && defaults.steps > 0) request.sampling.steps = static_cast<int>(defaults.steps);
-  if (job.scale_from_model && defaults.scale > 0.0) request.scale = defaults.scale;
+// Puts into the request what nobody chose: as the model says, else as the request's form has it.
+void take_defaults(const GenerateJob& job, const models::ModelConfig& config, pipeline::Txt2ImgRequest& request) {
+  const models::DrawingDefaults drawing = models::resolve_defaults(config, {.sampler = request.sampling.sampler,
+                                                                            .schedule = request.sampling.schedule,
+                                                                            .steps = request.sampling.steps,
+                                                                            .scale = request.scale});
+  if (job.width_from_model) request.width = drawing.size;
+  if (job.height_from_model) request.height = drawing.size;
+  if (job.sampler_from_model) set_sampler(request.sampling, drawing.sampler, drawing.schedule);
+  if (job.steps_from_model) request.sampling.steps = static_cast<int>(drawing.steps);
+  if (job.scale_from_model) request.scale = drawing.scale;
 }
 
 }  // namespace
 
 pipeline::OpenModel open_for(const GenerateJob& job, pipeline::Txt2ImgRequest& request) {
   pipeline::OpenModel opened = pipeline::open_model(job.model.options(job.engine));
-  if (job.width_from_model) request.width = opened.config.default_size;
-  if (job.height_from_model) request.height = opened.config.default_size;
-  take_defaults(job, opened.config.sampling, request);
+  take_defaults(job, opened.config, request);
   pipeline::check_request_for(request, opened.config);
   return opened;
 }

@@ -7,6 +7,7 @@
 #include "app/cli/probe_io.h"
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "models/defaults.h"
 #include "pipeline/request.h"
 #include "pipeline/sample_latent.h"
 
@@ -51,7 +52,8 @@ int run(const SampleProbe& probe) {
   const ProbeInput in(probe.in);
   const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
   const models::ModelConfig& config = opened.config;
-  job.options.prediction = config.prediction;
+  const models::DrawingDefaults drawing = models::resolve_defaults(config);
+  job.options.prediction = drawing.prediction;
   const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
   diffusion::check_sample_options(job.options, model.noise_schedule());
   job.cond = in.floats("cond", 3).to(opened.device);
@@ -59,8 +61,8 @@ int run(const SampleProbe& probe) {
   SUMI_CHECK(job.scale == 1.0 || (job.uncond && job.uncond.shape() == job.cond.shape()),
              "{}: guidance needs \"uncond\" of the shape of \"cond\", {}", probe.in, job.cond.shape().str());
   const int64_t f = config.autoencoder.downsampling();
-  Shape shape{job.cond.dim(0), probe.height.value_or(config.default_size) / f,
-              probe.width.value_or(config.default_size) / f, config.unet.in_channels};
+  Shape shape{job.cond.dim(0), probe.height.value_or(drawing.size) / f, probe.width.value_or(drawing.size) / f,
+              config.unet.in_channels};
   Tensor given;
   if (in.has("x_T")) {
     given = in.image("x_T").to(opened.device);

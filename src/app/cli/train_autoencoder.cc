@@ -11,6 +11,7 @@
 #include "models/init.h"
 #include "models/loading/bind.h"
 #include "models/loading/open.h"
+#include "models/loading/prefixes.h"
 #include "train/autoencoder_trainer.h"
 #include "train/dataset.h"
 
@@ -41,7 +42,7 @@ models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
   if (!config.empty()) {
     training = models::autoencoder_from_yaml(config);
   } else {
-    SUMI_CHECK_KIND(kUsage, has_network(*file, "model.diffusion_model."),
+    SUMI_CHECK_KIND(kUsage, has_network(*file, models::kUNetPrefix),
                     "{}: an autoencoder alone does not tell its sizes; --config FILE.yaml does", checkpoint);
     training.model = models::config_for(*file, {}).autoencoder;
   }
@@ -74,7 +75,7 @@ int TrainAutoencoder::run() {
   models::AutoencoderKL model(sizes);
   if (file) {
     models::BindReport report;
-    models::bind_module(model, *file, "first_stage_model.", report, {.device = device});
+    models::bind_module(model, *file, std::string(models::kVaePrefix), report, {.device = device});
     report.check();
     options.model = strip_control(file->path().filename().string());
   } else {

@@ -11,6 +11,8 @@
 #include "base/text_util.h"
 #include "image/grid.h"
 #include "image/png.h"
+#include "models/defaults.h"
+#include "models/loading/prefixes.h"
 #include "pipeline/open_model.h"
 #include "pipeline/txt2img.h"
 #include "train/dataset.h"
@@ -39,22 +41,23 @@ pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& con
   pipeline::Txt2ImgRequest request;
   for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
   request.width = request.height = train::picture_size(options, config);
-  const models::SamplingDefaults& own = config.sampling;
-  set_sampler(request.sampling, own.sampler.empty() ? "ddim" : own.sampler, "");
-  request.sampling.steps = own.steps > 0 ? static_cast<int>(own.steps) : 20;
-  request.scale = own.scale > 0.0 ? own.scale : 5.0;
+  const models::DrawingDefaults drawing = models::resolve_defaults(config, {.steps = 20});  // quick: it is for a look
+  set_sampler(request.sampling, drawing.sampler, drawing.schedule);
+  request.sampling.steps = static_cast<int>(drawing.steps);
+  request.scale = drawing.scale;
   pipeline::check_request(request);
   pipeline::check_request_for(request, config);
   return request;
 }
 
-// A file that lacks a network which is not to be made afresh is told by what is missing, not by its tensors' names.
+// Names the network that a file lacks, rather than the tensors that binding would miss.
 void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
-  SUMI_CHECK(options.from_scratch || has_network(file, "model.diffusion_model."),
+  SUMI_CHECK(options.from_scratch || has_network(file, models::kUNetPrefix),
              "{}: has no UNet: --from-scratch makes a fresh one, or name a whole model", file.path().string());
-  SUMI_CHECK(!takes_text || (options.from_scratch && options.train_text) || has_network(file, "cond_stage_model."),
-             "{}: has no text encoder: --from-scratch --train-text makes a fresh one, or name a whole model",
-             file.path().string());
+  SUMI_CHECK(
+      !takes_text || (options.from_scratch && options.train_text) || has_network(file, models::kConditionerPrefix),
+      "{}: has no text encoder: --from-scratch --train-text makes a fresh one, or name a whole model",
+      file.path().string());
 }
 
 int TrainLdm::run() {

@@ -9,10 +9,10 @@ namespace {
 struct Telltale {
   const char* prefix;  // of a tensor's name
   const char* sentence;
-  bool beside_unet = false;  // speaks even where the UNet of a Stable Diffusion 1 is there too
+  bool beside_unet = false;  // counts even where the file has a UNet of Stable Diffusion 1's layout
 };
 
-// The first that is found speaks: the surer a sign, the higher it stands.
+// The first match wins, so the surest signs come first.
 constexpr Telltale kTelltales[] = {
     {"conditioner.embedders.1.model.", "a Stable Diffusion XL checkpoint; this version runs Stable Diffusion 1.x",
      true},
@@ -31,8 +31,8 @@ constexpr Telltale kTelltales[] = {
     {"control_model.", "a ControlNet, not a whole model"},
     {"controlnet_cond_embedding.", "a ControlNet, not a whole model"},
     {"input_hint_block.", "a ControlNet, not a whole model"},
-    {"lora_unet_", "a LoRA, which changes a model and is none by itself"},
-    {"lora_te_", "a LoRA, which changes a model and is none by itself"},
+    {"lora_unet_", "a LoRA: it changes a model and is not one itself"},
+    {"lora_te_", "a LoRA: it changes a model and is not one itself"},
     {"string_to_param", "a textual inversion embedding, not a whole model"},
     {"emb_params", "a textual inversion embedding, not a whole model"},
     {"down_blocks.", "one component in diffusers' names; give the whole folder, the one with model_index.json"},

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
+#include "models/loading/prefixes.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
@@ -37,7 +38,7 @@ const io::TensorInfo* find_parameter(const io::Checkpoint& checkpoint, const std
 
 // Tensors that a network carries along but that are no parameters of ours.
 bool is_ignorable(const std::string& name) {
-  return name.ends_with("position_ids") || name.starts_with("first_stage_model.loss.");
+  return name.ends_with("position_ids") || name.starts_with(std::string(kVaePrefix) + "loss.");
 }
 
 bool has_shape(const nn::Param& param, const Shape& shape) {
@@ -110,8 +111,8 @@ void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std
           fmt::format("{} is {} and should be {}", name, info->shape.str(), param.shape.str()));
     }
     SUMI_CHECK(is_weight_type(info->dtype) || info->dtype == DType::kF64,
-               "{}: tensor \"{}\" is of type {}; f32, f16, bf16, f64, q8_0 and q4_0 weights can be computed with",
-               report.file, strip_control(info->name), name_of(info->dtype));
+               "{}: tensor \"{}\" has the type {}; weights may be f32, f16, bf16, f64, q8_0 or q4_0", report.file,
+               strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
     warn_of_non_finite(report.file, info->name, value, scan);

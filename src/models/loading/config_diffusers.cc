@@ -182,7 +182,7 @@ void read_depths(const Section& s, size_t levels, UNetConfig& c) {
   c.middle_depth = given.back();
 }
 
-// What the networks here are; a model that says otherwise is of another kind.
+// The values of a plain UNet; any other value belongs to a kind that is not supported.
 void require_plain_unet(const Section& s) {
   struct Plain {
     const char* key;

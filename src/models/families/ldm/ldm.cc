@@ -9,13 +9,13 @@ namespace {
 bool is_clip_width(int64_t width) { return width == 512 || width == 768 || width == 1024 || width == 1280; }
 
 void complete(ModelConfig& c, const std::string& source) {
-  const bool told = c.unet.use_spatial_transformer && is_clip_width(c.text.hidden_size) &&
-                    (c.unet.context_dim == 768 || c.unet.context_dim == 1024);
-  SUMI_CHECK(told,
-             "{}: the number of attention heads cannot be told from its shapes (UNet of {} channels, context of {}, "
-             "text of {}); "
-             "give its LDM configuration with --config FILE.yaml",
-             source, c.unet.model_channels, c.unet.context_dim, c.text.hidden_size);
+  const bool published = c.unet.use_spatial_transformer && is_clip_width(c.text.hidden_size) &&
+                         (c.unet.context_dim == 768 || c.unet.context_dim == 1024);
+  SUMI_CHECK(
+      published,
+      "{}: its shapes do not determine the number of attention heads (UNet of {} channels, context of {}, text of "
+      "{}); give its LDM configuration with --config FILE.yaml",
+      source, c.unet.model_channels, c.unet.context_dim, c.text.hidden_size);
   if (c.unet.context_dim == 768) {  // as Stable Diffusion 1
     c.unet.num_heads = 8;
   } else {  // as Stable Diffusion 2
