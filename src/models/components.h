@@ -1,0 +1,27 @@
+// The networks that make up a model, on one device.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "io/checkpoint.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
+#include "models/config.h"
+#include "models/denoiser.h"
+#include "models/text_encoder.h"
+
+namespace sumi::models {
+
+// What was not loaded is empty.
+struct Components {
+  ModelConfig config;
+  Device device = Device::kCpu;  // where all weights are, and all inputs must be
+  bool exact = false;            // convolutions as plain sums of products: slower, and rounding less
+  // Several encode the same ids: their states are joined channel by channel, and the last gives the pooled vector.
+  std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
+  std::unique_ptr<Denoiser> denoiser = nullptr;
+  std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
+  std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;  // keeps the mapping
+};
+
+}  // namespace sumi::models
