@@ -169,14 +169,13 @@ class Evaluation {
     std::vector<image::Image> drawn;
     Progress bar({.label = what, .total = static_cast<int64_t>(prompts.size()), .quiet = options_.json});
     request_.seed = options_.seed;
-    evaluate::draw_all(model_, opened_.device, tokenizer_, prompts, request_, options_.batch,
-                       [&](size_t number, image::Image picture) {
-                         const Question& q = questions[number];
-                         result.add(evaluate::place_of(evaluate::thumbnail(picture), references(q.colour), q.emoji));
-                         if (right_colour != nullptr) *right_colour += background_of(picture) == q.colour ? 1 : 0;
-                         drawn.push_back(std::move(picture));
-                         bar.update(static_cast<int64_t>(drawn.size()));
-                       });
+    evaluate::draw_all(model_, tokenizer_, prompts, request_, options_.batch, [&](size_t number, image::Image picture) {
+      const Question& q = questions[number];
+      result.add(evaluate::place_of(evaluate::thumbnail(picture), references(q.colour), q.emoji));
+      if (right_colour != nullptr) *right_colour += background_of(picture) == q.colour ? 1 : 0;
+      drawn.push_back(std::move(picture));
+      bar.update(static_cast<int64_t>(drawn.size()));
+    });
     if (!options_.sheet.empty()) image::write_png(options_.sheet + "-" + what + ".png", image::make_grid(drawn, 20));
     return result;
   }

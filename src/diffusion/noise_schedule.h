@@ -6,9 +6,6 @@
 
 namespace sumi::diffusion {
 
-// What the network's output means.
-enum class Prediction { kEpsilon, kVelocity };
-
 // The forward process: q(x_t | x_0) = N(sqrt(alphas_cumprod[t]) x_0, (1 - alphas_cumprod[t]) I), t = 0 … T-1.
 struct NoiseSchedule {
   std::vector<double> alphas_cumprod;

@@ -7,17 +7,27 @@
 
 namespace sumi::diffusion {
 
-Tensor Run::denoised(const Tensor& x, double sigma, double timestep) const {
-  const double scale = 1.0 / std::sqrt(1.0 + sigma * sigma);
-  const Tensor output = model(x * static_cast<float>(scale), timestep);
-  if (options.prediction == Prediction::kEpsilon) return affine(1.0f, x, static_cast<float>(-sigma), output);
-  return affine(static_cast<float>(scale * scale), x, static_cast<float>(-sigma * scale), output);
+Tensor Trajectory::constrained(const Tensor& signal, const Level& level) const {
+  latest = hooks.constrain ? hooks.constrain(signal, level.noise / level.signal) : signal;
+  SUMI_CHECK_KIND(kInternal, latest.defined() && latest.shape() == signal.shape(),
+                  "the constraint of the signal changed its shape {} to {}", signal.shape().str(),
+                  latest.shape().str());
+  return latest;
 }
 
-Tensor Run::epsilon(const Tensor& x, double timestep, double alpha) const {
-  Tensor output = model(x, timestep);
-  if (options.prediction == Prediction::kEpsilon) return output;
-  return affine(static_cast<float>(std::sqrt(alpha)), output, static_cast<float>(std::sqrt(1.0 - alpha)), x);
+Tensor Trajectory::denoised(const Tensor& x, double sigma, double timestep) const {
+  const Level level = Level::at_sigma(sigma);
+  const Tensor output = predictor(x * static_cast<float>(1.0 / level.norm), timestep);
+  return constrained(signal_of(options.prediction, x, output, level), level);
+}
+
+Tensor Trajectory::epsilon(const Tensor& x, double timestep, double alpha) const {
+  const Level level = Level::at_alpha(alpha);
+  const Tensor output = predictor(x, timestep);
+  if (hooks.constrain)
+    return noise_from_signal(x, constrained(signal_of(options.prediction, x, output, level), level), level);
+  if (hooks.on_step) latest = signal_of(options.prediction, x, output, level);
+  return noise_of(options.prediction, x, output, level);
 }
 
 AncestralStep ancestral_step(double from, double to) {

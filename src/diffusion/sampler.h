@@ -11,22 +11,29 @@
 
 namespace sumi::diffusion {
 
-// One job: the network, the grid, the noise. Samplers step through `grid` in one of two spaces.
+// One job on its way from noise to latent: the network, the grid, the noise. Samplers step through the grid in one of
+// two spaces.
 //  - noise levels: x = signal + σ·noise; `sigmas` has one entry more than there are steps, the last usually 0.
 //  - timesteps: x = sqrt(ᾱ)·signal + sqrt(1-ᾱ)·noise; `alphas` and `previous_alphas` hold ᾱ before and after each step.
-struct Run {
-  const Model& model;
+// Where a job begins at a later step, the grid begins there: a sampler always counts from 0.
+struct Trajectory {
+  const Predictor& predictor;
   const NoiseSchedule& noise;
   const SampleOptions& options;
   const Schedule& schedule;
   const NoiseSource& noise_source;
-  const StepCallback& on_step;
+  const SampleHooks& hooks;
   SigmaTable table;
 
-  std::vector<double> timesteps;  // of each step's first network call
-  std::vector<double> sigmas;
-  std::vector<double> alphas, previous_alphas;
-  std::vector<double> previous_timesteps;  // -1 after the last
+  std::vector<double> timesteps = {};  // of each step's first network call
+  std::vector<double> sigmas = {};
+  std::vector<double> alphas = {}, previous_alphas = {};
+  std::vector<double> previous_timesteps = {};  // -1 after the last
+
+  int first_step = 0;  // steps of the whole grid that are left out before its first entry here
+  int all_steps = 0;   // of the whole grid
+
+  mutable Tensor latest = {};  // the last network call's estimate of the signal, for the callback
 
   int steps() const { return static_cast<int>(timesteps.size()); }
 
@@ -41,9 +48,13 @@ struct Run {
   Tensor epsilon(const Tensor& x, double timestep, double alpha) const;
 
   Tensor fresh_noise(const Tensor& like) const { return noise_source(like.shape()).to(like.device()); }
+  // To be called after each step with the latent it ended in.
   void report(int step, const Tensor& latent) const {
-    if (on_step) on_step(step, steps(), latent);
+    if (hooks.on_step) hooks.on_step({first_step + step, all_steps, latent, latest});
   }
+
+ private:
+  Tensor constrained(const Tensor& signal, const Level& level) const;
 };
 
 enum class Space { kTimesteps, kSigmas };
@@ -57,9 +68,9 @@ struct Sampler {
   bool takes_eta = false;
   bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule
   bool diffusers_sigmas = false;        // takes `karras` as diffusers has it
-  // Fills the run's grid where the sampler has one of its own.
-  std::function<void(Run&)> own_grid = {};
-  std::function<Tensor(const Run&, Tensor x)> run;
+  // Fills the grid where the sampler has one of its own.
+  std::function<void(Trajectory&)> own_grid = {};
+  std::function<Tensor(const Trajectory&, Tensor x)> run;
 };
 
 // The schedules that k-diffusion's samplers take.

@@ -1,5 +1,5 @@
 // Samplers on a Gaussian, whose solutions are known: the deterministic ones by their order of convergence, the
-// stochastic ones by mean and variance. Then what they draw, their names, what they refuse, guidance and callbacks.
+// stochastic ones by mean and variance. Then what they draw, their names, what they refuse, and callbacks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,9 +9,7 @@
 #include <functional>
 #include <set>
 
-#include "diffusion/sigma_table.h"
-#include "ops/elementwise.h"
-#include "tests/support/diffusion_fixture.h"
+#include "tests/support/gaussian_world.h"
 
 namespace sumi::diffusion {
 namespace {
@@ -29,31 +27,7 @@ std::string refusal(const SampleOptions& options) {
   }
   return "";
 }
-// ---- a world in which every latent value is drawn from N(kMean, kDeviation²)
-
-constexpr double kMean = 0.6, kDeviation = 0.8;
-
-double variance_at(double sigma) { return kDeviation * kDeviation + sigma * sigma; }
-
-// E[e | x] for x = √ᾱ x_0 + √(1-ᾱ) e, in closed form; as v where asked.
-Model gaussian(Prediction prediction = Prediction::kEpsilon) {
-  return [prediction, table = SigmaTable(original_noise())](const Tensor& x, double t) {
-    const double sigma = table.at(t), alpha = 1.0 / std::hypot(1.0, sigma), noise = sigma * alpha;
-    const double slope =
-        noise / (alpha * alpha * kDeviation * kDeviation + noise * noise);  // e = slope·(x - alpha·mean)
-    const double offset = -slope * alpha * kMean;
-    if (prediction == Prediction::kEpsilon)
-      return affine(static_cast<float>(slope), x, 0.0f, {}, static_cast<float>(offset));
-    // v = alpha·e - noise·x_0 with x_0 = (x - noise·e) / alpha, so v = (e - noise·x) / alpha.
-    return affine(static_cast<float>((slope - noise) / alpha), x, 0.0f, {}, static_cast<float>(offset / alpha));
-  };
-}
-
-// The probability flow carries x = x_0 + σe along a line: the distance from the mean goes with the deviation.
-double flow(double x, double from, double to) {
-  return kMean + (x - kMean) * std::sqrt(variance_at(to) / variance_at(from));
-}
-double denoised(double x, double sigma) { return kMean + (x - kMean) * kDeviation * kDeviation / variance_at(sigma); }
+// ---- convergence to the exact solution
 
 struct Solver {
   std::string sampler, schedule;
@@ -77,7 +51,7 @@ double exact(const Solver& solver, int steps, double x_T) {
 double error_of(const Solver& solver, int steps) {
   const std::vector<float> x_T{-1.5f, 0.25f, 2.0f};
   CountedNoise noise;
-  const Tensor x = sample(gaussian(), Tensor::from(x_T, {1, 1, 3, 1}), original_noise(),
+  const Tensor x = sample(gaussian(), {Tensor::from(x_T, {1, 1, 3, 1})}, original_noise(),
                           {solver.sampler, solver.schedule, steps}, std::ref(noise));
   double worst = 0.0;
   for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.data<float>()[i] - exact(solver, steps, x_T[i])));
@@ -149,7 +123,7 @@ TEST_P(Moments, AreTheGaussians) {
   CountedNoise noise;
   const Tensor x_T = start(job, noise);
   expect_the_gaussian(
-      sample(gaussian(), x_T, original_noise(), {job.sampler, job.schedule, job.steps, job.eta}, std::ref(noise)));
+      sample(gaussian(), {x_T}, original_noise(), {job.sampler, job.schedule, job.steps, job.eta}, std::ref(noise)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -163,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
 // A consistency model jumps to the end of the flow, so that any number of its steps gives the Gaussian.
 TEST_F(Moments, LcmWithAPerfectConsistencyModel) {
   const SigmaTable table(original_noise());
-  const Model model = [&](const Tensor& x, double t) {
+  const Predictor consistent = [&](const Tensor& x, double t) {
     const double sigma = table.at(t), scale = std::hypot(1.0, sigma),
                  shrink = kDeviation / std::sqrt(variance_at(sigma));
     // e = (x·scale - x_0) / σ with x_0 = flow(x·scale, σ, 0)
@@ -173,21 +147,25 @@ TEST_F(Moments, LcmWithAPerfectConsistencyModel) {
   for (const int steps : {1, 4}) {
     CountedNoise noise;
     const Tensor x_T = start({"lcm", "", steps}, noise);
-    expect_the_gaussian(sample(model, x_T, original_noise(), {.sampler = "lcm", .steps = steps}, std::ref(noise)));
+    expect_the_gaussian(
+        sample(consistent, {x_T}, original_noise(), {.sampler = "lcm", .steps = steps}, std::ref(noise)));
   }
 }
 
-TEST(Prediction, VelocityAndNoiseAreTheSameModelToEverySampler) {
+TEST(Prediction, NoiseVelocityAndSignalAreTheSameToEverySampler) {
   for (const NamedHelp& sampler : list_samplers()) {
     std::vector<std::vector<float>> ends;
-    for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity}) {
+    for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity, Prediction::kSample}) {
       CountedNoise noise;
       const Tensor x_T = noise({1, 2, 4, 4});
-      const Tensor x = sample(gaussian(prediction), x_T, original_noise(),
+      const Tensor x = sample(gaussian(prediction), {x_T}, original_noise(),
                               {.sampler = sampler.name, .steps = 20, .prediction = prediction}, std::ref(noise));
       ends.emplace_back(x.span<float>().begin(), x.span<float>().end());
     }
-    for (size_t i = 0; i < ends[0].size(); ++i) ASSERT_NEAR(ends[0][i], ends[1][i], 1e-3) << sampler.name;
+    for (size_t i = 0; i < ends[0].size(); ++i) {
+      ASSERT_NEAR(ends[0][i], ends[1][i], 1e-3) << sampler.name;
+      ASSERT_NEAR(ends[0][i], ends[2][i], 1e-3) << sampler.name;
+    }
   }
 }
 
@@ -196,7 +174,7 @@ TEST(Prediction, VelocityAndNoiseAreTheSameModelToEverySampler) {
 TEST(Draws, AreThoseOfTheImplementationThatIsFollowed) {
   const auto draws = [](const std::string& sampler, const std::string& schedule, double eta = 0.0) {
     CountedNoise noise;
-    sample(gaussian(), Tensor::full({1, 1, 1, 4}, 1.0f), original_noise(), {sampler, schedule, 10, eta},
+    sample(gaussian(), {Tensor::full({1, 1, 1, 4}, 1.0f)}, original_noise(), {sampler, schedule, 10, eta},
            std::ref(noise));
     return noise.draws;
   };
@@ -301,47 +279,27 @@ TEST(Refusals, WhatIsTakenWorks) {
         ASSERT_LE(timesteps.front(), 999.0) << sampler.name << " " << schedule.name << " " << steps;
         CountedNoise noise;
         const Tensor x =
-            sample(gaussian(), Tensor::full({1, 1, 1, 1}, 0.5f), original_noise(), options, std::ref(noise));
+            sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, original_noise(), options, std::ref(noise));
         ASSERT_TRUE(std::isfinite(x.data<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
       }
     }
   }
 }
 
-// ---- guidance and callbacks
-
-TEST(Guidance, IsOneDoubledBatchUncondFirst) {
-  std::vector<int64_t> batches;
-  const Network network = [&](const Tensor& x, double, const Tensor& context) {
-    batches.push_back(x.dim(0));
-    EXPECT_EQ(context.dim(0), x.dim(0));
-    std::vector<float> out;  // each sample's context value
-    for (int64_t i = 0; i < x.dim(0); ++i) out.push_back(context.data<float>()[i]);
-    return Tensor::from(out, {x.dim(0), 1, 1, 1});
-  };
-  const Tensor x = Tensor::zeros({2, 1, 1, 1});
-  const Tensor cond = Tensor::from(std::vector<float>{3, 5}, {2, 1, 1}),
-               uncond = Tensor::from(std::vector<float>{1, 2}, {2, 1, 1});
-  const Tensor guided_output = guided(network, cond, uncond, 4.0)(x, 0.0);
-  EXPECT_THAT(guided_output.span<float>(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
-  const Tensor plain = guided(network, cond, {}, 1.0)(x, 0.0);
-  EXPECT_THAT(plain.span<float>(), testing::ElementsAre(3, 5));
-  EXPECT_THAT(batches, testing::ElementsAre(4, 2));
-  EXPECT_THROW(guided(network, cond, Tensor::zeros({2, 2, 1}), 4.0), Error);
-}
+// ---- callbacks
 
 TEST(Callback, ComesAfterEachStepAndMayStopTheJob) {
   for (const NamedHelp& sampler : list_samplers()) {
     std::vector<int> seen;
     int total = 0;
-    const StepCallback on_step = [&](int step, int steps, const Tensor&) {
-      seen.push_back(step);
-      total = steps;
-      if (step == 3) throw Error(ErrorKind::kCancelled, "stopped");
+    const StepCallback on_step = [&](const StepInfo& info) {
+      seen.push_back(info.step);
+      total = info.steps;
+      if (info.step == 3) throw Error(ErrorKind::kCancelled, "stopped");
     };
     CountedNoise noise;
-    EXPECT_THROW(sample(gaussian(), Tensor::zeros({1, 1, 1, 1}), original_noise(),
-                        {.sampler = sampler.name, .steps = 10}, std::ref(noise), on_step),
+    EXPECT_THROW(sample(gaussian(), {Tensor::zeros({1, 1, 1, 1})}, original_noise(),
+                        {.sampler = sampler.name, .steps = 10}, std::ref(noise), {.on_step = on_step}),
                  Error);
     EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3)) << sampler.name;
     EXPECT_EQ(total, 10) << sampler.name;

@@ -57,71 +57,89 @@ Choice choose(const SampleOptions& options) {
   const Schedule& schedule = find_schedule(asked.empty() ? sampler.schedules.front() : asked);
   const bool fits =
       std::find(sampler.schedules.begin(), sampler.schedules.end(), schedule.name) != sampler.schedules.end();
-  SUMI_CHECK_KIND(kUsage, fits, "the sampler {} does not go with the schedule {}; it takes {}", sampler.name,
-                  schedule.name, fmt::join(sampler.schedules, ", "));
-  SUMI_CHECK_KIND(kUsage, options.eta == 0.0 || sampler.takes_eta, "eta is for ddim; the sampler {} has none",
+  SUMI_CHECK_KIND(kUsage, fits, "the sampler {} cannot use the schedule {}; it can use {}", sampler.name, schedule.name,
+                  fmt::join(sampler.schedules, ", "));
+  SUMI_CHECK_KIND(kUsage, options.eta == 0.0 || sampler.takes_eta, "eta is for ddim; the sampler {} does not use it",
                   sampler.name);
   return {sampler, schedule};
 }
 
-void fill_sigmas(Run& run, const Sampler& sampler) {
-  const Schedule& schedule = run.schedule;
+void fill_sigmas(Trajectory& path, const Sampler& sampler) {
+  const Schedule& schedule = path.schedule;
   if (schedule.timesteps) {
-    run.timesteps = schedule.timesteps(run.noise.timesteps(), run.options.steps, sampler.spacing);
-    for (double t : run.timesteps) run.sigmas.push_back(run.table.at_linear(t));
+    path.timesteps = schedule.timesteps(path.noise.timesteps(), path.options.steps, sampler.spacing);
+    for (double t : path.timesteps) path.sigmas.push_back(path.table.at_linear(t));
   } else {
-    run.sigmas = schedule.sigmas(run.table, run.options.steps);
+    path.sigmas = schedule.sigmas(path.table, path.options.steps);
     const bool whole = sampler.spacing.solver && (schedule.diffusers_sigmas || sampler.diffusers_sigmas);
-    for (double sigma : run.sigmas) {
-      const double t = run.table.timestep_of(sigma);
-      run.timesteps.push_back(whole ? round_half_even(t) : t);
+    for (double sigma : path.sigmas) {
+      const double t = path.table.timestep_of(sigma);
+      path.timesteps.push_back(whole ? round_half_even(t) : t);
     }
   }
-  run.sigmas.push_back(0.0);
+  path.sigmas.push_back(0.0);
 }
 
-void fill_timesteps(Run& run, const Sampler& sampler) {
-  const std::vector<double>& alphas = run.noise.alphas_cumprod;
-  for (double t : run.schedule.timesteps(run.noise.timesteps(), run.options.steps, {}))
-    run.timesteps.push_back(round_half_even(t));
-  const int stride = run.noise.timesteps() / run.options.steps;
-  for (size_t i = 0; i < run.timesteps.size(); ++i) {
-    const bool last = i + 1 == run.timesteps.size();
-    const bool to_next = run.schedule.previous_is_next_entry || sampler.previous_is_next_entry;
-    const double previous = to_next ? (last ? -1 : run.timesteps[i + 1]) : run.timesteps[i] - stride;
-    run.alphas.push_back(alphas[static_cast<size_t>(run.timesteps[i])]);
-    run.previous_timesteps.push_back(previous);
+void fill_timesteps(Trajectory& path, const Sampler& sampler) {
+  const std::vector<double>& alphas = path.noise.alphas_cumprod;
+  for (double t : path.schedule.timesteps(path.noise.timesteps(), path.options.steps, {}))
+    path.timesteps.push_back(round_half_even(t));
+  const int stride = path.noise.timesteps() / path.options.steps;
+  for (size_t i = 0; i < path.timesteps.size(); ++i) {
+    const bool last = i + 1 == path.timesteps.size();
+    const bool to_next = path.schedule.previous_is_next_entry || sampler.previous_is_next_entry;
+    const double previous = to_next ? (last ? -1 : path.timesteps[i + 1]) : path.timesteps[i] - stride;
+    path.alphas.push_back(alphas[static_cast<size_t>(path.timesteps[i])]);
+    path.previous_timesteps.push_back(previous);
     // After the last step the latent keeps the noise of the first timestep, as all three implementations have it.
-    run.previous_alphas.push_back(alphas[previous < 0 ? 0 : static_cast<size_t>(previous)]);
+    path.previous_alphas.push_back(alphas[previous < 0 ? 0 : static_cast<size_t>(previous)]);
   }
 }
 
-Run make_run(const Model& model, const NoiseSchedule& noise, const SampleOptions& options, const Choice& choice,
-             const NoiseSource& source, const StepCallback& on_step) {
-  Run run{.model = model,
-          .noise = noise,
-          .options = options,
-          .schedule = choice.schedule,
-          .noise_source = source,
-          .on_step = on_step,
-          .table = SigmaTable(noise)};
-  if (choice.sampler.own_grid) {
-    choice.sampler.own_grid(run);
-  } else if (choice.sampler.space == Space::kSigmas) {
-    fill_sigmas(run, choice.sampler);
+// The whole grid.
+void fill_grid(Trajectory& path, const Sampler& sampler) {
+  if (sampler.own_grid) {
+    sampler.own_grid(path);
+  } else if (sampler.space == Space::kSigmas) {
+    fill_sigmas(path, sampler);
   } else {
-    fill_timesteps(run, choice.sampler);
+    fill_timesteps(path, sampler);
   }
-  return run;
 }
 
-// What x_T, of unit variance, is multiplied with to stand at the first noise level.
-double initial_scale(const Run& run, const Sampler& sampler) {
-  const double sigma = run.sigmas.front();
+// Leaves the grid's first entries out.
+void begin_at(Trajectory& path, int first_step) {
+  SUMI_CHECK_KIND(kUsage, first_step >= 0 && first_step < path.steps(),
+                  "sampling has the steps 0 to {}; it cannot begin at step {}", path.steps() - 1, first_step);
+  path.first_step = first_step;
+  path.all_steps = path.steps();
+  for (std::vector<double>* values :
+       {&path.timesteps, &path.sigmas, &path.alphas, &path.previous_alphas, &path.previous_timesteps}) {
+    if (!values->empty()) values->erase(values->begin(), values->begin() + first_step);
+  }
+}
+
+Trajectory make_path(const Predictor& predictor, const NoiseSchedule& noise, const SampleOptions& options,
+                     const Choice& choice, const NoiseSource& source, const SampleHooks& hooks, int first_step) {
+  Trajectory path{.predictor = predictor,
+                  .noise = noise,
+                  .options = options,
+                  .schedule = choice.schedule,
+                  .noise_source = source,
+                  .hooks = hooks,
+                  .table = SigmaTable(noise)};
+  fill_grid(path, choice.sampler);
+  begin_at(path, first_step);
+  return path;
+}
+
+// What the start of a sampler on noise levels is multiplied with to stand at the first of them.
+double initial_scale(const Trajectory& path, const Sampler& sampler) {
+  const Level level = Level::at_sigma(path.sigmas.front());
   const bool solver_of_diffusers =
-      sampler.spacing.solver && (run.schedule.timesteps || run.schedule.diffusers_sigmas || sampler.diffusers_sigmas);
-  const bool unit_variance = run.schedule.unit_variance_start || solver_of_diffusers;
-  return unit_variance ? std::sqrt(1.0 + sigma * sigma) : sigma;
+      sampler.spacing.solver && (path.schedule.timesteps || path.schedule.diffusers_sigmas || sampler.diffusers_sigmas);
+  const bool unit_variance = path.schedule.unit_variance_start || solver_of_diffusers || path.first_step > 0;
+  return unit_variance ? level.norm : level.noise;
 }
 
 }  // namespace
@@ -156,16 +174,27 @@ void check_sample_options(const SampleOptions& options, const NoiseSchedule& noi
 }
 
 std::vector<double> sampling_timesteps(const NoiseSchedule& noise, const SampleOptions& options) {
-  return make_run({}, noise, options, choose(options), {}, {}).timesteps;
+  return make_path({}, noise, options, choose(options), {}, {}, 0).timesteps;
 }
 
-Tensor sample(const Model& model, const Tensor& x_T, const NoiseSchedule& noise, const SampleOptions& options,
-              const NoiseSource& source, const StepCallback& on_step) {
+Level level_of_step(const NoiseSchedule& noise, const SampleOptions& options, int step) {
   const Choice choice = choose(options);
-  const Run run = make_run(model, noise, options, choice, source, on_step);
-  if (choice.sampler.space == Space::kTimesteps) return choice.sampler.run(run, x_T);
-  const Tensor x = choice.sampler.run(run, x_T * static_cast<float>(initial_scale(run, choice.sampler)));
-  const double rest = run.sigmas.back();  // 0 but for dpm_solver
+  const Predictor predictor;
+  const NoiseSource source;
+  const SampleHooks hooks;
+  const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, step);
+  if (choice.sampler.space == Space::kTimesteps) return Level::at_alpha(path.alphas.front());
+  const double sigma = path.sigmas.front();
+  return Level::at_alpha(1.0 / (1.0 + sigma * sigma));
+}
+
+Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedule& noise, const SampleOptions& options,
+              const NoiseSource& source, const SampleHooks& hooks) {
+  const Choice choice = choose(options);
+  const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, start.first_step);
+  if (choice.sampler.space == Space::kTimesteps) return choice.sampler.run(path, start.x);
+  const Tensor x = choice.sampler.run(path, start.x * static_cast<float>(initial_scale(path, choice.sampler)));
+  const double rest = path.sigmas.back();  // 0 but for dpm_solver
   return rest == 0.0 ? x : x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
 }
 

@@ -7,12 +7,13 @@
 
 #include "core/tensor.h"
 #include "diffusion/noise_schedule.h"
+#include "diffusion/process.h"
 
 namespace sumi::diffusion {
 
-// The network with guidance already applied: x [N,H,W,C] at timestep t (in [0, T-1]; may be fractional) to its raw
-// output (eps or v), same shape.
-using Model = std::function<Tensor(const Tensor& x, double timestep)>;
+// The network with its conditioning and guidance already applied: x [N,H,W,C] at timestep t (in [0, T-1]; may be
+// fractional) to its raw output (see Prediction), same shape.
+using Predictor = std::function<Tensor(const Tensor& x, double timestep)>;
 
 // Fresh standard normal noise of the shape given ([N,H,W,C]), drawn from the job's one generator in NCHW order.
 using NoiseSource = std::function<Tensor(const Shape& shape)>;
@@ -25,18 +26,47 @@ struct SampleOptions {
   Prediction prediction = Prediction::kEpsilon;
 };
 
-// After each step: its index, the number of steps, the current latent. Throw to stop.
-using StepCallback = std::function<void(int step, int steps, const Tensor& latent)>;
+// Where a job begins.
+//  - first_step 0: x [N,H,W,C] is a standard normal draw; `sample` scales it where a sampler wants that.
+//  - a later step k: x is a latent at that step's level, mix(clean, noise, level_of_step(…, k)). Steps before k are
+//  left
+//    out, and so is the noise they would have drawn.
+struct Start {
+  Tensor x;
+  int first_step = 0;
+};
+
+// What is known after a step.
+struct StepInfo {
+  int step, steps;         // its index in the whole grid, and the grid's length
+  const Tensor& latent;    // in the sampler's own scale
+  const Tensor& denoised;  // the network's latest estimate of the clean latent, constrained where there is a constraint
+};
+// Throw to stop.
+using StepCallback = std::function<void(const StepInfo& info)>;
+
+// Called with every estimate of the clean latent [N,H,W,C] and the noise level σ it was made at; returns the one to go
+// on with, of the same shape. Inpainting puts the known part of a picture in: as every sampler moves along the
+// estimate, the known part is what the trajectory ends in, whichever the sampler.
+using Constraint = std::function<Tensor(const Tensor& denoised, double sigma)>;
+
+struct SampleHooks {
+  StepCallback on_step = {};
+  Constraint constrain = {};
+};
 
 // Refuses, with a sentence (Error(kUsage)), unknown names and combinations that make no sense. Cheap; call it first.
 void check_sample_options(const SampleOptions& options, const NoiseSchedule& noise);
 
-// Runs `options.sampler` from the standard normal draw x_T [N,H,W,C] (it is scaled here where a sampler wants that) to
-// the clean latent. `noise` is drawn from in the order of the implementation each sampler follows.
-Tensor sample(const Model& model, const Tensor& x_T, const NoiseSchedule& schedule, const SampleOptions& options,
-              const NoiseSource& noise, const StepCallback& on_step = {});
+// Runs `options.sampler` from `start` to the clean latent. `noise` is drawn from in the order of the implementation
+// each sampler follows. Throws Error(kUsage) where the grid has no step `start.first_step`.
+Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedule& schedule,
+              const SampleOptions& options, const NoiseSource& noise, const SampleHooks& hooks = {});
 
-// Timesteps at which `sample` calls the model first in each step, for display and tests.
+// The level of the latent that step `step` takes, in the variance-preserving scale of Start. Throws as `sample` does.
+Level level_of_step(const NoiseSchedule& schedule, const SampleOptions& options, int step);
+
+// Timesteps at which `sample` calls the network first in each step, for display and tests.
 std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SampleOptions& options);
 
 // The name of the schedule that `options` come to: the sampler's own where none is named. Throws as
@@ -52,10 +82,5 @@ std::vector<NamedHelp> list_schedules();
 // The registered name for a name or alias ("DPM++ 2M Karras" → sampler "dpmpp_2m", schedule "karras"); throws
 // Error(kUsage) that lists the known ones. `schedule` is set only where the alias carries one.
 std::string resolve_sampler(const std::string& name, std::string* schedule);
-
-// Classifier-free guidance in one 2B batch, order [uncond, cond]; `network(x [2B,…], timestep, context)`. At scale 1
-// the unconditional half is skipped. `cond` and `uncond` are [B,T,D].
-using Network = std::function<Tensor(const Tensor& x, double timestep, const Tensor& context)>;
-Model guided(const Network& network, const Tensor& cond, const Tensor& uncond, double scale);
 
 }  // namespace sumi::diffusion

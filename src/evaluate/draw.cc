@@ -2,13 +2,13 @@
 
 namespace sumi::evaluate {
 
-void draw_all(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
+void draw_all(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer,
               const std::vector<std::string>& prompts, pipeline::Txt2ImgRequest request, int64_t batch,
               const std::function<void(size_t number, image::Image picture)>& take, const std::atomic<bool>* cancel) {
   request.batches = pipeline::chunk_prompts(prompts, batch);
   request.n_iter = 1;
   pipeline::txt2img(
-      model, device, tokenizer, request,
+      model, tokenizer, request,
       {.on_picture =
            [&](pipeline::Picture&& picture) { take(static_cast<size_t>(picture.number), std::move(picture.image)); },
        .cancel = cancel});

@@ -1,30 +1,27 @@
-// The networks that a model consists of: how its family makes them, and where a checkpoint has their parameters.
+// The networks that make up a model, on one device.
 #pragma once
 
 #include <memory>
-#include <string_view>
+#include <vector>
 
+#include "io/checkpoint.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/config.h"
+#include "models/denoiser.h"
+#include "models/text_encoder.h"
 
 namespace sumi::models {
 
-class ClipText;
-class UNet;
-class AutoencoderKL;
-
-template <class Network> struct Component {
-  std::string_view prefix;                               // of its parameters' names, as the engine has them
-  std::unique_ptr<Network> (*make)(const ModelConfig&);  // without values, which binding gives
-};
-
+// What was not loaded is empty.
 struct Components {
-  Component<ClipText> text;
-  Component<UNet> unet;
-  Component<AutoencoderKL> autoencoder;
+  ModelConfig config;
+  Device device = Device::kCpu;  // where all weights are, and all inputs must be
+  bool exact = false;            // convolutions as plain sums of products: slower, and rounding less
+  // Several encode the same ids: their states are joined channel by channel, and the last gives the pooled vector.
+  std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
+  std::unique_ptr<Denoiser> denoiser = nullptr;
+  std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
+  std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;  // keeps the mapping
 };
-
-// Those of Stable Diffusion 1, under the prefixes of loading/prefixes.h: CLIP's text encoder, LDM's UNet, LDM's
-// autoencoder, each from its part of the configuration.
-Components compvis_components();
 
 }  // namespace sumi::models

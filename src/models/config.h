@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "diffusion/noise_schedule.h"
+#include "diffusion/process.h"
 #include "io/checkpoint.h"
 
 namespace sumi::models {

@@ -97,7 +97,7 @@ std::string config_to_yaml(const ModelConfig& config) {
   p["beta_schedule"] = config.beta_schedule == "linear_betas" ? "sqrt_linear" : config.beta_schedule;
   p["linear_start"] = exact(config.linear_start);
   p["linear_end"] = exact(config.linear_end);
-  p["parameterization"] = config.prediction == diffusion::Prediction::kVelocity ? "v" : "eps";
+  p["parameterization"] = diffusion::name_of(config.prediction);
   p["image_size"] = config.default_size / config.autoencoder.downsampling();
   p["scale_factor"] = exact(config.autoencoder.scale_factor);
   if (config.scale_by_std) p["scale_by_std"] = true;

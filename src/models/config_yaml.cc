@@ -298,10 +298,11 @@ void read_noise_schedule(Section& p, ModelConfig& config) {
              "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known", p.file(), p.name("beta_schedule"),
              strip_control(kind));
   config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;  // LDM's names are a step off from everybody's
-  const std::string prediction = p.text("parameterization", "eps");
-  SUMI_CHECK(prediction == "eps" || prediction == "v", "{}: {} is \"{}\"; eps and v are supported", p.file(),
-             p.name("parameterization"), strip_control(prediction));
-  config.prediction = prediction == "v" ? diffusion::Prediction::kVelocity : diffusion::Prediction::kEpsilon;
+  const std::string name = p.text("parameterization", "eps");
+  const auto prediction = diffusion::prediction_of(name);
+  SUMI_CHECK(prediction, "{}: {} is \"{}\"; eps, v and x0 are supported", p.file(), p.name("parameterization"),
+             strip_control(name));
+  config.prediction = *prediction;
 }
 
 }  // namespace

@@ -202,6 +202,8 @@ TEST_F(YamlConfig, OtherNetworks) {
               ElementsAre(1, 2, 3, 4));
   EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: v")).prediction,
             diffusion::Prediction::kVelocity);
+  EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: x0")).prediction,
+            diffusion::Prediction::kSample);
   EXPECT_EQ(read(changed("context_dim: 768", "context_dim: [768]")).unet.context_dim, 768);
   EXPECT_EQ(read(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt_linear")).beta_schedule,
             "linear_betas");
@@ -252,8 +254,8 @@ TEST_F(YamlConfig, RefusesWhatIsNotSupported) {
   EXPECT_THAT(error_of(changed("legacy: False", "num_classes: 1001")),
               HasSubstr("num_classes asks for a kind of network"));
   EXPECT_THAT(error_of(changed("legacy: False", "dims: 3")), HasSubstr("dims"));
-  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: x0")),
-              HasSubstr("eps and v are supported"));
+  EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    parameterization: mu")),
+              HasSubstr("eps, v and x0 are supported"));
   EXPECT_THAT(error_of(changed("timesteps: 1000", "timesteps: 1000\n    beta_schedule: sqrt")),
               HasSubstr("beta_schedule"));
   EXPECT_THAT(error_of(changed("conditioning_key: crossattn", "conditioning_key: concat")),
@@ -388,6 +390,8 @@ TEST(ConfigToYaml, ReadsBackAsItWas) {
   c.sampling = {.sampler = "dpmpp_2m", .steps = 20, .scale = 3.5};
   c.family = "ldm";
   EXPECT_THAT(config_to_yaml(c), HasSubstr("transformer_depth: 2\n"));
+  EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
+  c.prediction = diffusion::Prediction::kSample;
   EXPECT_EQ(config_from_yaml_text(config_to_yaml(c), "again"), c);
   for (const std::vector<int64_t>& depth : {std::vector<int64_t>{0, 2, 10}, {0, 0, 0}, {3, 0, 1}, {1, 1, 1}}) {
     for (const int64_t middle : {1, 10}) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "models/components.h"
 #include "models/config.h"
+#include "models/recipe.h"
 
 namespace sumi::models {
 
@@ -32,7 +32,7 @@ struct Family {
   std::string (*engine_name)(const std::string& name) = nullptr;
 
   // Build.
-  Components components = compvis_components();
+  Recipe recipe = compvis_recipe();
 };
 
 // By rank, then by name.

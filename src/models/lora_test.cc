@@ -31,7 +31,7 @@ class Lora : public testing::Test {
 
   static void fill(UNet& unet) { test::fill_synthetic(unet, "model.diffusion_model."); }
 
-  Tensor run(const UNet& unet) const { return unet(x_, {10.0, 500.0}, context_); }
+  Tensor run(const UNet& unet) const { return unet(x_, {10.0, 500.0}, {.sequence = context_}); }
 
   // A UNet with the file's change.
   Tensor changed(const Named& tensors, double weight = 1.0) {

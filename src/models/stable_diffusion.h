@@ -1,16 +1,13 @@
-// A latent diffusion model: text encoder, UNet and autoencoder, bound to a checkpoint's tensors.
+// A latent diffusion model: text encoders, denoiser and autoencoder, on one device.
 #pragma once
 
 #include <memory>
 
-#include "models/config.h"
-#include "models/unet/context_cache.h"
+#include "diffusion/noise_schedule.h"
+#include "models/components.h"
+#include "ops/conv.h"
 
 namespace sumi::models {
-
-class ClipText;
-class UNet;
-class AutoencoderKL;
 
 struct LoadOptions {
   Device device = Device::kCpu;
@@ -27,30 +24,31 @@ class StableDiffusion {
   // first five missing, unexpected and misshapen tensors.
   static StableDiffusion load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                               const LoadOptions& options);
-  StableDiffusion(StableDiffusion&&) noexcept;
-  ~StableDiffusion();
+  // Of networks that are there already.
+  explicit StableDiffusion(Components components);
 
-  const ModelConfig& config() const;
-  const diffusion::NoiseSchedule& noise_schedule() const;
+  const ModelConfig& config() const { return components_.config; }
+  const diffusion::NoiseSchedule& noise_schedule() const { return noise_; }
+  Device device() const { return components_.device; }
 
   // For training, which may tell it from the data.
-  void set_scale_factor(double factor);
+  void set_scale_factor(double factor) { components_.config.autoencoder.scale_factor = factor; }
 
-  // The parts themselves, for those who train them; Error(kInternal) for one that was not loaded.
-  ClipText& text_encoder() const;
-  UNet& unet() const;
+  // The components themselves; Error(kInternal) for one that was not loaded.
+  const std::vector<std::unique_ptr<TextEncoder>>& text_encoders() const;
+  TextEncoder& text_encoder() const { return *text_encoders().front(); }
+  Denoiser& denoiser() const;
   AutoencoderKL& autoencoder() const;
 
   // Adds what a LoRA file changes, times `weight`, to the parts that are loaded (see models/lora.h).
   void add_lora(const io::Checkpoint& file, double weight);
 
-  // ids [B,T] i64 → last hidden state after the final layer norm, [B,T,D].
+  // ids [B,T] i64 → the first encoder's last states, [B,T,D].
   Tensor encode_text(const Tensor& ids) const;
-  // x [B,H,W,C], one timestep a batch entry, context [B,T,D] (undefined for a model without context) → [B,H,W,C].
-  // A `cache` spares the later calls with one context its keys and values.
-  Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
+  // x [B,H,W,C], one timestep a batch entry → the network's output [B,H,W,C]. See Denoiser.
+  Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                  ContextCache* cache = nullptr) const;
-  // Latents as the UNet has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
+  // Latents as the denoiser has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
   Tensor decode(const Tensor& latent) const;
   // The same in tiles (see AutoencoderKL::decode_tiled), for one large picture [1,h,w,4].
   Tensor decode_tiled(const Tensor& latent) const;
@@ -60,9 +58,10 @@ class StableDiffusion {
   Tensor encode(const Tensor& image) const;
 
  private:
-  StableDiffusion();
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  ConvAlgorithm convolutions() const;
+
+  Components components_;
+  diffusion::NoiseSchedule noise_;
 };
 
 }  // namespace sumi::models

@@ -25,15 +25,15 @@ Tensor waves(const Shape& shape, Device device, double pitch, double size) {
 namespace {
 
 // The network of that name, with inputs of the size asked for.
-std::function<void()> network(const models::StableDiffusion& model, Device device, const std::string& name,
-                              int64_t size) {
+std::function<void()> network(const models::StableDiffusion& model, const std::string& name, int64_t size) {
   const models::ModelConfig& c = model.config();
+  const Device device = model.device();
   const int64_t side = size / c.autoencoder.downsampling();
   if (name == "unet_step") {
     const Tensor x = waves({2, side, side, c.unet.in_channels}, device);
     const Tensor context =
         c.unet.context_dim > 0 ? waves({2, c.text.max_positions, c.unet.context_dim}, device) : Tensor();
-    return [&model, x, context] { model.predict(x, {500.0, 500.0}, context); };
+    return [&model, x, context] { model.predict(x, {500.0, 500.0}, {.sequence = context}); };
   }
   if (name == "vae_decode") {
     const Tensor z = waves({1, side, side, c.autoencoder.embed_dim}, device);
@@ -51,7 +51,7 @@ const std::vector<std::string>& bench_names() {
   return names;
 }
 
-BenchResult run_bench(const models::StableDiffusion& model, Device device, const BenchOptions& options,
+BenchResult run_bench(const models::StableDiffusion& model, const BenchOptions& options,
                       const std::function<void(const std::string&, int, int)>& on_run) {
   const auto& names = bench_names();
   SUMI_CHECK_KIND(kUsage, options.only.empty() || std::find(names.begin(), names.end(), options.only) != names.end(),
@@ -61,8 +61,7 @@ BenchResult run_bench(const models::StableDiffusion& model, Device device, const
   for (const std::string& name : names) {
     if (!options.only.empty() && name != options.only) continue;
     if (name == "train_step" && !options.train_step) continue;
-    const std::function<void()> run =
-        name == "train_step" ? options.train_step() : network(model, device, name, options.size);
+    const std::function<void()> run = name == "train_step" ? options.train_step() : network(model, name, options.size);
     std::vector<double> seconds;
     double flops = 0.0;
     std::vector<Profile::Line> lines;

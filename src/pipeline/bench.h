@@ -44,7 +44,7 @@ const std::vector<std::string>& bench_names();
 
 // Runs each network once to warm up and then `repetitions` times. `on_run(name, repetition, repetitions)` is called
 // before each. Throws Error(kUsage) for an unknown name.
-BenchResult run_bench(const models::StableDiffusion& model, Device device, const BenchOptions& options,
+BenchResult run_bench(const models::StableDiffusion& model, const BenchOptions& options,
                       const std::function<void(const std::string&, int, int)>& on_run = {});
 
 }  // namespace sumi::pipeline

@@ -47,7 +47,7 @@ TEST(MemoryPlan, CoversWhatTheNetworksTake) {
   for (const int64_t side : {32, 64}) {
     const Tensor x = Tensor::zeros({2, side, side, 4});
     expect_covers(unet_peak(opened.config.unet, 2, side, side), measured_peak([&] {
-                    model.predict(x, {1.0, 1.0}, context);
+                    model.predict(x, {1.0, 1.0}, {.sequence = context});
                   }));
   }
   for (const int64_t side : {32, 64}) {
@@ -74,7 +74,7 @@ TEST(MemoryPlan, CountsTheTextsKeysAndValues) {
   const Tensor x = Tensor::zeros({2, 8, 8, 4}), context = Tensor::zeros({2, 256, 64});
   const int64_t before = host_memory().live_bytes;
   models::ContextCache cache;
-  model.predict(x, {1.0, 1.0}, context, &cache);
+  model.predict(x, {1.0, 1.0}, {.sequence = context}, &cache);
   EXPECT_EQ(context_bytes(opened.config.unet, 2, 256), context.bytes() + host_memory().live_bytes - before);
 }
 

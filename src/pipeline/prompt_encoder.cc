@@ -54,19 +54,27 @@ int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenize
   return row * static_cast<int64_t>(text::chunk_weighted_prompt(tokenizer, prompt, row - 2).ids.size());
 }
 
-PromptEncoder::PromptEncoder(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
+PromptEncoder::PromptEncoder(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer,
                              PromptSyntax syntax)
-    : model_(model), device_(device), tokenizer_(tokenizer), syntax_(syntax) {
+    : model_(model), tokenizer_(tokenizer), syntax_(syntax), pooled_(model.denoiser().wants().pooled > 0) {
   models::check_vocabulary(model.config(), tokenizer.vocab_size());
 }
 
-Tensor PromptEncoder::encode_ids(const std::vector<int64_t>& ids) const {
+void PromptEncoder::encode_row(const std::vector<int64_t>& ids, Encoded& out) const {
   const auto count = static_cast<int64_t>(ids.size());
-  const Tensor hidden = model_.encode_text(Tensor::from(ids, {1, count}, device_));
-  return hidden.reshape({count, hidden.dim(2)});
+  const Tensor row = Tensor::from(ids, {1, count}, model_.device());
+  const bool pooled = pooled_ && out.rows.empty();
+  Tensor hidden;
+  for (const auto& encoder : model_.text_encoders()) {
+    const models::TextStates states = encoder->encode(row, {.pooled = pooled});
+    hidden = hidden ? concat_channels(hidden, states.hidden) : states.hidden;
+    if (pooled) out.pooled = states.pooled;
+  }
+  out.rows.push_back(hidden.reshape({count, hidden.dim(2)}));
 }
 
-PromptEncoder::Rows PromptEncoder::encode(const std::string& prompt) const {
+PromptEncoder::Encoded PromptEncoder::encode(const std::string& prompt) const {
+  Encoded out;
   if (syntax_ == PromptSyntax::kExact) {
     int64_t cut = 0;
     const int64_t length = model_.config().text.max_positions;
@@ -75,41 +83,47 @@ PromptEncoder::Rows PromptEncoder::encode(const std::string& prompt) const {
       warn("the last {} of {} tokens do not fit and are left out of the prompt \"{}\"", cut, cut + length - 2,
            shortened(prompt));
     }
-    return {encode_ids(ids)};
+    encode_row(ids, out);
+    return out;
   }
   const text::WeightedChunks chunks = text::chunk_weighted_prompt(tokenizer_, prompt, row_of(model_.config()) - 2);
-  Rows rows;
   for (size_t i = 0; i < chunks.ids.size(); ++i) {
-    Tensor hidden = encode_ids(chunks.ids[i]);
+    encode_row(chunks.ids[i], out);
     const auto& weights = chunks.weights[i];
-    if (std::any_of(weights.begin(), weights.end(), [](float w) { return w != 1.0f; })) apply_weights(hidden, weights);
-    rows.push_back(std::move(hidden));
+    if (std::any_of(weights.begin(), weights.end(), [](float w) { return w != 1.0f; }))
+      apply_weights(out.rows.back(), weights);
   }
-  return rows;
+  return out;
 }
 
-const PromptEncoder::Rows& PromptEncoder::rows(const std::string& prompt) {
+const PromptEncoder::Encoded& PromptEncoder::encoded(const std::string& prompt) {
   const auto known = encoded_.find(prompt);
   return known != encoded_.end() ? known->second : encoded_.emplace(prompt, encode(prompt)).first->second;
 }
 
 Tensor PromptEncoder::join(const std::string& prompt, size_t count) {
-  Rows parts = rows(prompt);
-  while (parts.size() < count) parts.push_back(rows("")[0]);
+  std::vector<Tensor> parts = encoded(prompt).rows;
+  while (parts.size() < count) parts.push_back(encoded("").rows[0]);
   const Tensor joined = parts.size() == 1 ? parts[0] : concat_rows(parts);
   return joined.reshape({1, joined.dim(0), joined.dim(1)});
+}
+
+models::Conditioning PromptEncoder::conditioning(const std::vector<std::string>& prompts, size_t count) {
+  std::vector<Tensor> sequences, pooled;
+  for (const std::string& prompt : prompts) {
+    sequences.push_back(join(prompt, count));
+    if (pooled_) pooled.push_back(encoded(prompt).pooled);
+  }
+  return {.sequence = concat_rows(sequences), .pooled = pooled_ ? concat_rows(pooled) : Tensor()};
 }
 
 PromptPair PromptEncoder::operator()(const std::vector<std::string>& prompts, const std::string& negative,
                                      bool guided) {
   if (encoded_.size() > kKept) encoded_.clear();
-  size_t count = guided ? rows(negative).size() : 1;
-  for (const std::string& prompt : prompts) count = std::max(count, rows(prompt).size());
-  std::vector<Tensor> cond;
-  cond.reserve(prompts.size());
-  for (const std::string& prompt : prompts) cond.push_back(join(prompt, count));
-  PromptPair pair{concat_rows(cond), {}};
-  if (guided) pair.uncond = concat_rows(std::vector<Tensor>(prompts.size(), join(negative, count)));
+  size_t count = guided ? encoded(negative).rows.size() : 1;
+  for (const std::string& prompt : prompts) count = std::max(count, encoded(prompt).rows.size());
+  PromptPair pair{.cond = conditioning(prompts, count)};
+  if (guided) pair.uncond = conditioning(std::vector<std::string>(prompts.size(), negative), count);
   return pair;
 }
 

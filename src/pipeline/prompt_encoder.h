@@ -1,4 +1,4 @@
-// Prompts as the UNet sees them.
+// Prompts as the denoiser sees them.
 #pragma once
 
 #include <map>
@@ -12,11 +12,11 @@
 namespace sumi::pipeline {
 
 struct PromptPair {
-  Tensor cond;    // [B,T,D]
-  Tensor uncond;  // of the same shape; undefined where no guidance is asked for
+  models::Conditioning cond;    // sequence [B,T,D], and pooled [B,P] where the denoiser takes one
+  models::Conditioning uncond;  // of the same shapes; empty where no guidance is asked for
 };
 
-// How many tokens the UNet sees of a prompt: whole rows.
+// How many tokens the denoiser sees of a prompt: whole rows.
 int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
                      PromptSyntax syntax);
 
@@ -24,28 +24,33 @@ int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenize
 class PromptEncoder {
  public:
   // Throws Error(kData) where the tokenizer's vocabulary does not fit the model. Both must outlive it.
-  PromptEncoder(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
-                PromptSyntax syntax);
+  PromptEncoder(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, PromptSyntax syntax);
 
-  // Texts that take fewer rows of 77 tokens than the longest are filled up with the empty text's, as A1111 does.
+  // Texts that take fewer rows of 77 tokens than the longest are filled up with the empty text's, as A1111 does. The
+  // pooled vector of a long text is its first row's.
   PromptPair operator()(const std::vector<std::string>& prompts, const std::string& negative, bool guided);
 
  private:
-  using Rows = std::vector<Tensor>;  // each [T,D]
+  struct Encoded {
+    std::vector<Tensor> rows;  // each [T,D]
+    Tensor pooled;             // [1,P], or undefined
+  };
 
-  const Rows& rows(const std::string& prompt);
-  Rows encode(const std::string& prompt) const;
-  Tensor encode_ids(const std::vector<int64_t>& ids) const;
+  const Encoded& encoded(const std::string& prompt);
+  Encoded encode(const std::string& prompt) const;
+  // Adds a row, and the pooled vector if it is the first.
+  void encode_row(const std::vector<int64_t>& ids, Encoded& out) const;
   Tensor join(const std::string& prompt, size_t count);
+  models::Conditioning conditioning(const std::vector<std::string>& prompts, size_t count);
 
   const models::StableDiffusion& model_;
-  Device device_;
   const text::ClipTokenizer& tokenizer_;
   PromptSyntax syntax_;
-  std::map<std::string, Rows> encoded_;
+  bool pooled_;  // the denoiser takes a pooled vector
+  std::map<std::string, Encoded> encoded_;
 };
 
-// hidden [T,D] with each token's row times its weight, then scaled so that the mean of all values is what it was, as
+// Multiplies each token's row of hidden [T,D] by its weight, then scales all so that the mean stays what it was, as
 // A1111 does. Computed in double.
 void apply_weights(Tensor& hidden, const std::vector<float>& weights);
 

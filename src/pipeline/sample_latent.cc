@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "diffusion/guidance.h"
 #include "io/mapped_file.h"
 
 namespace sumi::pipeline {
@@ -13,9 +14,8 @@ void check_finite(const Tensor& latent, int step, int steps) {
   const bool finite = std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
   SUMI_CHECK_KIND(
       kInternal, finite,
-      "the latent stopped being a number at step {} of {}: the weights are broken, or the guidance scale or "
-      "the sampler is too wild for them",
-      step, steps);
+      "the latent is not finite after step {} of {}: the weights are broken, or the guidance scale is too high", step,
+      steps);
 }
 
 }  // namespace
@@ -25,28 +25,28 @@ void check_cancelled(const std::atomic<bool>* cancel) {
 }
 
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
-                     const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step) {
+                     const std::atomic<bool>* cancel, const diffusion::StepCallback& on_step) {
   models::ContextCache cache;
-  const auto network = [&](const Tensor& x, double timestep, const Tensor& context) {
+  const auto network = [&](const Tensor& x, double timestep, const models::Conditioning& conditioning) {
     check_cancelled(cancel);
-    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context, &cache);
+    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), conditioning, &cache);
   };
-  const auto after_step = [&](int step, int steps, const Tensor& latent) {
+  const auto after_step = [&](const diffusion::StepInfo& info) {
     io::check_mappings_intact();
-    check_finite(latent, step + 1, steps);
-    if (on_step) on_step(step, steps);
+    check_finite(info.latent, info.step + 1, info.steps);
+    if (on_step) on_step(info);
     check_cancelled(cancel);
   };
-  return diffusion::sample(
-      diffusion::guided(network, job.cond, job.uncond, job.scale), job.x_T, model.noise_schedule(), job.options,
-      [&](const Shape& shape) { return noise(shape); }, after_step);
+  return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start,
+                           model.noise_schedule(), job.options, [&](const Shape& shape) { return noise(shape); },
+                           {.on_step = after_step, .constrain = job.constrain});
 }
 
-// How much a sampler draws does not depend on what the network says: one that says nothing does.
+// How much noise a sampler draws does not depend on what the network predicts: zeros will do.
 void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
                       const diffusion::SampleOptions& options, NoiseStream& noise) {
   const Tensor nothing = Tensor::zeros(shape);
-  diffusion::sample([&](const Tensor&, double) { return nothing; }, nothing, schedule, options,
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, schedule, options,
                     [&](const Shape& drawn) { return noise(drawn); });
 }
 

@@ -1,4 +1,4 @@
-// One trajectory from noise to latent through a model's UNet, watched at every step.
+// One trajectory from noise to latent through a model's denoiser, watched at every step.
 #pragma once
 
 #include <atomic>
@@ -9,19 +9,20 @@
 namespace sumi::pipeline {
 
 struct SampleJob {
-  Tensor x_T;     // [B,h,w,C], standard normal
-  Tensor cond;    // [B,T,D]
-  Tensor uncond;  // the same shape; may be undefined at scale 1
+  diffusion::Start start;
+  models::Conditioning cond;
+  models::Conditioning uncond;  // the same parts in the same shapes; may be empty at scale 1
   double scale = 7.5;
   diffusion::SampleOptions options;
+  diffusion::Constraint constrain = {};
 };
 
 // Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent is not finite, and
-// Error(kData) where the checkpoint's file was cut short under us.
+// Error(kData) where the checkpoint's file was truncated during the run.
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
-                     const std::atomic<bool>* cancel, const std::function<void(int step, int steps)>& on_step);
+                     const std::atomic<bool>* cancel, const diffusion::StepCallback& on_step);
 
-// Draws from `noise` what sample_latent would for latents of that shape, and makes nothing of it.
+// Draws from `noise` what sample_latent would draw for latents of that shape, and discards it.
 void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
                       const diffusion::SampleOptions& options, NoiseStream& noise);
 

@@ -11,22 +11,22 @@
 namespace sumi::pipeline {
 namespace {
 
-// What the UNet predicts is the model's affair.
+// What the network predicts is a property of the model.
 diffusion::SampleOptions sampling_for(const Txt2ImgRequest& request, const models::ModelConfig& config) {
   diffusion::SampleOptions options = request.sampling;
   options.prediction = config.prediction;
   return options;
 }
 
-class Run {
+class Txt2Img {
  public:
-  Run(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
-      const Txt2ImgRequest& request, const Txt2ImgHooks& hooks)
+  Txt2Img(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, const Txt2ImgRequest& request,
+          const Txt2ImgHooks& hooks)
       : model_(model),
         request_(request),
         hooks_(hooks),
-        noise_(request.rng, request.seed, device),
-        encoder_(model, device, tokenizer, request.syntax) {}
+        noise_(request.rng, request.seed, model.device()),
+        encoder_(model, tokenizer, request.syntax) {}
 
   void operator()() {
     if (request_.fixed_code) {
@@ -57,7 +57,7 @@ class Run {
     }
     PromptPair text = encoder_(prompts, request_.negative_prompt, request_.scale != 1.0);
     const auto count = static_cast<int64_t>(prompts.size());
-    SampleJob job{.x_T = fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size())),
+    SampleJob job{.start = {fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size()))},
                   .cond = std::move(text.cond),
                   .uncond = std::move(text.uncond),
                   .scale = request_.scale,
@@ -66,9 +66,9 @@ class Run {
       if (hooks_.on_step) hooks_.on_step({batch_, batches(), done, steps});
     };
     show(0, static_cast<int>(diffusion::sampling_timesteps(model_.noise_schedule(), job.options).size()));
-    const auto on_step = [&](int step, int steps) { show(step + 1, steps); };
+    const auto on_step = [&](const diffusion::StepInfo& info) { show(info.step + 1, info.steps); };
     const Tensor latents = sample_latent(model_, job, noise_, hooks_.cancel, on_step);
-    if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the UNet's, for the last time
+    if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the denoiser's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
       std::vector<image::Image> images = image::to_images(decode(latents.rows(i, i + 1)));
@@ -108,8 +108,8 @@ void check_request_for(const Txt2ImgRequest& request, const models::ModelConfig&
                   "this model's latents stand for {}x{} pixels, not {}x{}", f, f, request.downsampling,
                   request.downsampling);
   SUMI_CHECK_KIND(kUsage, request.width % f == 0 && request.height % f == 0,
-                  "a picture of {}x{} is no whole number of latents, which stand for {}x{} pixels", request.width,
-                  request.height, f, f);
+                  "this model draws pictures whose sides are multiples of {} pixels, not {}x{}", f, request.width,
+                  request.height);
   SUMI_CHECK_KIND(kUsage, request.channels == 0 || request.channels == config.unet.in_channels,
                   "this model's latents have {} channels, not {}", config.unet.in_channels, request.channels);
   SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
@@ -122,11 +122,11 @@ void check_request_for(const Txt2ImgRequest& request, const models::ModelConfig&
       diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end));
 }
 
-void txt2img(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
-             const Txt2ImgRequest& request, const Txt2ImgHooks& hooks) {
+void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, const Txt2ImgRequest& request,
+             const Txt2ImgHooks& hooks) {
   check_request(request);
   check_request_for(request, model.config());
-  Run(model, device, tokenizer, request, hooks)();
+  Txt2Img(model, tokenizer, request, hooks)();
 }
 
 }  // namespace sumi::pipeline

@@ -13,7 +13,7 @@
 
 namespace sumi::pipeline {
 
-struct StepInfo {
+struct Txt2ImgProgress {
   int64_t batch, batches;  // over all iterations
   int done, steps;         // of this batch
 };
@@ -24,21 +24,21 @@ struct Picture {
   int64_t number;  // over all iterations and batches, from 0
 };
 
-// How a run talks to whoever asked for it.
+// What a run reports to its caller.
 struct Txt2ImgHooks {
-  std::function<void(const StepInfo&)> on_step;  // before a batch's first step (done 0) and after each
-  std::function<void(Picture&&)> on_picture;     // as soon as it is decoded
-  const std::atomic<bool>* cancel = nullptr;     // set: the run throws Error(kCancelled) within a step
+  std::function<void(const Txt2ImgProgress&)> on_step;  // before a batch's first step (done 0) and after each
+  std::function<void(Picture&&)> on_picture;            // as soon as it is decoded
+  const std::atomic<bool>* cancel = nullptr;            // set: the run throws Error(kCancelled) within a step
 };
 
 // Draws in the original's order: one generator from the seed; each batch's starting noise is one randn([B,C,h,w]), and
 // whatever its sampler draws comes next, so that a batch depends on the sampler of the one before. With `fixed_code`
-// the starting noise is drawn once, before the first batch. Throws Error(kInternal) where the latent is no longer a
-// number: better no picture than a black one.
-void txt2img(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
-             const Txt2ImgRequest& request, const Txt2ImgHooks& hooks);
+// the starting noise is drawn once, before the first batch. Throws Error(kInternal) where a latent is not
+// finite, rather than give out a black picture.
+void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, const Txt2ImgRequest& request,
+             const Txt2ImgHooks& hooks);
 
-// Refuses, as check_request, what this model cannot do: channels, sizes, sampler and schedule on its timesteps.
+// Throws, as check_request does, for what this model cannot do: channels, sizes, sampler and schedule on its timesteps.
 void check_request_for(const Txt2ImgRequest& request, const models::ModelConfig& config);
 
 // The latent's [H,W] for the request.

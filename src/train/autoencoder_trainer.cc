@@ -139,10 +139,10 @@ PerceptualTerm perceptual_term(const AutoencoderOptions& options, Device device)
   return [lpips](const Tensor& x, const Tensor& y) { return (*lpips)(x, y); };
 }
 
-class Trainer {
+class AutoencoderTrainer {
  public:
-  Trainer(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
-          const AutoencoderOptions& options, const RunHooks& hooks)
+  AutoencoderTrainer(models::AutoencoderKL& model, const models::AutoencoderConfig& config, Device device,
+                     const AutoencoderOptions& options, const RunHooks& hooks)
       : model_(model),
         device_(device),
         options_(options),
@@ -354,7 +354,7 @@ RunResult train_autoencoder(models::AutoencoderKL& model, const models::Autoenco
                             const AutoencoderOptions& options, const RunHooks& hooks,
                             const std::map<std::string, std::string>& metadata) {
   check_autoencoder_options(options, config);
-  return Trainer(model, config, device, options, hooks).run(metadata);
+  return AutoencoderTrainer(model, config, device, options, hooks).run(metadata);
 }
 
 }  // namespace sumi::train

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "models/init.h"
+#include "models/unet/unet.h"
 #include "train/adamw.h"
 #include "train/diffusion_loss.h"
 

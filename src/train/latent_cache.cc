@@ -11,7 +11,6 @@
 #include "image/convert.h"
 #include "image/resize.h"
 #include "io/safetensors.h"
-#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "ops/gaussian.h"
 #include "train/parameters.h"
 #include "train/run.h"
@@ -38,7 +37,7 @@ std::string key_of(const std::vector<Example>& examples, const models::StableDif
   return hash.hex();
 }
 
-// Whether a cache is there with that key. A broken one is made again.
+// Whether there is a cache with that key. A broken one is made again.
 bool holds(const fs::path& path, const std::string& key) {
   std::error_code error;
   if (!fs::exists(path, error)) return false;
@@ -54,7 +53,7 @@ bool holds(const fs::path& path, const std::string& key) {
 }  // namespace
 
 LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examples,
-                         const models::StableDiffusion& model, Device device, const LatentCacheOptions& options) {
+                         const models::StableDiffusion& model, const LatentCacheOptions& options) {
   mirrors_ = options.flip ? 2 : 1;
   crops_ = std::max<int64_t>(options.crops, 1);
   const int64_t variants = crops_ * mirrors_;
@@ -96,7 +95,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
         }
         const image::Image square = cut_square(loaded.picture, cut);
         const image::Image picture = variant % mirrors_ == 1 ? image::mirrored(square) : square;
-        add(model.encode(image::from_images({picture}).to(device)).to(Device::kCpu));
+        add(model.encode(image::from_images({picture}).to(model.device())).to(Device::kCpu));
       }
       if (options.on_picture) options.on_picture(i + 1, count);
     }
@@ -115,7 +114,7 @@ void LatentCache::open(const fs::path& path) {
     if (flags.data<int64_t>()[i] != 0) usable_.push_back(i);
   }
   skipped_ = flags.numel() - static_cast<int64_t>(usable_.size());
-  SUMI_CHECK(!usable_.empty(), "{}: no picture in it", file_->path().string());
+  SUMI_CHECK(!usable_.empty(), "{}: none of its pictures could be read", file_->path().string());
 }
 
 double LatentCache::deviation(int64_t examples) const {

@@ -15,18 +15,18 @@ struct LatentCacheOptions {
   int64_t size = 512;  // pixels a side
   bool flip = false;   // also of each picture mirrored
   int64_t crops = 0;   // squares cut out of each picture anywhere; 0: its middle
-  uint64_t seed = 42;  // of where
+  uint64_t seed = 42;  // of the squares' places
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(int64_t done, int64_t total)> on_picture;
 };
 
 class LatentCache {
  public:
-  // Opens `file` if it holds the moments that this model's encoder makes of just these examples, else computes them and
-  // writes it, whole. Pictures are read on a thread of their own. Broken ones are told as warnings and left out. Throws
-  // Error(kData) where too many are (check_broken), Error(kCancelled).
+  // Opens `file` if it holds the moments that this model's encoder gives for exactly these examples; otherwise computes
+  // them and writes the file. Pictures are read on a thread of their own. Broken ones are left out with a warning.
+  // Throws Error(kData) where too many are (check_broken), Error(kCancelled).
   LatentCache(const std::filesystem::path& file, const std::vector<Example>& examples,
-              const models::StableDiffusion& model, Device device, const LatentCacheOptions& options);
+              const models::StableDiffusion& model, const LatentCacheOptions& options);
 
   // Indices of the examples whose picture could be read.
   const std::vector<int64_t>& usable() const { return usable_; }

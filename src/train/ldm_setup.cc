@@ -4,7 +4,6 @@
 
 #include "base/rng.h"
 #include "core/autograd.h"
-#include "models/clip_text/clip_text.h"
 #include "models/family.h"
 #include "models/init.h"
 #include "models/lora.h"
@@ -15,10 +14,11 @@ double lora_alpha(const LdmOptions& options) {
   return options.lora_alpha > 0.0 ? options.lora_alpha : static_cast<double>(options.lora_rank);
 }
 
-std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options, Device device) {
+std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options) {
+  const Device device = model.device();
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
-  const models::Components components = models::family_for(model.config()).components;
+  const models::Recipe recipe = models::family_for(model.config()).recipe;
   const auto begin = [&](nn::Module& module, const std::string& prefix, double lr_scale = 1.0) {
     if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
     for (NamedTensor& param :
@@ -27,13 +27,13 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
       params.push_back(std::move(param));
     }
   };
-  if (options.from_scratch) models::initialise_unet(model.unet(), generator, device);
-  begin(model.unet(), std::string(components.unet.prefix));
+  if (options.from_scratch) models::initialise_unet(model.denoiser(), generator, device);
+  begin(model.denoiser(), std::string(recipe.denoiser.prefix));
   if (options.train_text) {
     if (options.from_scratch) models::initialise_text_encoder(model.text_encoder(), generator, device);
-    begin(model.text_encoder(), std::string(components.text.prefix), options.text_lr_scale);
+    begin(model.text_encoder(), std::string(recipe.text_encoders.front().prefix), options.text_lr_scale);
   }
-  model.unet().set_checkpointing(options.checkpoint_activations);
+  model.denoiser().set_checkpointing(options.checkpoint_activations);
   return params;
 }
 
@@ -41,14 +41,14 @@ int64_t state_bytes(const models::StableDiffusion& model, const LdmOptions& opti
   if (options.lora_rank > 0) return 0;
   int64_t values = 0;
   const auto count = [&](const std::string&, nn::Param& param) { values += param.shape.numel(); };
-  nn::for_each_param(model.unet(), "", count);
+  nn::for_each_param(model.denoiser(), "", count);
   if (options.train_text) nn::for_each_param(model.text_encoder(), "", count);
   return values * (options.ema > 0.0 ? 5 : 4) * static_cast<int64_t>(sizeof(float));
 }
 
-RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Device device) {
+RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options) {
   const models::ModelConfig& config = model.config();
-  const std::vector<NamedTensor> params = begin_training(model, options, device);
+  const std::vector<NamedTensor> params = begin_training(model, options);
   const AdamW optimizer(params);
   std::optional<Ema> ema;
   if (options.ema > 0.0) ema.emplace(params, options.ema);
@@ -58,19 +58,19 @@ RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options, Devi
   DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
                        .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), config.timesteps / 2)};
   generator.randn(batch.z.span<float>());
-  batch.z = batch.z.to(device);
+  batch.z = batch.z.to(model.device());
   batch.noise = batch.z;
-  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64, device);
+  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64, model.device());
   measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part) {
       Tape tape;
       if (config.unet.context_dim > 0) batch.context = model.encode_text(ids);
-      tape.backward(diffusion_loss(model.unet(), model.noise_schedule(), batch));
+      tape.backward(diffusion_loss(model.denoiser(), model.noise_schedule(), batch));
     }
   });
   const NoGrad off;
   const int64_t pixels = picture_size(options, config);
-  const Tensor picture = Tensor::zeros({1, pixels, pixels, 3}, DType::kF32, device);
+  const Tensor picture = Tensor::zeros({1, pixels, pixels, 3}, DType::kF32, model.device());
   RunPlan encoding;
   measure(encoding, [&] { model.encode(picture); });
   plan.seconds_a_picture =

@@ -8,8 +8,6 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "io/safetensors.h"
-#include "models/autoencoder_kl/autoencoder_kl.h"
-#include "models/clip_text/clip_text.h"
 #include "models/loading/prefixes.h"
 #include "models/lora.h"
 #include "ops/conv.h"
@@ -25,22 +23,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kLatentsForScale = 256;            // from which the scale factor is computed
+constexpr int64_t kLatentsForScale = 256;            // the scale factor is computed from
 constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 
-class Trainer {
+class LdmTrainer {
  public:
-  Trainer(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
-          const text::ClipTokenizer& tokenizer, const LdmOptions& options, const std::vector<Example>& examples,
-          const RunHooks& hooks)
+  LdmTrainer(models::StableDiffusion& model, const io::Checkpoint& checkpoint, const text::ClipTokenizer& tokenizer,
+             const LdmOptions& options, const std::vector<Example>& examples, const RunHooks& hooks)
       : model_(model),
         checkpoint_(checkpoint),
-        device_(device),
         tokenizer_(tokenizer),
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
-        trained_(run_.add(begin_training(model, options, device),
+        trained_(run_.add(begin_training(model, options),
                           {.beta2 = options.beta2, .weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
@@ -69,7 +65,7 @@ class Trainer {
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
     if (!run_.ranks().first()) run_.ranks().wait_for_all();  // for the first to make the cache
-    latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_, device_,
+    latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
                                                                 .flip = options_.flip,
                                                                 .crops = options_.crops,
@@ -100,10 +96,10 @@ class Trainer {
   }
 
  private:
-  // Of the model's file what stays as it is; --dtype makes other values of it.
+  // The weights that are not trained. --dtype changes their values.
   std::string hash_of_frozen() const {
     Fnv1a hash;
-    add_frozen_values(hash, model_.unet());
+    add_frozen_values(hash, model_.denoiser());
     add_frozen_values(hash, model_.autoencoder());
     if (model_.config().unet.context_dim > 0) add_frozen_values(hash, model_.text_encoder());
     return hash.hex();
@@ -116,7 +112,7 @@ class Trainer {
       const std::vector<int64_t> more = tokenizer_.encode_padded(caption, length);
       ids.insert(ids.end(), more.begin(), more.end());
     }
-    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}).to(device_));
+    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}).to(model_.device()));
   }
 
   Tensor contexts_of(const std::vector<std::string>& captions) {
@@ -139,7 +135,7 @@ class Trainer {
     return context;
   }
 
-  // This rank's share of batch `number` of the run.
+  // This rank's share of the run's batch `number`.
   DiffusionBatch batch(TorchCpuGenerator& generator, int64_t number) {
     std::vector<int64_t> timesteps(static_cast<size_t>(share_.all));
     generator.randint(0, model_.noise_schedule().timesteps(), timesteps);
@@ -161,10 +157,10 @@ class Trainer {
       captions.push_back(dropped ? "" : captions_[static_cast<size_t>(index)]);
       out.timesteps.push_back(timesteps[static_cast<size_t>(i)]);
     }
-    out.z = concat_rows(latents).to(device_);
+    out.z = concat_rows(latents).to(model_.device());
     Tensor noise = Tensor::empty(latent_shape(share_.all));
     generator.randn(noise.span<float>());
-    out.noise = noise.rows(share_.begin, share_.begin + share_.count).to(device_);
+    out.noise = noise.rows(share_.begin, share_.begin + share_.count).to(model_.device());
     if (model_.config().unet.context_dim > 0) out.context = contexts_of(captions);
     return out;
   }
@@ -179,9 +175,9 @@ class Trainer {
     StepResult did{.lr = options_.lr.at(number)};
     for (int64_t part = 0; part < options_.accumulate; ++part) {
       Tape tape;
-      const Tensor value =
-          diffusion_loss(model_.unet(), model_.noise_schedule(), batch(generator, number * options_.accumulate + part),
-                         {.prediction = model_.config().prediction, .min_snr_gamma = options_.min_snr_gamma});
+      const Tensor value = diffusion_loss(
+          model_.denoiser(), model_.noise_schedule(), batch(generator, number * options_.accumulate + part),
+          {.prediction = model_.config().prediction, .min_snr_gamma = options_.min_snr_gamma});
       did.loss += value.data<float>()[0] / static_cast<double>(options_.accumulate);
       const bool last = part + 1 == options_.accumulate;
       tape.backward(value, 1.0f / static_cast<float>(options_.accumulate * run_.ranks().size()),
@@ -197,7 +193,7 @@ class Trainer {
     return did;
   }
 
-  // Of the model that training began with, and no part of the one it made.
+  // Tensors of the starting model that have no place in the trained one.
   bool is_replaced(const std::string& name) const {
     return name.starts_with("model_ema.") || (options_.from_scratch && name.starts_with(models::kUNetPrefix)) ||
            (options_.from_scratch && options_.train_text && name.starts_with(models::kConditionerPrefix));
@@ -217,7 +213,7 @@ class Trainer {
     io::write_safetensors(options_.out / "model.safetensors", tensors, metadata(steps));
   }
 
-  // The configuration goes with the model, and a vocabulary of its own with a text encoder that nobody else has.
+  // The file carries the configuration, and the vocabulary where the text encoder was trained on one of its own.
   std::map<std::string, std::string> metadata(int64_t steps) const {
     models::ModelConfig config = model_.config();
     config.scale_by_std = false;
@@ -239,7 +235,7 @@ class Trainer {
   }
 
   void write_lora(int64_t steps) {
-    const models::LoraNames names(model_.unet());
+    const models::LoraNames names(model_.denoiser());
     std::vector<std::pair<std::string, Tensor>> tensors;
     for (const NamedTensor& value : trained_.results()) {
       const size_t dot = value.name.rfind('.');
@@ -258,7 +254,6 @@ class Trainer {
 
   models::StableDiffusion& model_;
   const io::Checkpoint& checkpoint_;
-  Device device_;
   const text::ClipTokenizer& tokenizer_;
   const LdmOptions& options_;
   const RunHooks& hooks_;
@@ -296,11 +291,11 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_range("--timestep-shift", o.timestep_shift, 0.01, 100);
   SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha needs --lora");
   SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
-             "this UNet takes {} channels and latents have {}: an inpainting model, which cannot be trained",
+             "this UNet takes {} channels, but latents have {}; inpainting models cannot be trained",
              config.unet.in_channels, config.autoencoder.embed_dim);
 }
 
-RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
+RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
   const std::vector<Example> examples = find_examples(options.data);  // before a folder is made
@@ -309,7 +304,7 @@ RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkp
     if (without > 0 && hooks.note)
       hooks.note(fmt::format("{} of {} pictures have no caption", without, examples.size()));
   }
-  return Trainer(model, checkpoint, device, tokenizer, options, examples, hooks).run(examples);
+  return LdmTrainer(model, checkpoint, tokenizer, options, examples, hooks).run(examples);
 }
 
 }  // namespace sumi::train

@@ -14,11 +14,11 @@ struct LdmOptions : RunOptions {
   double beta2 = 0.999;          // AdamW's
   double ema = 0.9999;           // 0: none
   int64_t crops = 0;             // squares cut out of each picture anywhere; 0: its middle
-  double caption_dropout = 0.1;  // so often the caption is empty, for guidance
+  double caption_dropout = 0.1;  // share of captions left empty, for guidance
   double min_snr_gamma = 0.0;
   double timestep_shift = 1.0;  // above 1 more of the timesteps have much noise; see shift_timesteps
   bool train_text = false;      // the text encoder along with the UNet
-  double text_lr_scale = 1.0;   // of its learning rate
+  double text_lr_scale = 1.0;   // factor on its learning rate
   bool from_scratch = false;    // fresh UNet, and text encoder where it is trained
   bool checkpoint_activations = false;
   bool exact = false;       // convolutions as plain sums of products
@@ -30,8 +30,8 @@ struct LdmOptions : RunOptions {
 // whole model under its checkpoint's names, with the averaged weights (or lora.safetensors). Everything random in step
 // n is drawn from (seed, n), so that a run which was killed and goes on ends with the same bytes. Throws Error(kUsage)
 // for options that make no sense, Error(kUnavailable) where another trainer works in the folder, Error(kInternal) after
-// twenty losses in a row that are no numbers. What is not trained is written as `checkpoint` has it.
-RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint, Device device,
+// twenty losses in a row that are not finite. What is not trained is written as `checkpoint` has it.
+RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks);
 
 // Pixels a side of the pictures: as asked for, else the model's own.

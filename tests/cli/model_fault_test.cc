@@ -94,7 +94,7 @@ fs::path model_with_nan(const fs::path& folder) {
 }
 
 TEST_F(ModelFaultTest, ALatentThatIsNoNumberIsAnError) {  // F22
-  expect_rejected(draw(model_at(model_with_nan(here()))), 70, "stopped being a number at step 1");
+  expect_rejected(draw(model_at(model_with_nan(here()))), 70, "is not finite after step 1");
 }
 
 TEST_F(ModelFaultTest, TooLargeAPictureIsRefusedBeforeItIsBegun) {  // F9

@@ -57,7 +57,8 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
     std::vector<double> timesteps;
     const Tensor t = golden_->tensor("unet_t" + k);
     for (int64_t value : t.span<int64_t>()) timesteps.push_back(static_cast<double>(value));
-    expect_close(model_->predict(picture("unet_x" + k), timesteps, vector("text_hidden")), "unet_eps" + k);
+    expect_close(model_->predict(picture("unet_x" + k), timesteps, {.sequence = vector("text_hidden")}),
+                 "unet_eps" + k);
     expect_close(model_->decode_unscaled(picture("vae_z" + k)), "vae_image" + k);
     expect_close(model_->encode(picture("vae_in" + k)), "vae_moments" + k);
   }

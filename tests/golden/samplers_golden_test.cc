@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/rng.h"
-#include "diffusion/sampling.h"
+#include "diffusion/guidance.h"
 #include "io/checkpoint.h"
 #include "models/stable_diffusion.h"
 #include "ops/layout.h"
@@ -19,12 +19,12 @@ namespace {
 
 using diffusion::Prediction;
 
-struct Trajectory {
+struct Reference {
   std::string file, name;  // the reference's latent
   diffusion::SampleOptions options;
 };
 
-class SamplersGolden : public testing::TestWithParam<Trajectory> {
+class SamplersGolden : public testing::TestWithParam<Reference> {
  protected:
   // Layout and draw order of the reference: NCHW.
   Tensor draw(const Shape& nhwc) {
@@ -37,31 +37,32 @@ class SamplersGolden : public testing::TestWithParam<Trajectory> {
 };
 
 TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
-  const Trajectory& trajectory = GetParam();
+  const Reference& reference = GetParam();
   const std::string data = SUMI_TEST_DATA;
-  const auto golden = io::open_checkpoint(data + "/" + trajectory.file + ".safetensors");
+  const auto golden = io::open_checkpoint(data + "/" + reference.file + ".safetensors");
   std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(test::synthetic_model());
   const auto model = models::StableDiffusion::load(checkpoint, models::config_for(*checkpoint, data + "/tiny.yaml"),
                                                    {.text = false, .autoencoder = false});
 
   const Tensor x_T = draw({1, 16, 16, 4});
   EXPECT_LE(test::relative_l2(nhwc_to_nchw(x_T), golden->tensor("x_T")), 1e-6);
-  const auto network = [&](const Tensor& x, double timestep, const Tensor& context) {
-    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), context);
+  const auto network = [&](const Tensor& x, double timestep, const models::Conditioning& conditioning) {
+    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), conditioning);
   };
+  const models::Conditioning cond{.sequence = golden->tensor("cond")}, uncond{.sequence = golden->tensor("uncond")};
   const double scale = std::stod(golden->metadata().at("scale"));
   const Tensor latent =
-      diffusion::sample(diffusion::guided(network, golden->tensor("cond"), golden->tensor("uncond"), scale), x_T,
-                        model.noise_schedule(), trajectory.options, [&](const Shape& shape) { return draw(shape); });
-  const Tensor want = golden->tensor(trajectory.name);
+      diffusion::sample(diffusion::guided(network, cond, uncond, scale), {x_T}, model.noise_schedule(),
+                        reference.options, [&](const Shape& shape) { return draw(shape); });
+  const Tensor want = golden->tensor(reference.name);
   ASSERT_EQ(nhwc_to_nchw(latent).shape(), want.shape());
   // float32 rounding, amplified by guidance along the way, gives 3e-6 to 7e-6 here; a wrong rule
   // of any kind gives 1e-3 and more.
   EXPECT_LE(test::relative_l2(nhwc_to_nchw(latent), want), 1e-4);
 }
 
-std::vector<Trajectory> trajectories() {
-  std::vector<Trajectory> all;
+std::vector<Reference> references() {
+  std::vector<Reference> all;
   const auto original = [&](const std::string& name, const std::string& sampler, const std::string& schedule,
                             double eta = 0.0) {
     all.push_back({"tiny_samplers", name, {.sampler = sampler, .schedule = schedule, .steps = 10, .eta = eta}});
@@ -99,7 +100,7 @@ std::vector<Trajectory> trajectories() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Trajectories, SamplersGolden, testing::ValuesIn(trajectories()), [](const auto& test) {
+INSTANTIATE_TEST_SUITE_P(Trajectories, SamplersGolden, testing::ValuesIn(references()), [](const auto& test) {
   std::string name = (test.param.file == "tiny_samplers" ? "original_" : "diffusers_") + test.param.name;
   if (test.param.options.schedule == "linspace_karras") name += "_linspace";
   std::replace(name.begin(), name.end(), '.', '_');

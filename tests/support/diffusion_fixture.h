@@ -26,12 +26,12 @@ struct CountedNoise {
 // The timesteps of every network call, with a network that sees no noise anywhere.
 inline std::vector<double> network_calls(const SampleOptions& options) {
   std::vector<double> calls;
-  const Model model = [&](const Tensor& x, double t) {
+  const Predictor network = [&](const Tensor& x, double t) {
     calls.push_back(t);
     return Tensor::zeros(x.shape());
   };
   CountedNoise noise;
-  sample(model, Tensor::full({1, 1, 2, 1}, 1.0f), original_noise(), options, std::ref(noise));
+  sample(network, {Tensor::full({1, 1, 2, 1}, 1.0f)}, original_noise(), options, std::ref(noise));
   return calls;
 }
 

@@ -74,7 +74,7 @@ int Bench::run() {
   const models::StableDiffusion networks = pipeline::load_model(opened);
   options.train_step = [this] { return train::make_bench_step(engine.device()); };
   const pipeline::BenchResult result =
-      pipeline::run_bench(networks, engine.device(), options, [&](const std::string& name, int repetition, int of) {
+      pipeline::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
           complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
                                repetition == 0 ? " (warms up)" : ""));

@@ -137,7 +137,7 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) 
   app.add_option("--config", choice.config,
                  "LDM configuration (YAML); else the folder's own, else told from the tensors")
       ->type_name("FILE");
-  app.add_option("--prediction", choice.prediction, "What the UNet predicts: eps, v, or auto")
+  app.add_option("--prediction", choice.prediction, "What the UNet predicts: eps, v, x0, or auto")
       ->type_name("KIND")
       ->default_str("auto");
   if (!with_tokenizer) return;
@@ -146,9 +146,9 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) 
 
 std::optional<diffusion::Prediction> ModelChoice::parsed_prediction() const {
   if (prediction == "auto") return std::nullopt;
-  if (prediction == "eps") return diffusion::Prediction::kEpsilon;
-  SUMI_CHECK_KIND(kUsage, prediction == "v", "--prediction must be eps, v or auto, not {}", prediction);
-  return diffusion::Prediction::kVelocity;
+  const auto parsed = diffusion::prediction_of(prediction);
+  SUMI_CHECK_KIND(kUsage, parsed, "--prediction must be eps, v, x0 or auto, not {}", prediction);
+  return parsed;
 }
 
 pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {

@@ -114,7 +114,7 @@ int Eval::run(const CLI::App& app) {
   {
     Progress bar({.label = "drawing", .total = static_cast<int64_t>(prompts.size()), .quiet = job.quiet});
     evaluate::draw_all(
-        model, opened.device, tokenizer, prompts, job.request, batch,
+        model, tokenizer, prompts, job.request, batch,
         [&](size_t number, image::Image picture) {
           drawn.add(picture);
           const auto& thumbnails = references.traits.thumbnails();

@@ -73,10 +73,10 @@ class Generation {
     pipeline::check_cancelled(&stop_requested());
     const models::StableDiffusion model = pipeline::load_model(opened);
     if (output_.begin) output_.begin();
-    pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::StepInfo& info) { show_step(info); },
+    pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::Txt2ImgProgress& info) { show_step(info); },
                                  .on_picture = [&](pipeline::Picture&& picture) { take(std::move(picture)); },
                                  .cancel = &stop_requested()};
-    pipeline::txt2img(model, opened.device, tokenizer, request_, hooks);
+    pipeline::txt2img(model, tokenizer, request_, hooks);
     progress_.reset();
     if (output_.end) output_.end(parameters(request_.batches[0][0], request_.width, request_.height), report_);
     if (job_.json) say_json();
@@ -120,7 +120,7 @@ class Generation {
     planned_bytes_ = plan.resident();
   }
 
-  void show_step(const pipeline::StepInfo& info) {
+  void show_step(const pipeline::Txt2ImgProgress& info) {
     if (job_.quiet) return;
     if (info.done > 0 && progress_) return progress_->update(info.done);
     progress_.reset();

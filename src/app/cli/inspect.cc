@@ -55,13 +55,9 @@ Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) 
   }
 }
 
-const char* prediction_name(diffusion::Prediction prediction) {
-  return prediction == diffusion::Prediction::kEpsilon ? "eps" : "v";
-}
-
 Json config_json(const models::ModelConfig& c) {
   return {{"family", c.family},
-          {"prediction", prediction_name(c.prediction)},
+          {"prediction", diffusion::name_of(c.prediction)},
           {"timesteps", c.timesteps},
           {"size", c.default_size},
           {"unet",
@@ -111,7 +107,7 @@ std::string config_text(const models::ModelConfig& c) {
   const std::string heads = c.unet.num_head_channels > 0 ? fmt::format("{} channels a head", c.unet.num_head_channels)
                                                          : fmt::format("{} heads", c.unet.num_heads);
   return fmt::format("family       {} ({} prediction, {} timesteps, made for {} pixels)\n", c.family,
-                     prediction_name(c.prediction), c.timesteps, c.default_size) +
+                     diffusion::name_of(c.prediction), c.timesteps, c.default_size) +
          fmt::format("unet         {} channels times {}; {}; context {}\n", c.unet.model_channels,
                      join(c.unet.channel_mult), heads, c.unet.context_dim) +
          fmt::format("autoencoder  {} channels times {}; latents of {} channels, times {}\n", c.autoencoder.ch,

@@ -15,33 +15,34 @@ struct Probe {
   std::string in, out;
 };
 
-// Reads what it needs of `in`, runs the model on `device`, adds to `out`.
-using Work = void (*)(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out);
+// Reads what it needs of `in`, runs the model, adds to `out`.
+using Work = void (*)(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out);
 
-void run_text(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+void run_text(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("text_ids")) {
-    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2).to(device)));
+    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2).to(model.device())));
   }
 }
 
-void run_unet(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+void run_unet(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("x")) {
-    const Tensor x = in.image("x" + ending).to(device);
+    const Tensor x = in.image("x" + ending).to(model.device());
     const std::string context = in.resolve("context", ending);
-    out.add_image("eps" + ending, model.predict(x, in.numbers(in.resolve("t", ending), x.dim(0)),
-                                                in.has(context) ? in.floats(context, 3).to(device) : Tensor()));
+    models::Conditioning conditioning;
+    if (in.has(context)) conditioning.sequence = in.floats(context, 3).to(model.device());
+    out.add_image("eps" + ending, model.predict(x, in.numbers(in.resolve("t", ending), x.dim(0)), conditioning));
   }
 }
 
-void run_decode(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+void run_decode(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("z")) {
-    out.add_image("image" + ending, model.decode_unscaled(in.image("z" + ending).to(device)));
+    out.add_image("image" + ending, model.decode_unscaled(in.image("z" + ending).to(model.device())));
   }
 }
 
-void run_encode(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+void run_encode(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("image")) {
-    out.add_image("moments" + ending, model.encode(in.image("image" + ending).to(device)));
+    out.add_image("moments" + ending, model.encode(in.image("image" + ending).to(model.device())));
   }
 }
 
@@ -50,7 +51,7 @@ int run(const Probe& probe, models::LoadOptions parts, Work work) {
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
   const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
-  work(pipeline::load_model(opened, parts), opened.device, in, out);
+  work(pipeline::load_model(opened, parts), in, out);
   out.write();
   return 0;
 }

@@ -27,7 +27,7 @@ struct SampleProbe {
 pipeline::SampleJob checked_job(const SampleProbe& probe) {
   pipeline::SampleJob job;
   set_sampler(job.options, probe.sampler, probe.schedule);
-  // The limits of a request, whose text is none here.
+  // The limits of a request; it has no text here.
   pipeline::Txt2ImgRequest request;
   request.batches = pipeline::repeat_prompt("", 1);
   request.scale = probe.scale;
@@ -56,24 +56,26 @@ int run(const SampleProbe& probe) {
   job.options.prediction = drawing.prediction;
   const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
   diffusion::check_sample_options(job.options, model.noise_schedule());
-  job.cond = in.floats("cond", 3).to(opened.device);
-  if (in.has("uncond")) job.uncond = in.floats("uncond", 3).to(opened.device);
-  SUMI_CHECK(job.scale == 1.0 || (job.uncond && job.uncond.shape() == job.cond.shape()),
-             "{}: guidance needs \"uncond\" of the shape of \"cond\", {}", probe.in, job.cond.shape().str());
+  const Tensor cond = in.floats("cond", 3).to(model.device());
+  job.cond.sequence = cond;
+  if (in.has("uncond")) job.uncond.sequence = in.floats("uncond", 3).to(model.device());
+  SUMI_CHECK(job.scale == 1.0 || (job.uncond.sequence && job.uncond.sequence.shape() == cond.shape()),
+             "{}: guidance needs \"uncond\" of the shape of \"cond\", {}", probe.in, cond.shape().str());
   const int64_t f = config.autoencoder.downsampling();
-  Shape shape{job.cond.dim(0), probe.height.value_or(drawing.size) / f, probe.width.value_or(drawing.size) / f,
+  Shape shape{cond.dim(0), probe.height.value_or(drawing.size) / f, probe.width.value_or(drawing.size) / f,
               config.unet.in_channels};
   Tensor given;
   if (in.has("x_T")) {
-    given = in.image("x_T").to(opened.device);
+    given = in.image("x_T").to(model.device());
     shape = given.shape();
-    SUMI_CHECK(shape[0] == job.cond.dim(0) && shape[3] == config.unet.in_channels,
-               "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, job.cond.dim(0), config.unet.in_channels,
+    SUMI_CHECK(shape[0] == cond.dim(0) && shape[3] == config.unet.in_channels,
+               "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, cond.dim(0), config.unet.in_channels,
                shape[0], shape[3], shape[1], shape[2]);
   }
-  pipeline::NoiseStream noise(probe.rng, *seed, opened.device);
-  const Tensor drawn = noise(shape);  // drawn in any case, so that later noise does not depend on where x_T comes from
-  job.x_T = given ? given : drawn;
+  pipeline::NoiseStream noise(probe.rng, *seed, model.device());
+  const Tensor drawn =
+      noise(shape);  // drawn in any case: the noise after it is then the same with and without a given x_T
+  job.start = {given ? given : drawn};
   out.add_image("latent", pipeline::sample_latent(model, job, noise, &stop_requested(), {}));
   out.write();
   return 0;

@@ -8,7 +8,6 @@
 #include "app/cli/probe_io.h"
 #include "base/check.h"
 #include "core/autograd.h"
-#include "models/unet/unet.h"
 #include "ops/layout.h"
 #include "train/adamw.h"
 #include "train/diffusion_loss.h"
@@ -46,16 +45,16 @@ int run(const TrainProbe& probe) {
   const ProbeInput in(probe.in);
   const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
   const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
-  const std::vector<train::NamedTensor> params = train::make_trainable(model.unet());
+  const std::vector<train::NamedTensor> params = train::make_trainable(model.denoiser());
   train::AdamW optimizer(params);
   train::Ema ema(params);
   for (int64_t step = 0; step < probe.steps; ++step) {
-    const train::DiffusionBatch batch = batch_of(in, step, opened.device);
+    const train::DiffusionBatch batch = batch_of(in, step, model.device());
     out.add_image("xt" + std::to_string(step),
                   train::add_noise(model.noise_schedule(), batch.z, batch.noise, batch.timesteps));
     Tape tape;
-    const Tensor loss =
-        train::diffusion_loss(model.unet(), model.noise_schedule(), batch, {.prediction = opened.config.prediction});
+    const Tensor loss = train::diffusion_loss(model.denoiser(), model.noise_schedule(), batch,
+                                              {.prediction = opened.config.prediction});
     tape.backward(loss);
     out.add("loss" + std::to_string(step), scalar(loss.data<float>()[0]));
     out.add("gradnorm" + std::to_string(step), scalar(optimizer.grad_norm()));

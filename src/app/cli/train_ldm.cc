@@ -65,7 +65,7 @@ int TrainLdm::run() {
   run_options.put_into(options);
   const pipeline::ModelOptions model_options = model.options(engine);
   SUMI_CHECK_KIND(kUsage, !model_options.dtype || !is_quantized(*model_options.dtype) || options.lora_rank > 0,
-                  "--dtype {} is for what is not trained: it goes with --lora", engine.dtype);
+                  "--dtype {} quantises weights, which cannot be trained then; use it with --lora", engine.dtype);
   options.exact = engine.exact;
   const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
   check_run_place(options, model_options.checkpoint, result);
@@ -84,7 +84,7 @@ int TrainLdm::run() {
     if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0)
       train::check_captions(examples, options.data);
     const auto pictures = static_cast<int64_t>(examples.size());
-    return report_plan(pictures, train::plan_ldm(networks, options, opened.device), options.lr.steps, run_options);
+    return report_plan(pictures, train::plan_ldm(networks, options), options.lr.steps, run_options);
   }
   TrainingWatch watch(run_options.quiet);
   std::function<void(int64_t)> on_sample;
@@ -92,7 +92,7 @@ int TrainLdm::run() {
     on_sample = [&, request = sample_request(opened.config)](int64_t step) {
       std::vector<image::Image> pictures;
       pipeline::txt2img(
-          networks, opened.device, tokenizer, request,
+          networks, tokenizer, request,
           {.on_picture = [&](pipeline::Picture&& picture) { pictures.push_back(std::move(picture.image)); },
            .cancel = &stop_requested()});
       make_output_folder(options.out / "samples");
@@ -101,7 +101,7 @@ int TrainLdm::run() {
     };
   }
   const train::RunResult trained =
-      train::train_ldm(networks, *opened.stored, opened.device, tokenizer, options, watch.hooks(on_sample));
+      train::train_ldm(networks, *opened.stored, tokenizer, options, watch.hooks(on_sample));
   return report_run(trained, run_options, options.out / result, watch);
 }
 
@@ -121,15 +121,16 @@ std::function<int()> declare(CLI::App& app) {
   add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
   add_number(app, "--timestep-shift", o.timestep_shift,
              "Above 1: more of the timesteps are noisy ones, where the caption decides");
-  app.add_flag("--train-text", o.train_text, "Train the text encoder along");
-  add_number(app, "--text-lr-scale", o.text_lr_scale, "Its learning rate, as a multiple of --lr; with --train-text");
+  app.add_flag("--train-text", o.train_text, "Train the text encoder as well");
+  add_number(app, "--text-lr-scale", o.text_lr_scale,
+             "The text encoder's learning rate, as a multiple of --lr; with --train-text");
   add_integer(app, "--lora", o.lora_rank, "Train a LoRA of that rank instead of the weights; 0: the weights");
   add_number(app, "--lora-alpha", o.lora_alpha, "Its alpha; 0: the rank");
   app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
   app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
   add_repeatable(app, "--sample-prompt", train->sample_prompts, "TEXT",
                  "Draw this every --sample-every steps; may be repeated");
-  app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
+  app.add_flag("--dry-run", train->dry_run, "Only report what would be trained, and the memory and the time it takes");
   add_engine_options(app, train->engine);
   return [train] { return train->run(); };
 }

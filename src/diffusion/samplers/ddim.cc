@@ -9,19 +9,19 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor ddim(const Run& run, Tensor x) {
-  for (size_t i = 0; i < run.timesteps.size(); ++i) {
-    const double alpha = run.alphas[i], previous = run.previous_alphas[i];
-    const Tensor eps = run.epsilon(x, run.timesteps[i], alpha);
-    const double sigma = run.options.eta * std::sqrt((1.0 - previous) / (1.0 - alpha) * (1.0 - alpha / previous));
+Tensor ddim(const Trajectory& path, Tensor x) {
+  for (size_t i = 0; i < path.timesteps.size(); ++i) {
+    const double alpha = path.alphas[i], previous = path.previous_alphas[i];
+    const Tensor eps = path.epsilon(x, path.timesteps[i], alpha);
+    const double sigma = path.options.eta * std::sqrt((1.0 - previous) / (1.0 - alpha) * (1.0 - alpha / previous));
     const double direction = std::sqrt(std::max(0.0, 1.0 - previous - sigma * sigma));
     x = affine(static_cast<float>(std::sqrt(previous / alpha)), x,
                static_cast<float>(direction - std::sqrt(previous * (1.0 - alpha) / alpha)), eps);
-    if (sigma > 0.0 || run.schedule.previous_is_next_entry) {
-      const Tensor noise = run.fresh_noise(x);
+    if (sigma > 0.0 || path.schedule.previous_is_next_entry) {
+      const Tensor noise = path.fresh_noise(x);
       if (sigma > 0.0) x = affine(1.0f, x, static_cast<float>(sigma), noise);
     }
-    run.report(static_cast<int>(i), x);
+    path.report(static_cast<int>(i), x);
   }
   return x;
 }

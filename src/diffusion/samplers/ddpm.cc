@@ -9,19 +9,19 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor ddpm(const Run& run, Tensor x) {
-  for (size_t i = 0; i < run.timesteps.size(); ++i) {
-    const double alpha = run.alphas[i];
-    const double previous = run.previous_timesteps[i] < 0 ? 1.0 : run.previous_alphas[i];
+Tensor ddpm(const Trajectory& path, Tensor x) {
+  for (size_t i = 0; i < path.timesteps.size(); ++i) {
+    const double alpha = path.alphas[i];
+    const double previous = path.previous_timesteps[i] < 0 ? 1.0 : path.previous_alphas[i];
     const double step_alpha = alpha / previous, step_beta = 1.0 - step_alpha;
-    const Tensor eps = run.epsilon(x, run.timesteps[i], alpha);
+    const Tensor eps = path.epsilon(x, path.timesteps[i], alpha);
     const Tensor signal = affine(static_cast<float>(1.0 / std::sqrt(alpha)), x,
                                  static_cast<float>(-std::sqrt((1.0 - alpha) / alpha)), eps);
     x = affine(static_cast<float>(std::sqrt(step_alpha) * (1.0 - previous) / (1.0 - alpha)), x,
                static_cast<float>(std::sqrt(previous) * step_beta / (1.0 - alpha)), signal);
     const double variance = (1.0 - previous) / (1.0 - alpha) * step_beta;
-    if (run.timesteps[i] > 0) x = affine(1.0f, x, static_cast<float>(std::sqrt(variance)), run.fresh_noise(x));
-    run.report(static_cast<int>(i), x);
+    if (path.timesteps[i] > 0) x = affine(1.0f, x, static_cast<float>(std::sqrt(variance)), path.fresh_noise(x));
+    path.report(static_cast<int>(i), x);
   }
   return x;
 }

@@ -12,30 +12,30 @@ Tensor slope_at(const Tensor& x, double sigma, const Tensor& denoised) {
 }
 
 // One step from σ_i to `to`.
-Tensor midpoint_step(const Run& run, int i, const Tensor& x, double to) {
-  const double from = run.sigmas[static_cast<size_t>(i)];
-  const Tensor slope = slope_at(x, from, run.denoised(x, i));
+Tensor midpoint_step(const Trajectory& path, int i, const Tensor& x, double to) {
+  const double from = path.sigmas[static_cast<size_t>(i)];
+  const Tensor slope = slope_at(x, from, path.denoised(x, i));
   if (to == 0.0) return affine(1.0f, x, static_cast<float>(-from), slope);
   const double middle = std::sqrt(from * to);
   const Tensor half = affine(1.0f, x, static_cast<float>(middle - from), slope);
-  return affine(1.0f, x, static_cast<float>(to - from), slope_at(half, middle, run.denoised(half, middle)));
+  return affine(1.0f, x, static_cast<float>(to - from), slope_at(half, middle, path.denoised(half, middle)));
 }
 
-Tensor dpm_2(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    x = midpoint_step(run, i, x, run.sigmas[static_cast<size_t>(i) + 1]);
-    run.report(i, x);
+Tensor dpm_2(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    x = midpoint_step(path, i, x, path.sigmas[static_cast<size_t>(i) + 1]);
+    path.report(i, x);
   }
   return x;
 }
 
-Tensor dpm_2_ancestral(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double to = run.sigmas[static_cast<size_t>(i) + 1];
-    const AncestralStep step = ancestral_step(run.sigmas[static_cast<size_t>(i)], to);
-    x = midpoint_step(run, i, x, step.down);
-    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), run.fresh_noise(x));
-    run.report(i, x);
+Tensor dpm_2_ancestral(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double to = path.sigmas[static_cast<size_t>(i) + 1];
+    const AncestralStep step = ancestral_step(path.sigmas[static_cast<size_t>(i)], to);
+    x = midpoint_step(path, i, x, step.down);
+    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), path.fresh_noise(x));
+    path.report(i, x);
   }
   return x;
 }

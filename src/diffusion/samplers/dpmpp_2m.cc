@@ -10,36 +10,37 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor dpmpp_2m(const Run& run, Tensor x) {
+Tensor dpmpp_2m(const Trajectory& path, Tensor x) {
   Tensor older;
-  for (int i = 0; i < run.steps(); ++i) {
+  for (int i = 0; i < path.steps(); ++i) {
     const size_t at = static_cast<size_t>(i);
-    const double from = run.sigmas[at], to = run.sigmas[at + 1], ratio = to / from;
-    const Tensor signal = run.denoised(x, i);
-    const bool first_order = !older || to == 0.0 || (i + 1 == run.steps() && run.steps() < 15);
+    const double from = path.sigmas[at], to = path.sigmas[at + 1], ratio = to / from;
+    const Tensor signal = path.denoised(x, i);
+    const bool first_order = !older || to == 0.0 || (i + 1 == path.steps() && path.all_steps < 15);
     Tensor blend = signal;
     if (!first_order) {
-      const double r = std::log(run.sigmas[at - 1] / from) / std::log(from / to);  // last step's length over this one's
+      const double r =
+          std::log(path.sigmas[at - 1] / from) / std::log(from / to);  // last step's length over this one's
       blend = affine(static_cast<float>(1.0 + 0.5 / r), signal, static_cast<float>(-0.5 / r), older);
     }
     x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), blend);
     older = signal;
-    run.report(i, x);
+    path.report(i, x);
   }
   return x;
 }
 
 // steps + 1 times, evenly from the last timestep to the first, log ᾱ linear between whole ones.
-void original_grid(Run& run) {
-  const int steps = run.options.steps, last = run.noise.timesteps() - 1;
+void original_grid(Trajectory& path) {
+  const int steps = path.options.steps, last = path.noise.timesteps() - 1;
   for (int i = 0; i <= steps; ++i) {
     const double t = last * (1.0 - static_cast<double>(i) / steps);
-    const size_t low = static_cast<size_t>(t), high = std::min(low + 1, run.noise.alphas_cumprod.size() - 1);
+    const size_t low = static_cast<size_t>(t), high = std::min(low + 1, path.noise.alphas_cumprod.size() - 1);
     const double w = t - static_cast<double>(low);
     const double log_alpha =
-        (1.0 - w) * std::log(run.noise.alphas_cumprod[low]) + w * std::log(run.noise.alphas_cumprod[high]);
-    run.sigmas.push_back(std::sqrt(std::expm1(-log_alpha)));
-    if (i < steps) run.timesteps.push_back(t);
+        (1.0 - w) * std::log(path.noise.alphas_cumprod[low]) + w * std::log(path.noise.alphas_cumprod[high]);
+    path.sigmas.push_back(std::sqrt(std::expm1(-log_alpha)));
+    if (i < steps) path.timesteps.push_back(t);
   }
 }
 

@@ -7,20 +7,20 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor dpmpp_2s_ancestral(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double from = run.sigmas[static_cast<size_t>(i)], to = run.sigmas[static_cast<size_t>(i) + 1];
+Tensor dpmpp_2s_ancestral(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double from = path.sigmas[static_cast<size_t>(i)], to = path.sigmas[static_cast<size_t>(i) + 1];
     const AncestralStep step = ancestral_step(from, to);
-    const Tensor signal = run.denoised(x, i);
+    const Tensor signal = path.denoised(x, i);
     if (step.down == 0.0) {
       x = signal;
     } else {
       const double middle = std::sqrt(from * step.down), half = middle / from, whole = step.down / from;
       const Tensor between = affine(static_cast<float>(half), x, static_cast<float>(1.0 - half), signal);
-      x = affine(static_cast<float>(whole), x, static_cast<float>(1.0 - whole), run.denoised(between, middle));
+      x = affine(static_cast<float>(whole), x, static_cast<float>(1.0 - whole), path.denoised(between, middle));
     }
-    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), run.fresh_noise(x));
-    run.report(i, x);
+    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), path.fresh_noise(x));
+    path.report(i, x);
   }
   return x;
 }

@@ -9,30 +9,30 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor dpmpp_sde(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double from = run.sigmas[static_cast<size_t>(i)], to = run.sigmas[static_cast<size_t>(i) + 1];
-    const Tensor signal = run.denoised(x, i);
+Tensor dpmpp_sde(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double from = path.sigmas[static_cast<size_t>(i)], to = path.sigmas[static_cast<size_t>(i) + 1];
+    const Tensor signal = path.denoised(x, i);
     if (to == 0.0) {
       x = signal;
-      run.report(i, x);
+      path.report(i, x);
       continue;
     }
     const double middle = std::sqrt(from * to);
-    const Tensor noise_1 = run.fresh_noise(x), noise_2 = run.fresh_noise(x);
+    const Tensor noise_1 = path.fresh_noise(x), noise_2 = path.fresh_noise(x);
     const AncestralStep half = ancestral_step(from, middle);
     const double half_ratio = half.down / from;
     Tensor between = affine(static_cast<float>(half_ratio), x, static_cast<float>(1.0 - half_ratio), signal);
     between = affine(1.0f, between, static_cast<float>(half.up), noise_1);
-    const Tensor better = run.denoised(between, middle);  // with r = 1/2 the blend is the midpoint's estimate alone
+    const Tensor better = path.denoised(between, middle);  // with r = 1/2 the blend is the midpoint's estimate alone
     const AncestralStep whole = ancestral_step(from, to);
     const double ratio = whole.down / from;
     x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), better);
     const double share = (from - middle) / (from - to);  // of the path's time
-    const Tensor path =
+    const Tensor sum =
         affine(static_cast<float>(std::sqrt(share)), noise_1, static_cast<float>(std::sqrt(1.0 - share)), noise_2);
-    x = affine(1.0f, x, static_cast<float>(whole.up), path);
-    run.report(i, x);
+    x = affine(1.0f, x, static_cast<float>(whole.up), sum);
+    path.report(i, x);
   }
   return x;
 }

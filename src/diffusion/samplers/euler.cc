@@ -5,11 +5,11 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor euler(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double ratio = run.sigmas[static_cast<size_t>(i) + 1] / run.sigmas[static_cast<size_t>(i)];
-    x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), run.denoised(x, i));
-    run.report(i, x);
+Tensor euler(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double ratio = path.sigmas[static_cast<size_t>(i) + 1] / path.sigmas[static_cast<size_t>(i)];
+    x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), path.denoised(x, i));
+    path.report(i, x);
   }
   return x;
 }

@@ -5,14 +5,14 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor euler_ancestral(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double from = run.sigmas[static_cast<size_t>(i)], to = run.sigmas[static_cast<size_t>(i) + 1];
+Tensor euler_ancestral(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double from = path.sigmas[static_cast<size_t>(i)], to = path.sigmas[static_cast<size_t>(i) + 1];
     const AncestralStep step = ancestral_step(from, to);
     const double ratio = step.down / from;
-    x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), run.denoised(x, i));
-    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), run.fresh_noise(x));
-    run.report(i, x);
+    x = affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), path.denoised(x, i));
+    if (to > 0.0) x = affine(1.0f, x, static_cast<float>(step.up), path.fresh_noise(x));
+    path.report(i, x);
   }
   return x;
 }

@@ -5,19 +5,20 @@
 namespace sumi::diffusion {
 namespace {
 
-Tensor heun(const Run& run, Tensor x) {
-  for (int i = 0; i < run.steps(); ++i) {
-    const double from = run.sigmas[static_cast<size_t>(i)], to = run.sigmas[static_cast<size_t>(i) + 1];
-    const Tensor slope = affine(static_cast<float>(1.0 / from), x, static_cast<float>(-1.0 / from), run.denoised(x, i));
+Tensor heun(const Trajectory& path, Tensor x) {
+  for (int i = 0; i < path.steps(); ++i) {
+    const double from = path.sigmas[static_cast<size_t>(i)], to = path.sigmas[static_cast<size_t>(i) + 1];
+    const Tensor slope =
+        affine(static_cast<float>(1.0 / from), x, static_cast<float>(-1.0 / from), path.denoised(x, i));
     const Tensor ahead = affine(1.0f, x, static_cast<float>(to - from), slope);
     if (to == 0.0) {
       x = ahead;
     } else {
       const Tensor there =
-          affine(static_cast<float>(1.0 / to), ahead, static_cast<float>(-1.0 / to), run.denoised(ahead, i + 1));
+          affine(static_cast<float>(1.0 / to), ahead, static_cast<float>(-1.0 / to), path.denoised(ahead, i + 1));
       x = affine(1.0f, x, static_cast<float>(0.5 * (to - from)), slope + there);
     }
-    run.report(i, x);
+    path.report(i, x);
   }
   return x;
 }

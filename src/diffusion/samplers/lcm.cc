@@ -11,31 +11,33 @@ namespace {
 
 constexpr int kDistilledSteps = 50;
 
-void lcm_grid(Run& run) {
-  const int total = run.noise.timesteps(), steps = run.options.steps, stride = total / kDistilledSteps;
+void lcm_grid(Trajectory& path) {
+  const int total = path.noise.timesteps(), steps = path.options.steps, stride = total / kDistilledSteps;
   SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps,
                   steps);
   for (int i = 0; i < steps; ++i) {
     const int picked = kDistilledSteps - i * kDistilledSteps / steps;  // of the 50, counted from the picture's end
-    run.timesteps.push_back(picked * stride - 1);
+    path.timesteps.push_back(picked * stride - 1);
+    path.alphas.push_back(path.noise.alphas_cumprod[static_cast<size_t>(path.timesteps.back())]);
   }
 }
 
-Tensor lcm(const Run& run, Tensor x) {
+Tensor lcm(const Trajectory& path, Tensor x) {
   constexpr double kTimestepScale = 10.0, kDataVariance = 0.25;
-  for (size_t i = 0; i < run.timesteps.size(); ++i) {
-    const double alpha = run.noise.alphas_cumprod[static_cast<size_t>(run.timesteps[i])];
-    const Tensor eps = run.epsilon(x, run.timesteps[i], alpha);
+  for (size_t i = 0; i < path.timesteps.size(); ++i) {
+    const double alpha = path.alphas[i];
+    const Tensor eps = path.epsilon(x, path.timesteps[i], alpha);
     // The consistency function's boundary condition: c_skip·x + c_out·signal.
-    const double t = run.timesteps[i] * kTimestepScale, skip = kDataVariance / (t * t + kDataVariance);
+    const double t = path.timesteps[i] * kTimestepScale, skip = kDataVariance / (t * t + kDataVariance);
     const double out = t / std::sqrt(t * t + kDataVariance);
     x = affine(static_cast<float>(skip + out / std::sqrt(alpha)), x,
                static_cast<float>(-out * std::sqrt((1.0 - alpha) / alpha)), eps);
-    if (i + 1 < run.timesteps.size()) {
-      const double next = run.noise.alphas_cumprod[static_cast<size_t>(run.timesteps[i + 1])];
-      x = affine(static_cast<float>(std::sqrt(next)), x, static_cast<float>(std::sqrt(1.0 - next)), run.fresh_noise(x));
+    if (i + 1 < path.timesteps.size()) {
+      const double next = path.alphas[i + 1];
+      x = affine(static_cast<float>(std::sqrt(next)), x, static_cast<float>(std::sqrt(1.0 - next)),
+                 path.fresh_noise(x));
     }
-    run.report(static_cast<int>(i), x);
+    path.report(static_cast<int>(i), x);
   }
   return x;
 }

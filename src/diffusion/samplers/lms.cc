@@ -27,16 +27,17 @@ double weight(const std::vector<double>& sigmas, size_t i, size_t j, size_t orde
   return total * half;
 }
 
-Tensor lms(const Run& run, Tensor x) {
+Tensor lms(const Trajectory& path, Tensor x) {
   std::deque<Tensor> slopes;  // newest first
-  for (int i = 0; i < run.steps(); ++i) {
-    const double sigma = run.sigmas[static_cast<size_t>(i)];
-    slopes.push_front(affine(static_cast<float>(1.0 / sigma), x, static_cast<float>(-1.0 / sigma), run.denoised(x, i)));
+  for (int i = 0; i < path.steps(); ++i) {
+    const double sigma = path.sigmas[static_cast<size_t>(i)];
+    slopes.push_front(
+        affine(static_cast<float>(1.0 / sigma), x, static_cast<float>(-1.0 / sigma), path.denoised(x, i)));
     if (slopes.size() > kOrder) slopes.pop_back();
     for (size_t j = 0; j < slopes.size(); ++j) {
-      x = affine(1.0f, x, static_cast<float>(weight(run.sigmas, static_cast<size_t>(i), j, slopes.size())), slopes[j]);
+      x = affine(1.0f, x, static_cast<float>(weight(path.sigmas, static_cast<size_t>(i), j, slopes.size())), slopes[j]);
     }
-    run.report(i, x);
+    path.report(i, x);
   }
   return x;
 }

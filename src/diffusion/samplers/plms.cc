@@ -11,9 +11,9 @@ namespace sumi::diffusion {
 namespace {
 
 // DDIM's step with eta 0.
-Tensor step(const Run& run, size_t i, const Tensor& x, const Tensor& eps) {
-  const double alpha = run.alphas[i], previous = run.previous_alphas[i];
-  if (run.schedule.previous_is_next_entry) run.fresh_noise(x);
+Tensor step(const Trajectory& path, size_t i, const Tensor& x, const Tensor& eps) {
+  const double alpha = path.alphas[i], previous = path.previous_alphas[i];
+  if (path.schedule.previous_is_next_entry) path.fresh_noise(x);
   return affine(static_cast<float>(std::sqrt(previous / alpha)), x,
                 static_cast<float>(std::sqrt(1.0 - previous) - std::sqrt(previous * (1.0 - alpha) / alpha)), eps);
 }
@@ -27,22 +27,22 @@ Tensor combine(const Tensor& eps, const std::deque<Tensor>& older) {
   }
 }
 
-Tensor plms(const Run& run, Tensor x) {
+Tensor plms(const Trajectory& path, Tensor x) {
   std::deque<Tensor> older;
-  for (size_t i = 0; i < run.timesteps.size(); ++i) {
-    const Tensor eps = run.epsilon(x, run.timesteps[i], run.alphas[i]);
+  for (size_t i = 0; i < path.timesteps.size(); ++i) {
+    const Tensor eps = path.epsilon(x, path.timesteps[i], path.alphas[i]);
     Tensor blend;
     if (older.empty()) {
-      const size_t next = std::min(i + 1, run.timesteps.size() - 1);
-      const Tensor ahead = run.epsilon(step(run, i, x, eps), run.timesteps[next], run.alphas[next]);
+      const size_t next = std::min(i + 1, path.timesteps.size() - 1);
+      const Tensor ahead = path.epsilon(step(path, i, x, eps), path.timesteps[next], path.alphas[next]);
       blend = affine(0.5f, eps, 0.5f, ahead);
     } else {
       blend = combine(eps, older);
     }
-    x = step(run, i, x, blend);
+    x = step(path, i, x, blend);
     older.push_front(eps);
     if (older.size() > 3) older.pop_back();
-    run.report(static_cast<int>(i), x);
+    path.report(static_cast<int>(i), x);
   }
   return x;
 }

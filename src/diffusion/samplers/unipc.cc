@@ -16,30 +16,30 @@ struct History {
   int order = 0;         // of the last prediction
 };
 
-double h_of(const Run& run, size_t i) { return std::log(run.sigmas[i] / run.sigmas[i + 1]); }
+double h_of(const Trajectory& path, size_t i) { return std::log(path.sigmas[i] / path.sigmas[i + 1]); }
 
 // Order 1 of both: x·σ'/σ + (1 - σ'/σ)·estimate.
-Tensor base(const Run& run, size_t i, const Tensor& x, const Tensor& estimate) {
-  const double ratio = run.sigmas[i + 1] / run.sigmas[i];
+Tensor base(const Trajectory& path, size_t i, const Tensor& x, const Tensor& estimate) {
+  const double ratio = path.sigmas[i + 1] / path.sigmas[i];
   return affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), estimate);
 }
 
-Tensor predict(const Run& run, size_t i, const Tensor& x, const History& history, int order) {
-  Tensor out = base(run, i, x, history.newest);
+Tensor predict(const Trajectory& path, size_t i, const Tensor& x, const History& history, int order) {
+  Tensor out = base(path, i, x, history.newest);
   if (order < 2) return out;
-  const double h = h_of(run, i), r = -h_of(run, i - 1) / h;  // (λ_{i-1} - λ_i) / h
+  const double h = h_of(path, i), r = -h_of(path, i - 1) / h;  // (λ_{i-1} - λ_i) / h
   const double b = std::expm1(-h);
   return affine(1.0f, out, static_cast<float>(-b * 0.5 / r), history.older - history.newest);
 }
 
 // Redoes the last step, from σ_{i-1} to σ_i, now that the estimate at its end is known.
-Tensor correct(const Run& run, size_t i, const History& history, const Tensor& estimate) {
-  const double h = h_of(run, i - 1), b = std::expm1(-h), hh = -h;
-  Tensor out = base(run, i - 1, history.start, history.newest);
+Tensor correct(const Trajectory& path, size_t i, const History& history, const Tensor& estimate) {
+  const double h = h_of(path, i - 1), b = std::expm1(-h), hh = -h;
+  Tensor out = base(path, i - 1, history.start, history.newest);
   const Tensor ahead = estimate - history.newest;
   if (history.order < 2) return affine(1.0f, out, static_cast<float>(-b * 0.5), ahead);
   // Two conditions on the weights of the older and the new difference: Σ ρ r^(k-1) = k!·φ_{k+1}(hh)·hh / B, k = 1, 2.
-  const double r = -h_of(run, i - 2) / h;
+  const double r = -h_of(path, i - 2) / h;
   const double phi_2 = b / hh - 1.0, phi_3 = phi_2 / hh - 0.5;
   const double b1 = phi_2 / b, b2 = 2.0 * phi_3 / b;
   const double older_weight = (b2 - b1) / (r - 1.0), new_weight = b1 - older_weight;
@@ -47,18 +47,18 @@ Tensor correct(const Run& run, size_t i, const History& history, const Tensor& e
   return affine(1.0f, out, static_cast<float>(-b * new_weight), ahead);
 }
 
-Tensor unipc(const Run& run, Tensor x) {
+Tensor unipc(const Trajectory& path, Tensor x) {
   History history;
-  for (int step = 0; step < run.steps(); ++step) {
+  for (int step = 0; step < path.steps(); ++step) {
     const size_t i = static_cast<size_t>(step);
-    const Tensor estimate = run.denoised(x, step);
-    if (step > 0) x = correct(run, i, history, estimate);
+    const Tensor estimate = path.denoised(x, step);
+    if (step > 0) x = correct(path, i, history, estimate);
     history.older = history.newest;
     history.newest = estimate;
     history.start = x;
-    history.order = std::min({2, run.steps() - step, step + 1});
-    x = predict(run, i, x, history, history.order);
-    run.report(step, x);
+    history.order = std::min({2, path.steps() - step, step + 1});
+    x = predict(path, i, x, history, history.order);
+    path.report(step, x);
   }
   return x;
 }

@@ -117,16 +117,15 @@ Tensor ClipPair::embed_pictures(const Tensor& pictures) const {
 }
 
 Tensor ClipPair::embed_texts(const Tensor& ids, int64_t end) const {
-  const Tensor states = (*text_)(ids.to(device_));
-  const int64_t tokens = ids.dim(1), width = states.dim(2);
-  std::vector<Tensor> rows;
+  const int64_t tokens = ids.dim(1);
+  std::vector<int64_t> ends;
   for (int64_t n = 0; n < ids.dim(0); ++n) {
     const auto row = ids.span<int64_t>().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
-    const int64_t at = std::find(row.begin(), row.end(), end) - row.begin();
-    SUMI_CHECK_KIND(kInternal, at < tokens, "text {} has no end mark", n);
-    rows.push_back(states.rows(n, n + 1).reshape({tokens, width}).rows(at, at + 1));
+    ends.push_back(std::find(row.begin(), row.end(), end) - row.begin());
+    SUMI_CHECK_KIND(kInternal, ends.back() < tokens, "text {} has no end mark", n);
   }
-  return unit_rows((*text_projection_)(concat_rows(rows)));
+  const Tensor states = text_->encode(ids.to(device_), {}).hidden;
+  return unit_rows((*text_projection_)(pick_tokens(states, ends)));
 }
 
 }  // namespace sumi::models

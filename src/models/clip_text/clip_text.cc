@@ -1,10 +1,27 @@
 #include "models/clip_text/clip_text.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "ops/elementwise.h"
+#include "ops/layout.h"
 
 namespace sumi::models {
+namespace {
+
+// Of each row the first largest id.
+std::vector<int64_t> end_marks(const Tensor& ids) {
+  const Tensor host = ids.to(Device::kCpu);
+  const int64_t tokens = host.dim(1);
+  std::vector<int64_t> at;
+  for (int64_t n = 0; n < host.dim(0); ++n) {
+    const auto row = host.span<int64_t>().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
+    at.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+  }
+  return at;
+}
+
+}  // namespace
 
 ClipLayer::ClipLayer(const ClipTextConfig& c, bool causal)
     : norm1_(c.hidden_size, c.layer_norm_eps),
@@ -45,7 +62,7 @@ ClipText::ClipText(const ClipTextConfig& config)
   for (int64_t i = 0; i < config.layers; ++i) layers_.push_back(std::make_unique<ClipLayer>(config));
 }
 
-Tensor ClipText::operator()(const Tensor& ids) const {
+Tensor ClipText::embed(const Tensor& ids) const {
   SUMI_CHECK(ids.rank() == 2, "text ids must be [batch, tokens], not {}", ids.shape().str());
   const int64_t batch = ids.dim(0), tokens = ids.dim(1);
   SUMI_CHECK(tokens >= 1 && tokens <= config_.max_positions,
@@ -55,9 +72,29 @@ Tensor ClipText::operator()(const Tensor& ids) const {
     int64_t* row = positions.data<int64_t>() + b * tokens;
     std::iota(row, row + tokens, 0);
   }
-  Tensor x = token_(ids) + position_(positions);
-  for (const auto& layer : layers_) x = (*layer)(x);
-  return final_norm_(x);
+  return token_(ids) + position_(positions);
+}
+
+TextStates ClipText::encode(const Tensor& ids, const TextQuery& query) const {
+  SUMI_CHECK_KIND(kUsage, query.skip >= 0 && query.skip <= layers(),
+                  "a text encoder of {} layers cannot skip its last {}", layers(), query.skip);
+  const auto kept = static_cast<size_t>(layers() - query.skip);
+  Tensor x = embed(ids);
+  for (size_t i = 0; i < kept; ++i) x = (*layers_[i])(x);
+  TextStates out{.hidden = query.final_norm ? final_norm_(x) : x};
+  if (!query.pooled) return out;
+  for (size_t i = kept; i < layers_.size(); ++i) x = (*layers_[i])(x);
+  out.pooled = final_norm_(pick_tokens(x, end_marks(ids)));
+  return out;
+}
+
+Tensor pick_tokens(const Tensor& states, const std::vector<int64_t>& at) {
+  std::vector<Tensor> rows;
+  for (size_t n = 0; n < at.size(); ++n) {
+    const auto row = static_cast<int64_t>(n);
+    rows.push_back(states.rows(row, row + 1).reshape({states.dim(1), states.dim(2)}).rows(at[n], at[n] + 1));
+  }
+  return concat_rows(rows);
 }
 
 void ClipText::visit(nn::ParamVisitor& v) {

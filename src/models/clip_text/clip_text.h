@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/config.h"
+#include "models/text_encoder.h"
 #include "nn/layers.h"
 
 namespace sumi::models {
@@ -26,18 +27,25 @@ class ClipLayer : public nn::Module {
   Act act_;
 };
 
-// ids [B,T] i64 (T ≤ max_positions) → last hidden state after the final layer norm, [B,T,D].
-class ClipText : public nn::Module {
+// States normed by the final layer norm are what Stable Diffusion 1 and 2 take (2: with skip 1). The pooled vector is
+// the last layer's, normed, at each text's end mark: the first of its largest ids, as CLIP finds it.
+class ClipText : public TextEncoder {
  public:
   explicit ClipText(const ClipTextConfig& config);
-  Tensor operator()(const Tensor& ids) const;
+  TextStates encode(const Tensor& ids, const TextQuery& query) const override;
+  int64_t layers() const override { return config_.layers; }
   void visit(nn::ParamVisitor& v) override;
 
  private:
+  Tensor embed(const Tensor& ids) const;
+
   ClipTextConfig config_;
   nn::Embedding token_, position_;
   std::vector<std::unique_ptr<ClipLayer>> layers_;
   nn::LayerNorm final_norm_;
 };
+
+// Row n's token at[n] of states [B,T,D] → [B,D].
+Tensor pick_tokens(const Tensor& states, const std::vector<int64_t>& at);
 
 }  // namespace sumi::models

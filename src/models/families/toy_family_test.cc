@@ -57,9 +57,11 @@ ClipTextConfig words_config(ClipTextConfig c) {
   return c;
 }
 
-Components components() {
-  Components toy = compvis_components();
-  toy.text.make = [](const ModelConfig& c) { return std::make_unique<ClipText>(words_config(c.text)); };
+Recipe recipe() {
+  Recipe toy = compvis_recipe();
+  toy.text_encoders.front().make = [](const ModelConfig& c) -> std::unique_ptr<TextEncoder> {
+    return std::make_unique<ClipText>(words_config(c.text));
+  };
   return toy;
 }
 
@@ -70,7 +72,7 @@ const FamilyRegistration kRegistration({.name = "toy",
                                         .complete = complete,
                                         .has_own_names = has_own_names,
                                         .engine_name = engine_name,
-                                        .components = components()});
+                                        .recipe = recipe()});
 
 // Its test.
 
@@ -158,10 +160,10 @@ TEST_F(ToyFamily, RunsAsItsNetworksDo) {
   ClipText words(words_config(config_.text));
   test::fill_synthetic(words, std::string(kTextPrefix));
   const Tensor ids = Tensor::zeros({1, 8}, DType::kI64), x = Tensor::full({1, 8, 8, 4}, 0.5f);
-  const Tensor context = model.encode_text(ids), expected_context = words(ids);
+  const Tensor context = model.encode_text(ids), expected_context = words.encode(ids, {}).hidden;
   ASSERT_EQ(context.bytes(), expected_context.bytes());
   EXPECT_EQ(std::memcmp(context.raw(), expected_context.raw(), static_cast<size_t>(context.bytes())), 0);
-  const Tensor out = model.predict(x, {3.0}, context), expected = unet(x, {3.0}, context);
+  const Tensor out = model.predict(x, {3.0}, {.sequence = context}), expected = unet(x, {3.0}, {.sequence = context});
   ASSERT_EQ(out.bytes(), expected.bytes());
   EXPECT_EQ(std::memcmp(out.raw(), expected.raw(), static_cast<size_t>(out.bytes())), 0);
 }

@@ -329,10 +329,12 @@ void read_scheduler(const Section& s, ModelConfig& config) {
                          : kind == "linear"      ? "linear_betas"
                                                  : "cosine";  // to LDM's names
   const std::string prediction = s.text("prediction_type", "epsilon");
-  SUMI_CHECK(prediction == "epsilon" || prediction == "v_prediction",
-             "{}: prediction_type is \"{}\"; epsilon and v_prediction are supported", s.file(),
+  SUMI_CHECK(prediction == "epsilon" || prediction == "v_prediction" || prediction == "sample",
+             "{}: prediction_type is \"{}\"; epsilon, v_prediction and sample are supported", s.file(),
              strip_control(prediction));
-  config.prediction = prediction == "epsilon" ? diffusion::Prediction::kEpsilon : diffusion::Prediction::kVelocity;
+  config.prediction = prediction == "epsilon"        ? diffusion::Prediction::kEpsilon
+                      : prediction == "v_prediction" ? diffusion::Prediction::kVelocity
+                                                     : diffusion::Prediction::kSample;
 }
 
 // The kind of pipeline, and whether it names classes of its own.

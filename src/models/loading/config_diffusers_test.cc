@@ -169,6 +169,11 @@ TEST(DiffusersConfig, HeadsByLevelAreHeadsOfOneWidth) {
   EXPECT_EQ(c.default_size, 768);
 }
 
+TEST(DiffusersConfig, PredictionOfTheSignal) {
+  const ModelConfig c = changed([](Folder& f) { f.scheduler["prediction_type"] = "sample"; });
+  EXPECT_EQ(c.prediction, diffusion::Prediction::kSample);
+}
+
 TEST(DiffusersConfig, OtherSizes) {
   EXPECT_EQ(changed([](Folder& f) { f.unet["num_attention_heads"] = 4; }).unet.num_heads, 4);
   EXPECT_THAT(changed([](Folder& f) {
@@ -266,8 +271,8 @@ TEST(DiffusersConfig, Item94UnknownScheduler) {
               HasSubstr("flow-matching"));
   EXPECT_THAT(error_of([](Folder& f) { f.scheduler["beta_schedule"] = "sigmoid"; }),
               HasSubstr("beta_schedule is \"sigmoid\""));
-  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["prediction_type"] = "sample"; }),
-              HasSubstr("prediction_type is \"sample\""));
+  EXPECT_THAT(error_of([](Folder& f) { f.scheduler["prediction_type"] = "flow"; }),
+              HasSubstr("prediction_type is \"flow\"; epsilon, v_prediction and sample are supported"));
   EXPECT_THAT(error_of([](Folder& f) { f.scheduler["trained_betas"] = {0.1, 0.2}; }), HasSubstr("trained_betas"));
   EXPECT_THAT(error_of([](Folder& f) { f.scheduler["rescale_betas_zero_snr"] = true; }),
               HasSubstr("rescale_betas_zero_snr is true; only false"));

@@ -1,12 +1,12 @@
 // What the UNet's blocks have in common: a picture in, a picture out, conditioned on time and text.
 #pragma once
 
-#include "models/unet/context_cache.h"
+#include "models/context_cache.h"
 #include "nn/layers.h"
 
 namespace sumi::models {
 
-struct Conditioning {
+struct LayerInput {
   Tensor emb;      // timestep embedding [N, 4·model_channels]
   Tensor context;  // text [N,S,D], or undefined
   // What an upsampling layer makes: the size of the skip that is joined next. Odd sizes are halved upwards on the way
@@ -18,7 +18,7 @@ struct Conditioning {
 class UNetLayer : public nn::Module {
  public:
   // x [N,H,W,C] → [N,H',W',C'].
-  virtual Tensor operator()(const Tensor& x, const Conditioning& c) const = 0;
+  virtual Tensor operator()(const Tensor& x, const LayerInput& c) const = 0;
 };
 
 }  // namespace sumi::models

@@ -6,7 +6,7 @@
 namespace sumi::models {
 namespace {
 
-Tensor resample(const Tensor& x, Resample direction, const Conditioning& c) {
+Tensor resample(const Tensor& x, Resample direction, const LayerInput& c) {
   switch (direction) {
     case Resample::kNone: return x;
     case Resample::kDown: return mean_pool_2x2(x);
@@ -28,7 +28,7 @@ ResBlock::ResBlock(const Config& c)
   if (c.in != c.out) skip_.emplace(c.in, c.out, nn::Conv2dConfig{.kernel = 1});
 }
 
-Tensor ResBlock::operator()(const Tensor& x, const Conditioning& c) const {
+Tensor ResBlock::operator()(const Tensor& x, const LayerInput& c) const {
   const Tensor emb = emb_(silu(c.emb));
   Tensor h = conv1_(resample(norm1_(x), config_.resample, c));
   if (config_.scale_shift) {
@@ -71,7 +71,7 @@ ResampleLayer::ResampleLayer(int64_t channels, Resample direction, bool with_con
                   nn::Conv2dConfig{.kernel = 3, .stride = direction == Resample::kDown ? 2 : 1, .pad_begin = 1});
 }
 
-Tensor ResampleLayer::operator()(const Tensor& x, const Conditioning& c) const {
+Tensor ResampleLayer::operator()(const Tensor& x, const LayerInput& c) const {
   if (direction_ == Resample::kDown) return conv_ ? (*conv_)(x) : mean_pool_2x2(x);
   const Tensor doubled = upsample_nearest_2x(x, c.up_height, c.up_width);
   return conv_ ? (*conv_)(doubled) : doubled;

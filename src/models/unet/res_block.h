@@ -19,7 +19,7 @@ class ResBlock : public UNetLayer {
     Resample resample = Resample::kNone;  // inside the block, between norm and convolution
   };
   explicit ResBlock(const Config& config);
-  Tensor operator()(const Tensor& x, const Conditioning& c) const override;
+  Tensor operator()(const Tensor& x, const LayerInput& c) const override;
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -38,7 +38,7 @@ class ResBlock : public UNetLayer {
 class ConvLayer : public UNetLayer {
  public:
   ConvLayer(int64_t in, int64_t out) : conv_(in, out, {.kernel = 3, .pad_begin = 1}) {}
-  Tensor operator()(const Tensor& x, const Conditioning&) const override { return conv_(x); }
+  Tensor operator()(const Tensor& x, const LayerInput&) const override { return conv_(x); }
   void visit(nn::ParamVisitor& v) override { v("", conv_); }
 
  private:
@@ -49,7 +49,7 @@ class ConvLayer : public UNetLayer {
 class ResampleLayer : public UNetLayer {
  public:
   ResampleLayer(int64_t channels, Resample direction, bool with_conv);
-  Tensor operator()(const Tensor& x, const Conditioning& c) const override;
+  Tensor operator()(const Tensor& x, const LayerInput& c) const override;
   void visit(nn::ParamVisitor& v) override;
 
  private:

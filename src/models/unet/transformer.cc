@@ -35,7 +35,7 @@ TransformerBlock::TransformerBlock(int64_t channels, int64_t context_dim, int64_
       ff_in_(channels, 8 * channels),
       ff_out_(4 * channels, channels) {}
 
-Tensor TransformerBlock::operator()(const Tensor& x, const Conditioning& c) const {
+Tensor TransformerBlock::operator()(const Tensor& x, const LayerInput& c) const {
   Tensor y = self_(norm1_(x), {}, x);
   y = cross_(norm2_(y), c.context, y, c.cache);
   return ff_out_(ff_in_.gated(norm3_(y)), {.residual = y});
@@ -60,7 +60,7 @@ SpatialTransformer::SpatialTransformer(const SpatialTransformerConfig& c)
   }
 }
 
-Tensor SpatialTransformer::operator()(const Tensor& x, const Conditioning& c) const {
+Tensor SpatialTransformer::operator()(const Tensor& x, const LayerInput& c) const {
   const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
   Tensor h = proj_in_(norm_(x).reshape(tokens));
   for (const auto& block : blocks_) h = (*block)(h, c);
@@ -82,7 +82,7 @@ AttentionBlock::AttentionBlock(int64_t channels, int64_t heads, int64_t norm_gro
       proj_bias_{Shape{channels}, {}},
       heads_(heads) {}
 
-Tensor AttentionBlock::operator()(const Tensor& x, const Conditioning&) const {
+Tensor AttentionBlock::operator()(const Tensor& x, const LayerInput&) const {
   const int64_t channels = x.dim(3), head_dim = channels / heads_;
   const Tensor h = norm_(x).reshape({x.dim(0), x.dim(1) * x.dim(2), channels});
   // The weight's rows are [head][q k v][head_dim], the original's default order: q, k and v gather theirs head by head.

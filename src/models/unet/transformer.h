@@ -29,7 +29,7 @@ class TransformerBlock : public nn::Module {
  public:
   TransformerBlock(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim);
   // x [N,T,C] → [N,T,C].
-  Tensor operator()(const Tensor& x, const Conditioning& c) const;
+  Tensor operator()(const Tensor& x, const LayerInput& c) const;
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -47,7 +47,7 @@ struct SpatialTransformerConfig {
 class SpatialTransformer : public UNetLayer {
  public:
   explicit SpatialTransformer(const SpatialTransformerConfig& config);
-  Tensor operator()(const Tensor& x, const Conditioning& c) const override;
+  Tensor operator()(const Tensor& x, const LayerInput& c) const override;
   void visit(nn::ParamVisitor& v) override;
 
  private:
@@ -60,7 +60,7 @@ class SpatialTransformer : public UNetLayer {
 class AttentionBlock : public UNetLayer {
  public:
   AttentionBlock(int64_t channels, int64_t heads, int64_t norm_groups);
-  Tensor operator()(const Tensor& x, const Conditioning& c) const override;
+  Tensor operator()(const Tensor& x, const LayerInput& c) const override;
   void visit(nn::ParamVisitor& v) override;
 
  private:

@@ -2,9 +2,22 @@
 
 #include "core/autograd.h"
 #include "models/unet/transformer.h"
+#include "ops/elementwise.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
+namespace {
+
+// h with what a control network adds to it.
+Tensor controlled(const Tensor& h, const Tensor& residual) {
+  if (!residual) return h;
+  SUMI_CHECK(residual.shape() == h.shape(),
+             "a control residual is {} where the UNet has {}; was the control network made for this model?",
+             residual.shape().str(), h.shape().str());
+  return h + residual;
+}
+
+}  // namespace
 
 UNet::UNet(const UNetConfig& config)
     : config_(config),
@@ -48,14 +61,14 @@ std::unique_ptr<UNetLayer> UNet::make_layer(const LayerPlan& plan) const {
                                                      .resample = plan.resample});
 }
 
-Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) const {
+Tensor UNet::run(const Block& block, Tensor h, const LayerInput& c) const {
   for (const auto& layer : block) {
     if (!checkpointing_ || Tape::current() == nullptr) {
       h = (*layer)(h, c);
       continue;
     }
     const auto again = [&layer = *layer, c](const std::vector<Tensor>& inputs) {
-      Conditioning same = c;
+      LayerInput same = c;
       same.emb = inputs[1];
       same.context = inputs[2];
       return layer(inputs[0], same);
@@ -65,10 +78,12 @@ Tensor UNet::run(const Block& block, Tensor h, const Conditioning& c) const {
   return h;
 }
 
-Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, const Tensor& context,
-                        ContextCache* cache) const {
-  SUMI_CHECK(x.rank() == 4 && x.dim(3) == config_.in_channels, "the UNet takes [N,H,W,{}], not {}", config_.in_channels,
-             x.shape().str());
+void UNet::check(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& c) const {
+  const int64_t added = c.channels ? c.channels.dim(3) : 0;
+  SUMI_CHECK(x.dim(3) == config_.in_channels,
+             "the UNet takes {} channels, but the latents have {} and {} are concatenated to them; an inpainting model "
+             "takes a mask and a masked picture",
+             config_.in_channels, x.dim(3) - added, added);
   const int64_t factor = int64_t{1} << (config_.channel_mult.size() - 1);
   // A convolution halves any size; means of 2x2 pixels need even ones.
   const bool any_size = config_.conv_resample && !config_.resblock_updown;
@@ -77,18 +92,29 @@ Tensor UNet::operator()(const Tensor& x, const std::vector<double>& timesteps, c
                   x.dim(1), x.dim(2), config_.channel_mult.size() - 1, factor);
   SUMI_CHECK(static_cast<int64_t>(timesteps.size()) == x.dim(0), "{} timesteps for {} latents", timesteps.size(),
              x.dim(0));
-  SUMI_CHECK(!context || (context.rank() == 3 && context.dim(0) == x.dim(0) && context.dim(2) == config_.context_dim),
-             "the UNet takes a context [{},T,{}], not {}", x.dim(0), config_.context_dim, context.shape().str());
-  SUMI_CHECK(context || config_.context_dim == 0 || !config_.use_spatial_transformer, "this UNet needs a text context");
+  const Tensor& text = c.sequence;
+  SUMI_CHECK(!text || (text.rank() == 3 && text.dim(0) == x.dim(0) && text.dim(2) == config_.context_dim),
+             "the UNet takes a context [{},T,{}], not {}", x.dim(0), config_.context_dim, text.shape().str());
+  SUMI_CHECK(text || config_.context_dim == 0 || !config_.use_spatial_transformer, "this UNet needs a text context");
+  SUMI_CHECK(c.control.skips.empty() || c.control.skips.size() == input_blocks_.size(),
+             "this UNet has {} skip connections, but {} control residuals were given", input_blocks_.size(),
+             c.control.skips.size());
+}
+
+Tensor UNet::predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
+                     ContextCache* cache) const {
+  check(x, timesteps, conditioning);
+  const ControlResiduals& control = conditioning.control;
   const Tensor sinusoid = nn::timestep_embedding(timesteps, config_.model_channels, x.device());
-  if (cache != nullptr) cache->use(context);
-  Conditioning c{.emb = time2_(time1_(sinusoid, {.act = Act::kSilu})), .context = context, .cache = cache};
+  if (cache != nullptr) cache->use(conditioning.sequence);
+  LayerInput c{.emb = time2_(time1_(sinusoid, {.act = Act::kSilu})), .context = conditioning.sequence, .cache = cache};
   std::vector<Tensor> skips;
   Tensor h = x;
   for (const Block& block : input_blocks_) skips.push_back(h = run(block, h, c));
-  h = run(middle_, h, c);
+  h = controlled(run(middle_, h, c), control.middle);
   for (const Block& block : output_blocks_) {
-    h = concat_channels(h, skips.back());
+    const Tensor residual = control.skips.empty() ? Tensor() : control.skips[skips.size() - 1];
+    h = concat_channels(h, controlled(skips.back(), residual));
     skips.pop_back();
     c.up_height = skips.empty() ? -1 : skips.back().dim(1);
     c.up_width = skips.empty() ? -1 : skips.back().dim(2);

@@ -38,8 +38,8 @@ TEST(UNet, TakesLatentsOfAnySize) {
   UNet unet(small());
   fill(unet);
   for (const Shape& shape : {Shape{1, 8, 8, 4}, Shape{2, 9, 17, 4}, Shape{1, 7, 5, 4}, Shape{1, 1, 3, 4}}) {
-    const Tensor out =
-        unet(ramp(shape), std::vector<double>(static_cast<size_t>(shape[0]), 10.0), ramp({shape[0], 77, 16}));
+    const Tensor out = unet(ramp(shape), std::vector<double>(static_cast<size_t>(shape[0]), 10.0),
+                            {.sequence = ramp({shape[0], 77, 16})});
     EXPECT_EQ(out.shape(), shape);
   }
 }
@@ -63,7 +63,8 @@ TEST(UNet, BatchEntriesDoNotMix) {
   UNet unet(small());
   fill(unet);
   const Tensor x = ramp({2, 8, 8, 4}), context = ramp({2, 77, 16});
-  const Tensor both = unet(x, {3.0, 700.0}, context), second = unet(x.rows(1, 2), {700.0}, context.rows(1, 2));
+  const Tensor both = unet(x, {3.0, 700.0}, {.sequence = context}),
+               second = unet(x.rows(1, 2), {700.0}, {.sequence = context.rows(1, 2)});
   for (int64_t i = 0; i < second.numel(); ++i)
     EXPECT_NEAR(both.rows(1, 2).data<float>()[i], second.data<float>()[i], 1e-5);
 }
@@ -79,7 +80,8 @@ TEST(UNet, NormsAsManyGroupsAsItIsTold) {
     if (!text) config.context_dim = 0;
     UNet unet(config);
     fill(unet);
-    EXPECT_EQ(unet(ramp({1, 8, 8, 4}), {3.0}, text ? ramp({1, 77, 16}) : Tensor()).shape(), (Shape{1, 8, 8, 4}));
+    EXPECT_EQ(unet(ramp({1, 8, 8, 4}), {3.0}, {.sequence = text ? ramp({1, 77, 16}) : Tensor()}).shape(),
+              (Shape{1, 8, 8, 4}));
   }
 }
 
@@ -125,9 +127,9 @@ TEST(UNet, KeysAndValuesOfATextAreMadeOnce) {
   ContextCache cache;
   Tensor out, cached;
   for (const Tensor& context : {first, second, first}) {
-    const double full = flops_of([&] { return unet(x, {3.0, 700.0}, context); }, &out);
+    const double full = flops_of([&] { return unet(x, {3.0, 700.0}, {.sequence = context}); }, &out);
     for (const bool kept : {false, true}) {
-      const double flops = flops_of([&] { return unet(x, {3.0, 700.0}, context, &cache); }, &cached);
+      const double flops = flops_of([&] { return unet(x, {3.0, 700.0}, {.sequence = context}, &cache); }, &cached);
       // Four blocks of width 64 attend: one on the way down, one in the middle, two on the way up.
       EXPECT_EQ(full - flops, kept ? 4 * 2 * (2.0 * 2 * 77 * 16 * 64) : 0.0);
       EXPECT_EQ(std::memcmp(out.raw(), cached.raw(), static_cast<size_t>(out.bytes())), 0);

@@ -7,7 +7,7 @@
 
 namespace sumi::models {
 
-// Cross-attention's keys and values depend on the text and the weights alone, so that a trajectory needs them once. One
+// Cross-attention's keys and values depend on the text and the weights alone, so a trajectory computes them once. One
 // cache serves one model. Costs 2·S·C floats a cross-attention and sample: 15 MB for SD 1.x with guidance.
 class ContextCache {
  public:
@@ -16,9 +16,11 @@ class ContextCache {
   };
 
   // What is kept from now on belongs to `context`; what belongs to another tensor is forgotten. Holding on to the
-  // tensor keeps its memory from being another's, so the same memory means the same text.
+  // tensor keeps its storage from being another's, so the same storage means the same text. A context that is only a
+  // part of its storage is not told from the other parts: what belongs to it is computed anew.
   void use(const Tensor& context) {
-    const bool same = context_.defined() && context.raw() == context_.raw() && context.shape() == context_.shape();
+    const bool same = context_.defined() && context.storage() == context_.storage() &&
+                      context.shape() == context_.shape() && context.bytes() == context.storage()->bytes();
     if (!same) kept_.clear();
     context_ = context;
   }

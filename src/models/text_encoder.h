@@ -1,0 +1,28 @@
+// What turns token ids into numbers that a denoiser understands: CLIP's text half, and others beside it.
+#pragma once
+
+#include "nn/module.h"
+
+namespace sumi::models {
+
+// Which states are asked for.
+struct TextQuery {
+  int64_t skip = 0;        // layers from the end: 0 the last layer's states, 1 those before it ("clip skip 2")
+  bool final_norm = true;  // normed as the last layer's are
+  bool pooled = false;     // the vector of the whole text as well
+};
+
+struct TextStates {
+  Tensor hidden;  // [B,T,D]
+  Tensor pooled;  // [B,P], where asked for
+};
+
+class TextEncoder : public nn::Module {
+ public:
+  // ids [B,T] i64. Throws Error(kData) where T is more than the encoder has positions for, Error(kUsage) where
+  // `query.skip` is not 0 to layers().
+  virtual TextStates encode(const Tensor& ids, const TextQuery& query) const = 0;
+  virtual int64_t layers() const = 0;
+};
+
+}  // namespace sumi::models
