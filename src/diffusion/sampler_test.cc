@@ -77,10 +77,10 @@ double exact(const Solver& solver, int steps, double x_T) {
 double error_of(const Solver& solver, int steps) {
   const std::vector<float> x_T{-1.5f, 0.25f, 2.0f};
   CountedNoise noise;
-  const Tensor x = sample(gaussian(), Tensor::from(x_T, {1, 1, 3, 1}), original_noise(),
-                          {solver.sampler, solver.schedule, steps}, std::ref(noise));
+  const HostView<float> x(sample(gaussian(), Tensor::from(x_T, {1, 1, 3, 1}), original_noise(),
+                                 {solver.sampler, solver.schedule, steps}, std::ref(noise)));
   double worst = 0.0;
-  for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.data<float>()[i] - exact(solver, steps, x_T[i])));
+  for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.span()[i] - exact(solver, steps, x_T[i])));
   return worst;
 }
 
@@ -133,7 +133,7 @@ class Moments : public testing::TestWithParam<Stochastic> {
 
   static void expect_the_gaussian(const Tensor& x) {
     double sum = 0.0, squares = 0.0;
-    for (const float value : x.span<float>()) {
+    for (const float value : x.host<float>()) {
       sum += value;
       squares += double{value} * value;
     }
@@ -183,9 +183,10 @@ TEST(Prediction, VelocityAndNoiseAreTheSameModelToEverySampler) {
     for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity}) {
       CountedNoise noise;
       const Tensor x_T = noise({1, 2, 4, 4});
-      const Tensor x = sample(gaussian(prediction), x_T, original_noise(),
-                              {.sampler = sampler.name, .steps = 20, .prediction = prediction}, std::ref(noise));
-      ends.emplace_back(x.span<float>().begin(), x.span<float>().end());
+      const HostView<float> x(sample(gaussian(prediction), x_T, original_noise(),
+                                     {.sampler = sampler.name, .steps = 20, .prediction = prediction},
+                                     std::ref(noise)));
+      ends.emplace_back(x.begin(), x.end());
     }
     for (size_t i = 0; i < ends[0].size(); ++i) ASSERT_NEAR(ends[0][i], ends[1][i], 1e-3) << sampler.name;
   }
@@ -302,7 +303,7 @@ TEST(Refusals, WhatIsTakenWorks) {
         CountedNoise noise;
         const Tensor x =
             sample(gaussian(), Tensor::full({1, 1, 1, 1}, 0.5f), original_noise(), options, std::ref(noise));
-        ASSERT_TRUE(std::isfinite(x.data<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
+        ASSERT_TRUE(std::isfinite(x.host<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
       }
     }
   }
@@ -316,16 +317,16 @@ TEST(Guidance, IsOneDoubledBatchUncondFirst) {
     batches.push_back(x.dim(0));
     EXPECT_EQ(context.dim(0), x.dim(0));
     std::vector<float> out;  // each sample's context value
-    for (int64_t i = 0; i < x.dim(0); ++i) out.push_back(context.data<float>()[i]);
+    for (int64_t i = 0; i < x.dim(0); ++i) out.push_back(context.host<float>()[i]);
     return Tensor::from(out, {x.dim(0), 1, 1, 1});
   };
   const Tensor x = Tensor::zeros({2, 1, 1, 1});
   const Tensor cond = Tensor::from(std::vector<float>{3, 5}, {2, 1, 1}),
                uncond = Tensor::from(std::vector<float>{1, 2}, {2, 1, 1});
-  const Tensor guided_output = guided(network, cond, uncond, 4.0)(x, 0.0);
-  EXPECT_THAT(guided_output.span<float>(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
-  const Tensor plain = guided(network, cond, {}, 1.0)(x, 0.0);
-  EXPECT_THAT(plain.span<float>(), testing::ElementsAre(3, 5));
+  const HostView<float> guided_output(guided(network, cond, uncond, 4.0)(x, 0.0));
+  EXPECT_THAT(guided_output.span(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
+  const HostView<float> plain(guided(network, cond, {}, 1.0)(x, 0.0));
+  EXPECT_THAT(plain.span(), testing::ElementsAre(3, 5));
   EXPECT_THAT(batches, testing::ElementsAre(4, 2));
   EXPECT_THROW(guided(network, cond, Tensor::zeros({2, 2, 1}), 4.0), Error);
 }

@@ -163,7 +163,7 @@ ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::
     // LDM keeps what it told from the first latents as a buffer.
     const io::TensorInfo* told = config.scale_by_std ? checkpoint.find("scale_factor") : nullptr;
     if (told != nullptr && told->shape.numel() == 1 && told->dtype == DType::kF32) {
-      config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").data<float>()[0];
+      config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").host<float>()[0];
       config.scale_by_std = false;
       check_config(config, checkpoint.path().string());
     }

@@ -44,7 +44,7 @@ class StableDiffusion {
   // Adds what a LoRA file changes, times `weight`, to the parts that are loaded (see models/lora.h).
   void add_lora(const io::Checkpoint& file, double weight);
 
-  // ids [B,T] i64 → last hidden state after the final layer norm, [B,T,D].
+  // ids [B,T] i64, on the host → last hidden state after the final layer norm, [B,T,D].
   Tensor encode_text(const Tensor& ids) const;
   // x [B,H,W,C], one timestep a batch entry, context [B,T,D] (undefined for a model without context) → [B,H,W,C].
   // A `cache` spares the later calls with one context its keys and values.

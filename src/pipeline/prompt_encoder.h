@@ -24,8 +24,7 @@ int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenize
 class PromptEncoder {
  public:
   // Throws Error(kData) where the tokenizer's vocabulary does not fit the model. Both must outlive it.
-  PromptEncoder(const models::StableDiffusion& model, Device device, const text::ClipTokenizer& tokenizer,
-                PromptSyntax syntax);
+  PromptEncoder(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, PromptSyntax syntax);
 
   // Texts that take fewer rows of 77 tokens than the longest are filled up with the empty text's, as A1111 does.
   PromptPair operator()(const std::vector<std::string>& prompts, const std::string& negative, bool guided);
@@ -39,14 +38,9 @@ class PromptEncoder {
   Tensor join(const std::string& prompt, size_t count);
 
   const models::StableDiffusion& model_;
-  Device device_;
   const text::ClipTokenizer& tokenizer_;
   PromptSyntax syntax_;
   std::map<std::string, Rows> encoded_;
 };
-
-// hidden [T,D] with each token's row times its weight, then scaled so that the mean of all values is what it was, as
-// A1111 does. Computed in double.
-void apply_weights(Tensor& hidden, const std::vector<float>& weights);
 
 }  // namespace sumi::pipeline

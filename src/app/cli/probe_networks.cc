@@ -18,9 +18,9 @@ struct Probe {
 // Reads what it needs of `in`, runs the model on `device`, adds to `out`.
 using Work = void (*)(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out);
 
-void run_text(const models::StableDiffusion& model, Device device, const ProbeInput& in, ProbeOutput& out) {
+void run_text(const models::StableDiffusion& model, Device, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("text_ids")) {
-    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2).to(device)));
+    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2)));
   }
 }
 

@@ -1,7 +1,5 @@
 #include "models/clip_text/clip_text.h"
 
-#include <numeric>
-
 #include "ops/elementwise.h"
 
 namespace sumi::models {
@@ -50,12 +48,9 @@ Tensor ClipText::operator()(const Tensor& ids) const {
   const int64_t batch = ids.dim(0), tokens = ids.dim(1);
   SUMI_CHECK(tokens >= 1 && tokens <= config_.max_positions,
              "{} tokens do not fit the {} positions of this text encoder", tokens, config_.max_positions);
-  Tensor positions = Tensor::empty({batch, tokens}, DType::kI64);
-  for (int64_t b = 0; b < batch; ++b) {
-    int64_t* row = positions.data<int64_t>() + b * tokens;
-    std::iota(row, row + tokens, 0);
-  }
-  Tensor x = token_(ids) + position_(positions);
+  std::vector<int64_t> positions(static_cast<size_t>(batch * tokens));
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int64_t>(i) % tokens;
+  Tensor x = token_(ids) + position_(Tensor::from(positions, {batch, tokens}));
   for (const auto& layer : layers_) x = (*layer)(x);
   return final_norm_(x);
 }

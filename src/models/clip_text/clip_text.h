@@ -26,7 +26,7 @@ class ClipLayer : public nn::Module {
   Act act_;
 };
 
-// ids [B,T] i64 (T ≤ max_positions) → last hidden state after the final layer norm, [B,T,D].
+// ids [B,T] i64 (T ≤ max_positions), on the host → last hidden state after the final layer norm, [B,T,D].
 class ClipText : public nn::Module {
  public:
   explicit ClipText(const ClipTextConfig& config);

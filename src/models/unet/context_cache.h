@@ -16,9 +16,9 @@ class ContextCache {
   };
 
   // What is kept from now on belongs to `context`; what belongs to another tensor is forgotten. Holding on to the
-  // tensor keeps its memory from being another's, so the same memory means the same text.
+  // tensor keeps its memory from being another's, so the same elements mean the same text.
   void use(const Tensor& context) {
-    const bool same = context_.defined() && context.raw() == context_.raw() && context.shape() == context_.shape();
+    const bool same = context_ && context_.same_elements(context) && context_.shape() == context.shape();
     if (!same) kept_.clear();
     context_ = context;
   }
