@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <span>
 #include <string_view>
 
 #include "base/parallel.h"
@@ -62,14 +62,15 @@ class OneDnn {
   Tensor result(const Shape& shape) {
     dnnl::reorder(gradient_, plain_).execute(stream_, gradient_, plain_);
     stream_.wait();
-    Tensor out = Tensor::empty(shape);
-    std::memcpy(out.data<float>(), plain_.get_data_handle(), static_cast<size_t>(out.bytes()));
-    return out;
+    const auto* values = static_cast<const float*>(plain_.get_data_handle());
+    return Tensor::from(std::span<const float>(values, static_cast<size_t>(shape.numel())), shape);
   }
 
  private:
   dnnl::memory put(const Tensor& from, const dnnl::memory::dims& dims, const dnnl::memory::desc& desc) {
-    dnnl::memory plain({dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nhwc}, engine_, from.raw());
+    const HostView<float> values(from);
+    dnnl::memory plain({dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nhwc}, engine_,
+                       const_cast<float*>(values.data()));
     dnnl::memory to(desc, engine_);
     dnnl::reorder(plain, to).execute(stream_, plain, to);
     stream_.wait();
@@ -100,7 +101,7 @@ void run(std::string_view only) {
     };
     // What sumi chooses is the one that makes the same bytes.
     const Tensor chosen = with(ConvAlgorithm::kAuto), direct = with(ConvAlgorithm::kDirect);
-    const bool is_direct = std::memcmp(chosen.raw(), direct.raw(), static_cast<size_t>(chosen.bytes())) == 0;
+    const bool is_direct = test::same_bytes(chosen, direct);
     std::vector<Contender> contenders{{"direct", [&] { with(ConvAlgorithm::kDirect); }},
                                       {"winograd", [&] { with(ConvAlgorithm::kWinograd); }}};
     std::string distance;

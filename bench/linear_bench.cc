@@ -38,10 +38,12 @@ void run() {
 #ifdef SUMI_HAVE_OPENBLAS
     openblas_set_num_threads(num_threads());
     contenders.push_back({"OpenBLAS", [&] {
+                            const HostView<float> left(x), right(weight);
+                            const HostEdit<float> result(theirs);
                             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(s.m),
-                                        static_cast<int>(s.n), static_cast<int>(s.k), 1.0f, x.data<float>(),
-                                        static_cast<int>(s.k), weight.data<float>(), static_cast<int>(s.k), 0.0f,
-                                        theirs.data<float>(), static_cast<int>(s.n));
+                                        static_cast<int>(s.n), static_cast<int>(s.k), 1.0f, left.data(),
+                                        static_cast<int>(s.k), right.data(), static_cast<int>(s.k), 0.0f, result.data(),
+                                        static_cast<int>(s.n));
                           }});
 #endif
     const std::vector<double> seconds = in_turns(contenders);

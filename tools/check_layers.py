@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Checks that includes run only down the layers.
+"""Checks that includes run only down the layers, and that elements are touched only where kernels are.
 
     tools/check_layers.py [ROOT]
 
-A room (a folder of src/) may include itself and every room that MAY_INCLUDE leads to. Prints each include that is not
-allowed as file:line and exits with 1 if there is any.
+A room (a folder of src/) may include itself and every room that MAY_INCLUDE leads to. Above ops/, tensors are reached
+through ops and host views alone: no views, handles or addresses of elements, whose device may have memory of its own.
+Prints each line that is not allowed as file:line and exits with 1 if there is any.
 """
 import re
 import sys
@@ -31,6 +32,15 @@ MAY_INCLUDE = {
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 EXTERNAL = {"hwy"}                         # libraries whose own headers are included in quotes
 FOR_TESTS = {"tests", "tools", "backend"}  # what x_test.cc and x_bench.cc may include besides
+# Rooms that hand elements to kernels or are kernels; the others do without, their tests and benches excepted.
+TOUCH_ELEMENTS = {"base", "core", "ops", "backend"}
+KERNEL_HEADERS = {"core/view.h"}  # what only kernels need
+# Of a tensor, view or buffer. (nlohmann::json has a data() without a type.)
+ELEMENT_ACCESS = re.compile(r"(?:\.|->)\s*(?:template\s+)?"
+                            r"((?:data|span)\s*<[\w:\s]+>|(?:raw|view|mutable_view|weight_view|handle)\s*\(\s*\))")
+LAUNCHES_A_KERNEL = {"train/adamw.cc"}  # whose step is one kernel: it may hand over views
+VIEW = re.compile(r"(mutable_)?view\b")
+COMMENT = re.compile(r"//.*")
 
 
 def reachable(room):
@@ -49,6 +59,8 @@ def fault(room, is_test, target):
     top = parts[0]
     if len(parts) == 1 or ".." in parts:
         return f'"{target}" is not written as a path from src/'
+    if not is_test and room not in TOUCH_ELEMENTS and target in KERNEL_HEADERS:
+        return f'{room} may not include "{target}": elements are reached through host views (core/host_view.h)'
     if top in reachable(room) or top in EXTERNAL or (is_test and top in FOR_TESTS):
         return None
     if top in MAY_INCLUDE:
@@ -56,10 +68,22 @@ def fault(room, is_test, target):
     return f'"{target}" is in no room'
 
 
+def raw_access(path, is_test, line):
+    """How a line of the file `path`, counted from src/, reaches for elements past the host views, or None."""
+    room = path.parts[0]
+    if is_test or room in TOUCH_ELEMENTS:
+        return None
+    for match in ELEMENT_ACCESS.finditer(COMMENT.sub("", line)):
+        if path.as_posix() not in LAUNCHES_A_KERNEL or not VIEW.match(match.group(1)):
+            return f"{room} may not reach for elements with {match.group(1)}; use an op or a host view"
+    return None
+
+
 def violations(root):
     source = root / "src"
     for file in sorted(p for p in source.rglob("*") if p.suffix in (".h", ".cc")):
-        room = file.relative_to(source).parts[0]
+        path = file.relative_to(source)
+        room = path.parts[0]
         where = file.relative_to(root)
         if room not in MAY_INCLUDE:
             yield f"{where}:1: {room} is not a room; give it a place in tools/check_layers.py"
@@ -67,7 +91,7 @@ def violations(root):
         is_test = file.stem.endswith(("_test", "_bench"))
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             match = INCLUDE.match(line)
-            wrong = match and fault(room, is_test, match.group(1))
+            wrong = fault(room, is_test, match.group(1)) if match else raw_access(path, is_test, line)
             if wrong:
                 yield f"{where}:{number}: {wrong}"
 

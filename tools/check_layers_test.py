@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_layers.py finds includes that run up, and lets those that run down pass."""
+"""check_layers.py finds includes that run up and elements that are reached for, and lets the rest pass."""
 import subprocess
 import sys
 import tempfile
@@ -43,6 +43,32 @@ class CheckLayers(unittest.TestCase):
         line = '#include "backend/cpu/kernels.h"\n'
         self.assertEqual(check({"src/app/cli/run.cc": line})[0], 1)
         self.assertEqual(check({"src/ops/conv_test.cc": line})[0], 0)
+
+    def test_above_ops_nobody_includes_what_is_for_kernels(self):
+        line = '#include "core/view.h"\n'
+        for path, status in (("src/train/ema.cc", 1), ("src/io/bind.h", 1), ("src/ops/conv.h", 0),
+                             ("src/backend/cpu/conv.cc", 0), ("src/core/tensor.h", 0), ("src/io/bind_test.cc", 0)):
+            self.assertEqual(check({path: line})[0], status, path)
+
+    def test_above_ops_nobody_reaches_for_elements(self):
+        for line in ("x.data<float>()[0]", "param.value.template data<float>()", "*x.raw()", "x.span<int64_t>()",
+                     "args.x = x.view();", "x->mutable_view()", "w.weight_view ()", "x.buffer()->handle()",
+                     "buffer.handle()", "for (float v : x . span < float > ()) {"):
+            status, output = check({"src/nn/layers.cc": f"// A layer.\n{line}\n"})
+            self.assertEqual(status, 1, line)
+            self.assertTrue(output.startswith("src/nn/layers.cc:2: nn may not reach for elements with "), output)
+            for path in ("src/core/tensor.cc", "src/ops/conv.cc", "src/backend/ref/conv.cc", "src/nn/layers_test.cc",
+                         "src/models/unet/unet_bench.cc"):
+                self.assertEqual(check({path: f"{line}\n"}), (0, ""), (path, line))
+
+    def test_the_optimizer_launches_its_kernel(self):
+        self.assertEqual(check({"src/train/adamw.cc": "{.param = param.mutable_view(), .grad = grad.view()}\n"})[0], 0)
+        self.assertEqual(check({"src/train/adamw.cc": "{.param = param.view(), .grad = grad.data<float>()}\n"})[0], 1)
+
+    def test_what_only_looks_alike_passes(self):
+        for line in ("values.data()", "json.span()", "x.host<float>()[0]", "const HostView<float> v(x); v.span();",
+                     "view(x)", "std::string_view()", "// x.data<float>() is gone", "overview.handle_", "x.views()"):
+            self.assertEqual(check({"src/nn/layers.cc": f"{line}\n"}), (0, ""), line)
 
     def test_paths_are_written_from_src(self):
         for target in ("tensor.h", "../core/tensor.h", "core/../nn/module.h", "vendor/thing.h"):

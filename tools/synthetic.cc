@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "base/check.h"
@@ -81,13 +82,14 @@ void synthetic_values(std::string_view name, const Shape& shape, int64_t first, 
 
 Tensor synthetic_tensor(const LayoutEntry& entry, DType dtype) {
   if (entry.name.ends_with("position_ids")) {
-    Tensor ids = Tensor::empty(entry.shape, DType::kI64);
-    for (int64_t i = 0; i < ids.numel(); ++i) ids.data<int64_t>()[i] = i;
-    return ids;
+    std::vector<int64_t> ids(static_cast<size_t>(entry.shape.numel()));
+    std::iota(ids.begin(), ids.end(), int64_t{0});
+    return Tensor::from(ids, entry.shape);
   }
   Tensor out = Tensor::empty(entry.shape, dtype);
+  const HostEdit<std::byte> to(out);
   if (entry.component.empty()) {
-    convert(schedule_buffer(entry.name, entry.shape.numel()), dtype, out.raw());
+    convert(schedule_buffer(entry.name, entry.shape.numel()), dtype, to.data());
     return out;
   }
   constexpr int64_t kBlock =
@@ -96,7 +98,7 @@ Tensor synthetic_tensor(const LayoutEntry& entry, DType dtype) {
     const int64_t first = task * kBlock;
     std::vector<float> values(static_cast<size_t>(std::min(kBlock, out.numel() - first)));
     synthetic_values(entry.name, entry.shape, first, values);
-    convert(values, dtype, out.raw() + first * size_of(dtype));
+    convert(values, dtype, to.data() + first * size_of(dtype));
   });
   return out;
 }

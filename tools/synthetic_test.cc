@@ -67,12 +67,12 @@ LayoutEntry entry_named(const std::string& name) {
 
 TEST(SyntheticTensor, HalfTypesAreTheRoundedFloats) {
   const LayoutEntry entry = entry_named("model.diffusion_model.out.2.weight");
-  const Tensor f32 = synthetic_tensor(entry);
-  const Tensor f16 = synthetic_tensor(entry, DType::kF16);
-  const Tensor bf16 = synthetic_tensor(entry, DType::kBF16);
-  for (int64_t i = 0; i < f32.numel(); ++i) {
-    ASSERT_EQ(f16.data<Half>()[i].bits, to_half(f32.data<float>()[i]).bits);
-    ASSERT_EQ(bf16.data<BFloat16>()[i].bits, to_bfloat16(f32.data<float>()[i]).bits);
+  const HostView<float> f32(synthetic_tensor(entry));
+  const HostView<Half> f16(synthetic_tensor(entry, DType::kF16));
+  const HostView<BFloat16> bf16(synthetic_tensor(entry, DType::kBF16));
+  for (int64_t i = 0; i < f32.size(); ++i) {
+    ASSERT_EQ(f16[i].bits, to_half(f32[i]).bits);
+    ASSERT_EQ(bf16[i].bits, to_bfloat16(f32[i]).bits);
   }
 }
 
@@ -80,15 +80,15 @@ TEST(SyntheticTensor, ScheduleAndPositionsAreReal) {
   const Tensor betas = synthetic_tensor(entry_named("betas"));
   const Tensor kept = synthetic_tensor(entry_named("alphas_cumprod"));
   const Tensor before = synthetic_tensor(entry_named("alphas_cumprod_prev"));
-  EXPECT_FLOAT_EQ(betas.span<float>().front(), 0.00085f);
-  EXPECT_FLOAT_EQ(betas.span<float>().back(), 0.012f);
-  EXPECT_FLOAT_EQ(kept.span<float>()[500], 0x1.1af6f4p-2f);
-  EXPECT_FLOAT_EQ(kept.span<float>()[999], 0x1.31677ap-8f);
-  EXPECT_EQ(before.span<float>()[0], 1.0f);
-  EXPECT_EQ(before.span<float>()[501], kept.span<float>()[500]);
+  EXPECT_FLOAT_EQ(betas.host<float>()[0], 0.00085f);
+  EXPECT_FLOAT_EQ(betas.host<float>()[betas.numel() - 1], 0.012f);
+  EXPECT_FLOAT_EQ(kept.host<float>()[500], 0x1.1af6f4p-2f);
+  EXPECT_FLOAT_EQ(kept.host<float>()[999], 0x1.31677ap-8f);
+  EXPECT_EQ(before.host<float>()[0], 1.0f);
+  EXPECT_EQ(before.host<float>()[501], kept.host<float>()[500]);
   const Tensor ids = synthetic_tensor(entry_named("cond_stage_model.transformer.text_model.embeddings.position_ids"));
   EXPECT_EQ(ids.dtype(), DType::kI64);
-  EXPECT_EQ(ids.span<int64_t>()[76], 76);
+  EXPECT_EQ(ids.host<int64_t>()[76], 76);
 }
 
 // Files
@@ -117,8 +117,9 @@ template <class T> T read_le(const std::string& bytes, size_t offset) {
   return value;
 }
 
-std::string_view bytes_of(const Tensor& tensor) {
-  return {reinterpret_cast<const char*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
+std::string bytes_of(const Tensor& tensor) {
+  const HostView<std::byte> bytes(tensor);
+  return {reinterpret_cast<const char*>(bytes.data()), static_cast<size_t>(bytes.size())};
 }
 
 // Tensor bytes of a safetensors file by name.

@@ -1,5 +1,5 @@
 // The three forms a synthetic checkpoint is written in.
-#include <cstring>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 StreamedTensor streamed(const LayoutEntry& entry, DType dtype) {
   const DType stored = entry.name.ends_with("position_ids") ? DType::kI64 : dtype;
   return {entry.name, stored, entry.shape, [entry, dtype](std::span<std::byte> out) {
-            std::memcpy(out.data(), synthetic_tensor(entry, dtype).raw(), out.size());
+            const HostView<std::byte> bytes(synthetic_tensor(entry, dtype));
+            std::copy(bytes.begin(), bytes.end(), out.begin());
           }};
 }
 

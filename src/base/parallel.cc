@@ -17,7 +17,6 @@
 namespace sumi {
 namespace {
 
-thread_local int t_index = 0;
 thread_local bool t_inside = false;
 
 // Tells the core that this is a waiting loop.
@@ -42,6 +41,8 @@ void bind_to_core(int index) {
   }
 }
 
+}  // namespace
+
 // A job is an atomic counter that all threads draw tasks from. Between jobs workers first look out for the next one for
 // some 100 µs, since networks give hundreds of small jobs in a row and waking a sleeper costs up to 50 µs each; then
 // they sleep on a condition variable. Where threads outnumber cores they sleep at once.
@@ -49,9 +50,8 @@ void bind_to_core(int index) {
 // With a thread for every core, each worker keeps to its own: a woken thread otherwise starts on the core of the one
 // that woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is
 // free.
-class Pool {
- public:
-  explicit Pool(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
+struct ThreadPool::Workers {
+  explicit Workers(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
     workers_.reserve(static_cast<size_t>(threads - 1));
     try {
       for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
@@ -63,7 +63,7 @@ class Pool {
     }
   }
 
-  ~Pool() { stop(); }
+  ~Workers() { stop(); }
 
   int threads() const { return threads_; }
 
@@ -116,7 +116,6 @@ class Pool {
   }
 
   void work(int index) {
-    t_index = index;
     if (threads_ == available_cores()) bind_to_core(index);
     uint64_t seen = 0;
     for (;;) {
@@ -147,12 +146,28 @@ class Pool {
   std::exception_ptr error_;
 };
 
-std::mutex g_pool_mutex;
-std::unique_ptr<Pool> g_pool;
+ThreadPool::ThreadPool(int threads) : workers_(std::make_unique<Workers>(threads)) {}
+ThreadPool::~ThreadPool() = default;
 
-Pool& pool() {
+int ThreadPool::threads() const { return workers_->threads(); }
+
+void ThreadPool::parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) {
+  if (tasks <= 0) return;
+  if (tasks == 1 || t_inside || threads() == 1) {
+    for (int64_t task = 0; task < tasks; ++task) body(task);
+    return;
+  }
+  workers_->run(tasks, body);
+}
+
+namespace {
+
+std::mutex g_pool_mutex;
+std::unique_ptr<ThreadPool> g_pool;
+
+ThreadPool& pool() {
   std::lock_guard lock(g_pool_mutex);
-  if (!g_pool) g_pool = std::make_unique<Pool>(available_cores());
+  if (!g_pool) g_pool = std::make_unique<ThreadPool>(available_cores());
   return *g_pool;
 }
 
@@ -171,23 +186,16 @@ void set_num_threads(int threads) {
   std::lock_guard lock(g_pool_mutex);
   if (g_pool && g_pool->threads() == threads) return;
   g_pool.reset();  // stays empty where the new one cannot be made: whoever needs a pool next tries again
-  g_pool = std::make_unique<Pool>(threads);
+  g_pool = std::make_unique<ThreadPool>(threads);
 }
 
 void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) {
   if (tasks <= 0) return;
-  if (tasks == 1 || t_inside) {
+  if (tasks == 1 || t_inside) {  // spares the pool's lock, and the pool where there is none yet
     for (int64_t task = 0; task < tasks; ++task) body(task);
     return;
   }
-  Pool& workers = pool();
-  if (workers.threads() == 1) {
-    for (int64_t task = 0; task < tasks; ++task) body(task);
-    return;
-  }
-  workers.run(tasks, body);
+  pool().parallel_for(tasks, body);
 }
-
-int thread_index() { return t_index; }
 
 }  // namespace sumi

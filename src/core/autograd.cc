@@ -5,32 +5,29 @@
 
 namespace sumi {
 
-constinit KernelSlot<AccumulateKernel> accumulate_slot("accumulate");
+constinit KernelSlot<AccumulateArgs> accumulate_slot("accumulate");
 
 Tape* Tape::recording(std::initializer_list<const Tensor*> inputs) {
   const auto required = [](const Tensor* input) { return input->requires_grad(); };
-  return t_current != nullptr && std::any_of(inputs.begin(), inputs.end(), required) ? t_current : nullptr;
+  Tape* tape = current();
+  return tape != nullptr && std::any_of(inputs.begin(), inputs.end(), required) ? tape : nullptr;
 }
 
 void Tape::record(Tensor& out, Backward backward) {
+  SUMI_CHECK(out.dtype() == DType::kF32, "gradients are computed in f32, and this run's activations are {}",
+             name_of(out.dtype()));
   out.set_requires_grad(true);
   records_.push_back({out.grad_slot(), out.shape(), std::move(backward)});
 }
 
 void Tape::backward(const Tensor& out, const Tensor& grad, const AfterRecord& after) {
-  const NoGrad off;
-  const bool outermost = t_record < 0;
-  int64_t number = 0;
-  if (outermost) t_record = 0;
-  struct Restore {
-    bool needed;
-    ~Restore() {
-      if (needed) t_record = -1;
-    }
-  } const restore{outermost};
+  NoGrad off;
+  Context& context = off.context();
+  const bool outermost = context.backward_record < 0;
+  if (outermost) context.backward_record = 0;
   add_grad(out, grad);
-  for (; !records_.empty(); records_.pop_back(), ++number) {
-    if (outermost) t_record = number;
+  for (int64_t number = 0; !records_.empty(); records_.pop_back(), ++number) {
+    if (outermost) context.backward_record = number;
     Record& record = records_.back();
     const Tensor value = std::exchange(record.slot->value, {});
     if (value) record.backward(value.reshape(record.shape));
@@ -47,24 +44,24 @@ void add_grad(const Tensor& x, const Tensor& grad) {
   SUMI_CHECK_KIND(kInternal, grad.numel() == x.numel() && grad.dtype() == DType::kF32, "a gradient {} for a tensor {}",
                   grad.shape().str(), x.shape().str());
   Tensor& sum = x.grad_slot()->value;
-  x.grad_slot()->last_record = Tape::t_record;
+  x.grad_slot()->last_record = Context::current().backward_record;
   if (!sum) {
     sum = grad;
     return;
   }
   // Gradients are handed on without being copied, so another slot may hold this one too.
   if (!sum.is_sole_owner()) sum = sum.clone();
-  accumulate_slot.on(sum.device())(grad.data<float>(), sum.data<float>(), grad.numel());
+  accumulate_slot(sum.device(), {.from = grad.view(), .to = sum.mutable_view()});
 }
 
 void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad) {
   if (!x.requires_grad() || !grad) return;
   Tensor& sum = x.grad_slot()->value;
-  x.grad_slot()->last_record = Tape::t_record;
+  x.grad_slot()->last_record = Context::current().backward_record;
   if (!sum) sum = Tensor::zeros(x.shape(), DType::kF32, x.device());
   if (!sum.is_sole_owner()) sum = sum.clone();
-  const int64_t row = x.dim(0) == 0 ? 0 : x.numel() / x.dim(0);
-  accumulate_slot.on(sum.device())(grad.data<float>(), sum.data<float>() + begin * row, grad.numel());
+  const Tensor part = sum.detach().rows(begin, begin + grad.dim(0));
+  accumulate_slot(sum.device(), {.from = grad.view(), .to = {part.view()}});
 }
 
 Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inputs) {

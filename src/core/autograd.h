@@ -1,8 +1,9 @@
 // Gradients: a tape that ops write to, read backwards.
 //
-// While a Tape lives on a thread, every op with an input that requires a gradient records how the gradient of its
-// result becomes gradients of its inputs. Tape::backward runs the records from the last to the first and gives back
-// what each held as soon as it is done. Without a tape nothing is recorded and nothing kept.
+// While a Tape lives, it is in its thread's context (core/context.h), and every op with an input that requires a
+// gradient records how the gradient of its result becomes gradients of its inputs. Tape::backward runs the records from
+// the last to the first and gives back what each held as soon as it is done. Without a tape nothing is recorded and
+// nothing kept.
 #pragma once
 
 #include <functional>
@@ -25,16 +26,15 @@ class Tape {
   // Makes inputs' gradients, with add_grad, from the gradient of the result; called with that of the result's shape.
   using Backward = std::function<void(const Tensor& grad)>;
 
-  Tape() : outer_(t_current) { t_current = this; }
-  ~Tape() { t_current = outer_; }
+  Tape() : scope_([this](Context& context) { context.tape = this; }) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  static Tape* current() { return t_current; }
+  static Tape* current() { return Context::current().tape; }
   // The thread's tape if one of the inputs requires a gradient, else null.
   static Tape* recording(std::initializer_list<const Tensor*> inputs);
 
-  // Makes `out` require a gradient, which `backward` will be given, if any comes.
+  // Makes `out`, which must be float32, require a gradient, which `backward` will be given, if any comes.
   void record(Tensor& out, Backward backward);
 
   // Called after each record of a backward pass, with its number, from 0 on.
@@ -46,30 +46,19 @@ class Tape {
   void backward(const Tensor& loss, float weight = 1.0f, const AfterRecord& after = {});
 
  private:
-  friend class NoGrad;
   struct Record {
     std::shared_ptr<GradSlot> slot;
     Shape shape;
     Backward backward;
   };
-  static inline thread_local Tape* t_current = nullptr;
-  static inline thread_local int64_t t_record = -1;  // of the outermost backward pass under way
-  friend void add_grad(const Tensor& x, const Tensor& grad);
-  friend void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad);
-  Tape* outer_;
+  ContextScope scope_;
   std::vector<Record> records_;
 };
 
 // While one lives, its thread records nothing.
-class NoGrad {
+class NoGrad : public ContextScope {
  public:
-  NoGrad() : outer_(Tape::t_current) { Tape::t_current = nullptr; }
-  ~NoGrad() { Tape::t_current = outer_; }
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
-
- private:
-  Tape* outer_;
+  NoGrad() : ContextScope([](Context& context) { context.tape = nullptr; }) {}
 };
 
 // Adds `grad`, of as many elements, to the gradient of x; nothing happens where x requires none.
@@ -83,8 +72,15 @@ void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad);
 using CheckpointedFunction = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inputs);
 
-// to[i] += from[i]
-using AccumulateKernel = void(const float* from, float* to, int64_t count);
-extern KernelSlot<AccumulateKernel> accumulate_slot;
+// to[i] += from[i], float32.
+struct AccumulateArgs {
+  View from;
+  MutableView to;
+  template <class F> void each_view(const F& f) {
+    f(from);
+    f(to);
+  }
+};
+extern KernelSlot<AccumulateArgs> accumulate_slot;
 
 }  // namespace sumi

@@ -1,8 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "core/host_memory.h"
 #include "core/tensor.h"
 
 namespace sumi {
@@ -39,24 +40,25 @@ TEST(Tensor, ViewsShareBytesAndClonesDoNot) {
   Tensor a = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
   Tensor row = a.rows(1, 2);
   EXPECT_EQ(row.shape(), (Shape{1, 2}));
-  row.data<float>()[0] = 30;
-  EXPECT_EQ(a.data<float>()[2], 30);
+  row.host_edit<float>()[0] = 30;
+  EXPECT_EQ(a.host<float>()[2], 30);
   Tensor copy = a.clone();
-  copy.data<float>()[0] = 7;
-  EXPECT_EQ(a.data<float>()[0], 1);
+  copy.host_edit<float>()[0] = 7;
+  EXPECT_EQ(a.host<float>()[0], 1);
   EXPECT_EQ(a.reshape({2, -1}).dim(1), 3);
   EXPECT_THROW(a.reshape({4, 2}), Error);
   EXPECT_THROW(a.rows(2, 4), Error);
 }
 
-TEST(Storage, KeptBlocksNeverRaiseThePeak) {
+TEST(HostMemory, KeptBlocksNeverRaiseThePeak) {
   release_cached_host_memory();
   const int64_t before = host_memory().live_bytes;
   { Tensor big = Tensor::empty({8 << 20}); }
   const int64_t peak = host_memory().peak_bytes;
   for (int64_t size : {3 << 20, 5 << 20, 7 << 20, 1 << 20}) {
     Tensor a = Tensor::empty({size});
-    std::memset(a.raw(), 1, static_cast<size_t>(a.bytes()));
+    const HostEdit<std::byte> bytes(a);
+    std::fill(bytes.begin(), bytes.end(), std::byte{1});
     const HostMemory memory = host_memory();
     EXPECT_LE(memory.live_bytes + memory.cached_bytes, peak);
   }

@@ -9,12 +9,13 @@ std::string_view name_of(Device device) {
     case Device::kRef: return "ref";
     case Device::kCpu: return "cpu";
     case Device::kCuda: return "cuda";
+    case Device::kGuard: return "guard";
   }
   return "?";
 }
 
 Device device_from_name(std::string_view name) {
-  for (Device device : {Device::kRef, Device::kCpu, Device::kCuda}) {
+  for (Device device : {Device::kRef, Device::kCpu, Device::kCuda, Device::kGuard}) {
     if (name == name_of(device)) return device;
   }
   fail(ErrorKind::kUsage, "unknown backend \"{}\"; `sumi list backends` shows those of this build", name);

@@ -7,8 +7,8 @@
 
 namespace sumi {
 
-// Every type that safetensors names, and quantised weights (core/quantized.h). The engine computes in kF32; the others
-// are storage.
+// Every type that safetensors names, and quantised weights (core/quantized.h). Activations are kF32, kF16 or kBF16,
+// sums are always float32 or wider; the other types are storage.
 enum class DType : uint8_t {
   kF32,
   kF16,
@@ -43,6 +43,11 @@ inline bool is_weight_type(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || is_quantized(dtype);
 }
 
+// Whether activations come in this type.
+inline bool is_activation_type(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
 // "f32", "bf16", "i64", …
 std::string_view name_of(DType dtype);
 
@@ -68,6 +73,21 @@ inline float to_float(double value) { return static_cast<float>(value); }
 // Round to nearest, ties to even, as PyTorch does; overflow goes to infinity.
 Half to_half(float value);
 BFloat16 to_bfloat16(float value);
+
+// The nearest T: float, Half or BFloat16.
+template <class T> T narrow_to(float value);
+template <> inline float narrow_to<float>(float value) { return value; }
+template <> inline Half narrow_to<Half>(float value) { return to_half(value); }
+template <> inline BFloat16 narrow_to<BFloat16>(float value) { return to_bfloat16(value); }
+
+// Calls f(T()) with the activation type T of that name: float, Half or BFloat16.
+template <class F> void with_activation_type(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::kF16: return f(Half());
+    case DType::kBF16: return f(BFloat16());
+    default: return f(float());
+  }
+}
 
 template <class T> constexpr DType dtype_of();
 template <> constexpr DType dtype_of<float>() { return DType::kF32; }

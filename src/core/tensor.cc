@@ -1,37 +1,65 @@
 #include "core/tensor.h"
 
-#include <cstring>
+#include <bit>
 
+#include "core/allocator.h"
 #include "core/autograd.h"
+#include "core/host_memory.h"
 
 namespace sumi {
 
-Tensor::Tensor(StoragePtr storage, int64_t offset, Shape shape, DType dtype, Device device)
-    : storage_(std::move(storage)),
+Tensor::Tensor(BufferPtr buffer, int64_t offset, Shape shape, DType dtype, Device device)
+    : buffer_(std::move(buffer)),
       offset_(offset),
       shape_(std::move(shape)),
       numel_(shape_.numel()),
       dtype_(dtype),
       device_(device) {
-  SUMI_CHECK(offset_ >= 0 && offset_ + bytes() <= storage_->bytes(),
-             "a tensor of shape {} reaches beyond its storage of {} bytes", shape_.str(), storage_->bytes());
+  SUMI_CHECK(offset_ >= 0 && offset_ + bytes() <= buffer_->bytes(),
+             "a tensor of shape {} reaches beyond its buffer of {} bytes", shape_.str(), buffer_->bytes());
+  SUMI_CHECK_KIND(kInternal, memory_of(device_) == buffer_->device(), "a tensor of {} in the memory of {}",
+                  name_of(device_), name_of(buffer_->device()));
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  SUMI_CHECK_KIND(kUnavailable, is_host(device), "no allocator for the backend {} in this build", name_of(device));
-  return Tensor(allocate_host(bytes_of(dtype, shape.numel())), 0, shape, dtype, device);
+  return Tensor(allocator_of(device).allocate(bytes_of(dtype, shape.numel())), 0, shape, dtype, device);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor out = empty(shape, dtype, device);
-  std::memset(out.raw(), 0, static_cast<size_t>(out.bytes()));
+  allocator_of(device).fill(*out.buffer_, 0, out.bytes(), 0);
   return out;
 }
 
 Tensor Tensor::full(const Shape& shape, float value, Device device) {
   Tensor out = empty(shape, DType::kF32, device);
-  std::fill_n(out.data<float>(), out.numel(), value);
+  allocator_of(device).fill(*out.buffer_, 0, out.bytes(), std::bit_cast<uint32_t>(value));
   return out;
+}
+
+View Tensor::view() const {
+  if (!buffer_) return {};
+  return {.device = device_, .dtype = dtype_, .handle = buffer_->handle(), .offset = offset_, .count = numel_};
+}
+
+MutableView Tensor::mutable_view() { return {view()}; }
+
+void Tensor::write(std::span<const std::byte> bytes) {
+  SUMI_CHECK_KIND(kInternal, static_cast<int64_t>(bytes.size()) == this->bytes(), "{} bytes for a tensor of {}",
+                  bytes.size(), this->bytes());
+  if (!bytes.empty()) allocator_of(device_).upload(bytes.data(), *buffer_, offset_, this->bytes());
+}
+
+void Tensor::copy_from(const Tensor& from) {
+  SUMI_CHECK_KIND(kInternal, from.numel_ == numel_ && from.dtype_ == dtype_, "a tensor {} of {} cannot take {} of {}",
+                  shape_.str(), name_of(dtype_), from.shape_.str(), name_of(from.dtype_));
+  if (numel_ == 0) return;
+  if (memory_of(from.device_) == memory_of(device_)) {
+    allocator_of(device_).copy(*from.buffer_, from.offset_, *buffer_, offset_, bytes());
+  } else {
+    const HostView<std::byte> bytes(from);
+    write(bytes.span());
+  }
 }
 
 Tensor Tensor::reshape(Shape shape) const {
@@ -67,10 +95,13 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::to(Device device) const {
-  SUMI_CHECK_KIND(kUnavailable, is_host(device) && is_host(device_), "this build cannot move tensors from {} to {}",
-                  name_of(device_), name_of(device));
-  Tensor out = *this;
-  out.device_ = device;
+  if (!buffer_ || memory_of(device) == memory_of(device_)) {
+    Tensor out = *this;
+    out.device_ = device;
+    return out;
+  }
+  Tensor out = empty(shape_, dtype_, device);
+  out.copy_from(*this);
   return out;
 }
 
@@ -90,8 +121,31 @@ Tensor Tensor::detach() const {
 
 Tensor Tensor::clone() const {
   Tensor out = empty(shape_, dtype_, device_);
-  std::memcpy(out.raw(), raw(), static_cast<size_t>(bytes()));
+  out.copy_from(*this);
   return out;
 }
+
+namespace detail {
+
+HostBytes host_bytes(const Tensor& x, int type) {
+  SUMI_CHECK_KIND(kInternal, x.defined(), "an undefined tensor has no elements");
+  const bool fits = type < 0 || static_cast<int>(x.dtype()) == type ||
+                    (x.dtype() == DType::kBool && type == static_cast<int>(DType::kU8));
+  SUMI_CHECK_KIND(kInternal, fits, "elements of type {} are read as {}", name_of(x.dtype()),
+                  name_of(static_cast<DType>(type)));
+  const int64_t bytes = x.bytes();
+  if (is_host(x.device())) return {static_cast<std::byte*>(x.buffer()->handle()) + x.offset(), bytes, x.buffer()};
+  const BufferPtr copy = host_allocator().allocate(bytes);
+  auto* data = static_cast<std::byte*>(copy->handle());
+  if (bytes > 0) allocator_of(x.device()).download(*x.buffer(), x.offset(), data, bytes);
+  return {data, bytes, copy, x.buffer(), x.offset()};
+}
+
+void put_back(const HostBytes& held) {
+  if (held.origin && held.bytes > 0)
+    allocator_of(held.origin->device()).upload(held.data, *held.origin, held.origin_offset, held.bytes);
+}
+
+}  // namespace detail
 
 }  // namespace sumi

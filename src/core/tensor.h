@@ -2,6 +2,7 @@
 //
 // Pictures and latents are [N,H,W,C], tokens [N,T,C]; weights keep the layout and the type of their file. Copying a
 // Tensor shares its bytes and its gradient; clone() copies the bytes. See core/autograd.h for gradients.
+// Elements are the device's: kernels reach them through views, everybody else through host views (core/host_view.h).
 #pragma once
 
 #include <memory>
@@ -9,20 +10,23 @@
 #include <vector>
 
 #include "base/check.h"
+#include "core/buffer.h"
 #include "core/device.h"
 #include "core/dtype.h"
 #include "core/shape.h"
-#include "core/storage.h"
+#include "core/view.h"
 
 namespace sumi {
 
 struct GradSlot;
+template <class T> class HostView;
+template <class T> class HostEdit;
 
 class Tensor {
  public:
   Tensor() = default;
-  // A view of `storage` from byte `offset` on.
-  Tensor(StoragePtr storage, int64_t offset, Shape shape, DType dtype, Device device = Device::kCpu);
+  // The elements in `buffer` from byte `offset` on.
+  Tensor(BufferPtr buffer, int64_t offset, Shape shape, DType dtype, Device device = Device::kCpu);
 
   static Tensor empty(const Shape& shape, DType dtype = DType::kF32, Device device = Device::kCpu);
   static Tensor zeros(const Shape& shape, DType dtype = DType::kF32, Device device = Device::kCpu);
@@ -33,7 +37,7 @@ class Tensor {
     return from(std::span<const T>(values), shape, device);
   }
 
-  bool defined() const { return storage_ != nullptr; }
+  bool defined() const { return buffer_ != nullptr; }
   explicit operator bool() const { return defined(); }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
@@ -42,16 +46,28 @@ class Tensor {
   int64_t bytes() const { return bytes_of(dtype_, numel_); }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
-  const StoragePtr& storage() const { return storage_; }
+  const BufferPtr& buffer() const { return buffer_; }
+  int64_t offset() const { return offset_; }  // bytes from the buffer's beginning
   // Whether no other tensor sees these bytes, so that they may be written over.
-  bool is_sole_owner() const { return storage_.use_count() == 1 && storage_->is_fresh(); }
+  bool is_sole_owner() const { return buffer_.use_count() == 1 && buffer_->is_fresh(); }
 
-  // The elements, host devices only. T must be the tensor's type (std::byte fits any).
-  template <class T> T* data() { return reinterpret_cast<T*>(raw()); }
-  template <class T> const T* data() const { return reinterpret_cast<const T*>(raw()); }
-  template <class T> std::span<const T> span() const { return {data<T>(), static_cast<size_t>(numel_)}; }
-  template <class T> std::span<T> span() { return {data<T>(), static_cast<size_t>(numel_)}; }
-  std::byte* raw() const { return storage_ ? storage_->data() + offset_ : nullptr; }
+  // What kernels see of the elements; an undefined tensor gives an absent operand.
+  View view() const;
+  MutableView mutable_view();
+  WeightView weight_view() const { return {view()}; }
+
+  // The elements on the host, to read or to change, for as long as what is returned lives. On a device with memory of
+  // its own that is a copy. T must be the tensor's type (std::byte fits any).
+  template <class T> HostView<T> host() const;
+  template <class T> HostEdit<T> host_edit();
+  // Takes over all bytes from the host, bytes() of them.
+  void write(std::span<const std::byte> bytes);
+  // Takes over the bytes of `from`, which has as many of the same type, wherever it is.
+  void copy_from(const Tensor& from);
+  // Whether both are the same elements of the same buffer.
+  bool same_elements(const Tensor& other) const {
+    return buffer_ == other.buffer_ && offset_ == other.offset_ && numel_ == other.numel_;
+  }
 
   // Whether ops on a tape keep what the gradient of this tensor needs.
   bool requires_grad() const { return grad_ != nullptr; }
@@ -68,13 +84,13 @@ class Tensor {
   Tensor reshape(Shape shape) const;
   // Rows [begin, end) of the first dimension, sharing the bytes.
   Tensor rows(int64_t begin, int64_t end) const;
-  // The same bytes seen from another host device; to and from other devices a copy.
+  // The same elements for another device: shared where both work in one memory, else copied.
   Tensor to(Device device) const;
   // A copy in fresh memory.
   Tensor clone() const;
 
  private:
-  StoragePtr storage_;
+  BufferPtr buffer_;
   int64_t offset_ = 0;
   Shape shape_;
   int64_t numel_ = 0;
@@ -83,12 +99,25 @@ class Tensor {
   std::shared_ptr<GradSlot> grad_;
 };
 
-template <class T> Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
-  SUMI_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), "a tensor of shape {} needs {} values, not {}",
-             shape.str(), shape.numel(), values.size());
-  Tensor out = empty(shape, dtype_of<T>(), device);
-  std::copy(values.begin(), values.end(), out.template data<T>());
-  return out;
-}
+namespace detail {
+
+// Elements on the host: the tensor's own memory, or a copy of it with the place it came from.
+struct HostBytes {
+  std::byte* data = nullptr;
+  int64_t bytes = 0;
+  BufferPtr held;             // keeps `data`
+  BufferPtr origin = {};      // of a copy
+  int64_t origin_offset = 0;  // of a copy
+};
+HostBytes host_bytes(const Tensor& x, int type);
+void put_back(const HostBytes& held);
+
+// What HostView<T> asks of a tensor's type; -1 takes any.
+template <class T> constexpr int code_of() { return static_cast<int>(dtype_of<T>()); }
+template <> constexpr int code_of<std::byte>() { return -1; }
+
+}  // namespace detail
 
 }  // namespace sumi
+
+#include "core/host_view.h"  // IWYU pragma: export

@@ -50,7 +50,7 @@ double error_of(int steps) {
   const Tensor x = sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 1.5f)}, original_noise(),
                           {.sampler = "Ralston", .schedule = "karras", .steps = steps}, std::ref(noise));
   const double lowest = flow(1.5 * table.largest(), table.largest(), table.smallest());
-  return std::abs(x.span<float>()[0] - denoised(lowest, table.smallest()));
+  return std::abs(x.host<float>()[0] - denoised(lowest, table.smallest()));
 }
 
 TEST(CustomSampler, IsListedAndHasItsOrder) {

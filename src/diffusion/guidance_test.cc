@@ -24,8 +24,10 @@ TEST(Guidance, IsOneDoubledBatchUncondFirst) {
   };
   const Tensor x = Tensor::zeros({2, 1, 1, 1});
   const Values cond{{3, 5}}, uncond{{1, 2}};
-  EXPECT_THAT(guided(network, cond, uncond, 4.0)(x, 0.0).span<float>(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
-  EXPECT_THAT(guided(network, cond, {}, 1.0)(x, 0.0).span<float>(), testing::ElementsAre(3, 5));
+  const HostView<float> steered(guided(network, cond, uncond, 4.0)(x, 0.0));
+  EXPECT_THAT(steered.span(), testing::ElementsAre(1 + 4 * 2, 2 + 4 * 3));
+  const HostView<float> plain(guided(network, cond, {}, 1.0)(x, 0.0));
+  EXPECT_THAT(plain.span(), testing::ElementsAre(3, 5));
   EXPECT_THAT(batches, testing::ElementsAre(4, 2));
 }
 

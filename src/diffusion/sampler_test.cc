@@ -51,10 +51,10 @@ double exact(const Solver& solver, int steps, double x_T) {
 double error_of(const Solver& solver, int steps) {
   const std::vector<float> x_T{-1.5f, 0.25f, 2.0f};
   CountedNoise noise;
-  const Tensor x = sample(gaussian(), {Tensor::from(x_T, {1, 1, 3, 1})}, original_noise(),
-                          {solver.sampler, solver.schedule, steps}, std::ref(noise));
+  const HostView<float> x(sample(gaussian(), {Tensor::from(x_T, {1, 1, 3, 1})}, original_noise(),
+                                 {solver.sampler, solver.schedule, steps}, std::ref(noise)));
   double worst = 0.0;
-  for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.data<float>()[i] - exact(solver, steps, x_T[i])));
+  for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.span()[i] - exact(solver, steps, x_T[i])));
   return worst;
 }
 
@@ -107,7 +107,7 @@ class Moments : public testing::TestWithParam<Stochastic> {
 
   static void expect_the_gaussian(const Tensor& x) {
     double sum = 0.0, squares = 0.0;
-    for (const float value : x.span<float>()) {
+    for (const float value : x.host<float>()) {
       sum += value;
       squares += double{value} * value;
     }
@@ -158,9 +158,10 @@ TEST(Prediction, NoiseVelocityAndSignalAreTheSameToEverySampler) {
     for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity, Prediction::kSample}) {
       CountedNoise noise;
       const Tensor x_T = noise({1, 2, 4, 4});
-      const Tensor x = sample(gaussian(prediction), {x_T}, original_noise(),
-                              {.sampler = sampler.name, .steps = 20, .prediction = prediction}, std::ref(noise));
-      ends.emplace_back(x.span<float>().begin(), x.span<float>().end());
+      const HostView<float> x(sample(gaussian(prediction), {x_T}, original_noise(),
+                                     {.sampler = sampler.name, .steps = 20, .prediction = prediction},
+                                     std::ref(noise)));
+      ends.emplace_back(x.begin(), x.end());
     }
     for (size_t i = 0; i < ends[0].size(); ++i) {
       ASSERT_NEAR(ends[0][i], ends[1][i], 1e-3) << sampler.name;
@@ -280,7 +281,7 @@ TEST(Refusals, WhatIsTakenWorks) {
         CountedNoise noise;
         const Tensor x =
             sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, original_noise(), options, std::ref(noise));
-        ASSERT_TRUE(std::isfinite(x.data<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
+        ASSERT_TRUE(std::isfinite(x.host<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
       }
     }
   }

@@ -26,7 +26,7 @@ TEST(Process, MixesAtTheLevelOfAStep) {
     }
   }
   const Tensor x = mix(Tensor::full({1, 1, 1, 1}, 2.0f), Tensor::full({1, 1, 1, 1}, -1.0f), Level::at_alpha(0.64));
-  EXPECT_FLOAT_EQ(x.span<float>()[0], 0.8f * 2.0f - 0.6f);
+  EXPECT_FLOAT_EQ(x.host<float>()[0], 0.8f * 2.0f - 0.6f);
 }
 
 TEST(Process, EstimatesUndoTheMixture) {
@@ -41,8 +41,8 @@ TEST(Process, EstimatesUndoTheMixture) {
       const Tensor found_signal = signal_of(prediction, x, output, level),
                    found_noise = noise_of(prediction, x, output, level);
       for (size_t i = 0; i < 2; ++i) {
-        EXPECT_NEAR(found_signal.span<float>()[i], signal.span<float>()[i], 1e-6) << name_of(prediction);
-        EXPECT_NEAR(found_noise.span<float>()[i], noise.span<float>()[i], 1e-6) << name_of(prediction);
+        EXPECT_NEAR(found_signal.host<float>()[i], signal.host<float>()[i], 1e-6) << name_of(prediction);
+        EXPECT_NEAR(found_noise.host<float>()[i], noise.host<float>()[i], 1e-6) << name_of(prediction);
       }
     }
   }
@@ -73,7 +73,7 @@ TEST_P(BegunInTheMiddle, EndsWhereTheExactFlowEnds) {
     double exact = flow(scaled, sigma_of(level), job.end == Middle::kZero ? 0.0 : low);
     if (job.end == Middle::kDenoised) exact = denoised(exact, low);
     if (job.end == Middle::kFirstLevel) exact /= std::hypot(1.0, low);
-    EXPECT_NEAR(end.span<float>()[i], exact, 0.01);
+    EXPECT_NEAR(end.host<float>()[i], exact, 0.01);
   }
 }
 
@@ -105,7 +105,7 @@ TEST(BegunInTheMiddle, StochasticSamplersReachTheGaussian) {
     const Tensor x = mix(clean, noise(clean.shape()), level_of_step(original_noise(), options, first));
     const Tensor end = sample(gaussian(), {x, first}, original_noise(), options, std::ref(noise));
     double sum = 0.0, squares = 0.0;
-    for (const float value : end.span<float>()) {
+    for (const float value : end.host<float>()) {
       sum += value;
       squares += double{value} * value;
     }
@@ -158,7 +158,7 @@ TEST(BegunInTheMiddle, RefusesStepsThatAreNotThere) {
 constexpr float kKnown = -1.25f;  // what the first half of a latent is held to
 
 Tensor hold_half(const Tensor& x) {
-  std::vector<float> values(x.span<float>().begin(), x.span<float>().end());
+  std::vector<float> values(x.host<float>().begin(), x.host<float>().end());
   std::fill_n(values.begin(), values.size() / 2, kKnown);
   return Tensor::from(values, x.shape());
 }
@@ -175,9 +175,9 @@ TEST(Constraint, HoldsAPartAndLeavesTheRestWithEverySampler) {
     int estimates = 0;
     const Tensor free = run({}), held = run({.on_step =
                                                  [](const StepInfo&info) {
-                                                   EXPECT_EQ(info.denoised.span<float>()[0], kKnown);
-                                                   EXPECT_EQ(info.denoised.span<float>()[15], kKnown);
-                                                   EXPECT_NE(info.denoised.span<float>()[16], kKnown);
+                                                   EXPECT_EQ(info.denoised.host<float>()[0], kKnown);
+                                                   EXPECT_EQ(info.denoised.host<float>()[15], kKnown);
+                                                   EXPECT_NE(info.denoised.host<float>()[16], kKnown);
                                                  },
                                              .constrain =
                                                  [&](const Tensor&denoised, double sigma) {
@@ -187,8 +187,8 @@ TEST(Constraint, HoldsAPartAndLeavesTheRestWithEverySampler) {
                                                  }});
     EXPECT_GE(estimates, 12) << sampler.name;
     // Some end at the first timestep's noise, 0.03, instead of none.
-    for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.span<float>()[i], kKnown, 0.1) << sampler.name;
-    for (size_t i = 16; i < 32; ++i) EXPECT_NEAR(held.span<float>()[i], free.span<float>()[i], 1e-3) << sampler.name;
+    for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.host<float>()[i], kKnown, 0.1) << sampler.name;
+    for (size_t i = 16; i < 32; ++i) EXPECT_NEAR(held.host<float>()[i], free.host<float>()[i], 1e-3) << sampler.name;
   }
 }
 
@@ -199,7 +199,7 @@ TEST(Constraint, IsExactWhereASamplerEndsWithoutNoise) {
     const Tensor x_T = noise({1, 4, 4, 2});
     const Tensor held = sample(gaussian(), {x_T}, original_noise(), {sampler, "karras", 12}, std::ref(noise),
                                {.constrain = [](const Tensor& denoised, double) { return hold_half(denoised); }});
-    for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.span<float>()[i], kKnown, 1e-5) << sampler;
+    for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.host<float>()[i], kKnown, 1e-5) << sampler;
   }
 }
 
@@ -222,8 +222,8 @@ TEST(Callback, SeesTheDenoisedLatent) {
     sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, original_noise(), options, std::ref(noise),
            {.on_step = [&](const StepInfo& info) {
              const Level level = level_of_step(original_noise(), options, info.step);
-             const double x = before.span<float>()[0] / (on_sigmas ? 1.0 : level.signal);
-             EXPECT_NEAR(info.denoised.span<float>()[0], denoised(x, sigma_of(level)), 2e-5) << sampler << info.step;
+             const double x = before.host<float>()[0] / (on_sigmas ? 1.0 : level.signal);
+             EXPECT_NEAR(info.denoised.host<float>()[0], denoised(x, sigma_of(level)), 2e-5) << sampler << info.step;
              before = info.latent.clone();
            }});
   }

@@ -16,12 +16,11 @@ ClipScore::ClipScore(const io::Checkpoint& model, text::ClipTokenizer tokenizer,
 
 double ClipScore::operator()(const image::Image& picture, const std::string& caption) const {
   const image::Image square = image::resize_to_cover(picture, pair_.side(), pair_.side());
-  const Tensor seen = pair_.embed_pictures(image::from_images({square})).to(Device::kCpu);
+  const HostView<float> seen(pair_.embed_pictures(image::from_images({square})));
   const std::vector<int64_t> ids = tokenizer_.encode_padded(caption, pair_.positions());
-  const Tensor read =
-      pair_.embed_texts(Tensor::from(ids, {1, pair_.positions()}), tokenizer_.end_id()).to(Device::kCpu);
+  const HostView<float> read(pair_.embed_texts(Tensor::from(ids, {1, pair_.positions()}), tokenizer_.end_id()));
   double cosine = 0.0;
-  for (int64_t i = 0; i < seen.numel(); ++i) cosine += double{seen.data<float>()[i]} * read.data<float>()[i];
+  for (int64_t i = 0; i < seen.size(); ++i) cosine += double{seen[i]} * read[i];
   return 100.0 * std::max(0.0, cosine);
 }
 

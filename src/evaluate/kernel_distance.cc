@@ -20,7 +20,8 @@ constexpr std::array<int64_t, 4> kWidths{32, 64, 128, 256};
 void append_statistics(const Tensor& x, std::vector<float>& to) {
   const int64_t channels = x.dim(3), pixels = x.numel() / channels;
   std::vector<double> sum(static_cast<size_t>(channels)), squares(static_cast<size_t>(channels));
-  const float* at = x.data<float>();
+  const HostView<float> values(x);
+  const float* at = values.data();
   for (int64_t p = 0; p < pixels; ++p, at += channels) {
     for (size_t c = 0; c < sum.size(); ++c) {
       sum[c] += at[c];
@@ -37,11 +38,12 @@ void append_statistics(const Tensor& x, std::vector<float>& to) {
 // Σ k(x_i, y_j) over all pairs, or, of x with itself, over those of different rows: each counted once and doubled.
 double sum_of_kernel(const Tensor& x, const Tensor& y, bool same) {
   const int64_t n = x.dim(0), m = y.dim(0), d = x.dim(1);
+  const HostView<float> of_x(x), of_y(y);
   std::vector<double> rows(static_cast<size_t>(n));
   parallel_for(n, [&](int64_t i) {
     for (int64_t j = same ? i + 1 : 0; j < m; ++j) {
       double dot = 0.0;
-      for (int64_t k = 0; k < d; ++k) dot += double{x.data<float>()[i * d + k]} * y.data<float>()[j * d + k];
+      for (int64_t k = 0; k < d; ++k) dot += double{of_x[i * d + k]} * of_y[j * d + k];
       rows[static_cast<size_t>(i)] += std::pow(dot / static_cast<double>(d) + 1.0, 3);
     }
   });
@@ -61,9 +63,10 @@ RandomFeatures::RandomFeatures() {
                                       nn::GroupNorm(width, {.groups = width / 8})}));
     nn::for_each_param(layers_.back()->conv, "", [&](const std::string&, nn::Param& param) {
       param.value = Tensor::empty(param.shape);
-      generator.randn(param.value.span<float>());
+      const HostEdit<float> values(param.value);
+      generator.randn(values.span());
       const float scale = std::sqrt(2.0f / static_cast<float>(9 * in));
-      for (float& value : param.value.span<float>()) value *= scale;
+      for (float& value : values) value *= scale;
     });
     nn::for_each_param(layers_.back()->norm, "", [&](const std::string& name, nn::Param& param) {
       param.value = Tensor::full(param.shape, name == "weight" ? 1.0f : 0.0f);
@@ -73,18 +76,15 @@ RandomFeatures::RandomFeatures() {
 }
 
 Tensor RandomFeatures::operator()(const std::vector<image::Image>& pictures) const {
-  Tensor out = Tensor::empty({static_cast<int64_t>(pictures.size()), kCount});
-  float* to = out.data<float>();
+  std::vector<float> features;
   for (const image::Image& picture : pictures) {
-    std::vector<float> features;
     Tensor h = image::from_images({image::resize_to_cover(picture, kSide, kSide)});
     for (const auto& layer : layers_) {
       h = activate(layer->norm(layer->conv(h)), Act::kRelu);
       append_statistics(h, features);
     }
-    to = std::copy(features.begin(), features.end(), to);
   }
-  return out;
+  return Tensor::from(features, {static_cast<int64_t>(pictures.size()), kCount});
 }
 
 double kernel_distance(const Tensor& x, const Tensor& y) {

@@ -11,8 +11,8 @@ std::vector<Image> to_images(const Tensor& pictures) {
   SUMI_CHECK(pictures.rank() == 4 && pictures.dim(3) == 3 && pictures.dtype() == DType::kF32,
              "pictures are [N,H,W,3] in f32, not {} in {}", pictures.shape().str(), name_of(pictures.dtype()));
   std::vector<Image> images;
-  const float* x = pictures.data<float>();
-  if (x == nullptr) return images;
+  const HostView<float> values(pictures);
+  const float* x = values.data();
   for (int64_t n = 0; n < pictures.dim(0); ++n) {
     Image image(pictures.dim(2), pictures.dim(1));
     for (uint8_t& pixel : image.pixels) {
@@ -30,7 +30,8 @@ Tensor from_images(const std::vector<Image>& images) {
   SUMI_CHECK(!images.empty(), "there is no picture to convert");
   const Image& first = images.front();
   Tensor out = Tensor::empty({static_cast<int64_t>(images.size()), first.height, first.width, 3});
-  float* x = out.data<float>();
+  const HostEdit<float> values(out);
+  float* x = values.data();
   for (const Image& image : images) {
     SUMI_CHECK(image.width == first.width && image.height == first.height && image.channels == 3,
                "pictures of one batch are RGB of one size; {}x{}x{} is not {}x{}x3", image.width, image.height,

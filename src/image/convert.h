@@ -13,7 +13,7 @@ namespace sumi::image {
 // picture.
 std::vector<Image> to_images(const Tensor& pictures);
 
-// 8-bit pictures of one size → [N,H,W,3] f32 in [-1, 1]: 2 * x / 255 - 1.
+// 8-bit pictures of one size → [N,H,W,3] f32 in [-1, 1], on the host: 2 * x / 255 - 1.
 Tensor from_images(const std::vector<Image>& images);
 
 }  // namespace sumi::image

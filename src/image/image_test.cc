@@ -24,7 +24,7 @@ TEST(Convert, ClampsAndTruncates) {
 
 TEST(Convert, KeepsPicturesApartAndRowsInOrder) {
   Tensor pictures = Tensor::full({2, 3, 4, 3}, -1.0f);
-  pictures.data<float>()[((1 * 3 + 2) * 4 + 1) * 3] = 1.0f;  // second picture, row 2, column 1, red
+  pictures.host_edit<float>()[((1 * 3 + 2) * 4 + 1) * 3] = 1.0f;  // second picture, row 2, column 1, red
   const std::vector<Image> images = to_images(pictures);
   EXPECT_EQ(images[0], Image(4, 3));
   EXPECT_EQ(images[1].row(2)[3], 255);
@@ -41,9 +41,9 @@ TEST(Convert, ComesBackFromEightBits) {
   image.pixels = {0, 51, 102, 153, 204, 255};
   const Tensor x = from_images({image});
   EXPECT_EQ(x.shape(), (Shape{1, 1, 2, 3}));
-  EXPECT_FLOAT_EQ(x.data<float>()[0], -1.0f);
-  EXPECT_FLOAT_EQ(x.data<float>()[1], -0.6f);
-  EXPECT_FLOAT_EQ(x.data<float>()[5], 1.0f);
+  EXPECT_FLOAT_EQ(x.host<float>()[0], -1.0f);
+  EXPECT_FLOAT_EQ(x.host<float>()[1], -0.6f);
+  EXPECT_FLOAT_EQ(x.host<float>()[5], 1.0f);
   EXPECT_THROW(from_images({image, Image(1, 1)}), Error);
 }
 

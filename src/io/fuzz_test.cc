@@ -68,7 +68,7 @@ void read_all(const Checkpoint& checkpoint) {
   for (const TensorInfo& info : checkpoint.tensors()) {
     const Tensor tensor = checkpoint.tensor(info.name);
     ASSERT_EQ(tensor.shape(), info.shape);
-    for (int64_t i = 0; i < tensor.bytes(); ++i) sum += static_cast<unsigned>(tensor.raw()[i]);
+    for (const std::byte byte : tensor.host<std::byte>()) sum += static_cast<unsigned>(byte);
   }
   volatile unsigned keep = sum;
   (void)keep;

@@ -83,7 +83,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   install_handler();
   void* address = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, file.fd, 0);
   SUMI_CHECK_KIND(kNoInput, address != MAP_FAILED, "{}: cannot be mapped: {}", path.string(), std::strerror(errno));
-  mapped->data_ = static_cast<std::byte*>(address);
+  mapped->handle_ = address;
   mapped->descriptor_ = std::exchange(file.fd, -1);
   mapped->modified_ = status.st_mtim;
   const std::lock_guard lock(g_mutex);
@@ -101,7 +101,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
 }
 
 MappedFile::~MappedFile() {
-  if (data_ == nullptr) return;
+  if (handle_ == nullptr) return;
   {
     const std::lock_guard lock(g_mutex);
     if (slot_ >= 0) {
@@ -111,7 +111,7 @@ MappedFile::~MappedFile() {
       slot.file = nullptr;
     }
   }
-  munmap(data_, static_cast<size_t>(bytes_));
+  munmap(handle_, static_cast<size_t>(bytes_));
   ::close(descriptor_);
 }
 
@@ -128,8 +128,8 @@ void MappedFile::check_intact() const {
 }
 
 void MappedFile::release_pages() const {
-  if (data_ != nullptr && !g_slots[static_cast<size_t>(slot_)].torn.load())
-    madvise(data_, static_cast<size_t>(bytes_), MADV_DONTNEED);
+  if (handle_ != nullptr && !g_slots[static_cast<size_t>(slot_)].torn.load())
+    madvise(handle_, static_cast<size_t>(bytes_), MADV_DONTNEED);
 }
 
 void release_mapped_pages() {

@@ -11,19 +11,19 @@
 #include <memory>
 #include <span>
 
-#include "core/storage.h"
+#include "core/buffer.h"
 
 namespace sumi::io {
 
-// The mapping as a storage: tensors over it hold the file open. Throws Error(kNoInput) where the path cannot be opened
+// The mapping as a buffer: tensors over it hold the file open. Throws Error(kNoInput) where the path cannot be opened
 // and Error(kData) where it is not a regular file.
-class MappedFile : public Storage {
+class MappedFile : public Buffer {
  public:
   static std::shared_ptr<MappedFile> open(const std::filesystem::path& path);
   ~MappedFile() override;
 
   std::span<const uint8_t> contents() const {
-    return {reinterpret_cast<const uint8_t*>(data_), static_cast<size_t>(bytes_)};
+    return {static_cast<const uint8_t*>(handle_), static_cast<size_t>(bytes_)};
   }
   const std::filesystem::path& path() const { return path_; }
   // Throws Error(kData) once the file is not what it was when it was opened: shorter, longer, or changed since. Time:
@@ -33,7 +33,7 @@ class MappedFile : public Storage {
   void release_pages() const;
 
  private:
-  MappedFile() = default;
+  MappedFile() : Buffer(Device::kCpu) {}
   std::filesystem::path path_;
   int slot_ = -1;
   int descriptor_ = -1;

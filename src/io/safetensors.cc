@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "base/text_util.h"
@@ -94,7 +93,8 @@ class SafetensorsFile : public Checkpoint {
     if (info->shape.numel() == 0) return Tensor::empty(info->shape, info->dtype);
     if (offset % size_of(info->dtype) == 0) return Tensor(file_, offset, info->shape, info->dtype);
     Tensor copy = Tensor::empty(info->shape, info->dtype);
-    std::memcpy(copy.raw(), file_->data() + offset, static_cast<size_t>(copy.bytes()));
+    copy.write(
+        std::as_bytes(file_->contents().subspan(static_cast<size_t>(offset), static_cast<size_t>(copy.bytes()))));
     return copy;
   }
 
@@ -152,12 +152,17 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const st
   file_.write(header);
 }
 
+void SafetensorsWriter::write(const Tensor& tensor) {
+  const HostView<std::byte> bytes(tensor);
+  write(bytes.data(), static_cast<size_t>(bytes.size()));
+}
+
 void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   std::vector<TensorInfo> infos;
   for (const auto& [name, tensor] : tensors) infos.push_back({name, tensor.dtype(), tensor.shape()});
   SafetensorsWriter writer(path, infos, metadata);
-  for (const auto& [name, tensor] : tensors) writer.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+  for (const auto& [name, tensor] : tensors) writer.write(tensor);
   writer.commit();
 }
 

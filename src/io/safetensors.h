@@ -33,6 +33,7 @@ class SafetensorsWriter {
   // The tensors in the order in which their bytes will come. Throws Error(kCannotCreate).
   SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
                     const std::map<std::string, std::string>& metadata = {});
+  void write(const Tensor& tensor);  // wherever it is
   void write(const void* data, size_t bytes) { file_.write(data, bytes); }
   void commit() { file_.commit(); }
 
@@ -41,7 +42,7 @@ class SafetensorsWriter {
   AtomicFile file_;
 };
 
-// Writes a file, whole or not at all. Host tensors of any type, packed in the order given.
+// Writes a file, whole or not at all. Tensors of any type and device, packed in the order given.
 void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

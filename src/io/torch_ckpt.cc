@@ -149,12 +149,14 @@ class TorchFile : public Checkpoint {
 
   Tensor gather(const TensorInfo& info, const Layout& layout) const {
     Tensor out = Tensor::empty(info.shape, info.dtype);
+    const HostEdit<std::byte> to(out);
     const int64_t width = size_of(info.dtype);
     std::vector<int64_t> position(layout.strides.size(), 0);
     for (int64_t i = 0; i < info.shape.numel(); ++i) {
       int64_t from = 0;
       for (size_t axis = 0; axis < position.size(); ++axis) from += position[axis] * layout.strides[axis];
-      std::memcpy(out.raw() + i * width, file_->data() + layout.offset + from * width, static_cast<size_t>(width));
+      std::memcpy(to.data() + i * width, file_->contents().data() + layout.offset + from * width,
+                  static_cast<size_t>(width));
       for (size_t axis = position.size(); axis-- > 0 && ++position[axis] == info.shape[static_cast<int>(axis)];)
         position[axis] = 0;
     }

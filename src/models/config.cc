@@ -164,7 +164,7 @@ ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::
     // LDM keeps the factor it computed from the first latents as a buffer.
     const io::TensorInfo* kept = config.scale_by_std ? checkpoint.find("scale_factor") : nullptr;
     if (kept != nullptr && kept->shape.numel() == 1 && kept->dtype == DType::kF32) {
-      config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").data<float>()[0];
+      config.autoencoder.scale_factor = checkpoint.tensor("scale_factor").host<float>()[0];
       config.scale_by_std = false;
       check_config(config, checkpoint.path().string());
     }

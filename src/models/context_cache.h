@@ -16,11 +16,9 @@ class ContextCache {
   };
 
   // What is kept from now on belongs to `context`; what belongs to another tensor is forgotten. Holding on to the
-  // tensor keeps its storage from being another's, so the same storage means the same text. A context that is only a
-  // part of its storage is not told from the other parts: what belongs to it is computed anew.
+  // tensor keeps its memory from being another's, so the same elements mean the same text.
   void use(const Tensor& context) {
-    const bool same = context_.defined() && context.storage() == context_.storage() &&
-                      context.shape() == context_.shape() && context.bytes() == context.storage()->bytes();
+    const bool same = context_ && context_.same_elements(context) && context_.shape() == context.shape();
     if (!same) kept_.clear();
     context_ = context;
   }

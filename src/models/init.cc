@@ -27,18 +27,19 @@ void initialise(nn::Module& module, Generator& generator, Device device) {
     if (param.shape.rank() >= 2) fan_in[layer_of(name)] = param.shape.numel() / param.shape[0];
   });
   nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
-    Tensor value = Tensor::empty(param.shape, DType::kF32);
+    Tensor value = Tensor::empty(param.shape);
+    const HostEdit<float> values(value);
     const auto found = fan_in.find(layer_of(name));
     const bool is_table = name.find("embedding") != std::string::npos && param.shape.rank() == 2;
     if (is_table) {
-      generator.randn(value.span<float>());
-      for (float& v : value.span<float>()) v *= 0.02f;
+      generator.randn(values.span());
+      for (float& v : values) v *= 0.02f;
     } else if (found == fan_in.end()) {
-      std::fill_n(value.data<float>(), value.numel(), name.ends_with("weight") ? 1.0f : 0.0f);
+      std::fill(values.begin(), values.end(), name.ends_with("weight") ? 1.0f : 0.0f);
     } else {
       const float bound = 1.0f / std::sqrt(static_cast<float>(found->second));
-      generator.rand(value.span<float>());
-      for (float& v : value.span<float>()) v = bound * (2.0f * v - 1.0f);
+      generator.rand(values.span());
+      for (float& v : values) v = bound * (2.0f * v - 1.0f);
     }
     param.value = value.to(device);
   });
@@ -49,7 +50,7 @@ void initialise_unet(nn::Module& unet, Generator& generator, Device device) {
   static constexpr std::array<std::string_view, 6> kZero{"out_layers.3.weight", "out_layers.3.bias", "proj_out.weight",
                                                          "proj_out.bias",       "out.2.weight",      "out.2.bias"};
   nn::for_each_param(unet, "", [&](const std::string& name, nn::Param& param) {
-    if (ends_with_any("." + name, kZero)) std::fill_n(param.value.data<float>(), param.value.numel(), 0.0f);
+    if (ends_with_any("." + name, kZero)) param.value = Tensor::zeros(param.shape, DType::kF32, device);
   });
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 double deviation(const Tensor& x) {
   double sum = 0.0, squares = 0.0;
-  for (const float value : x.span<float>()) {
+  for (const float value : x.host<float>()) {
     sum += value;
     squares += double{value} * value;
   }

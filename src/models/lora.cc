@@ -90,9 +90,9 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
     const bool is_whole = value.dtype() == DType::kI64 || value.dtype() == DType::kI32;
     SUMI_CHECK(value.numel() == 1 && (is_whole || is_floating(value.dtype())), "{}: \"{}\" is no single number",
                file.path().string(), strip_control(change.alpha));
-    alpha = value.dtype() == DType::kI64   ? static_cast<double>(value.data<int64_t>()[0])
-            : value.dtype() == DType::kI32 ? static_cast<double>(value.data<int32_t>()[0])
-                                           : double{cast(value, DType::kF32).data<float>()[0]};
+    alpha = value.dtype() == DType::kI64   ? static_cast<double>(value.host<int64_t>()[0])
+            : value.dtype() == DType::kI32 ? static_cast<double>(value.host<int32_t>()[0])
+                                           : double{cast(value, DType::kF32).host<float>()[0]};
   }
   out.scale = static_cast<float>(weight * alpha / static_cast<double>(rank));
   SUMI_CHECK(std::isfinite(out.scale), "{}: the scale of \"{}\" is no number", file.path().string(),
@@ -168,8 +168,9 @@ void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& gener
     if (!is_matrix || !attends) return;
     const float bound = 1.0f / std::sqrt(static_cast<float>(param.shape[1]));
     Tensor down = Tensor::empty({rank, param.shape[1]});
-    generator.rand(down.span<float>());
-    for (float& value : down.span<float>()) value = bound * (2.0f * value - 1.0f);
+    const HostEdit<float> values(down);
+    generator.rand(values.span());
+    for (float& value : values) value = bound * (2.0f * value - 1.0f);
     param.low_rank.push_back({.down = down.to(device),
                               .up = Tensor::zeros({param.shape[0], rank}, DType::kF32, device),
                               .scale = static_cast<float>(alpha / static_cast<double>(rank))});

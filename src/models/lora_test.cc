@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "io/safetensors.h"
 #include "models/unet/unet.h"
 #include "tests/support/random_tensor.h"
@@ -49,12 +47,13 @@ class Lora : public testing::Test {
     nn::for_each_param(unet, "", [&](const std::string& other, nn::Param& param) {
       if (other != name) return;
       const int64_t rank = down.dim(0), row = down.numel() / rank;
+      const HostView<float> of_up(up), of_down(down);
+      const HostEdit<float> values(param.value);
       for (int64_t o = 0; o < param.shape[0]; ++o) {
         for (int64_t i = 0; i < row; ++i) {
           double sum = 0.0;
-          for (int64_t r = 0; r < rank; ++r)
-            sum += double{up.data<float>()[o * rank + r]} * down.data<float>()[r * row + i];
-          param.value.data<float>()[o * row + i] += static_cast<float>(scale * sum);
+          for (int64_t r = 0; r < rank; ++r) sum += double{of_up[o * rank + r]} * of_down[r * row + i];
+          values[o * row + i] += static_cast<float>(scale * sum);
         }
       }
     });
@@ -90,7 +89,7 @@ TEST_F(Lora, EqualsTheMergedWeightWhateverTheSpelling) {
   const std::string compvis = "lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k";
   const Tensor same = changed(
       {{compvis + ".lora_down.weight", down}, {compvis + ".lora_up.weight", up}, {compvis + ".alpha", alpha}}, 0.8);
-  EXPECT_EQ(std::memcmp(got.raw(), same.raw(), static_cast<size_t>(got.bytes())), 0);
+  EXPECT_TRUE(test::same_bytes(got, same));
   // Without an alpha it is the rank.
   const std::string peft = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k";
   const Tensor third = changed({{peft + ".lora_A.weight", down}, {peft + ".lora_B.weight", up}}, 0.4);

@@ -82,14 +82,13 @@ Lpips::Lpips(const io::Checkpoint& vgg, const io::Checkpoint& heads, Device devi
   bind_module(*heads_, heads, "", of_heads, {.device = device});
   of_heads.check();
   // (x - shift) / scale for each channel, as a 1x1 convolution.
-  scale_ = Tensor::zeros({3, 3, 1, 1}, DType::kF32);
-  shift_ = Tensor::empty({3}, DType::kF32);
+  std::vector<float> scale(9), shift(3);
   for (size_t c = 0; c < 3; ++c) {
-    scale_.data<float>()[4 * c] = 1.0f / kScale[c];
-    shift_.data<float>()[c] = -kShift[c] / kScale[c];
+    scale[4 * c] = 1.0f / kScale[c];
+    shift[c] = -kShift[c] / kScale[c];
   }
-  scale_ = scale_.to(device);
-  shift_ = shift_.to(device);
+  scale_ = Tensor::from(scale, {3, 3, 1, 1}, device);
+  shift_ = Tensor::from(shift, {3}, device);
 }
 
 Tensor Lpips::operator()(const Tensor& x, const Tensor& y) const {

@@ -51,8 +51,9 @@ void initialise_discriminator(PatchDiscriminator& module, Generator& generator, 
   nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
     if (name.ends_with("weight")) {
       const float mean = param.shape.rank() == 1 ? 1.0f : 0.0f;
-      generator.randn(param.value.span<float>());
-      for (float& value : param.value.span<float>()) value = mean + kDeviation * value;
+      const HostEdit<float> values(param.value);
+      generator.randn(values.span());
+      for (float& value : values) value = mean + kDeviation * value;
     }
     param.value = param.value.to(device);
   });

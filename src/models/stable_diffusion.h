@@ -43,7 +43,7 @@ class StableDiffusion {
   // Adds what a LoRA file changes, times `weight`, to the parts that are loaded (see models/lora.h).
   void add_lora(const io::Checkpoint& file, double weight);
 
-  // ids [B,T] i64 → the first encoder's last states, [B,T,D].
+  // ids [B,T] i64, on the host → the first encoder's last states, [B,T,D].
   Tensor encode_text(const Tensor& ids) const;
   // x [B,H,W,C], one timestep a batch entry → the network's output [B,H,W,C]. See Denoiser.
   Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,

@@ -1,10 +1,7 @@
 #include "nn/layers.h"
 
-#include <cmath>
-
 #include "ops/conv_grad.h"
 #include "ops/elementwise.h"
-#include "ops/embedding.h"
 
 namespace sumi::nn {
 
@@ -100,23 +97,5 @@ Embedding::Embedding(int64_t rows, int64_t width) : weight_{Shape{rows, width}, 
 Tensor Embedding::operator()(const Tensor& ids) const { return embedding(ids, weight_.value); }
 
 void Embedding::visit(ParamVisitor& v) { v("weight", weight_); }
-
-Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, Device device, double max_period) {
-  const int64_t half = width / 2;
-  Tensor out = Tensor::zeros({static_cast<int64_t>(timesteps.size()), width}, DType::kF32, Device::kCpu);
-  float* to = out.data<float>();
-  for (double t : timesteps) {
-    for (int64_t i = 0; i < half; ++i) {
-      // The frequency is rounded to float before it is multiplied: at t = 981 the angle's rounding shows.
-      const float frequency =
-          std::exp(static_cast<float>(-std::log(max_period)) * static_cast<float>(i) / static_cast<float>(half));
-      const float angle = static_cast<float>(t) * frequency;
-      to[i] = std::cos(angle);
-      to[half + i] = std::sin(angle);
-    }
-    to += width;
-  }
-  return out.to(device);
-}
 
 }  // namespace sumi::nn

@@ -4,6 +4,7 @@
 #include "nn/module.h"
 #include "ops/attention.h"
 #include "ops/conv.h"
+#include "ops/embedding.h"
 #include "ops/norm.h"
 
 namespace sumi::nn {
@@ -88,7 +89,7 @@ class LayerNorm : public Module {
 class Embedding : public Module {
  public:
   Embedding(int64_t rows, int64_t width);
-  // ids [..] i64 → [.., width].
+  // ids [..] i64, on the host whatever device the table is on → [.., width].
   Tensor operator()(const Tensor& ids) const;
   void visit(ParamVisitor& v) override;
   Device device() const { return weight_.value.device(); }
@@ -97,9 +98,6 @@ class Embedding : public Module {
   Param weight_;
 };
 
-// Sinusoidal embedding of timesteps: [cos(t·f) | sin(t·f)], f_i = max_period^(-i/half), computed in float as the
-// original does; an odd width ends in a zero. Returns [N, width]. (Ho et al. 2020; LDM `timestep_embedding`)
-Tensor timestep_embedding(const std::vector<double>& timesteps, int64_t width, Device device,
-                          double max_period = 10000.0);
+using sumi::timestep_embedding;
 
 }  // namespace sumi::nn

@@ -1,26 +1,28 @@
 #include "ops/activation.h"
 
+#include <algorithm>
+
 #include "core/autograd.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
 namespace sumi {
 
-constinit KernelSlot<ActivateKernel> activate_slot("activate");
-constinit KernelSlot<GegluKernel> geglu_slot("geglu");
-constinit KernelSlot<ActivateGradKernel> activate_grad_slot("activate_grad");
-constinit KernelSlot<GegluGradKernel> geglu_grad_slot("geglu_grad");
+constinit KernelSlot<ActivateArgs> activate_slot("activate");
+constinit KernelSlot<GegluArgs> geglu_slot("geglu");
+constinit KernelSlot<ActivateGradArgs> activate_grad_slot("activate_grad");
+constinit KernelSlot<GegluGradArgs> geglu_grad_slot("geglu_grad");
 
 Tensor activate(const Tensor& x, Act act) {
-  check_f32("activate", "x", x);
+  check_activation("activate", "x", x);
   const OpScope scope("activate", x);
-  Tensor out = Tensor::empty(x.shape(), DType::kF32, x.device());
-  activate_slot.on(x.device())(x.data<float>(), out.data<float>(), x.numel(), act);
+  Tensor out = Tensor::empty(x.shape(), x.dtype(), x.device());
+  activate_slot(x.device(), {.x = x.view(), .out = out.mutable_view(), .act = act});
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x, act](const Tensor& grad) {
       const OpScope backward("activate_grad", x);
       Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-      activate_grad_slot.on(x.device())(x.data<float>(), grad.data<float>(), dx.data<float>(), x.numel(), act);
+      activate_grad_slot(x.device(), {.x = x.view(), .dy = grad.view(), .dx = dx.mutable_view(), .act = act});
       add_grad(x, dx);
     });
   }
@@ -28,20 +30,20 @@ Tensor activate(const Tensor& x, Act act) {
 }
 
 Tensor geglu(const Tensor& x) {
-  check_f32("geglu", "x", x);
+  check_activation("geglu", "x", x);
   SUMI_CHECK(x.rank() >= 1 && x.dim(-1) % 2 == 0, "geglu: the last size of {} is odd", x.shape().str());
   Shape shape = x.shape();
   shape[-1] /= 2;
   const OpScope scope("geglu", x);
-  Tensor out = Tensor::empty(shape, DType::kF32, x.device());
-  geglu_slot.on(x.device())(x.data<float>(), out.data<float>(), shape.numel() / shape[-1], shape[-1]);
+  Tensor out = Tensor::empty(shape, x.dtype(), x.device());
+  const int64_t channels = shape[-1], rows = shape.numel() / std::max<int64_t>(1, channels);
+  geglu_slot(x.device(), {.x = x.view(), .out = out.mutable_view(), .rows = rows, .channels = channels});
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record(out, [x](const Tensor& grad) {
+    tape->record(out, [x, rows, channels](const Tensor& grad) {
       const OpScope backward("geglu_grad", x);
       Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-      const int64_t channels = grad.dim(-1);
-      geglu_grad_slot.on(x.device())(x.data<float>(), grad.data<float>(), dx.data<float>(), grad.numel() / channels,
-                                     channels);
+      geglu_grad_slot(x.device(),
+                      {.x = x.view(), .dy = grad.view(), .dx = dx.mutable_view(), .rows = rows, .channels = channels});
       add_grad(x, dx);
     });
   }

@@ -1,4 +1,4 @@
-// Activation functions. All float32; shapes are kept unless said.
+// Activation functions. Results have the type of x; shapes are kept unless said.
 #pragma once
 
 #include <string_view>
@@ -24,15 +24,51 @@ inline Tensor silu(const Tensor& x) { return activate(x, Act::kSilu); }
 // x [.., 2C] → [.., C]: first half times GELU of the second half (Shazeer 2020; LDM `GEGLU`).
 Tensor geglu(const Tensor& x);
 
-using ActivateKernel = void(const float* x, float* out, int64_t count, Act act);
-using GegluKernel = void(const float* x, float* out, int64_t rows, int64_t channels);
-extern KernelSlot<ActivateKernel> activate_slot;
-extern KernelSlot<GegluKernel> geglu_slot;
+struct ActivateArgs {
+  View x;
+  MutableView out;  // may be x itself
+  Act act;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<ActivateArgs> activate_slot;
 
-// Their gradients: dx = dy·act'(x), and the two halves' of geglu.
-using ActivateGradKernel = void(const float* x, const float* dy, float* dx, int64_t count, Act act);
-using GegluGradKernel = void(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels);
-extern KernelSlot<ActivateGradKernel> activate_grad_slot;
-extern KernelSlot<GegluGradKernel> geglu_grad_slot;
+struct GegluArgs {
+  View x;           // [rows, 2·channels]
+  MutableView out;  // [rows, channels]
+  int64_t rows, channels;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<GegluArgs> geglu_slot;
+
+// Their gradients: dx = dy·act'(x), and the two halves' of geglu. All float32.
+struct ActivateGradArgs {
+  View x, dy;
+  MutableView dx;
+  Act act;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(dy);
+    f(dx);
+  }
+};
+extern KernelSlot<ActivateGradArgs> activate_grad_slot;
+
+struct GegluGradArgs {
+  View x, dy;      // [rows, 2·channels], [rows, channels]
+  MutableView dx;  // [rows, 2·channels]
+  int64_t rows, channels;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(dy);
+    f(dx);
+  }
+};
+extern KernelSlot<GegluGradArgs> geglu_grad_slot;
 
 }  // namespace sumi

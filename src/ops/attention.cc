@@ -10,18 +10,18 @@
 
 namespace sumi {
 
-constinit KernelSlot<AttentionKernel> attention_slot("attention");
-constinit KernelSlot<AttentionGradKernel> attention_grad_slot("attention_grad");
+constinit KernelSlot<AttentionArgs> attention_slot("attention");
+constinit KernelSlot<AttentionGradArgs> attention_grad_slot("attention_grad");
 
 namespace {
 
-AttentionArgs attention_args(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
+AttentionArgs attention_args(const Tensor& q, const Tensor& k, const Tensor& v, MutableView out,
                              const AttentionOptions& options) {
   const int64_t head_dim = q.dim(2) / options.heads;
-  return {.q = q.data<float>(),
-          .k = k.data<float>(),
-          .v = v.data<float>(),
-          .out = reinterpret_cast<float*>(out.raw()),
+  return {.q = q.view(),
+          .k = k.view(),
+          .v = v.view(),
+          .out = out,
           .batch = q.dim(0),
           .queries = q.dim(1),
           .keys = k.dim(1),
@@ -44,11 +44,11 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
   const OpScope scope = scope_of("attention_grad", 4.0, q, k, options.heads);
   Tensor dq = Tensor::empty(q.shape(), DType::kF32, q.device());
   Tensor dk = Tensor::empty(k.shape(), DType::kF32, q.device()), dv = Tensor::empty(k.shape(), DType::kF32, q.device());
-  attention_grad_slot.on(q.device())({.forward = attention_args(q, k, v, out, options),
-                                      .dout = grad.data<float>(),
-                                      .dq = dq.data<float>(),
-                                      .dk = dk.data<float>(),
-                                      .dv = dv.data<float>()});
+  attention_grad_slot(q.device(), {.forward = attention_args(q, k, v, {out.view()}, options),
+                                   .dout = grad.view(),
+                                   .dq = dq.mutable_view(),
+                                   .dk = dk.mutable_view(),
+                                   .dv = dv.mutable_view()});
   add_grad(q, dq);
   add_grad(k, dk);
   add_grad(v, dv);
@@ -57,18 +57,18 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
-  check_f32("attention", "q", q);
-  check_f32("attention", "k", k);
-  check_f32("attention", "v", v);
+  check_activation("attention", "q", q);
+  check_same_type("attention", "k", q, k);
+  check_same_type("attention", "v", q, v);
   SUMI_CHECK(q.rank() == 3 && k.rank() == 3 && k.shape() == v.shape() && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) &&
                  k.dim(1) > 0,
              "attention: q {}, k {} and v {} do not fit together", q.shape().str(), k.shape().str(), v.shape().str());
   SUMI_CHECK(options.heads > 0 && q.dim(2) % options.heads == 0, "attention: {} channels do not make {} heads",
              q.dim(2), options.heads);
   const Device device = common_device("attention", {&q, &k, &v});
-  Tensor out = Tensor::empty(q.shape(), DType::kF32, device);
+  Tensor out = Tensor::empty(q.shape(), q.dtype(), device);
   const OpScope scope = scope_of("attention", 2.0, q, k, options.heads);
-  attention_slot.on(device)(attention_args(q, k, v, out, options));
+  attention_slot(device, attention_args(q, k, v, out.mutable_view(), options));
   if (Tape* tape = Tape::recording({&q, &k, &v})) {
     tape->record(out, [q, k, v, result = out.detach(), options](const Tensor& grad) {
       attention_backward(q, k, v, result, options, grad);

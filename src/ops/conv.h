@@ -15,44 +15,28 @@ struct Conv2dOptions {
 };
 
 // x [N,H,W,I], weight [O,I,kh,kw], bias [O] or undefined → [N,H',W',O] with
-// H' = (H + pad_begin + pad_end - kh) / stride + 1. Computed in float32.
+// H' = (H + pad_begin + pad_end - kh) / stride + 1. Sums in float32; the residual and the result have the type of x.
+// How it is computed is the context's choice (Context::convolutions).
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {});
 
 // How profiles name a convolution, or a gradient of one, that turns pictures `x` into `outs` channels.
 std::string conv_text(const Shape& x, int64_t outs, const Shape& weight, const Conv2dOptions& options);
 
-// How a convolution is computed. Winograd's algorithm spends fewer multiplications and rounds a little more (see
-// docs/numerics.md).
-enum class ConvAlgorithm : unsigned char {
-  kAuto,     // whatever is quickest for the shape
-  kDirect,   // products and sums alone
-  kWinograd  // where it applies (3x3, stride 1), else direct
-};
-
-// While one lives, its thread's convolutions use this algorithm. Scopes nest.
-class ConvAlgorithmScope {
- public:
-  explicit ConvAlgorithmScope(ConvAlgorithm algorithm) : outer_(t_current) { t_current = algorithm; }
-  ~ConvAlgorithmScope() { t_current = outer_; }
-  ConvAlgorithmScope(const ConvAlgorithmScope&) = delete;
-  ConvAlgorithmScope& operator=(const ConvAlgorithmScope&) = delete;
-  static ConvAlgorithm current() { return t_current; }
-
- private:
-  static inline thread_local ConvAlgorithm t_current = ConvAlgorithm::kAuto;
-  ConvAlgorithm outer_;
-};
-
 struct ConvArgs {
-  const float* x;         // [batch, in_h, in_w, in_c]
-  WeightView weight;      // [out_c, in_c, kernel_h, kernel_w]
-  const float* bias;      // [out_c] or null
-  const float* residual;  // [batch, out_h, out_w, out_c] or null
-  float* out;             // [batch, out_h, out_w, out_c]
+  View x;             // [batch, in_h, in_w, in_c]
+  WeightView weight;  // [out_c, in_c, kernel_h, kernel_w]
+  View bias;          // [out_c] float32, or absent
+  View residual;      // [batch, out_h, out_w, out_c], or absent
+  MutableView out;    // [batch, out_h, out_w, out_c]
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
-  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(weight);
+    f(bias);
+    f(residual);
+    f(out);
+  }
 };
-using ConvKernel = void(const ConvArgs& args);
-extern KernelSlot<ConvKernel> conv2d_slot;
+extern KernelSlot<ConvArgs> conv2d_slot;
 
 }  // namespace sumi

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "base/parallel.h"
 #include "ops/layout.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
 namespace sumi {
 
-constinit KernelSlot<ConvGradWeightKernel> conv2d_grad_weight_slot("conv2d_grad_weight");
+constinit KernelSlot<ConvGradWeightArgs> conv2d_grad_weight_slot("conv2d_grad_weight");
+constinit KernelSlot<TurnWeightArgs> turn_weight_slot("turn_weight");
 
 namespace {
 
@@ -18,25 +18,12 @@ Tensor spread(const Tensor& x, int64_t s) {
   if (s == 1) return x;
   const int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3), out_h = (h - 1) * s + 1, out_w = (w - 1) * s + 1;
   Tensor out = Tensor::zeros({x.dim(0), out_h, out_w, c}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * h, [&](int64_t row) {
-    const float* from = x.data<float>() + row * w * c;
-    float* to = out.data<float>() + (row / h * out_h + row % h * s) * out_w * c;
-    for (int64_t column = 0; column < w; ++column) std::copy_n(from + column * c, c, to + column * s * c);
-  });
+  strided_copy_slot(x.device(), {.from = x.view(),
+                                 .to = out.mutable_view(),
+                                 .sizes = {x.dim(0), h, w, c},
+                                 .from_strides = {h * w * c, w * c, c},
+                                 .to_strides = {out_h * out_w * c, s * out_w * c, s * c}});
   return out;
-}
-
-// The weights of inputs `begin` to `end`, from [O,I,taps] to [I,O,taps] with the taps in reverse. `kTaps` is their
-// number where the compiler is to know it.
-template <int64_t kTaps>
-void turn_inputs(const float* from, float* to, int64_t outs, int64_t ins, int64_t some_taps, int64_t begin,
-                 int64_t end) {
-  const int64_t taps = kTaps > 0 ? kTaps : some_taps;
-  for (int64_t o = 0; o < outs; ++o) {
-    for (int64_t i = begin; i < end; ++i) {
-      for (int64_t t = 0; t < taps; ++t) to[(i * outs + o) * taps + t] = from[(o * ins + i) * taps + taps - 1 - t];
-    }
-  }
 }
 
 // [O,I,kh,kw] → [I,O,kh,kw], rows and columns of each kernel from the last to the first.
@@ -44,13 +31,7 @@ Tensor turn_around(const Tensor& weight) {
   const Tensor w = cast(weight, DType::kF32);
   const int64_t outs = w.dim(0), ins = w.dim(1), taps = w.dim(2) * w.dim(3);
   Tensor out = Tensor::empty({ins, outs, w.dim(2), w.dim(3)}, DType::kF32, w.device());
-  const float* from = w.data<float>();
-  float* to = out.data<float>();
-  const auto turn = taps == 9 ? turn_inputs<9> : taps == 1 ? turn_inputs<1> : turn_inputs<0>;
-  constexpr int64_t kBlock = 8;  // inputs at a time: their rows of the result stay in L1
-  parallel_for((ins + kBlock - 1) / kBlock, [&](int64_t task) {
-    turn(from, to, outs, ins, taps, task * kBlock, std::min(ins, (task + 1) * kBlock));
-  });
+  turn_weight_slot(w.device(), {.weight = w.view(), .out = out.mutable_view(), .outs = outs, .ins = ins, .taps = taps});
   return out;
 }
 
@@ -67,23 +48,22 @@ Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& sh
                       2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[3] * kh * kw),
                       [&] { return conv_text(dy.shape(), shape[3], weight.shape(), options); });
   // The kernel reads zeros wherever it reaches beyond the pixels, on whichever side.
-  conv2d_slot.on(dy.device())({.x = pixels.data<float>(),
-                               .weight = weight_view(turned),
-                               .bias = nullptr,
-                               .residual = nullptr,
-                               .out = dx.data<float>(),
-                               .batch = shape[0],
-                               .in_h = pixels.dim(1),
-                               .in_w = pixels.dim(2),
-                               .in_c = pixels.dim(3),
-                               .out_h = shape[1],
-                               .out_w = shape[2],
-                               .out_c = shape[3],
-                               .kernel_h = kh,
-                               .kernel_w = kw,
-                               .stride = 1,
-                               .pad = pad,
-                               .algorithm = ConvAlgorithmScope::current()});
+  conv2d_slot(dy.device(), {.x = pixels.view(),
+                            .weight = weight_view(turned),
+                            .bias = {},
+                            .residual = {},
+                            .out = dx.mutable_view(),
+                            .batch = shape[0],
+                            .in_h = pixels.dim(1),
+                            .in_w = pixels.dim(2),
+                            .in_c = pixels.dim(3),
+                            .out_h = shape[1],
+                            .out_w = shape[2],
+                            .out_c = shape[3],
+                            .kernel_h = kh,
+                            .kernel_w = kw,
+                            .stride = 1,
+                            .pad = pad});
   return dx;
 }
 
@@ -92,21 +72,20 @@ Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape,
   const OpScope scope("conv2d_grad_weight",
                       2.0 * static_cast<double>(dy.numel()) * static_cast<double>(shape[1] * shape[2] * shape[3]),
                       [&] { return conv_text(x.shape(), shape[0], shape, options); });
-  conv2d_grad_weight_slot.on(x.device())({.x = x.data<float>(),
-                                          .dy = dy.data<float>(),
-                                          .dweight = dweight.data<float>(),
-                                          .batch = x.dim(0),
-                                          .in_h = x.dim(1),
-                                          .in_w = x.dim(2),
-                                          .in_c = x.dim(3),
-                                          .out_h = dy.dim(1),
-                                          .out_w = dy.dim(2),
-                                          .out_c = dy.dim(3),
-                                          .kernel_h = shape[2],
-                                          .kernel_w = shape[3],
-                                          .stride = options.stride,
-                                          .pad = options.pad_begin,
-                                          .algorithm = ConvAlgorithmScope::current()});
+  conv2d_grad_weight_slot(x.device(), {.x = x.view(),
+                                       .dy = dy.view(),
+                                       .dweight = dweight.mutable_view(),
+                                       .batch = x.dim(0),
+                                       .in_h = x.dim(1),
+                                       .in_w = x.dim(2),
+                                       .in_c = x.dim(3),
+                                       .out_h = dy.dim(1),
+                                       .out_w = dy.dim(2),
+                                       .out_c = dy.dim(3),
+                                       .kernel_h = shape[2],
+                                       .kernel_w = shape[3],
+                                       .stride = options.stride,
+                                       .pad = options.pad_begin});
   return dweight;
 }
 

@@ -1,4 +1,4 @@
-// Gradients of convolutions and linear layers, which are 1x1 convolutions of a picture of one row.
+// Gradients of convolutions and linear layers, which are 1x1 convolutions of a picture of one row. All float32.
 #pragma once
 
 #include "ops/conv.h"
@@ -17,14 +17,30 @@ Tensor linear_grad_input(const Tensor& dy, const Tensor& weight);
 // x [.., I] and dy [.., O] → gradient of the weight [O,I].
 Tensor linear_grad_weight(const Tensor& x, const Tensor& dy);
 
+// All float32.
 struct ConvGradWeightArgs {
-  const float* x;   // [batch, in_h, in_w, in_c]
-  const float* dy;  // [batch, out_h, out_w, out_c]
-  float* dweight;   // [out_c, in_c, kernel_h, kernel_w]
+  View x;               // [batch, in_h, in_w, in_c]
+  View dy;              // [batch, out_h, out_w, out_c]
+  MutableView dweight;  // [out_c, in_c, kernel_h, kernel_w]
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride, pad;
-  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(dy);
+    f(dweight);
+  }
 };
-using ConvGradWeightKernel = void(const ConvGradWeightArgs& args);
-extern KernelSlot<ConvGradWeightKernel> conv2d_grad_weight_slot;
+extern KernelSlot<ConvGradWeightArgs> conv2d_grad_weight_slot;
+
+// weight [outs, ins, taps] → out [ins, outs, taps], the taps in reverse. float32.
+struct TurnWeightArgs {
+  View weight;
+  MutableView out;
+  int64_t outs, ins, taps;
+  template <class F> void each_view(const F& f) {
+    f(weight);
+    f(out);
+  }
+};
+extern KernelSlot<TurnWeightArgs> turn_weight_slot;
 
 }  // namespace sumi

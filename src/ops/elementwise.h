@@ -1,4 +1,5 @@
-// Arithmetic of tensors of one shape and of tensors with numbers. All float32; every function returns a fresh tensor.
+// Arithmetic of tensors of one shape and of tensors with numbers. Operands have one type,
+// which the result has too; every function returns a fresh tensor.
 #pragma once
 
 #include "core/kernel_slot.h"
@@ -20,17 +21,55 @@ inline Tensor operator/(const Tensor& x, float a) { return affine(1.0f / a, x, 0
 // x [N,H,W,C] plus e [N,C] at every pixel.
 Tensor add_per_channel(const Tensor& x, const Tensor& e);
 
-using AffineKernel = void(float a, const float* x, float b, const float* y, float c, float* out, int64_t count);
-using MulKernel = void(const float* x, const float* y, float* out, int64_t count);
-using AddPerChannelKernel = void(const float* x, const float* e, float* out, int64_t n, int64_t pixels,
-                                 int64_t channels);
-extern KernelSlot<AffineKernel> affine_slot;
-extern KernelSlot<MulKernel> mul_slot;
-extern KernelSlot<AddPerChannelKernel> add_per_channel_slot;
+struct AffineArgs {
+  float a;
+  View x;
+  float b;
+  View y;  // may be absent
+  float c;
+  MutableView out;  // may be x or y
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(y);
+    f(out);
+  }
+};
+struct MulArgs {
+  View x, y;
+  MutableView out;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(y);
+    f(out);
+  }
+};
+struct AddPerChannelArgs {
+  View x;           // [n, pixels, channels]
+  View e;           // [n, channels]
+  MutableView out;  // [n, pixels, channels]
+  int64_t n, pixels, channels;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(e);
+    f(out);
+  }
+};
+extern KernelSlot<AffineArgs> affine_slot;
+extern KernelSlot<MulArgs> mul_slot;
+extern KernelSlot<AddPerChannelArgs> add_per_channel_slot;
 
-// x [batch, rows, channels] → [batch, channels]: sums over the rows. The gradient of whatever was added to each row.
+// x [batch, rows, channels] → [batch, channels]: sums over the rows. The gradient of whatever was added to each row;
+// float32.
 Tensor sum_rows(const Tensor& x, int64_t batch, int64_t channels);
-using SumRowsKernel = void(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels);
-extern KernelSlot<SumRowsKernel> sum_rows_slot;
+struct SumRowsArgs {
+  View x;
+  MutableView out;
+  int64_t batch, rows, channels;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<SumRowsArgs> sum_rows_slot;
 
 }  // namespace sumi

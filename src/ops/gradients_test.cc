@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/host_memory.h"
 #include "tests/support/gradient_cases.h"
 #include "tests/support/random_tensor.h"
 
@@ -17,8 +18,9 @@ INSTANTIATE_TEST_SUITE_P(Ops, Gradients, testing::ValuesIn(test::gradient_cases(
 // Σ pull·op(inputs), in double.
 double mixture(const test::GradientCase& c, const test::Inputs& inputs) {
   const Tensor out = c.op(inputs), weights = test::pull(out.shape(), Device::kRef);
+  const HostView<float> values(out), factors(weights);
   double sum = 0.0;
-  for (int64_t i = 0; i < out.numel(); ++i) sum += double{out.data<float>()[i]} * weights.data<float>()[i];
+  for (int64_t i = 0; i < out.numel(); ++i) sum += double{values[i]} * factors[i];
   return sum;
 }
 
@@ -32,15 +34,16 @@ TEST_P(Gradients, EqualDifferences) {
   constexpr float kStep = 1e-2f;
   for (size_t k = 0; k < inputs.size(); ++k) {
     ASSERT_EQ(grads[k].shape(), inputs[k].shape());
+    const HostView<float> grad(grads[k]);
     for (int64_t i = 0; i < inputs[k].numel(); ++i) {
-      float& value = inputs[k].data<float>()[i];
-      const float middle = value;
-      value = middle + kStep;
-      const double above = mixture(c, inputs), upper = value;
-      value = middle - kStep;
-      const double below = mixture(c, inputs), lower = value;
-      value = middle;
-      const double want = (above - below) / (upper - lower), got = grads[k].data<float>()[i];
+      const float middle = inputs[k].host<float>()[i], upper = middle + kStep, lower = middle - kStep;
+      const auto mixture_at = [&](float value) {
+        inputs[k].host_edit<float>()[i] = value;
+        return mixture(c, inputs);
+      };
+      const double above = mixture_at(upper), below = mixture_at(lower);
+      inputs[k].host_edit<float>()[i] = middle;
+      const double want = (above - below) / (double{upper} - lower), got = grad[i];
       ASSERT_NEAR(got, want, 1e-3 * (1.0 + std::fabs(want))) << "input " << k << ", element " << i;
     }
   }
@@ -49,19 +52,23 @@ TEST_P(Gradients, EqualDifferences) {
 TEST(Tape, SumsWhatComesFromSeveralUsesAndKeepsNothing) {
   Tensor x = Tensor::full({3}, 2.0f, Device::kRef);
   x.set_requires_grad(true);
+  const auto expect_grad = [&](float want) {
+    const HostView<float> grad(x.grad());
+    for (const float value : grad) EXPECT_FLOAT_EQ(value, want);
+  };
   const int64_t before = host_memory().live_bytes;
   {
     Tape tape;
     const Tensor out = mul(x, x) + x * 3.0f;
     tape.backward(out, Tensor::full({3}, 1.0f, Device::kRef));
   }
-  for (float value : x.grad().span<float>()) EXPECT_FLOAT_EQ(value, 7.0f);
+  expect_grad(7.0f);
   {
     Tape tape;
     const Tensor out = x * 1.0f;
     tape.backward(out, Tensor::full({3}, 1.0f, Device::kRef));
   }
-  for (float value : x.grad().span<float>()) EXPECT_FLOAT_EQ(value, 8.0f);
+  expect_grad(8.0f);
   x.clear_grad();
   EXPECT_FALSE(x.grad());
   EXPECT_EQ(host_memory().live_bytes, before);

@@ -1,9 +1,8 @@
 #include "ops/layout.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "base/parallel.h"
+#include "core/allocator.h"
 #include "core/autograd.h"
 #include "core/quantized.h"
 #include "ops/elementwise.h"
@@ -11,93 +10,96 @@
 #include "ops/profile.h"
 
 namespace sumi {
+
+constinit KernelSlot<StridedCopyArgs> strided_copy_slot("strided_copy");
+constinit KernelSlot<TransposeArgs> transpose_slot("transpose");
+constinit KernelSlot<ResampleArgs> pick_pixels_slot("pick_pixels");
+constinit KernelSlot<ResampleArgs> upsample_nearest_2x_slot("upsample_nearest_2x");
+constinit KernelSlot<ResampleArgs> mean_pool_2x2_slot("mean_pool_2x2");
+constinit KernelSlot<ResampleArgs> sum_pool_2x2_slot("sum_pool_2x2");
+constinit KernelSlot<CastArgs> cast_slot("cast");
+
 namespace {
 
-// out[n, j, i] = x[n, i, j] for matrices of `rows`×`cols`, in square blocks that fit a cache line each way.
-template <class T> void transpose(const T* x, T* out, int64_t batch, int64_t rows, int64_t cols) {
-  constexpr int64_t kBlock = 16;
-  const int64_t blocks = (rows + kBlock - 1) / kBlock;
-  parallel_for(batch * blocks, [&](int64_t task) {
-    const int64_t n = task / blocks, i0 = task % blocks * kBlock, i1 = std::min(rows, i0 + kBlock);
-    const T* from = x + n * rows * cols;
-    T* to = out + n * rows * cols;
-    for (int64_t j0 = 0; j0 < cols; j0 += kBlock) {
-      for (int64_t j = j0; j < std::min(cols, j0 + kBlock); ++j) {
-        for (int64_t i = i0; i < i1; ++i) to[j * rows + i] = from[i * cols + j];
-      }
-    }
-  });
+// Elements that can be moved one by one.
+void check_elements(const char* op, const Tensor& x) {
+  SUMI_CHECK_KIND(kInternal, x.defined() && !is_quantized(x.dtype()), "{}: x must have elements, not {}", op,
+                  x.defined() ? name_of(x.dtype()) : "be absent");
 }
 
-Tensor transpose_last(const Tensor& x, const Shape& shape, int64_t rows, int64_t cols) {
-  check_host("transpose", x);
+void check_picture(const char* op, const Tensor& x) {
+  SUMI_CHECK(x.rank() == 4, "{}: {} does not have four dimensions", op, x.shape().str());
+}
+
+// out[n, j, i] = x[n, i, j]
+Tensor transpose_last(const char* op, const Tensor& x, const Shape& shape, int64_t rows, int64_t columns) {
+  check_elements(op, x);
+  const OpScope scope(op, x);
   Tensor out = Tensor::empty(shape, x.dtype(), x.device());
-  const int64_t batch = shape[0];
-  switch (size_of(x.dtype())) {
-    case 1: transpose(x.data<uint8_t>(), out.data<uint8_t>(), batch, rows, cols); break;
-    case 2: transpose(x.data<uint16_t>(), out.data<uint16_t>(), batch, rows, cols); break;
-    case 4: transpose(x.data<uint32_t>(), out.data<uint32_t>(), batch, rows, cols); break;
-    default: transpose(x.data<uint64_t>(), out.data<uint64_t>(), batch, rows, cols);
-  }
+  transpose_slot(x.device(),
+                 {.x = x.view(), .out = out.mutable_view(), .batch = shape[0], .rows = rows, .columns = columns});
   return out;
 }
 
-template <class From, class To, class Convert> void convert(const Tensor& x, Tensor& out, Convert f) {
-  constexpr int64_t kChunk = 1 << 16;
-  parallel_for((x.numel() + kChunk - 1) / kChunk, [&](int64_t task) {
-    const int64_t end = std::min(x.numel(), (task + 1) * kChunk);
-    const From* from = x.data<From>();
-    To* to = out.data<To>();
-    for (int64_t i = task * kChunk; i < end; ++i) to[i] = f(from[i]);
-  });
+// Rows of `width` elements from channel `from_begin` of `from` to channel `to_begin` of `to`.
+void copy_channels(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t width) {
+  const int64_t from_channels = from.dim(-1), to_channels = to.dim(-1);
+  const int64_t rows = from.numel() / std::max<int64_t>(1, from_channels);
+  View source = from.view();
+  MutableView target = to.mutable_view();
+  source.offset += bytes_of(from.dtype(), from_begin);
+  target.offset += bytes_of(to.dtype(), to_begin);
+  source.count -= from_begin;
+  target.count -= to_begin;
+  strided_copy_slot(from.device(), {.from = source,
+                                    .to = target,
+                                    .sizes = {1, 1, rows, width},
+                                    .from_strides = {0, 0, from_channels},
+                                    .to_strides = {0, 0, to_channels}});
 }
 
-// Block by block, through floats.
-template <class Block, class Convert> void convert_blocks(const Tensor& x, Tensor& out, Convert f) {
-  const Tensor& floats = x.dtype() == DType::kF32 ? x : out;
-  const Tensor& blocks = x.dtype() == DType::kF32 ? out : x;
-  SUMI_CHECK(x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(), kQuantBlock);
-  constexpr int64_t kChunk = 1 << 11;
-  const int64_t count = x.numel() / kQuantBlock;
-  parallel_for((count + kChunk - 1) / kChunk, [&](int64_t task) {
-    for (int64_t i = task * kChunk; i < std::min(count, (task + 1) * kChunk); ++i)
-      f(reinterpret_cast<float*>(floats.raw()) + i * kQuantBlock, reinterpret_cast<Block*>(blocks.raw()) + i);
-  });
+Tensor resample(const char* op, const KernelSlot<ResampleArgs>& slot, const Tensor& x, int64_t height, int64_t width) {
+  check_activation(op, "x", x);
+  check_picture(op, x);
+  const OpScope scope(op, x);
+  Tensor out = Tensor::empty({x.dim(0), height, width, x.dim(3)}, x.dtype(), x.device());
+  slot(x.device(), {.x = x.view(),
+                    .out = out.mutable_view(),
+                    .batch = x.dim(0),
+                    .in_h = x.dim(1),
+                    .in_w = x.dim(2),
+                    .out_h = height,
+                    .out_w = width,
+                    .channels = x.dim(3)});
+  return out;
 }
 
 }  // namespace
 
 Tensor nchw_to_nhwc(const Tensor& x) {
-  SUMI_CHECK(x.rank() == 4, "nchw_to_nhwc: {} has not four dimensions", x.shape().str());
-  return transpose_last(x, {x.dim(0), x.dim(2), x.dim(3), x.dim(1)}, x.dim(1), x.dim(2) * x.dim(3));
+  check_picture("nchw_to_nhwc", x);
+  return transpose_last("nchw_to_nhwc", x, {x.dim(0), x.dim(2), x.dim(3), x.dim(1)}, x.dim(1), x.dim(2) * x.dim(3));
 }
 
 Tensor nhwc_to_nchw(const Tensor& x) {
-  SUMI_CHECK(x.rank() == 4, "nhwc_to_nchw: {} has not four dimensions", x.shape().str());
-  return transpose_last(x, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dim(1) * x.dim(2), x.dim(3));
+  check_picture("nhwc_to_nchw", x);
+  return transpose_last("nhwc_to_nchw", x, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dim(1) * x.dim(2), x.dim(3));
 }
 
 Tensor concat_channels(const Tensor& x, const Tensor& y) {
-  check_f32("concat_channels", "x", x);
-  check_f32("concat_channels", "y", y);
-  check_host("concat_channels", x);
+  check_elements("concat_channels", x);
+  check_same_type("concat_channels", "y", x, y);
   const Device device = common_device("concat_channels", {&x, &y});
-  const int64_t cx = x.dim(-1), cy = y.dim(-1), rows = x.numel() / cx;
+  const int64_t cx = x.dim(-1), cy = y.dim(-1);
   Shape shape = x.shape();
   shape[-1] = cy;
   SUMI_CHECK(shape == y.shape(), "concat_channels: {} and {} differ before the channels", x.shape().str(),
              y.shape().str());
   shape[-1] = cx + cy;
   const OpScope scope("concat_channels", x);
-  Tensor out = Tensor::empty(shape, DType::kF32, device);
-  constexpr int64_t kRows = 64;
-  parallel_for((rows + kRows - 1) / kRows, [&](int64_t task) {
-    for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row) {
-      float* to = out.data<float>() + row * (cx + cy);
-      std::copy_n(x.data<float>() + row * cx, cx, to);
-      std::copy_n(y.data<float>() + row * cy, cy, to + cx);
-    }
-  });
+  Tensor out = Tensor::empty(shape, x.dtype(), device);
+  copy_channels(x, 0, out, 0, cx);
+  copy_channels(y, 0, out, cx, cy);
   if (Tape* tape = Tape::recording({&x, &y})) {
     tape->record(out, [x, y](const Tensor& grad) {
       const int64_t border = x.dim(-1), end = grad.dim(-1);
@@ -109,21 +111,15 @@ Tensor concat_channels(const Tensor& x, const Tensor& y) {
 }
 
 Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end) {
-  check_f32("slice_channels", "x", x);
-  check_host("slice_channels", x);
+  check_elements("slice_channels", x);
   const int64_t channels = x.dim(-1), width = end - begin;
   SUMI_CHECK(0 <= begin && begin <= end && end <= channels, "slice_channels: {} to {} are not in {}", begin, end,
              x.shape().str());
   Shape shape = x.shape();
   shape[-1] = width;
   const OpScope scope("slice_channels", x);
-  Tensor out = Tensor::empty(shape, DType::kF32, x.device());
-  constexpr int64_t kRows = 64;
-  const int64_t rows = x.numel() / std::max<int64_t>(1, channels);
-  parallel_for((rows + kRows - 1) / kRows, [&](int64_t task) {
-    for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row)
-      std::copy_n(x.data<float>() + row * channels + begin, width, out.data<float>() + row * width);
-  });
+  Tensor out = Tensor::empty(shape, x.dtype(), x.device());
+  copy_channels(x, begin, out, 0, width);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x, begin, end](const Tensor& grad) {
       Tensor padded = grad;
@@ -142,31 +138,43 @@ Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end) {
 
 namespace {
 
-// Calls copy(row of the whole, row of the part, floats) for the rows that a part [top, …) x [left, …) shares.
-template <class Copy>
-void for_shared_rows(const char* op, const Tensor& whole, const Tensor& part, int64_t top, int64_t left,
-                     const Copy& copy) {
-  check_f32(op, "x", whole);
-  check_host(op, whole);
+// Copies between the part [top, …) × [left, …) of a picture and a picture of its size, in either direction.
+void check_part(const char* op, const Tensor& whole, const Tensor& part, int64_t top, int64_t left) {
+  check_elements(op, whole);
+  check_same_type(op, "the part", whole, part);
+  common_device(op, {&whole, &part});
   SUMI_CHECK(whole.rank() == 4 && part.rank() == 4 && part.dim(0) == whole.dim(0) && part.dim(3) == whole.dim(3) &&
                  top >= 0 && left >= 0 && top + part.dim(1) <= whole.dim(1) && left + part.dim(2) <= whole.dim(2),
              "{}: {} at row {} and column {} is not in {}", op, part.shape().str(), top, left, whole.shape().str());
-  const int64_t channels = whole.dim(3), height = part.dim(1), width = part.dim(2);
-  parallel_for(part.dim(0) * height, [&](int64_t row) {
-    const int64_t at = ((row / height * whole.dim(1) + top + row % height) * whole.dim(2) + left) * channels;
-    copy(at, row * width * channels, width * channels);
-  });
 }
+
+std::array<int64_t, 3> strides_of(const Tensor& pictures) {
+  const int64_t row = pictures.dim(2) * pictures.dim(3);
+  return {pictures.dim(1) * row, row, pictures.dim(3)};
+}
+
+// Bytes from a picture's first pixel to the part's.
+int64_t offset_of(const Tensor& whole, int64_t top, int64_t left) {
+  return bytes_of(whole.dtype(), (top * whole.dim(2) + left) * whole.dim(3));
+}
+
+std::array<int64_t, 4> sizes_of(const Tensor& x) { return {x.dim(0), x.dim(1), x.dim(2), x.dim(3)}; }
 
 }  // namespace
 
 Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t right) {
   SUMI_CHECK(x.rank() == 4 && top <= bottom && left <= right, "crop: {} has no rows {} to {}, columns {} to {}",
              x.shape().str(), top, bottom, left, right);
-  Tensor out = Tensor::empty({x.dim(0), bottom - top, right - left, x.dim(3)}, DType::kF32, x.device());
-  for_shared_rows("crop", x, out, top, left, [&](int64_t from, int64_t to, int64_t count) {
-    std::copy_n(x.data<float>() + from, count, out.data<float>() + to);
-  });
+  Tensor out = Tensor::empty({x.dim(0), bottom - top, right - left, x.dim(3)}, x.dtype(), x.device());
+  check_part("crop", x, out, top, left);
+  const OpScope scope("crop", x);
+  View source = x.view();
+  source.offset += offset_of(x, top, left);
+  strided_copy_slot(x.device(), {.from = source,
+                                 .to = out.mutable_view(),
+                                 .sizes = sizes_of(out),
+                                 .from_strides = strides_of(x),
+                                 .to_strides = strides_of(out)});
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x, top, left](const Tensor& grad) {
       Tensor dx = Tensor::zeros(x.shape(), DType::kF32, x.device());
@@ -178,26 +186,21 @@ Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t 
 }
 
 Tensor pick_pixels(const Tensor& x, int64_t height, int64_t width) {
-  check_f32("pick_pixels", "x", x);
-  check_host("pick_pixels", x);
   SUMI_CHECK(x.rank() == 4 && 0 < height && height <= x.dim(1) && 0 < width && width <= x.dim(2),
-             "pick_pixels: {} has not {}x{} pixels", x.shape().str(), height, width);
-  const int64_t channels = x.dim(3);
-  Tensor out = Tensor::empty({x.dim(0), height, width, channels}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * height, [&](int64_t row) {
-    const int64_t line = row / height * x.dim(1) + row % height * x.dim(1) / height;
-    for (int64_t column = 0; column < width; ++column) {
-      std::copy_n(x.data<float>() + (line * x.dim(2) + column * x.dim(2) / width) * channels, channels,
-                  out.data<float>() + (row * width + column) * channels);
-    }
-  });
-  return out;
+             "pick_pixels: {} does not have {}x{} pixels", x.shape().str(), height, width);
+  return resample("pick_pixels", pick_pixels_slot, x, height, width);
 }
 
 void paste(const Tensor& part, Tensor& whole, int64_t top, int64_t left) {
-  for_shared_rows("paste", whole, part, top, left, [&](int64_t to, int64_t from, int64_t count) {
-    std::copy_n(part.data<float>() + from, count, whole.data<float>() + to);
-  });
+  check_part("paste", whole, part, top, left);
+  const OpScope scope("paste", part);
+  MutableView target = whole.mutable_view();
+  target.offset += offset_of(whole, top, left);
+  strided_copy_slot(whole.device(), {.from = part.view(),
+                                     .to = target,
+                                     .sizes = sizes_of(part),
+                                     .from_strides = strides_of(part),
+                                     .to_strides = strides_of(whole)});
 }
 
 Tensor concat_rows(const std::vector<Tensor>& parts) {
@@ -211,13 +214,14 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
     rows += part.dim(0);
   }
   shape[0] = rows;
-  check_host("concat_rows", parts[0]);
   Tensor out = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
-  std::byte* to = out.raw();
+  int64_t row = 0;
   bool recorded = false;
   for (const Tensor& part : parts) {
-    std::memcpy(to, part.raw(), static_cast<size_t>(part.bytes()));
-    to += part.bytes();
+    common_device("concat_rows", {&out, &part});
+    Tensor to = out.rows(row, row + part.dim(0));
+    to.copy_from(part);
+    row += part.dim(0);
     recorded = recorded || Tape::recording({&part}) != nullptr;
   }
   if (recorded) {
@@ -233,62 +237,25 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
 }
 
 Tensor upsample_nearest_2x(const Tensor& x, int64_t out_height, int64_t out_width) {
-  check_f32("upsample_nearest_2x", "x", x);
-  check_host("upsample_nearest_2x", x);
-  SUMI_CHECK(x.rank() == 4, "upsample_nearest_2x: {} has not four dimensions", x.shape().str());
-  const int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3);
+  check_picture("upsample_nearest_2x", x);
+  const int64_t height = x.dim(1), width = x.dim(2);
   const int64_t out_h = out_height < 0 ? 2 * height : out_height, out_w = out_width < 0 ? 2 * width : out_width;
   SUMI_CHECK((out_h + 1) / 2 == height && (out_w + 1) / 2 == width, "upsample_nearest_2x: {} cannot become {}x{}",
              x.shape().str(), out_h, out_w);
-  const OpScope scope("upsample_nearest_2x", x);
-  Tensor out = Tensor::empty({x.dim(0), out_h, out_w, channels}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * out_h, [&](int64_t row) {
-    const float* from = x.data<float>() + (row / out_h * height + row % out_h / 2) * width * channels;
-    float* to = out.data<float>() + row * out_w * channels;
-    for (int64_t column = 0; column < out_w; ++column) {
-      std::copy_n(from + column / 2 * channels, channels, to + column * channels);
-    }
-  });
+  Tensor out = resample("upsample_nearest_2x", upsample_nearest_2x_slot, x, out_h, out_w);
   if (Tape* tape = Tape::recording({&x}))
     tape->record(out, [x](const Tensor& grad) { add_grad(x, sum_pool_2x2(grad)); });
   return out;
 }
 
 Tensor sum_pool_2x2(const Tensor& x) {
-  check_f32("sum_pool_2x2", "x", x);
-  check_host("sum_pool_2x2", x);
-  SUMI_CHECK(x.rank() == 4, "sum_pool_2x2: {} has not four dimensions", x.shape().str());
-  const int64_t in_h = x.dim(1), in_w = x.dim(2), height = (in_h + 1) / 2, width = (in_w + 1) / 2, channels = x.dim(3);
-  const OpScope scope("sum_pool_2x2", x);
-  Tensor out = Tensor::zeros({x.dim(0), height, width, channels}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * height, [&](int64_t row) {
-    for (int64_t y = row % height * 2; y < std::min(in_h, row % height * 2 + 2); ++y) {
-      const float* from = x.data<float>() + (row / height * in_h + y) * in_w * channels;
-      for (int64_t column = 0; column < in_w; ++column) {
-        float* to = out.data<float>() + (row * width + column / 2) * channels;
-        for (int64_t c = 0; c < channels; ++c) to[c] += from[column * channels + c];
-      }
-    }
-  });
-  return out;
+  check_picture("sum_pool_2x2", x);
+  return resample("sum_pool_2x2", sum_pool_2x2_slot, x, (x.dim(1) + 1) / 2, (x.dim(2) + 1) / 2);
 }
 
 Tensor mean_pool_2x2(const Tensor& x) {
-  check_f32("mean_pool_2x2", "x", x);
-  check_host("mean_pool_2x2", x);
-  SUMI_CHECK(x.rank() == 4, "mean_pool_2x2: {} has not four dimensions", x.shape().str());
-  const int64_t in_h = x.dim(1), in_w = x.dim(2), height = in_h / 2, width = in_w / 2, channels = x.dim(3);
-  const OpScope scope("mean_pool_2x2", x);
-  Tensor out = Tensor::empty({x.dim(0), height, width, channels}, DType::kF32, x.device());
-  parallel_for(x.dim(0) * height, [&](int64_t row) {
-    const float* above = x.data<float>() + (row / height * in_h + row % height * 2) * in_w * channels;
-    const float* below = above + in_w * channels;
-    float* to = out.data<float>() + row * width * channels;
-    for (int64_t column = 0; column < width; ++column, above += 2 * channels, below += 2 * channels, to += channels) {
-      for (int64_t c = 0; c < channels; ++c)
-        to[c] = 0.25f * (above[c] + above[channels + c] + below[c] + below[channels + c]);
-    }
-  });
+  check_picture("mean_pool_2x2", x);
+  Tensor out = resample("mean_pool_2x2", mean_pool_2x2_slot, x, x.dim(1) / 2, x.dim(2) / 2);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x](const Tensor& grad) {
       SUMI_CHECK_KIND(kUsage, x.dim(1) % 2 == 0 && x.dim(2) % 2 == 0, "mean_pool_2x2: no gradient for odd sides: {}",
@@ -299,32 +266,27 @@ Tensor mean_pool_2x2(const Tensor& x) {
   return out;
 }
 
+namespace {
+
+// float32 and the types that are stored; each of the two may be the source.
+bool cast_is_offered(DType from, DType to) {
+  const DType other = from == DType::kF32 ? to : from;
+  const bool stored = other == DType::kF16 || other == DType::kBF16 || is_quantized(other);
+  return (from == DType::kF32 || to == DType::kF32) && (stored || from == DType::kF64);
+}
+
+}  // namespace
+
 Tensor cast(const Tensor& x, DType dtype) {
-  check_host("cast", x);
   if (x.dtype() == dtype) return x;
+  SUMI_CHECK(cast_is_offered(x.dtype(), dtype), "cast: from {} to {} is not offered", name_of(x.dtype()),
+             name_of(dtype));
+  const bool blocks = is_quantized(x.dtype()) || is_quantized(dtype);
+  SUMI_CHECK(!blocks || x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(),
+             kQuantBlock);
+  const OpScope scope("cast", x);
   Tensor out = Tensor::empty(x.shape(), dtype, x.device());
-  const DType from = x.dtype();
-  if (from == DType::kF16 && dtype == DType::kF32) {
-    convert<Half, float>(x, out, [](Half v) { return to_float(v); });
-  } else if (from == DType::kBF16 && dtype == DType::kF32) {
-    convert<BFloat16, float>(x, out, [](BFloat16 v) { return to_float(v); });
-  } else if (from == DType::kF64 && dtype == DType::kF32) {
-    convert<double, float>(x, out, [](double v) { return static_cast<float>(v); });
-  } else if (from == DType::kF32 && dtype == DType::kF16) {
-    convert<float, Half>(x, out, [](float v) { return to_half(v); });
-  } else if (from == DType::kF32 && dtype == DType::kBF16) {
-    convert<float, BFloat16>(x, out, [](float v) { return to_bfloat16(v); });
-  } else if (from == DType::kF32 && dtype == DType::kQ8) {
-    convert_blocks<BlockQ8>(x, out, [](const float* v, BlockQ8* block) { *block = quantize_q8(v); });
-  } else if (from == DType::kF32 && dtype == DType::kQ4) {
-    convert_blocks<BlockQ4>(x, out, [](const float* v, BlockQ4* block) { *block = quantize_q4(v); });
-  } else if (from == DType::kQ8 && dtype == DType::kF32) {
-    convert_blocks<BlockQ8>(x, out, [](float* v, const BlockQ8* block) { dequantize(*block, v); });
-  } else if (from == DType::kQ4 && dtype == DType::kF32) {
-    convert_blocks<BlockQ4>(x, out, [](float* v, const BlockQ4* block) { dequantize(*block, v); });
-  } else {
-    fail(ErrorKind::kData, "cast: from {} to {} is not offered", name_of(from), name_of(dtype));
-  }
+  cast_slot(x.device(), {.x = x.view(), .out = out.mutable_view()});
   return out;
 }
 

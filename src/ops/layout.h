@@ -1,6 +1,8 @@
-// Rearrangements: NCHW ↔ NHWC, concatenation, nearest-neighbour doubling, type casts.
+// Rearrangements: NCHW ↔ NHWC, concatenation, cutting out, nearest-neighbour doubling, type casts. What only moves
+// elements takes any type.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "core/kernel_slot.h"
@@ -12,7 +14,7 @@ namespace sumi {
 Tensor nchw_to_nhwc(const Tensor& x);
 // [N,H,W,C] → [N,C,H,W], any element type.
 Tensor nhwc_to_nchw(const Tensor& x);
-// x [.., Cx] and y [.., Cy] → [.., Cx+Cy]; all other sizes equal; float32.
+// x [.., Cx] and y [.., Cy] → [.., Cx+Cy]; all other sizes and the types equal.
 Tensor concat_channels(const Tensor& x, const Tensor& y);
 // Channels [begin, end) of x [.., C].
 Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end);
@@ -34,5 +36,56 @@ Tensor sum_pool_2x2(const Tensor& x);
 // x in another type: to float32 from f16, bf16, f64, q8_0, q4_0; from float32 to f16, bf16 (round to nearest
 // even), q8_0, q4_0 (blocks of 32 consecutive values: Error(kData) where they do not come out even).
 Tensor cast(const Tensor& x, DType dtype);
+
+// Moves a block of elements: element (i, j, k, l) of `sizes` goes from Σ index·from_stride to Σ index·to_stride. The
+// last dimension lies together on both sides. Concatenation, slices, crops, pasting and spreading are this.
+struct StridedCopyArgs {
+  View from;
+  MutableView to;
+  std::array<int64_t, 4> sizes;                     // outermost first
+  std::array<int64_t, 3> from_strides, to_strides;  // elements; the innermost stride is 1
+  template <class F> void each_view(const F& f) {
+    f(from);
+    f(to);
+  }
+};
+extern KernelSlot<StridedCopyArgs> strided_copy_slot;
+
+// out[n, j, i] = x[n, i, j] for matrices of rows × columns.
+struct TransposeArgs {
+  View x;
+  MutableView out;
+  int64_t batch, rows, columns;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<TransposeArgs> transpose_slot;
+
+// From pictures x [batch, in_h, in_w, channels] to pictures [batch, out_h, out_w, channels].
+struct ResampleArgs {
+  View x;
+  MutableView out;
+  int64_t batch, in_h, in_w, out_h, out_w, channels;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<ResampleArgs> pick_pixels_slot;
+extern KernelSlot<ResampleArgs> upsample_nearest_2x_slot;
+extern KernelSlot<ResampleArgs> mean_pool_2x2_slot;
+extern KernelSlot<ResampleArgs> sum_pool_2x2_slot;
+
+struct CastArgs {
+  View x;
+  MutableView out;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<CastArgs> cast_slot;
 
 }  // namespace sumi

@@ -1,21 +1,27 @@
 #include "ops/loss.h"
 
-#include <cmath>
-
 #include "core/autograd.h"
 #include "ops/elementwise.h"
 #include "ops/op_check.h"
 #include "ops/profile.h"
 
 namespace sumi {
+
+constinit KernelSlot<SquaredErrorArgs> mean_squared_error_slot("mean_squared_error");
+constinit KernelSlot<SquaredErrorGradArgs> mean_squared_error_grad_slot("mean_squared_error_grad");
+constinit KernelSlot<AbsoluteErrorArgs> mean_absolute_error_slot("mean_absolute_error");
+constinit KernelSlot<AbsoluteErrorGradArgs> mean_absolute_error_grad_slot("mean_absolute_error_grad");
+constinit KernelSlot<MeanArgs> mean_slot("mean");
+constinit KernelSlot<MeanGradArgs> mean_grad_slot("mean_grad");
+
 namespace {
 
 void check_pair(const char* op, const Tensor& x, const Tensor& target) {
   check_f32(op, "x", x);
   check_f32(op, "target", target);
   SUMI_CHECK(x.shape() == target.shape() && x.rank() >= 1 && x.numel() > 0,
-             "{}: {} and {} are no two batches of one shape", op, x.shape().str(), target.shape().str());
-  check_host(op, x);
+             "{}: {} and {} must be batches of one shape", op, x.shape().str(), target.shape().str());
+  common_device(op, {&x, &target});
 }
 
 }  // namespace
@@ -25,26 +31,19 @@ Tensor mean_squared_error(const Tensor& x, const Tensor& target, const std::vect
   SUMI_CHECK(weights.empty() || static_cast<int64_t>(weights.size()) == x.dim(0),
              "mean_squared_error: {} weights for {} samples", weights.size(), x.dim(0));
   const OpScope scope("mean_squared_error", x);
-  const int64_t row = x.numel() / x.dim(0);
-  const auto weight_of = [weights](int64_t n) { return weights.empty() ? 1.0 : weights[static_cast<size_t>(n)]; };
-  double total = 0.0;
-  for (int64_t n = 0; n < x.dim(0); ++n) {
-    double sum = 0.0;
-    for (int64_t i = n * row; i < (n + 1) * row; ++i) {
-      const double difference = double{x.data<float>()[i]} - double{target.data<float>()[i]};
-      sum += difference * difference;
-    }
-    total += weight_of(n) * sum;
-  }
-  Tensor out = Tensor::full({1}, static_cast<float>(total / static_cast<double>(x.numel())), x.device());
+  Tensor out = Tensor::empty({1}, DType::kF32, x.device());
+  mean_squared_error_slot(
+      x.device(),
+      {.x = x.view(), .target = target.view(), .out = out.mutable_view(), .weights = weights, .samples = x.dim(0)});
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record(out, [x, target, row, weight_of](const Tensor& grad) {
+    tape->record(out, [x, target, weights](const Tensor& grad) {
       Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-      for (int64_t i = 0; i < x.numel(); ++i) {
-        const double scale = 2.0 * weight_of(i / row) / static_cast<double>(x.numel()) * grad.data<float>()[0];
-        dx.data<float>()[i] =
-            static_cast<float>(scale * (double{x.data<float>()[i]} - double{target.data<float>()[i]}));
-      }
+      mean_squared_error_grad_slot(x.device(), {.x = x.view(),
+                                                .target = target.view(),
+                                                .dy = grad.view(),
+                                                .dx = dx.mutable_view(),
+                                                .weights = weights,
+                                                .samples = x.dim(0)});
       add_grad(x, dx);
     });
   }
@@ -54,17 +53,13 @@ Tensor mean_squared_error(const Tensor& x, const Tensor& target, const std::vect
 Tensor mean_absolute_error(const Tensor& x, const Tensor& target) {
   check_pair("mean_absolute_error", x, target);
   const OpScope scope("mean_absolute_error", x);
-  double sum = 0.0;
-  for (int64_t i = 0; i < x.numel(); ++i) sum += std::fabs(double{x.data<float>()[i]} - target.data<float>()[i]);
-  Tensor out = Tensor::full({1}, static_cast<float>(sum / static_cast<double>(x.numel())), x.device());
+  Tensor out = Tensor::empty({1}, DType::kF32, x.device());
+  mean_absolute_error_slot(x.device(), {.x = x.view(), .target = target.view(), .out = out.mutable_view()});
   if (Tape* tape = Tape::recording({&x, &target})) {
     tape->record(out, [x, target](const Tensor& grad) {
-      const float scale = grad.data<float>()[0] / static_cast<float>(x.numel());
       Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
-      for (int64_t i = 0; i < x.numel(); ++i) {
-        const float difference = x.data<float>()[i] - target.data<float>()[i];
-        dx.data<float>()[i] = difference > 0.0f ? scale : difference < 0.0f ? -scale : 0.0f;
-      }
+      mean_absolute_error_grad_slot(
+          x.device(), {.x = x.view(), .target = target.view(), .dy = grad.view(), .dx = dx.mutable_view()});
       add_grad(x, dx);
       if (target.requires_grad()) add_grad(target, dx * -1.0f);
     });
@@ -74,15 +69,15 @@ Tensor mean_absolute_error(const Tensor& x, const Tensor& target) {
 
 Tensor mean(const Tensor& x) {
   check_f32("mean", "x", x);
-  check_host("mean", x);
   SUMI_CHECK(x.numel() > 0, "mean: {} has no elements", x.shape().str());
   const OpScope scope("mean", x);
-  double sum = 0.0;
-  for (const float value : x.span<float>()) sum += value;
-  Tensor out = Tensor::full({1}, static_cast<float>(sum / static_cast<double>(x.numel())), x.device());
+  Tensor out = Tensor::empty({1}, DType::kF32, x.device());
+  mean_slot(x.device(), {.x = x.view(), .out = out.mutable_view()});
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x](const Tensor& grad) {
-      add_grad(x, Tensor::full(x.shape(), grad.data<float>()[0] / static_cast<float>(x.numel()), x.device()));
+      Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
+      mean_grad_slot(x.device(), {.dy = grad.view(), .dx = dx.mutable_view()});
+      add_grad(x, dx);
     });
   }
   return out;

@@ -1,8 +1,10 @@
-// What training makes small. Sums are taken in double; every function returns [1].
+// What training makes small. Operands are float32, sums are taken in double; every function returns [1].
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "core/kernel_slot.h"
 #include "core/tensor.h"
 
 namespace sumi {
@@ -13,5 +15,71 @@ Tensor mean_squared_error(const Tensor& x, const Tensor& target, const std::vect
 Tensor mean_absolute_error(const Tensor& x, const Tensor& target);
 // mean(x)
 Tensor mean(const Tensor& x);
+
+struct SquaredErrorArgs {
+  View x, target;
+  MutableView out;                  // [1]
+  std::span<const double> weights;  // the host's, one a sample; none: all 1
+  int64_t samples;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(target);
+    f(out);
+  }
+};
+struct SquaredErrorGradArgs {
+  View x, target, dy;  // dy [1]
+  MutableView dx;
+  std::span<const double> weights;
+  int64_t samples;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(target);
+    f(dy);
+    f(dx);
+  }
+};
+struct AbsoluteErrorArgs {
+  View x, target;
+  MutableView out;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(target);
+    f(out);
+  }
+};
+struct AbsoluteErrorGradArgs {
+  View x, target, dy;
+  MutableView dx;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(target);
+    f(dy);
+    f(dx);
+  }
+};
+struct MeanArgs {
+  View x;
+  MutableView out;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+// dx = dy/n everywhere.
+struct MeanGradArgs {
+  View dy;
+  MutableView dx;
+  template <class F> void each_view(const F& f) {
+    f(dy);
+    f(dx);
+  }
+};
+extern KernelSlot<SquaredErrorArgs> mean_squared_error_slot;
+extern KernelSlot<SquaredErrorGradArgs> mean_squared_error_grad_slot;
+extern KernelSlot<AbsoluteErrorArgs> mean_absolute_error_slot;
+extern KernelSlot<AbsoluteErrorGradArgs> mean_absolute_error_grad_slot;
+extern KernelSlot<MeanArgs> mean_slot;
+extern KernelSlot<MeanGradArgs> mean_grad_slot;
 
 }  // namespace sumi

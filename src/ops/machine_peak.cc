@@ -3,22 +3,23 @@
 #include <chrono>
 #include <vector>
 
-#include "base/parallel.h"
-
 namespace sumi {
 
-constinit KernelSlot<FmaPeakKernel> fma_peak_slot("fma_peak");
+constinit KernelSlot<FmaPeakArgs> fma_peak_slot("fma_peak");
 
 double measure_fma_peak(Device device, double seconds) {
   using Clock = std::chrono::steady_clock;
-  FmaPeakKernel& kernel = fma_peak_slot.on(device);
+  Kernel<FmaPeakArgs>& kernel = fma_peak_slot.on(device);
+  Context& context = Context::current();
   constexpr int64_t kRound = 100000;  // some 30 µs: short enough to stop on time
-  std::vector<double> rates(static_cast<size_t>(num_threads()));
-  parallel_for(num_threads(), [&](int64_t thread) {
+  std::vector<double> rates(static_cast<size_t>(context.num_threads()));
+  context.parallel_for(context.num_threads(), [&](int64_t thread) {
     const Clock::time_point begin = Clock::now();
     double flops = 0.0, elapsed = 0.0;
     while (elapsed < seconds) {
-      flops += kernel(kRound);
+      double done = 0.0;
+      kernel(context, {.iterations = kRound, .flops = &done});
+      flops += done;
       elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     }
     rates[static_cast<size_t>(thread)] = flops / elapsed;

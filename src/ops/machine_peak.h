@@ -9,8 +9,12 @@ namespace sumi {
 // multiply-add counted as two.
 double measure_fma_peak(Device device = Device::kCpu, double seconds = 0.2);
 
-// Runs `iterations` rounds on the calling thread and returns the floating-point operations done.
-using FmaPeakKernel = double(int64_t iterations);
-extern KernelSlot<FmaPeakKernel> fma_peak_slot;
+// Runs `iterations` rounds on the calling thread and writes the floating-point operations done to `flops`.
+struct FmaPeakArgs {
+  int64_t iterations;
+  double* flops;
+  template <class F> void each_view(const F&) {}
+};
+extern KernelSlot<FmaPeakArgs> fma_peak_slot;
 
 }  // namespace sumi

@@ -14,8 +14,8 @@
 
 namespace sumi {
 
-constinit KernelSlot<LinearKernel> linear_slot("linear");
-constinit KernelSlot<LinearKernel> linear_geglu_slot("linear_geglu");
+constinit KernelSlot<LinearArgs> linear_slot("linear");
+constinit KernelSlot<LinearArgs> linear_geglu_slot("linear_geglu");
 
 Tensor as_f32(const Tensor& param) {
   if (!param || param.dtype() == DType::kF32) return param;
@@ -27,14 +27,14 @@ WeightView weight_view(const Tensor& weight) {
   SUMI_CHECK(is_weight_type(dtype), "weights of type {} cannot be computed with; f32, f16, bf16, q8_0 and q4_0 can",
              name_of(dtype));
   SUMI_CHECK_KIND(kInternal, !is_quantized(dtype) || weight.numel() / weight.dim(0) % kQuantBlock == 0,
-                  "the rows of a weight {} are no whole blocks", weight.shape().str());
-  return {weight.raw(), dtype};
+                  "the rows of a weight {} are not whole blocks", weight.shape().str());
+  return weight.weight_view();
 }
 
 namespace {
 
 void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  check_f32("linear", "x", x);
+  check_activation("linear", "x", x);
   SUMI_CHECK(weight.rank() >= 2 && x.rank() >= 1 && weight.numel() == weight.dim(0) * weight.dim(1),
              "linear: {} is not a weight matrix", weight.shape().str());
   const int64_t n = weight.dim(0), k = weight.dim(1);
@@ -43,22 +43,23 @@ void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   SUMI_CHECK(!bias || bias.numel() == n, "linear: a bias of {} values for {} outputs", bias.numel(), n);
 }
 
-// Runs `kernel` for checked operands.
-void run_linear(LinearKernel& kernel, const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+// Runs the slot's kernel for checked operands.
+void run_linear(const KernelSlot<LinearArgs>& slot, const Tensor& x, const Tensor& weight, const Tensor& bias,
                 const LinearOptions& options, Tensor& out) {
+  check_same_type(slot.op(), "the residual", x, options.residual);
   const int64_t n = weight.dim(0), k = weight.dim(1), m = x.numel() / std::max<int64_t>(k, 1);
-  const OpScope scope(op, 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
+  const OpScope scope(slot.op().data(), 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
                       [&] { return fmt::format("{}x{} → {}", m, k, n); });
   const Tensor bias32 = as_f32(bias);
-  kernel({.x = x.data<float>(),
-          .weight = weight_view(weight),
-          .bias = bias32.data<float>(),
-          .residual = options.residual.data<float>(),
-          .out = out.data<float>(),
-          .m = m,
-          .n = n,
-          .k = k,
-          .act = options.act});
+  slot(x.device(), {.x = x.view(),
+                    .weight = weight_view(weight),
+                    .bias = bias32.view(),
+                    .residual = options.residual.view(),
+                    .out = out.mutable_view(),
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .act = options.act});
 }
 
 }  // namespace
@@ -76,8 +77,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
     const Tensor activated = activate(linear(x, weight, bias), options.act);
     return options.residual ? activated + options.residual : activated;
   }
-  Tensor out = Tensor::empty(shape, DType::kF32, device);
-  run_linear(linear_slot.on(device), "linear", x, weight, bias, options, out);
+  Tensor out = Tensor::empty(shape, x.dtype(), device);
+  run_linear(linear_slot, x, weight, bias, options, out);
   if (tape != nullptr) {
     tape->record(out, [x, weight, bias, residual = options.residual](const Tensor& grad) {
       add_grad(residual, grad);
@@ -91,13 +92,13 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
 
 Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   check_linear(x, weight, bias);
-  SUMI_CHECK(weight.dim(0) % 2 == 0, "linear_geglu: {} outputs are no two halves", weight.dim(0));
+  SUMI_CHECK(weight.dim(0) % 2 == 0, "linear_geglu: {} outputs cannot be halved", weight.dim(0));
   const Device device = common_device("linear_geglu", {&x, &weight, &bias});
   if (!linear_geglu_slot.has(device) || Tape::recording({&x, &weight, &bias})) return geglu(linear(x, weight, bias));
   Shape shape = x.shape();
   shape[-1] = weight.dim(0) / 2;
-  Tensor out = Tensor::empty(shape, DType::kF32, device);
-  run_linear(linear_geglu_slot.on(device), "linear_geglu", x, weight, bias, {}, out);
+  Tensor out = Tensor::empty(shape, x.dtype(), device);
+  run_linear(linear_geglu_slot, x, weight, bias, {}, out);
   return out;
 }
 

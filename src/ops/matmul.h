@@ -5,19 +5,13 @@
 
 namespace sumi {
 
-// A weight as a kernel sees it: f32, f16 or bf16 elements or blocks of q8_0 or q4_0, widened while they are packed.
-// Blocks do not cross from one output's values to the next.
-struct WeightView {
-  const void* data;
-  DType dtype;
-};
-
 struct LinearOptions {
   Act act = Act::kNone;  // applied after the bias
   Tensor residual = {};  // added last; the shape of the result
 };
 
-// x [.., I] · weightᵀ + bias → [.., O]. weight [O,I] (or [O,I,1,1]), bias [O] or undefined. Computed in float32.
+// x [.., I] · weightᵀ + bias → [.., O]. weight [O,I] (or [O,I,1,1]), bias [O] or undefined. Sums in
+// float32; the residual and the result have the type of x.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options = {});
 
 // geglu(linear(x, weight, bias)): weight [2C,I], bias [2C] → [.., C]. In one kernel where the device has one, so that
@@ -25,17 +19,23 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
 Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 struct LinearArgs {
-  const float* x;         // [m, k]
-  WeightView weight;      // [n, k]
-  const float* bias;      // [n] or null
-  const float* residual;  // [m, n] or null
-  float* out;             // [m, n]
+  View x;             // [m, k]
+  WeightView weight;  // [n, k]
+  View bias;          // [n] float32, or absent
+  View residual;      // [m, n], or absent
+  MutableView out;    // [m, n]
   int64_t m, n, k;
   Act act;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(weight);
+    f(bias);
+    f(residual);
+    f(out);
+  }
 };
-using LinearKernel = void(const LinearArgs& args);
-extern KernelSlot<LinearKernel> linear_slot;
-extern KernelSlot<LinearKernel> linear_geglu_slot;  // out [m, n/2]; residual and act unused
+extern KernelSlot<LinearArgs> linear_slot;
+extern KernelSlot<LinearArgs> linear_geglu_slot;  // out [m, n/2]; residual and act unused
 
 // A float32 view of a small parameter (bias, gain): itself where it is f32, else a converted copy.
 Tensor as_f32(const Tensor& param);

@@ -10,20 +10,21 @@
 
 namespace sumi {
 
-constinit KernelSlot<GroupNormKernel> group_norm_slot("group_norm");
-constinit KernelSlot<LayerNormKernel> layer_norm_slot("layer_norm");
-constinit KernelSlot<GroupNormGradKernel> group_norm_grad_slot("group_norm_grad");
-constinit KernelSlot<LayerNormGradKernel> layer_norm_grad_slot("layer_norm_grad");
+constinit KernelSlot<GroupNormArgs> group_norm_slot("group_norm");
+constinit KernelSlot<LayerNormArgs> layer_norm_slot("layer_norm");
+constinit KernelSlot<GroupNormGradArgs> group_norm_grad_slot("group_norm_grad");
+constinit KernelSlot<LayerNormGradArgs> layer_norm_grad_slot("layer_norm_grad");
+constinit KernelSlot<GroupSumsArgs> group_sums_slot("group_sums");
 
 namespace {
 
 GroupNormArgs group_norm_args(const Tensor& x, const Tensor& gain32, const Tensor& bias32,
                               const GroupNormOptions& options) {
   const int64_t channels = x.dim(-1);
-  return {.x = x.data<float>(),
-          .gain = gain32.data<float>(),
-          .bias = bias32.data<float>(),
-          .out = nullptr,
+  return {.x = x.view(),
+          .gain = gain32.view(),
+          .bias = bias32.view(),
+          .out = {},
           .batch = x.dim(0),
           .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels),
           .channels = channels,
@@ -38,12 +39,11 @@ void run_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, con
   const OpScope scope("group_norm", x);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
   GroupNormArgs args = group_norm_args(x, gain32, bias32, options);
-  args.out = out.data<float>();
-  if (TiledNorms* tiles = TiledNorms::current()) {
-    const std::span<const double> statistics = tiles->next(x, options.groups);
-    if (!statistics.empty()) args.statistics = statistics.data();
-  }
-  group_norm_slot.on(x.device())(args);
+  args.out = out.mutable_view();
+  Tensor statistics;
+  if (TiledNorms* tiles = Context::current().tiled_norms) statistics = tiles->next(x, options.groups);
+  args.statistics = statistics.view();
+  group_norm_slot(x.device(), args);
 }
 
 void group_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options,
@@ -53,11 +53,11 @@ void group_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias
   Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
   Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()),
          dbias = Tensor::empty(bias.shape(), DType::kF32, x.device());
-  group_norm_grad_slot.on(x.device())({.forward = group_norm_args(x, gain32, bias32, options),
-                                       .dy = grad.data<float>(),
-                                       .dx = dx.data<float>(),
-                                       .dgain = dgain.data<float>(),
-                                       .dbias = dbias.data<float>()});
+  group_norm_grad_slot(x.device(), {.forward = group_norm_args(x, gain32, bias32, options),
+                                    .dy = grad.view(),
+                                    .dx = dx.mutable_view(),
+                                    .dgain = dgain.mutable_view(),
+                                    .dbias = dbias.mutable_view()});
   add_grad(x, dx);
   add_grad(gain, dgain);
   add_grad(bias, dbias);
@@ -70,22 +70,22 @@ void layer_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias
   Tensor dx = Tensor::empty(x.shape(), DType::kF32, x.device());
   Tensor dgain = Tensor::empty(gain.shape(), DType::kF32, x.device()),
          dbias = Tensor::empty(bias.shape(), DType::kF32, x.device());
-  layer_norm_grad_slot.on(x.device())({.x = x.data<float>(),
-                                       .gain = gain32.data<float>(),
-                                       .dy = grad.data<float>(),
-                                       .dx = dx.data<float>(),
-                                       .dgain = dgain.data<float>(),
-                                       .dbias = dbias.data<float>(),
-                                       .rows = x.numel() / channels,
-                                       .channels = channels,
-                                       .eps = eps});
+  layer_norm_grad_slot(x.device(), {.x = x.view(),
+                                    .gain = gain32.view(),
+                                    .dy = grad.view(),
+                                    .dx = dx.mutable_view(),
+                                    .dgain = dgain.mutable_view(),
+                                    .dbias = dbias.mutable_view(),
+                                    .rows = x.numel() / channels,
+                                    .channels = channels,
+                                    .eps = eps});
   add_grad(x, dx);
   add_grad(gain, dgain);
   add_grad(bias, dbias);
 }
 
 void check_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
-  check_f32("group_norm", "x", x);
+  check_activation("group_norm", "x", x);
   SUMI_CHECK(x.rank() >= 3, "group_norm: x {} needs a batch, pixels and channels", x.shape().str());
   const int64_t channels = x.dim(-1);
   SUMI_CHECK(options.groups > 0 && channels % options.groups == 0, "group_norm: {} channels do not make {} groups",
@@ -99,7 +99,7 @@ void check_group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, c
 
 Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options) {
   check_group_norm(x, gain, bias, options);
-  Tensor out = Tensor::empty(x.shape(), DType::kF32, x.device());
+  Tensor out = Tensor::empty(x.shape(), x.dtype(), x.device());
   run_group_norm(x, gain, bias, options, out);
   if (Tape* tape = Tape::recording({&x, &gain, &bias})) {
     tape->record(out, [=](const Tensor& grad) { group_norm_backward(x, gain, bias, options, grad); });
@@ -116,16 +116,21 @@ Tensor group_norm(Tensor&& x, const Tensor& gain, const Tensor& bias, const Grou
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
-  check_f32("layer_norm", "x", x);
+  check_activation("layer_norm", "x", x);
   const int64_t channels = x.dim(-1);
   SUMI_CHECK(gain.numel() == channels && bias.numel() == channels, "layer_norm: {} gains and {} biases for {} channels",
              gain.numel(), bias.numel(), channels);
   const Device device = common_device("layer_norm", {&x, &gain, &bias});
   const OpScope scope("layer_norm", x);
-  Tensor out = Tensor::empty(x.shape(), DType::kF32, device);
+  Tensor out = Tensor::empty(x.shape(), x.dtype(), device);
   const Tensor gain32 = as_f32(gain), bias32 = as_f32(bias);
-  layer_norm_slot.on(device)(x.data<float>(), gain32.data<float>(), bias32.data<float>(), out.data<float>(),
-                             x.numel() / channels, channels, eps);
+  layer_norm_slot(device, {.x = x.view(),
+                           .gain = gain32.view(),
+                           .bias = bias32.view(),
+                           .out = out.mutable_view(),
+                           .rows = x.numel() / channels,
+                           .channels = channels,
+                           .eps = eps});
   if (Tape* tape = Tape::recording({&x, &gain, &bias}))
     tape->record(out, [=](const Tensor& grad) { layer_norm_backward(x, gain, bias, eps, grad); });
   return out;

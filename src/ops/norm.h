@@ -1,4 +1,4 @@
-// Normalisation layers.
+// Normalisation layers. Statistics in float32 or wider; results have the type of x.
 #pragma once
 
 #include "ops/activation.h"
@@ -22,33 +22,78 @@ Tensor group_norm(Tensor&& x, const Tensor& gain, const Tensor& bias, const Grou
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps = 1e-5);
 
 struct GroupNormArgs {
-  const float *x, *gain, *bias;
-  float* out;
+  View x;
+  View gain, bias;  // [channels] float32
+  MutableView out;  // may be x itself
   int64_t batch, pixels, channels, groups;
   double eps;
   Act act;
-  const double* statistics = nullptr;  // [batch, groups, 2]: mean and variance to use instead of x's own
+  View statistics = {};  // [batch, groups, 2] f64: mean and variance to use instead of x's own; may be absent
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(gain);
+    f(bias);
+    f(out);
+    f(statistics);
+  }
 };
-using GroupNormKernel = void(const GroupNormArgs& args);
-using LayerNormKernel = void(const float* x, const float* gain, const float* bias, float* out, int64_t rows,
-                             int64_t channels, double eps);
-extern KernelSlot<GroupNormKernel> group_norm_slot;
-extern KernelSlot<LayerNormKernel> layer_norm_slot;
-
-struct GroupNormGradArgs {
-  GroupNormArgs forward;  // `out` is not used
-  const float* dy;        // of the result
-  float *dx, *dgain, *dbias;
-};
-struct LayerNormGradArgs {
-  const float *x, *gain, *dy;
-  float *dx, *dgain, *dbias;
+struct LayerNormArgs {
+  View x;           // [rows, channels]
+  View gain, bias;  // [channels] float32
+  MutableView out;
   int64_t rows, channels;
   double eps;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(gain);
+    f(bias);
+    f(out);
+  }
 };
-using GroupNormGradKernel = void(const GroupNormGradArgs& args);
-using LayerNormGradKernel = void(const LayerNormGradArgs& args);
-extern KernelSlot<GroupNormGradKernel> group_norm_grad_slot;
-extern KernelSlot<LayerNormGradKernel> layer_norm_grad_slot;
+extern KernelSlot<GroupNormArgs> group_norm_slot;
+extern KernelSlot<LayerNormArgs> layer_norm_slot;
+
+// Adds Σ x and Σ x² of each group, over the rows [top, bottom) and columns [left, right) of a picture, to `sums`. What
+// tiles of a picture have in common (ops/tiled_norms.h).
+struct GroupSumsArgs {
+  View x;            // [height, width, channels]
+  MutableView sums;  // [groups, 2] f64
+  int64_t width, channels, groups, top, bottom, left, right;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(sums);
+  }
+};
+extern KernelSlot<GroupSumsArgs> group_sums_slot;
+
+// All float32.
+struct GroupNormGradArgs {
+  GroupNormArgs forward;  // `out` is not used
+  View dy;                // of the result
+  MutableView dx, dgain, dbias;
+  template <class F> void each_view(const F& f) {
+    forward.each_view(f);
+    f(dy);
+    f(dx);
+    f(dgain);
+    f(dbias);
+  }
+};
+struct LayerNormGradArgs {
+  View x, gain, dy;
+  MutableView dx, dgain, dbias;
+  int64_t rows, channels;
+  double eps;
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(gain);
+    f(dy);
+    f(dx);
+    f(dgain);
+    f(dbias);
+  }
+};
+extern KernelSlot<GroupNormGradArgs> group_norm_grad_slot;
+extern KernelSlot<LayerNormGradArgs> layer_norm_grad_slot;
 
 }  // namespace sumi

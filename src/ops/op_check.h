@@ -19,15 +19,24 @@ inline Device common_device(std::string_view op, std::initializer_list<const Ten
   return device;
 }
 
+// x is defined and of a type that activations have; returns it.
+inline DType check_activation(std::string_view op, std::string_view what, const Tensor& x) {
+  SUMI_CHECK_KIND(kInternal, x.defined() && is_activation_type(x.dtype()), "{}: {} must be f32, f16 or bf16, not {}",
+                  op, what, x.defined() ? name_of(x.dtype()) : "absent");
+  return x.dtype();
+}
+
+// y is of x's type, or undefined.
+inline void check_same_type(std::string_view op, std::string_view what, const Tensor& x, const Tensor& y) {
+  SUMI_CHECK_KIND(kInternal, !y || y.dtype() == x.dtype(),
+                  "{}: x is {} and {} is {}; the activations of a run have one type, so cast one of them", op,
+                  name_of(x.dtype()), what, name_of(y.dtype()));
+}
+
+// For what is computed in float32 alone: gradients, losses, optimizers.
 inline void check_f32(std::string_view op, std::string_view what, const Tensor& x) {
   SUMI_CHECK_KIND(kInternal, x.defined() && x.dtype() == DType::kF32, "{}: {} must be f32, not {}", op, what,
                   x.defined() ? name_of(x.dtype()) : "absent");
-}
-
-// For ops that are one loop for all host backends.
-inline void check_host(std::string_view op, const Tensor& x) {
-  SUMI_CHECK_KIND(kUnavailable, is_host(x.device()), "op {} is not available on the backend {}", op,
-                  name_of(x.device()));
 }
 
 }  // namespace sumi

@@ -1,5 +1,6 @@
 #include "ops/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/elementwise.h"
@@ -7,16 +8,23 @@
 
 namespace sumi {
 
-constinit KernelSlot<AdamWKernel> adamw_slot("adamw");
-constinit KernelSlot<SumSquaresKernel> sum_squares_slot("sum_squares");
+constinit KernelSlot<AdamWArgs> adamw_slot("adamw");
+constinit KernelSlot<SumSquaresArgs> sum_squares_slot("sum_squares");
 
 double global_norm(const std::vector<Tensor>& tensors) {
-  double sum = 0.0;
-  for (const Tensor& x : tensors) {
-    if (!x) continue;
-    check_f32("global_norm", "x", x);
-    sum += sum_squares_slot.on(x.device())(x.data<float>(), x.numel());
+  const auto first = std::find_if(tensors.begin(), tensors.end(), [](const Tensor& x) { return x.defined(); });
+  if (first == tensors.end()) return 0.0;
+  // One number a tensor, on the device; they come down together.
+  Tensor sums = Tensor::zeros({static_cast<int64_t>(tensors.size())}, DType::kF64, first->device());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i]) continue;
+    check_f32("global_norm", "x", tensors[i]);
+    common_device("global_norm", {&*first, &tensors[i]});
+    const auto at = static_cast<int64_t>(i);
+    sum_squares_slot(sums.device(), {.x = tensors[i].view(), .out = sums.rows(at, at + 1).mutable_view()});
   }
+  double sum = 0.0;
+  for (const double part : sums.host<double>()) sum += part;
   return std::sqrt(sum);
 }
 
@@ -26,8 +34,9 @@ void move_average(Tensor& average, const Tensor& x, double decay) {
   SUMI_CHECK(average.shape() == x.shape(), "move_average: the shapes {} and {} differ", average.shape().str(),
              x.shape().str());
   const float rest = static_cast<float>(1.0 - decay);
-  affine_slot.on(common_device("move_average", {&average, &x}))(
-      1.0f - rest, average.data<float>(), rest, x.data<float>(), 0.0f, average.data<float>(), x.numel());
+  affine_slot(
+      common_device("move_average", {&average, &x}),
+      {.a = 1.0f - rest, .x = average.view(), .b = rest, .y = x.view(), .c = 0.0f, .out = average.mutable_view()});
 }
 
 }  // namespace sumi

@@ -1,4 +1,4 @@
-// What an optimizer does to parameters, in place.
+// What an optimizer does to parameters, in place. All float32.
 #pragma once
 
 #include <vector>
@@ -10,22 +10,33 @@ namespace sumi {
 
 // One step of AdamW (Loshchilov and Hutter 2019) as PyTorch computes it.
 struct AdamWArgs {
-  float* param;
-  const float* grad;
-  float *first, *second;  // running means of the gradient and of its square
-  int64_t count;
-  float grad_scale;  // multiplies the gradient first (clipping, accumulation)
-  float decay;       // 1 - lr · weight decay
+  MutableView param;
+  View grad;
+  MutableView first, second;  // running means of the gradient and of its square
+  float grad_scale;           // multiplies the gradient first (clipping, accumulation)
+  float decay;                // 1 - lr · weight decay
   float beta1, beta2, eps;
   float step_size;   // lr / (1 - beta1^step)
   float correction;  // sqrt(1 - beta2^step)
+  template <class F> void each_view(const F& f) {
+    f(param);
+    f(grad);
+    f(first);
+    f(second);
+  }
 };
-using AdamWKernel = void(const AdamWArgs& args);
-extern KernelSlot<AdamWKernel> adamw_slot;
+extern KernelSlot<AdamWArgs> adamw_slot;
 
 // Σ x², in double.
-using SumSquaresKernel = double(const float* x, int64_t count);
-extern KernelSlot<SumSquaresKernel> sum_squares_slot;
+struct SumSquaresArgs {
+  View x;
+  MutableView out;  // [1] f64
+  template <class F> void each_view(const F& f) {
+    f(x);
+    f(out);
+  }
+};
+extern KernelSlot<SumSquaresArgs> sum_squares_slot;
 
 // √Σ x² over all elements of all the tensors; undefined ones count as zero.
 double global_norm(const std::vector<Tensor>& tensors);

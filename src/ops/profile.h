@@ -11,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "core/context.h"
 #include "core/tensor.h"
 
 namespace sumi {
 
-// While one lives, the ops that its thread calls are recorded in it. Profiles nest; an op is recorded in the innermost.
+// While one lives, it is in its thread's context and the ops are recorded in it. Profiles nest; an op is recorded in
+// the innermost.
 class Profile {
  public:
   enum class Detail : unsigned char { kFlops, kTimes };
@@ -25,8 +27,8 @@ class Profile {
     double seconds = 0.0, flops = 0.0;
   };
 
-  explicit Profile(Detail detail = Detail::kFlops) : detail_(detail), outer_(t_current) { t_current = this; }
-  ~Profile() { t_current = outer_; }
+  explicit Profile(Detail detail = Detail::kFlops)
+      : detail_(detail), scope_([this](Context& context) { context.profile = this; }) {}
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
@@ -36,11 +38,10 @@ class Profile {
 
  private:
   friend class OpScope;
-  static inline thread_local Profile* t_current = nullptr;
   Detail detail_;
-  Profile* outer_;
   double flops_ = 0.0;
   std::map<std::pair<std::string, std::string>, Line> lines_;
+  ContextScope scope_;
 };
 
 // Stands in every op from where its checks are done to its end.
@@ -50,7 +51,7 @@ class OpScope {
   OpScope(const char* op, const Tensor& x) : OpScope(op, 0.0, [&] { return x.shape().str(); }) {}
   // `shape()` is called only where times are wanted.
   template <class ShapeText>
-  OpScope(const char* op, double flops, const ShapeText& shape) : profile_(Profile::t_current) {
+  OpScope(const char* op, double flops, const ShapeText& shape) : profile_(Context::current().profile) {
     if (profile_ == nullptr) return;
     profile_->flops_ += flops;
     if (profile_->detail_ != Profile::Detail::kTimes) return;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/parallel.h"
+#include "ops/norm.h"
 
 namespace sumi {
 
@@ -23,10 +23,10 @@ void TiledNorms::end_pass() {
   for (Norm& norm : norms_) norm.take_sums();
 }
 
-std::span<const double> TiledNorms::next(const Tensor& x, int64_t groups) {
+Tensor TiledNorms::next(const Tensor& x, int64_t groups) {
   SUMI_CHECK_KIND(kInternal, x.rank() == 4 && x.dim(0) == 1 && (is_sample_ || x.dim(1) % tile_.height == 0),
-                  "group_norm: {} is no layer of a tile of height {}", x.shape().str(), tile_.height);
-  if (next_ == norms_.size()) norms_.push_back({.sums = std::vector<double>(static_cast<size_t>(2 * groups))});
+                  "group_norm: {} is not a layer of a tile of height {}", x.shape().str(), tile_.height);
+  if (next_ == norms_.size()) norms_.push_back({.sums = Tensor::zeros({groups, 2}, DType::kF64, x.device())});
   Norm& norm = norms_[next_++];
   if (is_sample_) {
     norm.add(x, {x.dim(1), 0, x.dim(1), 0, x.dim(2)});
@@ -39,34 +39,31 @@ std::span<const double> TiledNorms::next(const Tensor& x, int64_t groups) {
 }
 
 void TiledNorms::Norm::add(const Tensor& x, const Tile& own) {
-  const int64_t groups = static_cast<int64_t>(sums.size()) / 2, channels = x.dim(3), width = channels / groups;
-  const int64_t rows = own.bottom - own.top, columns = own.right - own.left;
-  std::vector<double> of_rows(static_cast<size_t>(rows * 2 * groups));
-  parallel_for(rows, [&](int64_t row) {
-    double* to = of_rows.data() + row * 2 * groups;
-    const float* from = x.data<float>() + ((own.top + row) * x.dim(2) + own.left) * channels;
-    for (int64_t pixel = 0; pixel < columns; ++pixel, from += channels) {
-      for (int64_t g = 0; g < groups; ++g) {
-        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-          to[2 * g] += from[c];
-          to[2 * g + 1] += double{from[c]} * from[c];
-        }
-      }
-    }
-  });
-  for (int64_t i = 0; i < rows * 2 * groups; ++i)
-    sums[static_cast<size_t>(i % (2 * groups))] += of_rows[static_cast<size_t>(i)];
-  count += static_cast<double>(rows * columns * width);
+  const int64_t groups = sums.dim(0);
+  group_sums_slot(x.device(), {.x = x.view(),
+                               .sums = sums.mutable_view(),
+                               .width = x.dim(2),
+                               .channels = x.dim(3),
+                               .groups = groups,
+                               .top = own.top,
+                               .bottom = own.bottom,
+                               .left = own.left,
+                               .right = own.right});
+  count += static_cast<double>((own.bottom - own.top) * (own.right - own.left) * (x.dim(3) / groups));
 }
 
+// Two numbers a group: they are few enough to come to the host.
 void TiledNorms::Norm::take_sums() {
-  statistics.resize(sums.size());
-  for (size_t g = 0; g + 1 < sums.size(); g += 2) {
-    const double mean = sums[g] / count;
-    statistics[g] = mean;
-    statistics[g + 1] = std::max(0.0, sums[g + 1] / count - mean * mean);
+  if (count == 0.0) return;
+  std::vector<double> values;
+  const HostView<double> summed(sums);
+  for (int64_t g = 0; g < summed.size(); g += 2) {
+    const double mean = summed[g] / count;
+    values.push_back(mean);
+    values.push_back(std::max(0.0, summed[g + 1] / count - mean * mean));
   }
-  std::fill(sums.begin(), sums.end(), 0.0);
+  statistics = Tensor::from(values, sums.shape(), sums.device());
+  sums = Tensor::zeros(sums.shape(), DType::kF64, sums.device());
   count = 0.0;
 }
 

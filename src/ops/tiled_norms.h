@@ -8,20 +8,18 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <vector>
 
+#include "core/context.h"
 #include "core/tensor.h"
 
 namespace sumi {
 
 class TiledNorms {
  public:
-  TiledNorms() : outer_(t_current) { t_current = this; }
-  ~TiledNorms() { t_current = outer_; }
+  TiledNorms() : scope_([this](Context& context) { context.tiled_norms = this; }) {}
   TiledNorms(const TiledNorms&) = delete;
   TiledNorms& operator=(const TiledNorms&) = delete;
-  static TiledNorms* current() { return t_current; }
 
   // A tile as the layers are given it, and the rows and columns that are its own; the rest belong to neighbours. Layers
   // may enlarge it by whole factors.
@@ -35,19 +33,18 @@ class TiledNorms {
   // What was summed over the tiles becomes the statistics of the next pass.
   void end_pass();
 
-  // For group_norm: sums x [1,H,W,C], and returns mean and variance of each group; empty where there are none yet and a
-  // tile has to use its own.
-  std::span<const double> next(const Tensor& x, int64_t groups);
+  // For group_norm: sums x [1,H,W,C], and returns mean and variance of each group, [groups, 2] f64 on x's device;
+  // undefined where there are none yet and a tile has to use its own.
+  Tensor next(const Tensor& x, int64_t groups);
 
  private:
   struct Norm {
-    std::vector<double> sums, statistics;  // by group: Σx, Σx²; mean, variance
-    double count = 0.0;                    // of values a group
+    Tensor sums, statistics;  // [groups, 2] f64: Σx, Σx²; mean, variance
+    double count = 0.0;       // of values a group
     void add(const Tensor& x, const Tile& own);
     void take_sums();
   };
-  static inline thread_local TiledNorms* t_current = nullptr;
-  TiledNorms* outer_;
+  ContextScope scope_;
   Tile tile_{};
   bool is_sample_ = false, sums_ = false;
   std::vector<Norm> norms_;

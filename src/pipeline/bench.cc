@@ -16,10 +16,11 @@ double median(std::vector<double> values) {
 }
 
 Tensor waves(const Shape& shape, Device device, double pitch, double size) {
-  Tensor out = Tensor::empty(shape, DType::kF32, device);
-  int64_t i = 0;
-  for (float& value : out.span<float>()) value = static_cast<float>(size * std::sin(pitch * static_cast<double>(i++)));
-  return out;
+  Tensor out = Tensor::empty(shape);
+  const HostEdit<float> values(out);
+  for (int64_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(size * std::sin(pitch * static_cast<double>(i)));
+  return out.to(device);
 }
 
 namespace {
@@ -39,8 +40,9 @@ std::function<void()> network(const models::StableDiffusion& model, const std::s
     const Tensor z = waves({1, side, side, c.autoencoder.embed_dim}, device);
     return [&model, z] { model.decode_unscaled(z); };
   }
-  Tensor ids = Tensor::empty({2, c.text.max_positions}, DType::kI64, device);
-  for (int64_t i = 0; i < ids.numel(); ++i) ids.data<int64_t>()[i] = (i * 37) % c.text.vocab_size;
+  Tensor ids = Tensor::empty({2, c.text.max_positions}, DType::kI64);
+  const HostEdit<int64_t> values(ids);
+  for (int64_t i = 0; i < values.size(); ++i) values[i] = (i * 37) % c.text.vocab_size;
   return [&model, ids] { model.encode_text(ids); };
 }
 

@@ -45,8 +45,8 @@ TEST_F(CastCheckpointTest, FloatsOfEightBitsAreRefusedByName) {
 
 TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
   Tensor tensor = Tensor::full({2, 32}, 1.0f);
-  tensor.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
-  tensor.data<float>()[40] = -std::numeric_limits<float>::infinity();
+  tensor.host_edit<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+  tensor.host_edit<float>()[40] = -std::numeric_limits<float>::infinity();
   for (const DType dtype : {DType::kQ8, DType::kQ4}) {
     const auto checkpoint = seen_as(dtype, tensor);
     CollectWarnings warnings;
@@ -57,7 +57,7 @@ TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
   }
   // In the other types they are still there, for whoever binds them.
   CollectWarnings warnings;
-  EXPECT_TRUE(std::isnan(to_float(seen_as(DType::kF16, tensor)->tensor("w").data<Half>()[3])));
+  EXPECT_TRUE(std::isnan(to_float(seen_as(DType::kF16, tensor)->tensor("w").host<Half>()[3])));
   seen_as(DType::kQ8, Tensor::full({2, 32}, 1.0f))->tensor("w");
   EXPECT_TRUE(warnings.messages().empty());
 }

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/check.h"
-#include "core/storage.h"
+#include "core/host_memory.h"
 #include "pipeline/memory_plan_walk.h"
 #include "pipeline/open_model.h"
 #include "tests/support/synthetic_models.h"

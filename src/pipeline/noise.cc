@@ -7,10 +7,15 @@ namespace sumi::pipeline {
 NoiseStream::NoiseStream(std::string_view rng, uint64_t seed, Device device)
     : generator_(make_generator(rng, seed)), device_(device) {}
 
-Tensor NoiseStream::operator()(const Shape& nhwc) {
+Tensor NoiseStream::draw(const Shape& nhwc) {
   Tensor drawn = Tensor::empty({nhwc[0], nhwc[3], nhwc[1], nhwc[2]});
-  generator_->randn(drawn.span<float>());
-  return nchw_to_nhwc(drawn).to(device_);
+  const HostEdit<float> values(drawn);
+  generator_->randn(values.span());
+  return drawn;
 }
+
+Tensor NoiseStream::operator()(const Shape& nhwc) { return nchw_to_nhwc(draw(nhwc)).to(device_); }
+
+void NoiseStream::pass_over(const Shape& nhwc) { draw(nhwc); }
 
 }  // namespace sumi::pipeline

@@ -9,13 +9,17 @@
 
 namespace sumi::pipeline {
 
-// Draws shapes [N,H,W,C] as the [N,C,H,W] that PyTorch would have drawn.
+// Draws shapes [N,H,W,C] as the [N,C,H,W] that PyTorch would have drawn: on the host, then to the device in one copy.
 class NoiseStream {
  public:
   NoiseStream(std::string_view rng, uint64_t seed, Device device);
   Tensor operator()(const Shape& nhwc);
+  // Draws as many and drops them.
+  void pass_over(const Shape& nhwc);
 
  private:
+  Tensor draw(const Shape& nhwc);  // [N,C,H,W]
+
   std::unique_ptr<Generator> generator_;
   Device device_;
 };

@@ -18,14 +18,14 @@ TEST(NoiseStream, DrawsInTheOrderOfChannelsFirst) {
     for (int c = 0; c < 4; ++c) {
       for (int y = 0; y < 3; ++y) {
         for (int x = 0; x < 5; ++x) {
-          EXPECT_EQ(drawn.data<float>()[((n * 3 + y) * 5 + x) * 4 + c],
+          EXPECT_EQ(drawn.host<float>()[((n * 3 + y) * 5 + x) * 4 + c],
                     nchw[static_cast<size_t>(((n * 4 + c) * 3 + y) * 5 + x)]);
         }
       }
     }
   }
   const Tensor next = noise({1, 1, 7, 1});
-  for (int i = 0; i < 7; ++i) EXPECT_EQ(next.data<float>()[i], later[static_cast<size_t>(i)]);
+  for (int i = 0; i < 7; ++i) EXPECT_EQ(next.host<float>()[i], later[static_cast<size_t>(i)]);
 }
 
 }  // namespace

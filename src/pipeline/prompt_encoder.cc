@@ -1,22 +1,16 @@
 #include "pipeline/prompt_encoder.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/text_util.h"
 #include "ops/layout.h"
+#include "ops/weigh_rows.h"
 #include "text/prompt_weights.h"
 
 namespace sumi::pipeline {
 namespace {
-
-double mean(const Tensor& x) {
-  double sum = 0;
-  for (const float value : x.span<float>()) sum += value;
-  return sum / static_cast<double>(x.numel());
-}
 
 // The beginning of a prompt, for messages.
 std::string shortened(const std::string& prompt) {
@@ -35,18 +29,6 @@ constexpr size_t kKept = 64;
 
 }  // namespace
 
-void apply_weights(Tensor& hidden, const std::vector<float>& weights) {
-  const double before = mean(hidden);
-  const int64_t width = hidden.dim(1);
-  float* values = hidden.data<float>();
-  for (size_t t = 0; t < weights.size(); ++t) {
-    for (int64_t i = 0; i < width; ++i) values[static_cast<int64_t>(t) * width + i] *= weights[t];
-  }
-  const double ratio = before / mean(hidden);
-  if (!std::isfinite(ratio)) return;  // a mean of exactly 0 cannot be restored
-  for (float& value : hidden.span<float>()) value = static_cast<float>(value * ratio);
-}
-
 int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
                      PromptSyntax syntax) {
   if (syntax == PromptSyntax::kExact) return config.text.max_positions;
@@ -62,7 +44,7 @@ PromptEncoder::PromptEncoder(const models::StableDiffusion& model, const text::C
 
 void PromptEncoder::encode_row(const std::vector<int64_t>& ids, Encoded& out) const {
   const auto count = static_cast<int64_t>(ids.size());
-  const Tensor row = Tensor::from(ids, {1, count}, model_.device());
+  const Tensor row = Tensor::from(ids, {1, count});
   const bool pooled = pooled_ && out.rows.empty();
   Tensor hidden;
   for (const auto& encoder : model_.text_encoders()) {
@@ -91,7 +73,7 @@ PromptEncoder::Encoded PromptEncoder::encode(const std::string& prompt) const {
     encode_row(chunks.ids[i], out);
     const auto& weights = chunks.weights[i];
     if (std::any_of(weights.begin(), weights.end(), [](float w) { return w != 1.0f; }))
-      apply_weights(out.rows.back(), weights);
+      out.rows.back() = weigh_rows(out.rows.back(), weights);
   }
   return out;
 }

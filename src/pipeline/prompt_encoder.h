@@ -50,8 +50,4 @@ class PromptEncoder {
   std::map<std::string, Encoded> encoded_;
 };
 
-// Multiplies each token's row of hidden [T,D] by its weight, then scales all so that the mean stays what it was, as
-// A1111 does. Computed in double.
-void apply_weights(Tensor& hidden, const std::vector<float>& weights);
-
 }  // namespace sumi::pipeline

@@ -5,25 +5,12 @@
 #include "base/log.h"
 #include "ops/layout.h"
 #include "pipeline/open_model.h"
+#include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
 
 namespace sumi::pipeline {
 namespace {
-
-TEST(ApplyWeights, KeepsTheMean) {
-  Tensor hidden = Tensor::from(std::vector<float>{1, 2, 3, 4}, {2, 2});
-  apply_weights(hidden, {1.0f, 2.0f});
-  // Weighted to 1, 2, 6, 8 of mean 4.25, then scaled back to the mean 2.5.
-  const std::vector<float> want{1 * 2.5f / 4.25f, 2 * 2.5f / 4.25f, 6 * 2.5f / 4.25f, 8 * 2.5f / 4.25f};
-  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(hidden.span<float>()[i], want[i], 1e-6f);
-}
-
-TEST(ApplyWeights, ZeroWeightsLeaveNumbers) {
-  Tensor hidden = Tensor::from(std::vector<float>{1, 2}, {2, 1});
-  apply_weights(hidden, {0.0f, 0.0f});
-  EXPECT_EQ(hidden.span<float>()[0], 0.0f);
-}
 
 class PromptEncoderTest : public testing::Test {
  protected:
@@ -33,10 +20,7 @@ class PromptEncoderTest : public testing::Test {
     const text::ClipTokenizer tokenizer = text::ClipTokenizer::load(folder_.path());
     return PromptEncoder(model_, tokenizer, syntax)(prompts, negative, true);
   }
-  static bool equal(const Tensor& a, const Tensor& b) {
-    const auto x = a.span<float>(), y = b.span<float>();
-    return a.shape() == b.shape() && std::equal(x.begin(), x.end(), y.begin());
-  }
+  static bool equal(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && test::same_bytes(a, b); }
   // 150 tokens: two rows.
   static std::string long_prompt() {
     std::string text;
@@ -83,10 +67,10 @@ class ToyEncoder : public models::TextEncoder {
   ToyEncoder(int64_t width, float gain) : width_(width), gain_(gain) {}
   models::TextStates encode(const Tensor& ids, const models::TextQuery& query) const override {
     std::vector<float> hidden;
-    for (const int64_t id : ids.span<int64_t>())
+    for (const int64_t id : ids.host<int64_t>())
       hidden.insert(hidden.end(), static_cast<size_t>(width_), gain_ * static_cast<float>(id));
     models::TextStates out{.hidden = Tensor::from(hidden, {1, ids.dim(1), width_})};
-    if (query.pooled) out.pooled = Tensor::full({1, 2}, gain_ * static_cast<float>(ids.span<int64_t>()[1]));
+    if (query.pooled) out.pooled = Tensor::full({1, 2}, gain_ * static_cast<float>(ids.host<int64_t>()[1]));
     return out;
   }
   int64_t layers() const override { return 1; }
@@ -126,13 +110,14 @@ TEST_F(PromptEncoderTest, JoinsSeveralEncodersAndPoolsWhereTheDenoiserWantsIt) {
     const PromptPair pair = PromptEncoder(model, tokenizer, PromptSyntax::kWeighted)({"a", long_prompt()}, "b", true);
     EXPECT_EQ(pair.cond.sequence.shape(), (Shape{2, 154, 5}));
     const auto id = static_cast<float>(tokenizer.encode("a")[0]), other = static_cast<float>(tokenizer.encode("b")[0]);
-    const auto row = pair.cond.sequence.span<float>().subspan(5, 5);  // the first prompt's second token
+    const HostView<float> sequence(pair.cond.sequence);
+    const auto row = sequence.span().subspan(5, 5);  // the first prompt's second token
     EXPECT_EQ(std::vector<float>(row.begin(), row.end()), (std::vector<float>{id, id, id, -2 * id, -2 * id}));
     EXPECT_EQ(pair.cond.pooled.defined(), wanted);
     if (!wanted) continue;
     EXPECT_EQ(pair.cond.pooled.shape(), (Shape{2, 2}));
-    for (const float value : pair.cond.pooled.span<float>()) EXPECT_EQ(value, -2 * id);  // the last encoder's
-    for (const float value : pair.uncond.pooled.span<float>()) EXPECT_EQ(value, -2 * other);
+    for (const float value : pair.cond.pooled.host<float>()) EXPECT_EQ(value, -2 * id);  // the last encoder's
+    for (const float value : pair.uncond.pooled.host<float>()) EXPECT_EQ(value, -2 * other);
     const models::Conditioning both = concat(pair.uncond, pair.cond);
     EXPECT_EQ(model.predict(Tensor::zeros({4, 2, 2, 4}), {1, 1, 1, 1}, both).shape(), (Shape{4, 2, 2, 4}));
   }

@@ -9,16 +9,25 @@
 namespace sumi::pipeline {
 namespace {
 
+bool is_finite(const Tensor& x) {
+  const HostView<float> values(x);
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+// Only where the latent is on the host: elsewhere looking at it would copy it, and check_picture looks later.
 void check_finite(const Tensor& latent, int step, int steps) {
-  const auto values = latent.span<float>();
-  const bool finite = std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
   SUMI_CHECK_KIND(
-      kInternal, finite,
+      kInternal, !is_host(latent.device()) || is_finite(latent),
       "the latent is not finite after step {} of {}: the weights are broken, or the guidance scale is too high", step,
       steps);
 }
 
 }  // namespace
+
+void check_picture(const Tensor& picture) {
+  SUMI_CHECK_KIND(kInternal, is_finite(picture),
+                  "the picture is not finite: the weights are broken, or the guidance scale is too high");
+}
 
 void check_cancelled(const std::atomic<bool>* cancel) {
   SUMI_CHECK_KIND(kCancelled, cancel == nullptr || !cancel->load(), "stopped");
@@ -47,7 +56,10 @@ void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& sha
                       const diffusion::SampleOptions& options, NoiseStream& noise) {
   const Tensor nothing = Tensor::zeros(shape);
   diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, schedule, options,
-                    [&](const Shape& drawn) { return noise(drawn); });
+                    [&](const Shape& drawn) {
+                      noise.pass_over(drawn);
+                      return nothing;
+                    });
 }
 
 }  // namespace sumi::pipeline

@@ -17,14 +17,18 @@ struct SampleJob {
   diffusion::Constraint constrain = {};
 };
 
-// Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent is not finite, and
-// Error(kData) where the checkpoint's file was truncated during the run.
+// Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent on the host is not
+// finite, and Error(kData) where the checkpoint's file was truncated during the run.
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
                      const std::atomic<bool>* cancel, const diffusion::StepCallback& on_step);
 
 // Draws from `noise` what sample_latent would draw for latents of that shape, and discards it.
 void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
                       const diffusion::SampleOptions& options, NoiseStream& noise);
+
+// Throws Error(kInternal) where a picture has values that are not finite: for latents of which a device with memory of
+// its own kept the steps from being looked at.
+void check_picture(const Tensor& picture);
 
 // Throws Error(kCancelled) where `cancel` is set.
 void check_cancelled(const std::atomic<bool>* cancel);

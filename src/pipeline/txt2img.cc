@@ -48,7 +48,7 @@ class Txt2Img {
   void run_batch(const std::vector<std::string>& prompts) {
     check_cancelled(hooks_.cancel);
     if (batch_ % request_.share_of != request_.share) {
-      if (!fixed_noise_) noise_(latent_shape(prompts.size()));
+      if (!fixed_noise_) noise_.pass_over(latent_shape(prompts.size()));
       pass_over_latent(model_.noise_schedule(), latent_shape(prompts.size()), sampling_for(request_, model_.config()),
                        noise_);
       number_ += static_cast<int64_t>(prompts.size());
@@ -71,7 +71,9 @@ class Txt2Img {
     if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the denoiser's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
-      std::vector<image::Image> images = image::to_images(decode(latents.rows(i, i + 1)));
+      const Tensor decoded = decode(latents.rows(i, i + 1)), picture = decoded.to(Device::kCpu);
+      if (!is_host(decoded.device())) check_picture(picture);
+      std::vector<image::Image> images = image::to_images(picture);
       io::check_mappings_intact();
       if (hooks_.on_picture) hooks_.on_picture({std::move(images.at(0)), prompts[static_cast<size_t>(i)], number_});
       ++number_;

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <optional>
 
 #include "base/check.h"
+#include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
 
 namespace sumi::text {
@@ -92,7 +92,7 @@ TEST(PromptWeights, DeepNestingIsRefusedAtOnce) {  // bad-input item 130
   EXPECT_THAT(refusal(std::string(60'000, '(')), HasSubstr("nested more than 64"));
   EXPECT_THAT(refusal(std::string(33, '(') + std::string(33, '[')), HasSubstr("nested more than 64"));
   EXPECT_EQ(shown(std::string(60, '(') + "a" + std::string(60, ')')), "a*304.5");
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = test::cpu_seconds();
   for (const std::string piece : {"(a)", ":", "a(", "(a:1 ", ": ", "BREAK ", "\\", "()"}) {
     std::string prompt;
     while (prompt.size() + piece.size() <= 65536) prompt += piece;
@@ -101,7 +101,7 @@ TEST(PromptWeights, DeepNestingIsRefusedAtOnce) {  // bad-input item 130
     } catch (const Error&) {
     }
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT(test::cpu_seconds() - begin, 2.0);
 }
 
 TEST(PromptWeights, BadBytesAndNetworkTagsAreRefused) {  // bad-input items 125, 127, 128, 132
@@ -130,9 +130,9 @@ TEST(LoraTags, AreFoundInOnePass) {
   while (tags.size() < 65536) tags += "<lora:a>";
   const std::string before = tags.substr(0, 32768);
   const auto timed = [](const std::string& prompt) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = test::cpu_seconds();
     const TaggedPrompt tagged = take_lora_tags(prompt);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(500));
+    EXPECT_LT(test::cpu_seconds() - begin, 0.5);
     return tagged;
   };
   EXPECT_EQ(timed(tags).prompt, "");

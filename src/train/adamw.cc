@@ -23,18 +23,17 @@ void AdamW::step(double lr, double grad_scale) {
     if (!grad) continue;
     const OpScope scope("adamw", param);
     const double rate = lr * params_[i].lr_scale;
-    adamw_slot.on(param.device())({.param = param.data<float>(),
-                                   .grad = grad.data<float>(),
-                                   .first = state_.first[i].data<float>(),
-                                   .second = state_.second[i].data<float>(),
-                                   .count = param.numel(),
-                                   .grad_scale = static_cast<float>(grad_scale),
-                                   .decay = static_cast<float>(1.0 - rate * options_.weight_decay),
-                                   .beta1 = static_cast<float>(options_.beta1),
-                                   .beta2 = static_cast<float>(options_.beta2),
-                                   .eps = static_cast<float>(options_.eps),
-                                   .step_size = static_cast<float>(rate / (1.0 - std::pow(options_.beta1, n))),
-                                   .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
+    adamw_slot(param.device(), {.param = param.mutable_view(),
+                                .grad = grad.view(),
+                                .first = state_.first[i].mutable_view(),
+                                .second = state_.second[i].mutable_view(),
+                                .grad_scale = static_cast<float>(grad_scale),
+                                .decay = static_cast<float>(1.0 - rate * options_.weight_decay),
+                                .beta1 = static_cast<float>(options_.beta1),
+                                .beta2 = static_cast<float>(options_.beta2),
+                                .eps = static_cast<float>(options_.eps),
+                                .step_size = static_cast<float>(rate / (1.0 - std::pow(options_.beta1, n))),
+                                .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
     param.clear_grad();
   }
 }
@@ -53,8 +52,8 @@ void AdamW::restore(const State& state) {
         state.first[i].shape() == params_[i].value.shape() && state.second[i].shape() == params_[i].value.shape(),
         "the optimizer's state for {} is {}, the parameter {}", params_[i].name, state.first[i].shape().str(),
         params_[i].value.shape().str());
-    state_.first[i] = state.first[i].clone();
-    state_.second[i] = state.second[i].clone();
+    state_.first[i].copy_from(state.first[i]);
+    state_.second[i].copy_from(state.second[i]);
   }
   state_.steps = state.steps;
 }

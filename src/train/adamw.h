@@ -28,7 +28,7 @@ class AdamW {
     std::vector<Tensor> first, second;  // one a parameter
   };
   const State& state() const { return state_; }
-  // Copies; throws Error(kData) where it does not fit the parameters.
+  // Copies, from wherever it is; throws Error(kData) where it does not fit the parameters.
   void restore(const State& state);
 
  private:

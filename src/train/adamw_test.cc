@@ -18,7 +18,7 @@ double moved(double lr_scale, double weight_decay = 0.0) {
     tape.backward(mean_squared_error(value, Tensor::zeros({4})));
   }
   optimizer.step(0.1);
-  return 2.0 - value.data<float>()[0];
+  return 2.0 - value.host<float>()[0];
 }
 
 TEST(AdamW, TheFirstStepIsTheLearningRate) { EXPECT_NEAR(moved(1.0), 0.1, 1e-6); }

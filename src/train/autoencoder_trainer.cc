@@ -18,6 +18,7 @@
 #include "ops/layout.h"
 #include "ops/loss.h"
 #include "train/gradient_sum.h"
+#include "train/host_noise.h"
 #include "train/picture_batches.h"
 #include "train/structural_term.h"
 
@@ -28,11 +29,11 @@ constexpr double kMostAdaptive = 1e4;  // of the adaptive weight
 const std::string kPrefix(models::kVaePrefix);
 constexpr int64_t kSheetPictures = 8;
 
-double value_of(const Tensor& scalar) { return scalar.to(Device::kCpu).data<float>()[0]; }
+double value_of(const Tensor& scalar) { return scalar.host<float>()[0]; }
 
 double norm_of(const Tensor& x) {
   double sum = 0.0;
-  for (const float v : x.to(Device::kCpu).span<float>()) sum += static_cast<double>(v) * static_cast<double>(v);
+  for (const HostView<float> values(x); const float v : values) sum += static_cast<double>(v) * static_cast<double>(v);
   return std::sqrt(sum);
 }
 
@@ -107,7 +108,8 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
     const auto at_last_layer = [&](const Tensor& by_reconstruction) {
       Tensor of_weight = model.last_layer().weight_gradient(features_seen, by_reconstruction).to(Device::kCpu);
       if (part.ranks == nullptr) return norm_of(of_weight);
-      part.ranks->sum(of_weight.span<float>());
+      const HostEdit<float> values(of_weight);
+      part.ranks->sum(values.span());
       return norm_of(of_weight) / part.ranks->size();
     };
     const double of_nll = at_last_layer(gradient), of_judge = at_last_layer(pull);
@@ -210,8 +212,7 @@ class AutoencoderTrainer {
     const bool judged = judge_ != nullptr && number >= options_.loss.disc_start;
     for (int64_t part = 0; part < options_.accumulate; ++part) {
       const Tensor x = batches_(number * options_.accumulate + part).to(device_);
-      Tensor noise = Tensor::empty(latent_);
-      generator.randn(noise.span<float>());
+      const Tensor noise = host_noise(generator, latent_);
       BatchPart how{.share = static_cast<float>(share / static_cast<double>(run_.ranks().size())),
                     .ranks = &run_.ranks()};
       if (part + 1 == options_.accumulate) {
@@ -259,7 +260,7 @@ class AutoencoderTrainer {
     for (int64_t i = 0; i < count; ++i) {
       const Tensor moments = model_.encode(shown_.rows(i, i + 1).to(device_));
       const Tensor latent = slice_channels(moments, 0, moments.dim(3) / 2);
-      pictures.push_back(image::to_images(model_.decode(latent).to(Device::kCpu)).front());
+      pictures.push_back(image::to_images(model_.decode(latent)).front());
     }
     std::error_code ignored;  // told when the sheet is written
     std::filesystem::create_directories(options_.out / "samples", ignored);
@@ -336,16 +337,16 @@ RunPlan plan_autoencoder(models::AutoencoderKL& model, const models::Autoencoder
   std::optional<Ema> ema;
   if (options.ema > 0.0) ema.emplace(params, options.ema);
   const int64_t side = options.crop > 0 ? options.crop : options.size, latent = side / config.downsampling();
-  Tensor x = Tensor::empty({options.batch, side, side, config.in_channels}),
-         noise = Tensor::empty({options.batch, latent, latent, config.embed_dim});
-  generator.rand(x.span<float>());
-  generator.randn(noise.span<float>());
+  std::vector<float> values(static_cast<size_t>(options.batch * side * side * config.in_channels));
+  generator.rand(values);
+  const Tensor x = Tensor::from(values, {options.batch, side, side, config.in_channels}, device),
+               noise = host_noise(generator, {options.batch, latent, latent, config.embed_dim}).to(device);
   RunPlan plan{.trained_values = count_values(params)};
   const PerceptualTerm perceptual = perceptual_term(options, device);
   measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part)
-      autoencoder_gradients(model, judged ? &discriminator : nullptr, x.to(device), noise.to(device), perceptual,
-                            options.loss, options.loss.disc_start);
+      autoencoder_gradients(model, judged ? &discriminator : nullptr, x, noise, perceptual, options.loss,
+                            options.loss.disc_start);
   });
   return plan;
 }

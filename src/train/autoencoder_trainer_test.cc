@@ -46,7 +46,7 @@ class AutoencoderLoss : public testing::Test {
     double sum = 0.0;
     for (const Tensor& g : grads) {
       if (!g) continue;
-      for (const float v : g.span<float>()) sum += double{v} * v;
+      for (const float v : g.host<float>()) sum += double{v} * v;
     }
     return std::sqrt(sum);
   }
@@ -59,9 +59,9 @@ class AutoencoderLoss : public testing::Test {
     const auto move = [&](double by) {
       for (size_t i = 0; i < params.size(); ++i) {
         if (!grads[i]) continue;
-        auto to = params[i].value.template span<float>();
-        for (size_t k = 0; k < to.size(); ++k)
-          to[k] += static_cast<float>(by / length * grads[i].template data<float>()[k]);
+        const HostEdit<float> to(params[i].value);
+        const HostView<float> grad(grads[i]);
+        for (int64_t k = 0; k < to.size(); ++k) to[k] += static_cast<float>(by / length * grad[k]);
       }
     };
     move(step);
@@ -99,9 +99,7 @@ TEST_F(AutoencoderLoss, TheDiscriminatorPullsAsHardAsTheRestAtTheLastLayer) {
   for (size_t i = 0; i < params_.size(); ++i) {
     if (params_[i].name != "decoder.conv_out.weight") continue;
     of_rest = norm({before[i]});
-    Tensor pull = with[i].clone();
-    for (int64_t k = 0; k < pull.numel(); ++k) pull.data<float>()[k] -= before[i].data<float>()[k];
-    of_judge = norm({pull});
+    of_judge = norm({with[i] - before[i]});
   }
   EXPECT_GT(at.adversarial_weight, 0.0);
   EXPECT_NEAR(of_judge, kLoss.disc_weight * of_rest, 0.01 * of_rest);
@@ -137,19 +135,20 @@ TEST(BatchNorm, NormsEachChannelOverAllSamples) {
   nn::BatchNorm norm(3);
   TorchCpuGenerator generator(1);
   models::initialise(norm, generator);
-  const Tensor x = test::random({4, 5, 6, 3}, 2.0f, 1.0f), y = norm(x);
+  const Tensor in = test::random({4, 5, 6, 3}, 2.0f, 1.0f);
+  const HostView<float> x(in), y(norm(in));
   for (int64_t c = 0; c < 3; ++c) {
     double sum = 0.0, squares = 0.0, x_sum = 0.0, x_squares = 0.0;
-    for (int64_t i = c; i < y.numel(); i += 3) {
-      sum += y.data<float>()[i];
-      squares += std::pow(double{y.data<float>()[i]}, 2);
-      x_sum += x.data<float>()[i];
-      x_squares += std::pow(double{x.data<float>()[i]}, 2);
+    for (int64_t i = c; i < y.size(); i += 3) {
+      sum += y[i];
+      squares += std::pow(double{y[i]}, 2);
+      x_sum += x[i];
+      x_squares += std::pow(double{x[i]}, 2);
     }
     EXPECT_NEAR(sum / 120.0, 0.0, 1e-5);
     EXPECT_NEAR(squares / 120.0, 1.0, 1e-4);
     const double mean = x_sum / 120.0, deviation = std::sqrt(x_squares / 120.0 - mean * mean + 1e-5);
-    EXPECT_NEAR(y.data<float>()[c], (double{x.data<float>()[c]} - mean) / deviation, 1e-4);
+    EXPECT_NEAR(y[c], (double{x[c]} - mean) / deviation, 1e-4);
   }
 }
 
@@ -164,14 +163,14 @@ TEST(StructuralTerm, TakesSidesThatHalveToOddOnes) {
 
 TEST(StructuralTerm, SeesEdgesAndNotEvenColour) {
   const Tensor x = test::random({1, 32, 32, 3}, 0.3f);
-  EXPECT_EQ(structural_term(x, x).data<float>()[0], 0.0f);
+  EXPECT_EQ(structural_term(x, x).host<float>()[0], 0.0f);
   const Tensor grey = Tensor::zeros({1, 32, 32, 3}), white = Tensor::full({1, 32, 32, 3}, 0.5f);
-  EXPECT_LT(structural_term(grey, white).data<float>()[0], 0.06f);  // the frame of zeros around it is all it sees
+  EXPECT_LT(structural_term(grey, white).host<float>()[0], 0.06f);  // the frame of zeros around it is all it sees
   Tensor edge = grey.clone();
   for (int64_t y = 0; y < 32; ++y) {
-    for (int64_t i = 16 * 3; i < 32 * 3; ++i) edge.data<float>()[y * 96 + i] = 0.5f;
+    for (int64_t i = 16 * 3; i < 32 * 3; ++i) edge.host_edit<float>()[y * 96 + i] = 0.5f;
   }
-  EXPECT_GT(structural_term(grey, edge).data<float>()[0], structural_term(grey, white).data<float>()[0]);
+  EXPECT_GT(structural_term(grey, edge).host<float>()[0], structural_term(grey, white).host<float>()[0]);
 }
 
 // VGG's layers and LPIPS's heads with made-up weights: names, shapes and that the distance behaves as one. Held against
@@ -210,11 +209,11 @@ TEST(Lpips, IsADistanceAndRefusesOtherFiles) {
   const models::Lpips lpips(*of_vgg, *of_heads, Device::kCpu);
   const Tensor x = test::random({1, 32, 32, 3}, 0.5f), y = x + test::random({1, 32, 32, 3}, 0.1f),
                other = test::random({1, 32, 32, 3}, 0.5f);
-  EXPECT_EQ(lpips(x, x).data<float>()[0], 0.0f);
-  const float near_by = lpips(x, y).data<float>()[0];
+  EXPECT_EQ(lpips(x, x).host<float>()[0], 0.0f);
+  const float near_by = lpips(x, y).host<float>()[0];
   EXPECT_GT(near_by, 0.0f);
-  EXPECT_FLOAT_EQ(near_by, lpips(y, x).data<float>()[0]);
-  EXPECT_GT(lpips(x, other).data<float>()[0], near_by);
+  EXPECT_FLOAT_EQ(near_by, lpips(y, x).host<float>()[0]);
+  EXPECT_GT(lpips(x, other).host<float>()[0], near_by);
   Tensor moved = y.detach();
   moved.set_requires_grad(true);
   {
@@ -223,10 +222,10 @@ TEST(Lpips, IsADistanceAndRefusesOtherFiles) {
   }
   const Tensor grad = moved.grad();
   double length = 0.0;
-  for (const float v : grad.span<float>()) length += double{v} * v;
+  for (const float v : grad.host<float>()) length += double{v} * v;
   length = std::sqrt(length);
   const auto scaled = [&](double by) { return y + grad * static_cast<float>(by / length); };
-  const double change = lpips(x, scaled(0.05)).data<float>()[0] - lpips(x, scaled(-0.05)).data<float>()[0];
+  const double change = lpips(x, scaled(0.05)).host<float>()[0] - lpips(x, scaled(-0.05)).host<float>()[0];
   EXPECT_NEAR(change / 0.1 / length, 1.0, 0.02);
 }
 

@@ -8,6 +8,7 @@
 #include "models/unet/unet.h"
 #include "train/adamw.h"
 #include "train/diffusion_loss.h"
+#include "train/host_noise.h"
 
 namespace sumi::train {
 namespace {
@@ -25,11 +26,7 @@ struct Step {
     params = make_trainable(unet);
     optimizer = std::make_unique<AdamW>(params);
     ema = std::make_unique<Ema>(params);
-    const auto normal = [&](const Shape& shape) {
-      Tensor out = Tensor::empty(shape);
-      generator.randn(out.span<float>());
-      return out.to(device);
-    };
+    const auto normal = [&](const Shape& shape) { return host_noise(generator, shape).to(device); };
     batch = {.z = normal({32, 16, 16, 4}), .noise = normal({32, 16, 16, 4}), .context = normal({32, 77, 256})};
     batch.timesteps.resize(32);
     generator.randint(0, 1000, batch.timesteps);

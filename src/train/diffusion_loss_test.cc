@@ -72,7 +72,7 @@ class Targets : public testing::TestWithParam<diffusion::Prediction> {
   }
   static double loss(const Tensor& answer, const DiffusionBatch& batch, double gamma) {
     return diffusion_loss(Constant(answer), schedule(), batch, {.prediction = GetParam(), .min_snr_gamma = gamma})
-        .span<float>()[0];
+        .host<float>()[0];
   }
   static diffusion::NoiseSchedule schedule() { return diffusion::make_noise_schedule("linear", 1000, 0.00085, 0.012); }
 };

@@ -1,7 +1,6 @@
 #include "train/gradient_sum.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "base/check.h"
@@ -46,19 +45,21 @@ void GradientSum::plan() {
 void GradientSum::send(Bucket& bucket) {
   int64_t values = 0;
   for (const size_t i : bucket.params) values += params_[i].value.numel();
-  if (!bucket.values) bucket.values = Tensor::empty({values});
-  float* to = bucket.values.data<float>();
+  if (!bucket.values) bucket.values = Tensor::empty({values});  // on the host, where MPI works
+  const HostEdit<float> all(bucket.values);
+  float* to = all.data();
   for (const size_t i : bucket.params) {
     const Tensor grad = params_[i].value.grad();
-    const auto count = static_cast<size_t>(params_[i].value.numel());
+    const int64_t count = params_[i].value.numel();
     if (grad) {
-      std::memcpy(to, grad.to(Device::kCpu).raw(), count * sizeof(float));
+      const HostView<float> from(grad);
+      std::copy(from.begin(), from.end(), to);
     } else {
       std::fill_n(to, count, 0.0f);
     }
     to += count;
   }
-  bucket.sum = ranks_.begin_sum(bucket.values.span<float>());
+  bucket.sum = ranks_.begin_sum(all.span());
 }
 
 void GradientSum::finish() {
@@ -74,9 +75,10 @@ void GradientSum::finish() {
       SUMI_CHECK_KIND(kInternal, param.grad_slot()->last_record <= bucket.ready,
                       "the gradient of {} was added to after it was sent", params_[i].name);
       if (param.grad()) {
-        const Tensor sum = bucket.values.reshape({bucket.values.numel()}).rows(at, at + count).reshape(param.shape());
+        Tensor sum = Tensor::empty(param.shape(), DType::kF32, param.device());
+        sum.copy_from(bucket.values.rows(at, at + count));
         param.clear_grad();
-        add_grad(param, sum.clone().to(param.device()));
+        add_grad(param, sum);
       }
       at += count;
     }

@@ -70,7 +70,6 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
     io::SafetensorsWriter writer(
         path, {{"moments", DType::kF32, {count * variants, row[1], row[2], row[3]}}, {"usable", DType::kI64, {count}}},
         {{"key", key}});
-    const auto add = [&](const Tensor& moments) { writer.write(moments.raw(), static_cast<size_t>(moments.bytes())); };
     std::vector<int64_t> flags;
     const auto load = [&](int64_t i) { return load_picture(examples[static_cast<size_t>(i)]); };
     std::future<LoadedPicture> next = std::async(std::launch::async, load, 0);
@@ -84,7 +83,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
       TorchCpuGenerator(stream_seed(options.seed, Stream::kPictures, i)).rand(places);
       for (int64_t variant = 0; variant < variants; ++variant) {
         if (loaded.broken) {
-          add(Tensor::zeros(row));
+          writer.write(Tensor::zeros(row));
           continue;
         }
         Cut cut{.size = options.size};
@@ -95,7 +94,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
         }
         const image::Image square = cut_square(loaded.picture, cut);
         const image::Image picture = variant % mirrors_ == 1 ? image::mirrored(square) : square;
-        add(model.encode(image::from_images({picture}).to(model.device())).to(Device::kCpu));
+        writer.write(model.encode(image::from_images({picture}).to(model.device())));
       }
       if (options.on_picture) options.on_picture(i + 1, count);
     }
@@ -109,11 +108,11 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
 void LatentCache::open(const fs::path& path) {
   file_ = io::open_checkpoint(path);
   moments_ = file_->tensor("moments");
-  const Tensor flags = file_->tensor("usable");
-  for (int64_t i = 0; i < flags.numel(); ++i) {
-    if (flags.data<int64_t>()[i] != 0) usable_.push_back(i);
+  const HostView<int64_t> flags(file_->tensor("usable"));
+  for (int64_t i = 0; i < flags.size(); ++i) {
+    if (flags[i] != 0) usable_.push_back(i);
   }
-  skipped_ = flags.numel() - static_cast<int64_t>(usable_.size());
+  skipped_ = flags.size() - static_cast<int64_t>(usable_.size());
   SUMI_CHECK(!usable_.empty(), "{}: none of its pictures could be read", file_->path().string());
 }
 
@@ -123,7 +122,8 @@ double LatentCache::deviation(int64_t examples) const {
   for (int64_t i = 0; i < taken; ++i) {
     const Tensor both = moments(usable_[static_cast<size_t>(i * count / taken)], false);
     const int64_t channels = both.dim(3) / 2;
-    const float* at = both.data<float>();
+    const HostView<float> view(both);
+    const float* at = view.data();
     for (int64_t pixel = 0; pixel < both.numel() / (2 * channels); ++pixel, at += 2 * channels) {
       for (int64_t c = 0; c < channels; ++c) {
         const double mean = at[c];

@@ -8,6 +8,7 @@
 #include "models/init.h"
 #include "models/lora.h"
 #include "train/adamw.h"
+#include "train/host_noise.h"
 
 namespace sumi::train {
 double lora_alpha(const LdmOptions& options) {
@@ -55,12 +56,11 @@ RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options) {
   RunPlan plan{.trained_values = count_values(params)};
   const int64_t side = picture_size(options, config) / config.autoencoder.downsampling();
   TorchCpuGenerator generator(options.seed);
-  DiffusionBatch batch{.z = Tensor::empty({options.batch, side, side, config.unet.in_channels}),
-                       .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), config.timesteps / 2)};
-  generator.randn(batch.z.span<float>());
-  batch.z = batch.z.to(model.device());
+  DiffusionBatch batch{
+      .z = host_noise(generator, {options.batch, side, side, config.unet.in_channels}).to(model.device()),
+      .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), config.timesteps / 2)};
   batch.noise = batch.z;
-  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64, model.device());
+  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64);
   measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part) {
       Tape tape;

@@ -15,6 +15,7 @@
 #include "ops/gaussian.h"
 #include "ops/layout.h"
 #include "train/gradient_sum.h"
+#include "train/host_noise.h"
 #include "train/latent_cache.h"
 #include "train/ldm_setup.h"
 
@@ -112,7 +113,7 @@ class LdmTrainer {
       const std::vector<int64_t> more = tokenizer_.encode_padded(caption, length);
       ids.insert(ids.end(), more.begin(), more.end());
     }
-    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}).to(model_.device()));
+    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}));
   }
 
   Tensor contexts_of(const std::vector<std::string>& captions) {
@@ -146,8 +147,7 @@ class LdmTrainer {
     std::vector<Tensor> latents;
     std::vector<std::string> captions;
     for (int64_t i = 0; i < share_.all; ++i) {
-      Tensor noise = Tensor::empty(latent_shape(1));
-      generator.randn(noise.span<float>());
+      const Tensor noise = host_noise(generator, latent_shape(1));
       if (i < share_.begin || i >= share_.begin + share_.count) continue;
       const int64_t index = latents_->usable()[static_cast<size_t>((*order_)(number * share_.all + i))];
       const bool mirrored = options_.flip && chances[static_cast<size_t>(3 * i)] < 0.5f;
@@ -158,8 +158,7 @@ class LdmTrainer {
       out.timesteps.push_back(timesteps[static_cast<size_t>(i)]);
     }
     out.z = concat_rows(latents).to(model_.device());
-    Tensor noise = Tensor::empty(latent_shape(share_.all));
-    generator.randn(noise.span<float>());
+    const Tensor noise = host_noise(generator, latent_shape(share_.all));
     out.noise = noise.rows(share_.begin, share_.begin + share_.count).to(model_.device());
     if (model_.config().unet.context_dim > 0) out.context = contexts_of(captions);
     return out;
@@ -178,7 +177,7 @@ class LdmTrainer {
       const Tensor value = diffusion_loss(
           model_.denoiser(), model_.noise_schedule(), batch(generator, number * options_.accumulate + part),
           {.prediction = model_.config().prediction, .min_snr_gamma = options_.min_snr_gamma});
-      did.loss += value.data<float>()[0] / static_cast<double>(options_.accumulate);
+      did.loss += value.host<float>()[0] / static_cast<double>(options_.accumulate);
       const bool last = part + 1 == options_.accumulate;
       tape.backward(value, 1.0f / static_cast<float>(options_.accumulate * run_.ranks().size()),
                     last ? sum_.watch() : Tape::AfterRecord());

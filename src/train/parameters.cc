@@ -1,7 +1,6 @@
 #include "train/parameters.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/layout.h"
 #include "ops/optimizer.h"
@@ -42,8 +41,8 @@ void add_frozen_values(Fnv1a& hash, nn::Module& module, std::initializer_list<st
   nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
     const auto begins = [&](std::string_view prefix) { return name.starts_with(prefix); };
     if (param.value.requires_grad() || std::none_of(prefixes.begin(), prefixes.end(), begins)) return;
-    const Tensor value = param.value.to(Device::kCpu);
-    hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+    const HostView<std::byte> bytes(param.value);
+    hash.add(bytes.span());
   });
 }
 
@@ -59,8 +58,9 @@ void Ema::update() {
 
 void Ema::swap() {
   for (size_t i = 0; i < params_.size(); ++i) {
-    auto param = params_[i].value.span<float>(), average = averages_[i].value.span<float>();
-    std::swap_ranges(param.begin(), param.end(), average.begin());
+    const Tensor kept = params_[i].value.clone();
+    params_[i].value.copy_from(averages_[i].value);
+    averages_[i].value.copy_from(kept);
   }
 }
 
@@ -70,7 +70,7 @@ void Ema::restore(const std::vector<Tensor>& averages, int64_t updates) {
     Tensor& to = averages_[i].value;
     SUMI_CHECK(averages[i].shape() == to.shape(), "the average {} is {}, not {}", averages_[i].name,
                averages[i].shape().str(), to.shape().str());
-    std::memcpy(to.raw(), averages[i].raw(), static_cast<size_t>(to.bytes()));
+    to.copy_from(averages[i]);
   }
   updates_ = updates;
 }

@@ -8,6 +8,7 @@
 #include "base/fnv1a.h"
 #include "base/rng.h"
 #include "core/autograd.h"
+#include "core/host_memory.h"
 #include "io/mapped_file.h"
 #include "train/report.h"
 

@@ -46,7 +46,8 @@ constexpr const char* kOlderHash = "hash";  // of tensors alone, in files of 0.1
 
 void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
   hash.add(name);
-  hash.add(std::span<const std::byte>(value.raw(), static_cast<size_t>(value.bytes())));
+  const HostView<std::byte> bytes(value);
+  hash.add(bytes.span());
 }
 
 // The tensor `kind`.`param`, which must be of the parameter's shape.
@@ -164,9 +165,8 @@ void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
                        .first = {},
                        .second = {}};
     std::vector<Tensor> averages;
-    for (const NamedTensor& param : params) {
-      const Tensor value = read(*file, "param", param);
-      std::memcpy(param.value.raw(), value.raw(), static_cast<size_t>(value.bytes()));
+    for (NamedTensor& param : params) {
+      param.value.copy_from(read(*file, "param", param));
       state.first.push_back(read(*file, "first", param));
       state.second.push_back(read(*file, "second", param));
       if (ema) averages.push_back(read(*file, "ema", param));

@@ -32,7 +32,7 @@ class TheRun : public testing::Test {
                           StepResult did{.loss = 1.0, .lr = 0.1};
                           did.usable = is_number(step);
                           if (!did.usable) did.loss = std::numeric_limits<double>::quiet_NaN();
-                          if (did.usable) weight_.data<float>()[0] -= 0.01f;
+                          if (did.usable) weight_.host_edit<float>()[0] -= 0.01f;
                           return did;
                         },
                     .facts = [] { return std::map<std::string, std::string>(); },
@@ -50,7 +50,7 @@ TEST_F(TheRun, StepsOverLossesThatAreNoNumbers) {
   EXPECT_EQ(result.steps, 40);
   EXPECT_EQ(result.skipped_steps, 2);
   EXPECT_EQ(told, 2);
-  EXPECT_NEAR(weight_.data<float>()[0], 1.0f - 38 * 0.01f, 1e-5f);
+  EXPECT_NEAR(weight_.host<float>()[0], 1.0f - 38 * 0.01f, 1e-5f);
 }
 
 TEST_F(TheRun, EndsAfterTwentyInARowAndSavesNothingOfThem) {
@@ -61,7 +61,7 @@ TEST_F(TheRun, EndsAfterTwentyInARowAndSavesNothingOfThem) {
     EXPECT_EQ(error.kind(), ErrorKind::kInternal);
     EXPECT_NE(std::string(error.what()).find("has not been a number for 20 steps"), std::string::npos);
   }
-  EXPECT_NEAR(weight_.data<float>()[0], 0.95f, 1e-5f);
+  EXPECT_NEAR(weight_.host<float>()[0], 0.95f, 1e-5f);
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run"))
     EXPECT_EQ(entry.path().filename().string().find("checkpoint-"), std::string::npos) << entry.path();
 }

@@ -20,21 +20,21 @@ constexpr std::array<std::array<float, 9>, kFilters> kDerivatives{{{-1, 0, 1, -2
                                                                    {0, -1, -2, 1, 0, -1, 2, 1, 0}}};
 
 // One output for each filter and channel: [4·C, C, 3, 3].
-Tensor derivative_weight(int64_t channels) {
-  Tensor weight = Tensor::zeros({kFilters * channels, channels, 3, 3});
+Tensor derivative_weight(int64_t channels, Device device) {
+  std::vector<float> weight(static_cast<size_t>(kFilters * channels * channels * 9));
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t f = 0; f < kFilters; ++f) {
-      float* to = weight.data<float>() + ((c * kFilters + f) * channels + c) * 9;
+      float* to = weight.data() + ((c * kFilters + f) * channels + c) * 9;
       for (size_t i = 0; i < 9; ++i) to[i] = 0.25f * kDerivatives[static_cast<size_t>(f)][i];
     }
   }
-  return weight;
+  return Tensor::from(weight, {kFilters * channels, channels, 3, 3}, device);
 }
 
 }  // namespace
 
 Tensor structural_term(const Tensor& x, const Tensor& y) {
-  const Tensor weight = derivative_weight(x.dim(3)).to(x.device());
+  const Tensor weight = derivative_weight(x.dim(3), x.device());
   Tensor difference = x - y, sum;  // derivatives are linear: those of the difference are the differences of them
   int64_t scales = 0;
   const auto can_be_halved = [&] {

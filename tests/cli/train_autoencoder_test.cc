@@ -72,7 +72,7 @@ TEST_F(TrainAutoencoder, GoesOnFromAModelsAutoencoder) {
     ASSERT_TRUE(info.name.starts_with("first_stage_model.")) << info.name;
     const Tensor before = model->tensor(info.name), after = tuned->tensor(info.name);
     ASSERT_EQ(before.shape(), after.shape()) << info.name;
-    EXPECT_NEAR(before.data<float>()[0], after.data<float>()[0], 1e-6) << info.name;
+    EXPECT_NEAR(before.host<float>()[0], after.host<float>()[0], 1e-6) << info.name;
   }
   const Outcome plan = run_program(command("none", from + Words{"--size", "64", "--dry-run", "--json"}));
   ASSERT_EQ(plan.code, 0) << plan.err;

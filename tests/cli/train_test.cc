@@ -142,7 +142,7 @@ TEST_F(TrainLdm, NoNumberIsNeverSaved) {
     const auto file = io::open_checkpoint(entry.path());
     for (const io::TensorInfo& info : file->tensors()) {
       const Tensor values = file->tensor(info.name);
-      for (const float value : values.span<float>()) ASSERT_TRUE(std::isfinite(value)) << info.name;
+      for (const float value : values.host<float>()) ASSERT_TRUE(std::isfinite(value)) << info.name;
     }
   }
   EXPECT_TRUE(outcome.code == 0 || outcome.err.find("no number") != std::string::npos ||
@@ -372,7 +372,7 @@ TEST_F(TrainLdm, LatentsAreMadeAgainForAnotherEncoder) {
     Tensor value = file->tensor(info.name);
     if (info.name == "first_stage_model.encoder.conv_out.bias") {
       value = value.clone();
-      value.data<float>()[0] += 1.0f;
+      value.host_edit<float>()[0] += 1.0f;
     }
     tensors.emplace_back(info.name, value);
   }

@@ -56,7 +56,7 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
   for (const std::string k : {"0", "1"}) {
     std::vector<double> timesteps;
     const Tensor t = golden_->tensor("unet_t" + k);
-    for (int64_t value : t.span<int64_t>()) timesteps.push_back(static_cast<double>(value));
+    for (int64_t value : t.host<int64_t>()) timesteps.push_back(static_cast<double>(value));
     expect_close(model_->predict(picture("unet_x" + k), timesteps, {.sequence = vector("text_hidden")}),
                  "unet_eps" + k);
     expect_close(model_->decode_unscaled(picture("vae_z" + k)), "vae_image" + k);
@@ -69,7 +69,8 @@ INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
                                          Golden{"tiny", DType::kF32, Device::kCpu, 2e-5, true},
                                          Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
                                          Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2},
-                                         Golden{"tiny", DType::kF32, Device::kRef, 2e-5}),
+                                         Golden{"tiny", DType::kF32, Device::kRef, 2e-5},
+                                         Golden{"tiny", DType::kF32, Device::kGuard, 2e-5}),
                          [](const auto& test) {
                            const Golden& p = test.param;
                            return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device)) +

@@ -29,7 +29,8 @@ class SamplersGolden : public testing::TestWithParam<Reference> {
   // Layout and draw order of the reference: NCHW.
   Tensor draw(const Shape& nhwc) {
     Tensor drawn = Tensor::empty({nhwc[0], nhwc[3], nhwc[1], nhwc[2]});
-    generator_.randn(drawn.span<float>());
+    const HostEdit<float> values(drawn);
+    generator_.randn(values.span());
     return nchw_to_nhwc(drawn);
   }
 

@@ -3,14 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "base/parallel.h"
+#include "core/context.h"
 #include "core/tensor.h"
 #include "hwy/targets.h"
+#include "tests/support/relative_l2.h"
 
 namespace sumi::test {
 
@@ -38,20 +39,27 @@ inline std::vector<int64_t> machine_targets() {
 
 inline std::string target_name(const testing::TestParamInfo<int64_t>& param) { return hwy::TargetName(param.param); }
 
-// `run` gives the same bytes with 1, 2, 3 and 7 threads.
+// `run` gives the same bytes with 1, 2, 3 and 7 threads, be they the process's or those of a context of its own.
 inline void expect_same_bytes_with_any_threads(const std::function<std::vector<Tensor>()>& run) {
   const int before = num_threads();
   std::vector<Tensor> first;
-  for (int threads : {1, 2, 3, 7}) {
-    set_num_threads(threads);
+  const auto compare = [&](const char* pool, int threads) {
     const std::vector<Tensor> out = run();
     if (first.empty()) first = out;
-    for (size_t i = 0; i < out.size(); ++i) {
-      EXPECT_EQ(0, std::memcmp(out[i].raw(), first[i].raw(), static_cast<size_t>(out[i].bytes())))
-          << i << " with " << threads;
-    }
+    ASSERT_EQ(out.size(), first.size());
+    for (size_t i = 0; i < out.size(); ++i)
+      EXPECT_TRUE(same_bytes(out[i], first[i])) << i << " with " << threads << " threads of " << pool;
+  };
+  for (int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    compare("the process", threads);
   }
   set_num_threads(before);
+  for (int threads : {1, 2, 3, 7}) {
+    ThreadPool pool(threads);
+    const ContextScope scope([&](Context& context) { context.pool = &pool; });
+    compare("the context", threads);
+  }
 }
 
 }  // namespace sumi::test

@@ -18,7 +18,8 @@ struct CountedNoise {
   Tensor operator()(const Shape& shape) {
     ++draws;
     Tensor out = Tensor::empty(shape);
-    generator.randn(out.span<float>());
+    const HostEdit<float> values(out);
+    generator.randn(values.span());
     return out;
   }
 };

@@ -30,15 +30,18 @@ struct GradientCase {
 // What a gradient comes from: a fixed mixture of the result's elements.
 inline Tensor pull(const Shape& shape, Device device) {
   Tensor out = Tensor::empty(shape, DType::kF32, device);
-  for (int64_t i = 0; i < out.numel(); ++i) out.data<float>()[i] = static_cast<float>(i * 7 % 11) / 5.0f - 0.9f;
+  const HostEdit<float> values(out);
+  for (int64_t i = 0; i < out.numel(); ++i) values[i] = static_cast<float>(i * 7 % 11) / 5.0f - 0.9f;
   return out;
 }
 
 // x made small and put beside 1, -2, 3, -1, 2, -3, …: functions with a kink are checked where they have none.
 inline Tensor off_kinks(const Tensor& x) {
   Tensor steps = Tensor::empty(x.shape(), DType::kF32, x.device());
-  for (int64_t i = 0; i < steps.numel(); ++i)
-    steps.data<float>()[i] = static_cast<float>((i % 2 == 0 ? 1 : -1) * (1 + i % 3));
+  {
+    const HostEdit<float> values(steps);
+    for (int64_t i = 0; i < steps.numel(); ++i) values[i] = static_cast<float>((i % 2 == 0 ? 1 : -1) * (1 + i % 3));
+  }
   return affine(0.2f, x, 1.0f, steps);
 }
 

@@ -12,7 +12,8 @@ inline Tensor random(const Shape& shape, float scale = 1.0f, float offset = 0.0f
   static std::mt19937 engine(1);
   std::normal_distribution<float> normal(offset, scale);
   Tensor out = Tensor::empty(shape);
-  for (float& value : out.span<float>()) value = normal(engine);
+  const HostEdit<float> values(out);
+  for (float& value : values.span()) value = normal(engine);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -24,7 +25,7 @@ struct Outcome {
   int code = -1;  // exit status; 128 + the signal's number where one killed it
   bool killed = false;
   std::string out, err;
-  double seconds = 0.0;
+  double cpu_seconds = 0.0;  // processor time of all its threads
 };
 
 struct RunOptions {
@@ -44,7 +45,6 @@ class Child {
     argv.reserve(command.size() + 1);
     for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
-    begin_ = std::chrono::steady_clock::now();
     pid_ = fork();
     if (pid_ < 0) throw std::runtime_error("cannot fork");
     if (pid_ == 0) become(argv.data(), options);
@@ -62,10 +62,18 @@ class Child {
 
   void send(int signal) const { ::kill(pid_, signal); }
   std::string err() const { return content(err_); }
+  // Processor time that it has had so far.
+  double cpu_seconds() const {
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &time) != 0)
+      throw std::runtime_error("cannot read the child's processor time");
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
 
-  // False when the program ended, or a minute passed, before `condition` held.
+  // False when the program ended before `condition` held, or hangs: after ten minutes, which bound nothing else.
   bool wait_until(const std::function<bool()>& condition) const {
-    for (int i = 0; i < 6000; ++i) {
+    for (int i = 0; i < 60'000; ++i) {
       if (condition()) return true;
       siginfo_t info{};
       if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid_) {
@@ -78,10 +86,12 @@ class Child {
 
   Outcome wait() {
     int status = 0;
-    waitpid(pid_, &status, 0);
+    rusage usage{};
+    wait4(pid_, &status, 0, &usage);
     pid_ = -1;
     Outcome outcome;
-    outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    for (const timeval& time : {usage.ru_utime, usage.ru_stime})
+      outcome.cpu_seconds += static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
     outcome.killed = WIFSIGNALED(status);
     outcome.code = outcome.killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     outcome.out = content(out_);
@@ -119,7 +129,6 @@ class Child {
 
   int out_, err_;
   pid_t pid_ = -1;
-  std::chrono::steady_clock::time_point begin_;
 };
 
 inline Outcome run_program(const std::vector<std::string>& command, const RunOptions& options = {}) {

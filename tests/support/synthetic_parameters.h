@@ -12,7 +12,8 @@ namespace sumi::test {
 inline void fill_synthetic(nn::Module& module, const std::string& prefix) {
   nn::for_each_param(module, prefix, [](const std::string& name, nn::Param& param) {
     param.value = Tensor::empty(param.shape);
-    tools::synthetic_values(name, param.shape, 0, param.value.span<float>());
+    const HostEdit<float> values(param.value);
+    tools::synthetic_values(name, param.shape, 0, values.span());
   });
 }
 

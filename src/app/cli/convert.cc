@@ -52,8 +52,7 @@ int Convert::run() const {
   int64_t done = 0;
   for (const io::TensorInfo& info : file->tensors()) {
     SUMI_CHECK_KIND(kCancelled, !stop_requested(), "stopped");
-    const Tensor tensor = file->tensor(info.name);
-    writer.write(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    writer.write(file->tensor(info.name));
     bar.update(++done);
   }
   const SignalsWait wait;

@@ -59,15 +59,14 @@ std::vector<double> ProbeInput::numbers(const std::string& name, int64_t count) 
   SUMI_CHECK(tensor.numel() == count || tensor.numel() == 1, "{}: \"{}\" holds {} numbers where {} are needed", path_,
              name, tensor.numel(), count);
   std::vector<double> values;
-  if (tensor.dtype() == DType::kI64) {
-    for (const int64_t value : tensor.span<int64_t>()) values.push_back(static_cast<double>(value));
-  } else if (tensor.dtype() == DType::kI32) {
-    for (const int32_t value : tensor.span<int32_t>()) values.push_back(value);
-  } else if (tensor.dtype() == DType::kF64) {
-    for (const double value : tensor.span<double>()) values.push_back(value);
-  } else {
-    const Tensor narrow = floats(name, tensor.rank());
-    for (const float value : narrow.span<float>()) values.push_back(value);
+  const auto take = [&](const auto& from) {
+    for (const auto value : from) values.push_back(static_cast<double>(value));
+  };
+  switch (tensor.dtype()) {
+    case DType::kI64: take(HostView<int64_t>(tensor)); break;
+    case DType::kI32: take(HostView<int32_t>(tensor)); break;
+    case DType::kF64: take(HostView<double>(tensor)); break;
+    default: take(HostView<float>(floats(name, tensor.rank())));
   }
   values.resize(static_cast<size_t>(count), values[0]);
   return values;

@@ -20,7 +20,7 @@ using Work = void (*)(const models::StableDiffusion& model, const ProbeInput& in
 
 void run_text(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("text_ids")) {
-    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2).to(model.device())));
+    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2)));
   }
 }
 

@@ -70,7 +70,8 @@ int run_randn(const RandnProbe& probe) {
   const auto generator = make_generator(probe.rng, *seed);
   ProbeOutput out(probe.out);
   Tensor values = Tensor::empty({probe.count});
-  generator->randn(values.span<float>());
+  const HostEdit<float> drawn(values);
+  generator->randn(drawn.span());
   out.add("randn", values);
   out.write();
   return 0;

@@ -56,7 +56,7 @@ int run(const TrainProbe& probe) {
     const Tensor loss = train::diffusion_loss(model.denoiser(), model.noise_schedule(), batch,
                                               {.prediction = opened.config.prediction});
     tape.backward(loss);
-    out.add("loss" + std::to_string(step), scalar(loss.data<float>()[0]));
+    out.add("loss" + std::to_string(step), scalar(loss.host<float>()[0]));
     out.add("gradnorm" + std::to_string(step), scalar(optimizer.grad_norm()));
     for (const train::NamedTensor& param : params) {
       if (step == 0) out.add("grad." + param.name, param.value.grad().clone());

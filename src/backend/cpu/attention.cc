@@ -22,10 +22,10 @@
 #include <utility>
 
 #include "backend/cpu/attention-inl.h"
+#include "backend/cpu/f32_only.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/tile-inl.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/attention.h"
 
@@ -158,7 +158,9 @@ void write_panel(const Work& w, int64_t panel, int64_t count, float* out, int64_
 void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int64_t begin, int64_t end) {
   const int64_t stride = a.heads * a.head_dim, panels = ceil_div(end - begin, kCols);
   const int64_t first_row = (n * a.queries + begin) * stride + head * a.head_dim;
-  pack_queries(w, a.q + first_row, stride, end - begin, a.scale);
+  const float *k = a.k.f32(), *v = a.v.f32();
+  float* out = a.out.f32() + first_row;
+  pack_queries(w, a.q.f32() + first_row, stride, end - begin, a.scale);
   std::fill_n(w.mixed, panels * kCols * w.plan.padded_dim, 0.0f);
   std::fill_n(w.top, panels * kCols, -INFINITY);
   std::fill_n(w.sum, panels * kCols, 0.0f);
@@ -166,20 +168,19 @@ void attend(const AttentionArgs& a, const Work& w, int64_t n, int64_t head, int6
   for (int64_t first = 0; first < last_key; first += w.plan.block) {
     const int64_t count = std::min(w.plan.block, last_key - first);
     const int64_t offset = (n * a.keys + first) * stride + head * a.head_dim;
-    pack_keys(w, a.k + offset, stride, count);
-    pack_tiles(a.v + offset, stride, count, a.head_dim, w.plan.height, w.values);
+    pack_keys(w, k + offset, stride, count);
+    pack_tiles(v + offset, stride, count, a.head_dim, w.plan.height, w.values);
     for (int64_t p = 0; p < panels; ++p) attend_panel(w, p, count, a.causal, begin + p * kCols, first);
   }
   for (int64_t p = 0; p < panels; ++p) {
-    write_panel(w, p, std::min<int64_t>(kCols, end - begin - p * kCols), a.out + first_row + p * kCols * stride,
-                stride);
+    write_panel(w, p, std::min<int64_t>(kCols, end - begin - p * kCols), out + p * kCols * stride, stride);
   }
 }
 
-void run_attention(const AttentionArgs& a) {
+void run_attention(const Context& context, const AttentionArgs& a) {
   const Plan plan(a.head_dim);
   const int64_t queries = plan.panels * kCols, chunks = ceil_div(a.queries, queries);
-  parallel_for(a.batch * a.heads * chunks, [&](int64_t task) {
+  context.parallel_for(a.batch * a.heads * chunks, [&](int64_t task) {
     const int64_t head = task / chunks % a.heads, n = task / chunks / a.heads, begin = task % chunks * queries;
     const Work work(thread_scratch(static_cast<size_t>(Work::floats(plan))), plan);
     attend(a, work, n, head, begin, std::min(a.queries, begin + queries));
@@ -196,9 +197,9 @@ namespace {
 
 HWY_EXPORT(run_attention);
 
-void attention(const AttentionArgs& args) { HWY_DYNAMIC_DISPATCH(run_attention)(args); }
+void attention(Context& context, const AttentionArgs& args) { HWY_DYNAMIC_DISPATCH(run_attention)(context, args); }
 
-const KernelRegistration kAttention(attention_slot, Device::kCpu, attention);
+const KernelRegistration kAttention(attention_slot, Device::kCpu, f32_only<AttentionArgs, attention>);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

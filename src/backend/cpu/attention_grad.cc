@@ -21,7 +21,6 @@
 #include "backend/cpu/attention-inl.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/scratch.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/attention.h"
 
@@ -32,8 +31,14 @@ namespace HWY_NAMESPACE {
 class HeadGrad {
  public:
   HeadGrad(const AttentionGradArgs& args, int64_t n, int64_t head)
-      : args_(args),
-        a_(args.forward),
+      : a_(args.forward),
+        q_(a_.q.f32()),
+        k_(a_.k.f32()),
+        v_(a_.v.f32()),
+        dout_(args.dout.f32()),
+        dq_out_(args.dq.f32()),
+        dk_out_(args.dk.f32()),
+        dv_out_(args.dv.f32()),
         n_(n),
         head_(head),
         height_(tile_height(a_.head_dim)),
@@ -49,9 +54,9 @@ class HeadGrad {
   }
 
   void run() {
-    pack_strips(a_.k, key_strips_);
-    pack_strips(a_.v, value_strips_);
-    pack_tiles(a_.k + row_of(a_.keys, 0), stride(), a_.keys, a_.head_dim, height_, key_tiles_);
+    pack_strips(k_, key_strips_);
+    pack_strips(v_, value_strips_);
+    pack_tiles(k_ + row_of(a_.keys, 0), stride(), a_.keys, a_.head_dim, height_, key_tiles_);
     std::fill_n(dk_, padded_keys_ * padded_dim_, 0.0f);
     std::fill_n(dv_, padded_keys_ * padded_dim_, 0.0f);
     std::fill_n(weights_, (padded_keys_ + kRows) * kCols, 0.0f);
@@ -60,8 +65,8 @@ class HeadGrad {
       panel(first, std::min<int64_t>(kCols, a_.queries - first));
     for (int64_t key = 0; key < a_.keys; key += kCols) {
       const int64_t count = std::min<int64_t>(kCols, a_.keys - key), at = row_of(a_.keys, key);
-      write_columns(dk_ + key * padded_dim_, a_.head_dim, count, args_.dk + at, stride());
-      write_columns(dv_ + key * padded_dim_, a_.head_dim, count, args_.dv + at, stride());
+      write_columns(dk_ + key * padded_dim_, a_.head_dim, count, dk_out_ + at, stride());
+      write_columns(dv_ + key * padded_dim_, a_.head_dim, count, dv_out_ + at, stride());
     }
   }
 
@@ -110,8 +115,8 @@ class HeadGrad {
 
   void panel(int64_t first, int64_t count) {
     const int64_t at = row_of(a_.queries, first), padded_keys = round_up(a_.keys, kRows);
-    pack_panel(a_.q + at, count, queries_, query_tiles_);
-    pack_panel(args_.dout + at, count, pulls_, pull_tiles_);
+    pack_panel(q_ + at, count, queries_, query_tiles_);
+    pack_panel(dout_ + at, count, pulls_, pull_tiles_);
     const F32 d;
     for (int64_t i = 0; i < kCols * a_.head_dim; i += kLanes)
       hn::StoreU(hn::Mul(hn::LoadU(d, queries_ + i), hn::Set(d, a_.scale * 1.44269504f)), d, queries_ + i);
@@ -124,7 +129,7 @@ class HeadGrad {
     std::fill_n(scores_ + a_.keys * kCols, (padded_keys - a_.keys) * kCols, 0.0f);
     std::fill_n(dq_, padded_dim_ * kCols, 0.0f);
     multiply_tiles(height_, padded_dim_, key_tiles_, scores_, a_.keys, dq_);
-    write_columns(dq_, a_.head_dim, count, args_.dq + at, stride());
+    write_columns(dq_, a_.head_dim, count, dq_out_ + at, stride());
     for (int64_t key = 0; key < a_.keys; key += kCols) {
       add_to(dk_ + key * padded_dim_, scores_ + key * kCols, query_tiles_, count);
       add_to(dv_ + key * padded_dim_, weights_ + key * kCols, pull_tiles_, count);
@@ -162,16 +167,17 @@ class HeadGrad {
     }
   }
 
-  const AttentionGradArgs& args_;
   const AttentionArgs& a_;
+  const float *q_, *k_, *v_, *dout_;
+  float *dq_out_, *dk_out_, *dv_out_;
   int64_t n_, head_, height_, padded_dim_, padded_keys_;
   float *key_strips_, *value_strips_, *key_tiles_, *dk_, *dv_, *weights_, *scores_, *queries_, *pulls_, *query_tiles_,
       *pull_tiles_, *dq_, *turned_;
 };
 
-void run_attention_grad(const AttentionGradArgs& args) {
+void run_attention_grad(const Context& context, const AttentionGradArgs& args) {
   const AttentionArgs& a = args.forward;
-  parallel_for(a.batch * a.heads, [&](int64_t task) { HeadGrad(args, task / a.heads, task % a.heads).run(); });
+  context.parallel_for(a.batch * a.heads, [&](int64_t task) { HeadGrad(args, task / a.heads, task % a.heads).run(); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -184,7 +190,9 @@ namespace {
 
 HWY_EXPORT(run_attention_grad);
 
-void attention_grad(const AttentionGradArgs& args) { HWY_DYNAMIC_DISPATCH(run_attention_grad)(args); }
+void attention_grad(Context& context, const AttentionGradArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_attention_grad)(context, args);
+}
 
 const KernelRegistration kAttentionGrad(attention_grad_slot, Device::kCpu, attention_grad);
 

@@ -12,7 +12,6 @@
 #include "backend/cpu/conv_few.h"
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/weights-inl.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -26,11 +25,17 @@ constexpr int64_t kBandRows = 16;  // rows of a task, at least: two more are mul
 class FewOutputs {
  public:
   explicit FewOutputs(const ConvArgs& a)
-      : a_(a), columns_(round_up(kFewTaps * a.out_c, kCols)), row_floats_((a.in_w + 2 + kRows) * columns_ + kGather) {}
+      : a_(a),
+        x_(a.x.f32()),
+        bias_(a.bias.f32()),
+        residual_(a.residual.f32()),
+        out_(a.out.f32()),
+        columns_(round_up(kFewTaps * a.out_c, kCols)),
+        row_floats_((a.in_w + 2 + kRows) * columns_ + kGather) {}
 
-  void run() const {
+  void run(const Context& context) const {
     const int64_t rows = std::max(kBandRows, ceil_div(a_.out_h, 16)), bands = ceil_div(a_.out_h, rows);
-    parallel_for(a_.batch * bands, [&](int64_t task) {
+    context.parallel_for(a_.batch * bands, [&](int64_t task) {
       const int64_t begin = task % bands * rows;
       band(task / bands, begin, std::min(a_.out_h, begin + rows));
     });
@@ -69,7 +74,7 @@ class FewOutputs {
   // parts[1 + x][column] of one input row; a pixel of zeros on either side, and nothing but zeros outside the picture.
   void multiply_row(int64_t n, int64_t y, const Blocks& b, float* parts) const {
     if (y < 0 || y >= a_.in_h) return void(std::fill_n(parts, row_floats_, 0.0f));
-    const float* row = a_.x + (n * a_.in_h + y) * a_.in_w * a_.in_c;
+    const float* row = x_ + (n * a_.in_h + y) * a_.in_w * a_.in_c;
     for (int64_t x0 = 0; x0 < a_.in_w; x0 += kRows) {
       const float* pixels[kRows];
       for (int r = 0; r < kRows; ++r) pixels[r] = row + std::min(x0 + r, a_.in_w - 1) * a_.in_c;
@@ -97,7 +102,7 @@ class FewOutputs {
     }
     const int64_t at = (n * a_.out_h + y) * a_.out_w * out_c;
     for (int64_t i = 0; i < a_.out_w * out_c; ++i) {
-      a_.out[at + i] = b.line[i] + (a_.bias ? a_.bias[i % out_c] : 0.0f) + (a_.residual ? a_.residual[at + i] : 0.0f);
+      out_[at + i] = b.line[i] + (bias_ ? bias_[i % out_c] : 0.0f) + (residual_ ? residual_[at + i] : 0.0f);
     }
   }
 
@@ -115,10 +120,12 @@ class FewOutputs {
   }
 
   const ConvArgs& a_;
+  const float *x_, *bias_, *residual_;
+  float* out_;
   int64_t columns_, row_floats_;
 };
 
-void run_few_outputs(const ConvArgs& a) { FewOutputs(a).run(); }
+void run_few_outputs(const Context& context, const ConvArgs& a) { FewOutputs(a).run(context); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace sumi::backend::cpu
@@ -134,7 +141,9 @@ bool few_outputs_apply(const ConvArgs& a) {
          a.out_c <= 8 && a.in_c >= 32;
 }
 
-void few_outputs_conv(const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(run_few_outputs)(args); }
+void few_outputs_conv(const Context& context, const ConvArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_few_outputs)(context, args);
+}
 
 }  // namespace sumi::backend::cpu
 #endif

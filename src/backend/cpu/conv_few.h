@@ -7,6 +7,6 @@ namespace sumi::backend::cpu {
 
 // Sums as the direct algorithm makes them, up to their order.
 bool few_outputs_apply(const ConvArgs& args);
-void few_outputs_conv(const ConvArgs& args);
+void few_outputs_conv(const Context& context, const ConvArgs& args);
 
 }  // namespace sumi::backend::cpu

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "backend/cpu/math-inl.h"
-#include "base/parallel.h"
 #include "core/autograd.h"
 #include "hwy/highway.h"
 #include "ops/elementwise.h"
@@ -17,16 +16,21 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-void run_accumulate(const float* from, float* to, int64_t count) {
-  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+void run_accumulate(const Context& context, const AccumulateArgs& args) {
+  const float* from = args.from.f32();
+  float* to = args.to.f32();
+  for_chunks(context, args.to.count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
       hn::StoreU(hn::Add(hn::LoadU(d, to + begin + i), hn::LoadU(d, from + begin + i)), d, to + begin + i);
     });
   });
 }
 
-void run_activate_grad(const float* x, const float* dy, float* dx, int64_t count, Act act) {
-  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+void run_activate_grad(const Context& context, const ActivateGradArgs& args) {
+  const float *x = args.x.f32(), *dy = args.dy.f32();
+  float* dx = args.dx.f32();
+  const Act act = args.act;
+  for_chunks(context, args.dx.count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t i) HWY_ATTR {
       const auto slope = act_slope(d, hn::LoadU(d, x + begin + i), act);
       hn::StoreU(hn::Mul(hn::LoadU(d, dy + begin + i), slope), d, dx + begin + i);
@@ -34,9 +38,12 @@ void run_activate_grad(const float* x, const float* dy, float* dx, int64_t count
   });
 }
 
-void run_geglu_grad(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels) {
+void run_geglu_grad(const Context& context, const GegluGradArgs& args) {
   constexpr int64_t kRowsATask = 8;
-  parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) HWY_ATTR {
+  const float *x = args.x.f32(), *dy = args.dy.f32();
+  float* dx = args.dx.f32();
+  const int64_t rows = args.rows, channels = args.channels;
+  context.parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) HWY_ATTR {
     for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
       const float* value = x + row * 2 * channels;
       float* to = dx + row * 2 * channels;
@@ -51,11 +58,14 @@ void run_geglu_grad(const float* x, const float* dy, float* dx, int64_t rows, in
 }
 
 // Rows are summed in float within a block, and the blocks in double, in order.
-void run_sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels) {
+void run_sum_rows(const Context& context, const SumRowsArgs& args) {
   constexpr int64_t kBlock = 256;
+  const float* x = args.x.f32();
+  float* out = args.out.f32();
+  const int64_t batch = args.batch, rows = args.rows, channels = args.channels;
   const int64_t blocks = (rows + kBlock - 1) / kBlock;
   std::vector<float> sums(static_cast<size_t>(batch * blocks * channels));
-  parallel_for(batch * blocks, [&](int64_t task) HWY_ATTR {
+  context.parallel_for(batch * blocks, [&](int64_t task) HWY_ATTR {
     const int64_t begin = task % blocks * kBlock, end = std::min(rows, begin + kBlock);
     float* sum = sums.data() + task * channels;
     for (int64_t row = begin; row < end; ++row) {
@@ -73,26 +83,30 @@ void run_sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64
   }
 }
 
-void run_adamw(const AdamWArgs& a) {
-  for_chunks(a.count, [&](int64_t begin, int64_t end) HWY_ATTR {
+void run_adamw(const Context& context, const AdamWArgs& a) {
+  float *param = a.param.f32(), *firsts = a.first.f32(), *seconds = a.second.f32();
+  const float* grads = a.grad.f32();
+  for_chunks(context, a.param.count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t lane) HWY_ATTR {
       const int64_t i = begin + lane;
-      const auto grad = hn::Mul(hn::LoadU(d, a.grad + i), hn::Set(d, a.grad_scale));
-      auto first = hn::LoadU(d, a.first + i), second = hn::LoadU(d, a.second + i);
+      const auto grad = hn::Mul(hn::LoadU(d, grads + i), hn::Set(d, a.grad_scale));
+      auto first = hn::LoadU(d, firsts + i), second = hn::LoadU(d, seconds + i);
       first = hn::MulAdd(hn::Set(d, 1.0f - a.beta1), hn::Sub(grad, first), first);
       second = hn::MulAdd(hn::Set(d, 1.0f - a.beta2), hn::MulSub(grad, grad, second), second);
-      hn::StoreU(first, d, a.first + i);
-      hn::StoreU(second, d, a.second + i);
+      hn::StoreU(first, d, firsts + i);
+      hn::StoreU(second, d, seconds + i);
       const auto size = hn::MulAdd(hn::Sqrt(second), hn::Set(d, 1.0f / a.correction), hn::Set(d, a.eps));
-      const auto kept = hn::Mul(hn::LoadU(d, a.param + i), hn::Set(d, a.decay));
-      hn::StoreU(hn::NegMulAdd(hn::Set(d, a.step_size), hn::Div(first, size), kept), d, a.param + i);
+      const auto kept = hn::Mul(hn::LoadU(d, param + i), hn::Set(d, a.decay));
+      hn::StoreU(hn::NegMulAdd(hn::Set(d, a.step_size), hn::Div(first, size), kept), d, param + i);
     });
   });
 }
 
-double run_sum_squares(const float* x, int64_t count) {
+void run_sum_squares(const Context& context, const SumSquaresArgs& args) {
+  const float* x = args.x.f32();
+  const int64_t count = args.x.count;
   std::vector<double> sums(static_cast<size_t>((count + kChunk - 1) / kChunk));
-  for_chunks(count, [&](int64_t begin, int64_t end) HWY_ATTR {
+  for_chunks(context, count, [&](int64_t begin, int64_t end) HWY_ATTR {
     const hn::CappedTag<double, 8> d;
     const hn::Rebind<float, decltype(d)> df;
     const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -108,7 +122,7 @@ double run_sum_squares(const float* x, int64_t count) {
   });
   double total = 0.0;
   for (const double sum : sums) total += sum;
-  return total;
+  args.out.data<double>()[0] = total;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -126,19 +140,15 @@ HWY_EXPORT(run_sum_rows);
 HWY_EXPORT(run_adamw);
 HWY_EXPORT(run_sum_squares);
 
-void accumulate(const float* from, float* to, int64_t count) { HWY_DYNAMIC_DISPATCH(run_accumulate)(from, to, count); }
-void activate_grad(const float* x, const float* dy, float* dx, int64_t count, Act act) {
-  HWY_DYNAMIC_DISPATCH(run_activate_grad)(x, dy, dx, count, act);
+void accumulate(Context& context, const AccumulateArgs& args) { HWY_DYNAMIC_DISPATCH(run_accumulate)(context, args); }
+void activate_grad(Context& context, const ActivateGradArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_activate_grad)(context, args);
 }
-void geglu_grad(const float* x, const float* dy, float* dx, int64_t rows, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(run_geglu_grad)(x, dy, dx, rows, channels);
-}
-void sum_rows(const float* x, float* out, int64_t batch, int64_t rows, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(run_sum_rows)(x, out, batch, rows, channels);
-}
+void geglu_grad(Context& context, const GegluGradArgs& args) { HWY_DYNAMIC_DISPATCH(run_geglu_grad)(context, args); }
+void sum_rows(Context& context, const SumRowsArgs& args) { HWY_DYNAMIC_DISPATCH(run_sum_rows)(context, args); }
 
-void adamw(const AdamWArgs& args) { HWY_DYNAMIC_DISPATCH(run_adamw)(args); }
-double sum_squares(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(run_sum_squares)(x, count); }
+void adamw(Context& context, const AdamWArgs& args) { HWY_DYNAMIC_DISPATCH(run_adamw)(context, args); }
+void sum_squares(Context& context, const SumSquaresArgs& args) { HWY_DYNAMIC_DISPATCH(run_sum_squares)(context, args); }
 
 const KernelRegistration kAdamW(adamw_slot, Device::kCpu, adamw);
 const KernelRegistration kSumSquares(sum_squares_slot, Device::kCpu, sum_squares);

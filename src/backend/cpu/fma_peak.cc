@@ -41,8 +41,9 @@ namespace {
 
 HWY_EXPORT(run_fma_peak);
 
-const KernelRegistration kFmaPeak(
-    fma_peak_slot, Device::kCpu, +[](int64_t n) -> double { return HWY_DYNAMIC_DISPATCH(run_fma_peak)(n); });
+void fma_peak(Context&, const FmaPeakArgs& args) { *args.flops = HWY_DYNAMIC_DISPATCH(run_fma_peak)(args.iterations); }
+
+const KernelRegistration kFmaPeak(fma_peak_slot, Device::kCpu, fma_peak);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

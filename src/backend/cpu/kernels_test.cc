@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <tuple>
+#include <vector>
 
 #include "ops/attention.h"
 #include "ops/conv.h"
@@ -32,10 +34,11 @@ constexpr double kPointTolerance = 1e-6;
 // NaN in the same places, and somewhere.
 void expect_same_nans(const Tensor& got, const Tensor& want) {
   ASSERT_EQ(got.shape(), want.shape());
+  const HostView<float> values(got), wanted(want);
   int64_t count = 0;
-  for (int64_t i = 0; i < want.numel(); ++i) {
-    const bool is_nan = std::isnan(want.data<float>()[i]);
-    ASSERT_EQ(std::isnan(got.data<float>()[i]), is_nan) << i;
+  for (int64_t i = 0; i < wanted.size(); ++i) {
+    const bool is_nan = std::isnan(wanted[i]);
+    ASSERT_EQ(std::isnan(values[i]), is_nan) << i;
     count += is_nan ? 1 : 0;
   }
   EXPECT_GT(count, 0);
@@ -65,13 +68,12 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
   for (int i = -5400; i < 5400; ++i) values.push_back(static_cast<float>(i) * 0.0037f);
   const Tensor x = Tensor::from(values, {static_cast<int64_t>(values.size())});
   for (Act act : {Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu}) {
-    const Tensor fast = activate(x, act), plain = activate(on_ref(x), act);
+    const HostView<float> fast(activate(x, act)), plain(activate(on_ref(x), act));
     for (int64_t i = 0; i < x.numel(); ++i) {
-      const float want = plain.data<float>()[i];
+      const float want = plain[i];
       // The formula for erf is off by 1.5e-7, so Φ by half of that, times x.
       const float formula = act == Act::kGelu ? 1e-7f * std::fabs(values[static_cast<size_t>(i)]) : 0.0f;
-      ASSERT_NEAR(fast.data<float>()[i], want, 1e-7f + formula + 4e-7f * std::fabs(want))
-          << values[static_cast<size_t>(i)];
+      ASSERT_NEAR(fast[i], want, 1e-7f + formula + 4e-7f * std::fabs(want)) << values[static_cast<size_t>(i)];
     }
   }
   const Tensor pairs = random({5, 2 * 37}, 3.0f);
@@ -80,7 +82,7 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
 
 TEST_P(CpuKernels, ActivationsOfNanAreNan) {
   Tensor x = random({2 * 37});
-  for (const int64_t i : {1, 20, 40, 73}) x.data<float>()[i] = NAN;  // in whole vectors and in single lanes
+  for (const int64_t i : {1, 20, 40, 73}) x.host_edit<float>()[i] = NAN;  // in whole vectors and in single lanes
   for (Act act : {Act::kNone, Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu})
     expect_same_nans(activate(x, act), activate(on_ref(x), act));
   expect_same_nans(geglu(x.reshape({1, 2 * 37})), geglu(on_ref(x).reshape({1, 2 * 37})));
@@ -226,7 +228,7 @@ TEST_P(CpuKernels, AttentionBringsNanThrough) {
       for (const int64_t row : {int64_t{0}, rows / 2, rows - 1}) {  // of the first, a middle and the last block
         std::vector<Tensor> in{random({1, c.queries, 2 * c.dim}), random({1, c.keys, 2 * c.dim}),
                                random({1, c.keys, 2 * c.dim})};
-        in[which].data<float>()[row * 2 * c.dim + c.dim / 2] = NAN;
+        in[which].host_edit<float>()[row * 2 * c.dim + c.dim / 2] = NAN;
         SCOPED_TRACE(testing::Message() << "input " << which << ", row " << row << " of " << rows);
         expect_same_nans(attention(in[0], in[1], in[2], options),
                          attention(on_ref(in[0]), on_ref(in[1]), on_ref(in[2]), options));
@@ -243,6 +245,91 @@ TEST_P(CpuKernels, BytesDoNotDependOnThreads) {
                                group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
                                attention(q, q, q, {.heads = 4}), linear(x, matrix, {})};
   });
+}
+
+using Tensors = std::vector<Tensor>;
+
+Tensors each(Tensors tensors, const std::function<Tensor(const Tensor&)>& f) {
+  for (Tensor& tensor : tensors) tensor = f(tensor);
+  return tensors;
+}
+
+// An op on activations x of any type, with parameters p.
+struct StoredCase {
+  const char* name;
+  Tensors x, p;
+  std::function<Tensor(const Tensors& x, const Tensors& p)> op;
+  bool is_composed_on_ref = false;
+};
+
+std::vector<StoredCase> stored_cases() {
+  const Tensor line = random({33}), other = random({33}), picture = random({2, 9, 7, 64}), tokens = random({2, 40, 48}),
+               wide = random({2, 9, 7, 40}), narrow = random({2, 9, 7, 5}), gain = random({64}), bias = random({64});
+  const Tensor matrix = cast(random({70, 48}, 0.15f), DType::kF16), shift = random({70}), row = random({2, 40, 70}),
+               gates = random({2 * 36, 48}, 0.15f), taps = random({40, 64, 3, 3}, 0.05f), few = taps.rows(0, 5);
+  return {
+      {"affine", {line, other}, {}, [](auto& x, auto&) { return affine(0.3f, x[0], -2.0f, x[1], 0.5f); }},
+      {"affine of one", {line}, {}, [](auto& x, auto&) { return affine(0.3f, x[0], 0.0f, {}, 0.5f); }},
+      {"mul", {line, other}, {}, [](auto& x, auto&) { return mul(x[0], x[1]); }},
+      {"mul by itself", {line}, {}, [](auto& x, auto&) { return mul(x[0], x[0]); }},
+      {"add_per_channel", {picture, random({2, 64})}, {}, [](auto& x, auto&) { return add_per_channel(x[0], x[1]); }},
+      {"activate", {line}, {}, [](auto& x, auto&) { return silu(x[0]); }},
+      {"geglu", {tokens}, {}, [](auto& x, auto&) { return geglu(x[0]); }},
+      {"linear", {tokens}, {matrix, shift}, [](auto& x, auto& p) { return linear(x[0], p[0], p[1]); }},
+      {"linear with activation and residual",
+       {tokens, row},
+       {matrix, shift},
+       [](auto& x, auto& p) { return linear(x[0], p[0], p[1], {.act = Act::kSilu, .residual = x[1]}); }},
+      {"linear_geglu", {tokens}, {gates}, [](auto& x, auto& p) { return linear_geglu(x[0], p[0], {}); }, true},
+      {"conv2d",
+       {picture, wide},
+       {taps},
+       [](auto& x, auto& p) { return conv2d(x[0], p[0], {}, {.pad_begin = 1, .residual = x[1]}); }},
+      {"conv2d of stride 2",
+       {picture},
+       {taps},
+       [](auto& x, auto& p) { return conv2d(x[0], p[0], {}, {.stride = 2, .pad_begin = 1}); }},
+      {"conv2d to few",
+       {picture, narrow},
+       {few},
+       [](auto& x, auto& p) { return conv2d(x[0], p[0], {}, {.pad_begin = 1, .residual = x[1]}); }},
+      {"attention",
+       {tokens, random({2, 30, 48}), random({2, 30, 48})},
+       {},
+       [](auto& x, auto&) { return attention(x[0], x[1], x[2], {.heads = 3}); }},
+      {"self-attention",
+       {tokens},
+       {},
+       [](auto& x, auto&) { return attention(x[0], x[0], x[0], {.heads = 3, .causal = true}); }},
+      {"group_norm",
+       {picture},
+       {gain, bias},
+       [](auto& x, auto& p) { return group_norm(x[0], p[0], p[1], {.groups = 32, .act = Act::kSilu}); }},
+      {"group_norm in place",
+       {picture},
+       {gain, bias},
+       [](auto& x, auto& p) { return group_norm(x[0].clone(), p[0], p[1], {.groups = 32}); }},
+      {"layer_norm", {picture}, {gain, bias}, [](auto& x, auto& p) { return layer_norm(x[0], p[0], p[1]); }},
+  };
+}
+
+// On activations stored as f16 or bf16 the kernels compute as on floats, and round the result once.
+TEST_P(CpuKernels, StoredActivationsEqualReference) {
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    for (const StoredCase& c : stored_cases()) {
+      // Where the two backends' sums differ in their last bits, few elements round to neighbours: half of what rounding
+      // itself errs. A composition rounds what is between its parts too, where one kernel does not.
+      const double rounding = dtype == DType::kF16 ? 0x1p-11 : 0x1p-8,
+                   tolerance = rounding * (c.is_composed_on_ref ? 2.0 : 0.5);
+      const Tensors x = each(c.x, [&](const Tensor&t) { return cast(t, dtype); }),
+                    floats = each(x, [&](const Tensor&t) { return cast(t, DType::kF32); });
+      const Tensor got = c.op(x, c.p), want = c.op(each(x, on_ref), each(c.p, on_ref));
+      ASSERT_EQ(got.dtype(), dtype) << c.name;
+      ASSERT_EQ(want.dtype(), dtype) << c.name;
+      EXPECT_LE(distance(cast(got, DType::kF32), cast(want, DType::kF32)), tolerance) << c.name;
+      EXPECT_TRUE(test::same_bytes(got, cast(c.op(floats, c.p), dtype))) << c.name;
+    }
+  }
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "base/parallel.h"
+#include "core/context.h"
 #include "hwy/highway.h"
 #include "ops/activation.h"
 
@@ -119,9 +119,9 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V act_slope(D d, V x, Act ac
 constexpr int64_t kChunk = 16384;
 
 // Calls f(begin, end) for consecutive parts of [0, count), on several threads.
-template <class F> void for_chunks(int64_t count, const F& f) {
-  parallel_for((count + kChunk - 1) / kChunk,
-               [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
+template <class F> void for_chunks(const Context& context, int64_t count, const F& f) {
+  context.parallel_for((count + kChunk - 1) / kChunk,
+                       [&](int64_t task) { f(task * kChunk, std::min(count, (task + 1) * kChunk)); });
 }
 
 // Calls f(d, offset) over [0, count): whole vectors, then single lanes, so that nothing beyond the end is touched.

@@ -8,11 +8,11 @@
 #include <cstring>
 
 #include "backend/cpu/conv_few.h"
+#include "backend/cpu/f32_only.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/product-inl.h"
 #include "backend/cpu/weights-inl.h"
 #include "backend/cpu/winograd.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/conv.h"
 
@@ -41,7 +41,10 @@ void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, cons
     if (bias) {
       for (int64_t c = 0; c < columns; ++c) row[c] += bias[c];
     }
-    if (act != Act::kNone) activate_slot.on(Device::kCpu)(row, row, columns, act);
+    if (act != Act::kNone) {
+      for_lanes(columns,
+                [&](auto d, int64_t c) HWY_ATTR { hn::StoreU(apply_act(d, hn::LoadU(d, row + c), act), d, row + c); });
+    }
     if (residual) {
       for (int64_t c = 0; c < columns; ++c) row[c] += residual[r * stride + c];
     }
@@ -50,8 +53,8 @@ void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, cons
 
 // out [m, n] = left · weightᵀ with the rows of the left as `pack_strip` packs them, and what comes after.
 template <class PackStrip>
-void weighted_product(const WeightRows& weights, int64_t m, int64_t in_c, int64_t taps, float* out, const float* bias,
-                      const float* residual, Act act, const PackStrip& pack_strip) {
+void weighted_product(const Context& context, const WeightRows& weights, int64_t m, int64_t in_c, int64_t taps,
+                      float* out, const float* bias, const float* residual, Act act, const PackStrip& pack_strip) {
   const int64_t n = weights.rows;
   const auto pack_panel = [&](int64_t column, int64_t c0, int64_t channels, float* to, float* staging) {
     pack_taps(weights, taps, column, c0, channels, to, staging);
@@ -60,26 +63,29 @@ void weighted_product(const WeightRows& weights, int64_t m, int64_t in_c, int64_
     const int64_t at = row * n + o0;
     finish_rows(out + at, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + at : nullptr, act);
   };
-  blocked_product(m, n, {in_c, taps, weights.granularity()}, out, pack_panel, pack_strip, finish);
+  blocked_product(context, m, n, {in_c, taps, weights.granularity()}, out, pack_panel, pack_strip, finish);
 }
 
-// Packs kRows rows of x from `row` on, values [k0, k0 + count); what is packed after them starts at row `next`.
-Ahead pack_input(const LinearArgs& a, int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) {
+// Packs kRows of the `m` rows of x, `k` values each, from `row` on, values [k0, k0 + count); what is packed after them
+// starts at row `next`.
+Ahead pack_input(const float* x, int64_t m, int64_t k, int64_t row, int64_t next, int64_t k0, int64_t count,
+                 float* strip) {
   const float* rows[kRows];
   Ahead ahead{{}, count};
   for (int r = 0; r < kRows; ++r) {
-    rows[r] = a.x + std::min(row + r, a.m - 1) * a.k + k0;
-    ahead.rows[r] = a.x + std::min(next + r, a.m - 1) * a.k + k0;
+    rows[r] = x + std::min(row + r, m - 1) * k + k0;
+    ahead.rows[r] = x + std::min(next + r, m - 1) * k + k0;
   }
   pack_rows<kRows>(rows, count, strip);
   return ahead;
 }
 
-void run_linear(const LinearArgs& a) {
+void run_linear(const Context& context, const LinearArgs& a) {
   if (a.m == 0 || a.n == 0) return;
-  weighted_product({a.weight, a.n, a.k}, a.m, a.k, 1, a.out, a.bias, a.residual, a.act,
+  const float* x = a.x.f32();
+  weighted_product(context, {a.weight, a.n, a.k}, a.m, a.k, 1, a.out.f32(), a.bias.f32(), a.residual.f32(), a.act,
                    [&](int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) {
-                     return pack_input(a, row, next, k0, count, strip);
+                     return pack_input(x, a.m, a.k, row, next, k0, count, strip);
                    });
 }
 
@@ -89,17 +95,19 @@ constexpr int64_t kGatedColumns = kMaxColumns / 2;
 
 // out [m, n/2] = value · GELU(gate), where value and gate are the halves of x·weightᵀ + bias. A task makes a block of
 // the values and the block of gates that belongs to it, side by side in scratch.
-void run_linear_geglu(const LinearArgs& a) {
+void run_linear_geglu(const Context& context, const LinearArgs& a) {
   const int64_t half = a.n / 2;
   if (a.m == 0 || half == 0) return;
+  const float *x = a.x.f32(), *bias = a.bias.f32();
+  float* result = a.out.f32();
   const int64_t columns = std::min(round_up(half, kCols), kGatedColumns), column_blocks = ceil_div(half, columns);
   const int64_t row_blocks =
       std::max(ceil_div(a.m, kGatedRows),
-               std::min(ceil_div(a.m, 8 * kRows), ceil_div(kTasksPerThread * num_threads(), column_blocks)));
+               std::min(ceil_div(a.m, 8 * kRows), ceil_div(kTasksPerThread * context.num_threads(), column_blocks)));
   const int64_t rows_a_block = round_up(ceil_div(a.m, row_blocks), kRows);
   const WeightRows weights{a.weight, a.n, a.k};
   const int64_t slice = Inner{a.k, 1, weights.granularity()}.slice();
-  parallel_for(ceil_div(a.m, rows_a_block) * column_blocks, [&](int64_t task) HWY_ATTR {
+  context.parallel_for(ceil_div(a.m, rows_a_block) * column_blocks, [&](int64_t task) HWY_ATTR {
     const int64_t o0 = task % column_blocks * columns, used = std::min(columns, half - o0);
     const int64_t begin = task / column_blocks * rows_a_block, end = std::min(a.m, begin + rows_a_block);
     const int64_t width = round_up(used, kCols), panel_floats = width * slice;
@@ -115,18 +123,18 @@ void run_linear_geglu(const LinearArgs& a) {
         weights.pack(half + o0 + panel, k0, count, panels + (width + panel) * count, staging);
       }
       for (int64_t row = begin; row < end; row += kRows) {
-        const Ahead ahead = pack_input(a, row, row + kRows < end ? row + kRows : begin, k0, count, strip);
+        const Ahead ahead = pack_input(x, a.m, a.k, row, row + kRows < end ? row + kRows : begin, k0, count, strip);
         float* to = sums + (row - begin) * 2 * width;
         multiply_strip(strip, panels, count, to, 2 * width, kRows, 2 * width, k0 > 0, ahead);
         if (k0 + count < a.k) continue;
         for (int64_t r = 0; r < std::min<int64_t>(kRows, end - row); ++r) {
           const float *value = to + r * 2 * width, *gate = value + width;
-          float* out = a.out + (row + r) * half + o0;
+          float* out = result + (row + r) * half + o0;
           for_lanes(used, [&](auto d, int64_t c) HWY_ATTR {
             auto v = hn::LoadU(d, value + c), g = hn::LoadU(d, gate + c);
-            if (a.bias != nullptr) {
-              v = hn::Add(v, hn::LoadU(d, a.bias + o0 + c));
-              g = hn::Add(g, hn::LoadU(d, a.bias + half + o0 + c));
+            if (bias != nullptr) {
+              v = hn::Add(v, hn::LoadU(d, bias + o0 + c));
+              g = hn::Add(g, hn::LoadU(d, bias + half + o0 + c));
             }
             hn::StoreU(hn::Mul(v, apply_act(d, g, Act::kGelu)), d, out + c);
           });
@@ -136,23 +144,24 @@ void run_linear_geglu(const LinearArgs& a) {
   });
 }
 
-void run_conv(const ConvArgs& a) {
+void run_conv(const Context& context, const ConvArgs& a) {
   HWY_ALIGN static constexpr float kZeros[kSlice + 4] = {};  // stands for pixels outside the picture
   const int64_t m = a.batch * a.out_h * a.out_w;
   if (m == 0 || a.out_c == 0) return;
   if (a.kernel_h == 1 && a.kernel_w == 1 && a.stride == 1 && m == a.batch * a.in_h * a.in_w && a.pad == 0) {
-    return run_linear({a.x, a.weight, a.bias, a.residual, a.out, m, a.out_c, a.in_c, Act::kNone});
+    return run_linear(context, {a.x, a.weight, a.bias, a.residual, a.out, m, a.out_c, a.in_c, Act::kNone});
   }
   const int64_t taps = a.kernel_h * a.kernel_w;
-  weighted_product({a.weight, a.out_c, a.in_c * taps}, m, a.in_c, taps, a.out, a.bias, a.residual, Act::kNone,
-                   [&](int64_t row, int64_t, int64_t c0, int64_t channels, float* strip) {
+  const float* pixels = a.x.f32();
+  weighted_product(context, {a.weight, a.out_c, a.in_c * taps}, m, a.in_c, taps, a.out.f32(), a.bias.f32(),
+                   a.residual.f32(), Act::kNone, [&](int64_t row, int64_t, int64_t c0, int64_t channels, float* strip) {
                      int64_t top[kRows], left[kRows];
                      const float* image[kRows];
                      for (int r = 0; r < kRows; ++r) {
                        const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
                        left[r] = pixel % a.out_w * a.stride - a.pad;
                        top[r] = line % a.out_h * a.stride - a.pad;
-                       image[r] = a.x + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
+                       image[r] = pixels + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
                      }
                      for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
                        for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
@@ -182,20 +191,20 @@ HWY_EXPORT(run_linear);
 HWY_EXPORT(run_linear_geglu);
 HWY_EXPORT(run_conv);
 
-void linear(const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear)(args); }
-void linear_geglu(const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear_geglu)(args); }
+void linear(Context& context, const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear)(context, args); }
+void linear_geglu(Context& context, const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear_geglu)(context, args); }
 
-void conv2d(const ConvArgs& args) {
-  const bool wanted =
-      args.algorithm == ConvAlgorithm::kAuto ? winograd_pays(args) : args.algorithm == ConvAlgorithm::kWinograd;
-  if (wanted && winograd_applies(args)) return winograd_conv(args);
-  if (few_outputs_apply(args)) return few_outputs_conv(args);
-  HWY_DYNAMIC_DISPATCH(run_conv)(args);
+void conv2d(Context& context, const ConvArgs& args) {
+  const bool wanted = context.convolutions == ConvAlgorithm::kAuto ? winograd_pays(args)
+                                                                   : context.convolutions == ConvAlgorithm::kWinograd;
+  if (wanted && winograd_applies(args)) return winograd_conv(context, args);
+  if (few_outputs_apply(args)) return few_outputs_conv(context, args);
+  HWY_DYNAMIC_DISPATCH(run_conv)(context, args);
 }
 
-const KernelRegistration kLinear(linear_slot, Device::kCpu, linear);
-const KernelRegistration kLinearGeglu(linear_geglu_slot, Device::kCpu, linear_geglu);
-const KernelRegistration kConv(conv2d_slot, Device::kCpu, conv2d);
+const KernelRegistration kLinear(linear_slot, Device::kCpu, f32_only<LinearArgs, linear>);
+const KernelRegistration kLinearGeglu(linear_geglu_slot, Device::kCpu, f32_only<LinearArgs, linear_geglu>);
+const KernelRegistration kConv(conv2d_slot, Device::kCpu, f32_only<ConvArgs, conv2d>);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

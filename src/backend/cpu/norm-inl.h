@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/parallel.h"
+#include "core/context.h"
 #include "hwy/highway.h"
 #include "ops/norm.h"
 
@@ -61,13 +61,15 @@ inline void channel_sums(const float* x, int64_t pixels, int64_t channels, doubl
 class GroupSums {
  public:
   // Without `wanted` nothing is summed, and the statistics are those given.
-  explicit GroupSums(const GroupNormArgs& a, bool wanted = true)
+  explicit GroupSums(const Context& context, const GroupNormArgs& a, bool wanted = true)
       : a_(a),
+        given_(a.statistics.data<double>()),
         blocks_((a.pixels + kPixelBlock - 1) / kPixelBlock),
         sums_(static_cast<size_t>(wanted ? a.batch * blocks_ * 2 * a.channels : 0)) {
     if (!wanted) return;
-    parallel_for(a.batch * blocks_, [&](int64_t task) {
-      channel_sums(a_.x + offset_of(task), rows_of(task), a_.channels, sums_.data() + task * 2 * a_.channels);
+    const float* x = a.x.f32();
+    context.parallel_for(a.batch * blocks_, [&](int64_t task) {
+      channel_sums(x + offset_of(task), rows_of(task), a_.channels, sums_.data() + task * 2 * a_.channels);
     });
   }
 
@@ -80,8 +82,8 @@ class GroupSums {
 
   // Mean and 1/√(variance + eps) of group g of sample n.
   std::pair<double, double> statistics(int64_t n, int64_t g) const {
-    if (a_.statistics != nullptr) {
-      const double* given = a_.statistics + 2 * (n * a_.groups + g);
+    if (given_ != nullptr) {
+      const double* given = given_ + 2 * (n * a_.groups + g);
       return {given[0], 1.0 / std::sqrt(given[1] + a_.eps)};
     }
     const int64_t width = a_.channels / a_.groups;
@@ -99,6 +101,7 @@ class GroupSums {
 
  private:
   const GroupNormArgs& a_;
+  const double* given_;
   int64_t blocks_;
   std::vector<double> sums_;
 };

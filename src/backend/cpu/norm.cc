@@ -9,9 +9,9 @@
 #include <cmath>
 #include <vector>
 
+#include "backend/cpu/f32_only.h"
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/norm-inl.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/norm.h"
 
@@ -19,27 +19,29 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-void run_group_norm(const GroupNormArgs& a) {
-  const GroupSums sums(a, a.statistics == nullptr);
+void run_group_norm(const Context& context, const GroupNormArgs& a) {
+  const GroupSums sums(context, a, !a.statistics);
+  const float *pixels = a.x.f32(), *gain = a.gain.f32(), *bias = a.bias.f32();
+  float* result = a.out.f32();
   const int64_t blocks = sums.blocks(), width = a.channels / a.groups;
   std::vector<float> scales(static_cast<size_t>(a.batch * 2 * a.channels));
-  parallel_for(a.batch, [&](int64_t n) {
+  context.parallel_for(a.batch, [&](int64_t n) {
     float *scale = scales.data() + n * 2 * a.channels, *shift = scale + a.channels;  // y = scale·x + shift
     for (int64_t g = 0; g < a.groups; ++g) {
       const auto [mean, inverse] = sums.statistics(n, g);
       for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-        scale[c] = static_cast<float>(inverse * a.gain[c]);
-        shift[c] = static_cast<float>(a.bias[c] - mean * inverse * a.gain[c]);
+        scale[c] = static_cast<float>(inverse * gain[c]);
+        shift[c] = static_cast<float>(bias[c] - mean * inverse * gain[c]);
       }
     }
   });
-  parallel_for(a.batch * blocks, [&](int64_t task) HWY_ATTR {
+  context.parallel_for(a.batch * blocks, [&](int64_t task) HWY_ATTR {
     const float* scale = scales.data() + task / blocks * 2 * a.channels;
     const float* shift = scale + a.channels;
     const int64_t end = sums.rows_of(task);
     for (int64_t p = 0; p < end; ++p) {
-      const float* x = a.x + sums.offset_of(task) + p * a.channels;
-      float* out = a.out + sums.offset_of(task) + p * a.channels;
+      const float* x = pixels + sums.offset_of(task) + p * a.channels;
+      float* out = result + sums.offset_of(task) + p * a.channels;
       for_lanes(a.channels, [&](auto d, int64_t c) HWY_ATTR {
         const auto y = hn::MulAdd(hn::LoadU(d, x + c), hn::LoadU(d, scale + c), hn::LoadU(d, shift + c));
         hn::StoreU(apply_act(d, y, a.act), d, out + c);
@@ -57,12 +59,14 @@ void layer_norm_row(const float* x, const float* gain, const float* bias, float*
   });
 }
 
-void run_layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
-                    double eps) {
+void run_layer_norm(const Context& context, const LayerNormArgs& args) {
   constexpr int64_t kRowsATask = 32;
-  parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) {
+  const float *x = args.x.f32(), *gain = args.gain.f32(), *bias = args.bias.f32();
+  float* out = args.out.f32();
+  const int64_t rows = args.rows, channels = args.channels;
+  context.parallel_for((rows + kRowsATask - 1) / kRowsATask, [&](int64_t task) {
     for (int64_t row = task * kRowsATask; row < std::min(rows, (task + 1) * kRowsATask); ++row) {
-      layer_norm_row(x + row * channels, gain, bias, out + row * channels, channels, eps);
+      layer_norm_row(x + row * channels, gain, bias, out + row * channels, channels, args.eps);
     }
   });
 }
@@ -78,14 +82,11 @@ namespace {
 HWY_EXPORT(run_group_norm);
 HWY_EXPORT(run_layer_norm);
 
-void group_norm(const GroupNormArgs& args) { HWY_DYNAMIC_DISPATCH(run_group_norm)(args); }
-void layer_norm(const float* x, const float* gain, const float* bias, float* out, int64_t rows, int64_t channels,
-                double eps) {
-  HWY_DYNAMIC_DISPATCH(run_layer_norm)(x, gain, bias, out, rows, channels, eps);
-}
+void group_norm(Context& context, const GroupNormArgs& args) { HWY_DYNAMIC_DISPATCH(run_group_norm)(context, args); }
+void layer_norm(Context& context, const LayerNormArgs& args) { HWY_DYNAMIC_DISPATCH(run_layer_norm)(context, args); }
 
-const KernelRegistration kGroupNorm(group_norm_slot, Device::kCpu, group_norm);
-const KernelRegistration kLayerNorm(layer_norm_slot, Device::kCpu, layer_norm);
+const KernelRegistration kGroupNorm(group_norm_slot, Device::kCpu, f32_only<GroupNormArgs, group_norm>);
+const KernelRegistration kLayerNorm(layer_norm_slot, Device::kCpu, f32_only<LayerNormArgs, layer_norm>);
 
 }  // namespace
 }  // namespace sumi::backend::cpu

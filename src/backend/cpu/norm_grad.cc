@@ -14,7 +14,6 @@
 
 #include "backend/cpu/math-inl.h"
 #include "backend/cpu/norm-inl.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/norm.h"
 
@@ -25,10 +24,17 @@ namespace HWY_NAMESPACE {
 class GroupNormGrad {
  public:
   explicit GroupNormGrad(const GroupNormGradArgs& args)
-      : args_(args), a_(args.forward), blocks_((a_.pixels + kPixelBlock - 1) / kPixelBlock) {}
+      : args_(args),
+        a_(args.forward),
+        x_(a_.x.f32()),
+        gain_(a_.gain.f32()),
+        bias_(a_.bias.f32()),
+        dy_(args.dy.f32()),
+        dx_(args.dx.f32()),
+        blocks_((a_.pixels + kPixelBlock - 1) / kPixelBlock) {}
 
-  void run() {
-    const GroupSums forward(a_);
+  void run(const Context& context) {
+    const GroupSums forward(context, a_);
     const size_t size = static_cast<size_t>(a_.batch * a_.channels);
     mean_.resize(size);
     inverse_.resize(size);
@@ -40,9 +46,9 @@ class GroupNormGrad {
       }
     }
     sums_.assign(static_cast<size_t>(a_.batch * blocks_ * 2 * a_.channels), 0.0f);
-    parallel_for(a_.batch * blocks_, [&](int64_t task) { sum_block(task); });
+    context.parallel_for(a_.batch * blocks_, [&](int64_t task) { sum_block(task); });
     combine();
-    parallel_for(a_.batch * blocks_, [&](int64_t task) { write_block(task); });
+    context.parallel_for(a_.batch * blocks_, [&](int64_t task) { write_block(task); });
   }
 
  private:
@@ -50,14 +56,13 @@ class GroupNormGrad {
 
   // Calls f(d, c, x̂, dy·act') for the lanes of a pixel of sample n.
   template <class F> HWY_INLINE void for_pixel(int64_t n, int64_t pixel, const F& f) const {
-    const float *x = a_.x + (n * a_.pixels + pixel) * a_.channels,
-                *dy = args_.dy + (n * a_.pixels + pixel) * a_.channels;
+    const float *x = x_ + (n * a_.pixels + pixel) * a_.channels, *dy = dy_ + (n * a_.pixels + pixel) * a_.channels;
     const float *mean = mean_.data() + n * a_.channels, *inverse = inverse_.data() + n * a_.channels;
     for_lanes(a_.channels, [&](auto d, int64_t c) HWY_ATTR {
       const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, x + c), hn::LoadU(d, mean + c)), hn::LoadU(d, inverse + c));
       auto pull = hn::LoadU(d, dy + c);
       if (a_.act != Act::kNone) {
-        const auto y = hn::MulAdd(normal, hn::LoadU(d, a_.gain + c), hn::LoadU(d, a_.bias + c));
+        const auto y = hn::MulAdd(normal, hn::LoadU(d, gain_ + c), hn::LoadU(d, bias_ + c));
         pull = hn::Mul(pull, act_slope(d, y, a_.act));
       }
       f(d, c, normal, pull);
@@ -93,16 +98,16 @@ class GroupNormGrad {
           }
           dbias[static_cast<size_t>(c)] += bias;
           dgain[static_cast<size_t>(c)] += gain;
-          sum += bias * a_.gain[c];
-          along += gain * a_.gain[c];
+          sum += bias * gain_[c];
+          along += gain * gain_[c];
         }
         const double count = static_cast<double>(a_.pixels * width());
         std::fill_n(offset_.begin() + n * a_.channels + g * width(), width(), static_cast<float>(sum / count));
         std::fill_n(slope_.begin() + n * a_.channels + g * width(), width(), static_cast<float>(along / count));
       }
     }
-    std::copy(dgain.begin(), dgain.end(), args_.dgain);
-    std::copy(dbias.begin(), dbias.end(), args_.dbias);
+    std::copy(dgain.begin(), dgain.end(), args_.dgain.f32());
+    std::copy(dbias.begin(), dbias.end(), args_.dbias.f32());
   }
 
   void write_block(int64_t task) const {
@@ -111,9 +116,9 @@ class GroupNormGrad {
     const float *offset = offset_.data() + n * a_.channels, *slope = slope_.data() + n * a_.channels,
                 *inverse = inverse_.data() + n * a_.channels;
     for (int64_t p = begin; p < end; ++p) {
-      float* dx = args_.dx + (n * a_.pixels + p) * a_.channels;
+      float* dx = dx_ + (n * a_.pixels + p) * a_.channels;
       for_pixel(n, p, [&](auto d, int64_t c, auto normal, auto pull) HWY_ATTR {
-        auto value = hn::MulSub(pull, hn::LoadU(d, a_.gain + c), hn::LoadU(d, offset + c));
+        auto value = hn::MulSub(pull, hn::LoadU(d, gain_ + c), hn::LoadU(d, offset + c));
         value = hn::NegMulAdd(normal, hn::LoadU(d, slope + c), value);
         hn::StoreU(hn::Mul(value, hn::LoadU(d, inverse + c)), d, dx + c);
       });
@@ -122,23 +127,25 @@ class GroupNormGrad {
 
   const GroupNormGradArgs& args_;
   const GroupNormArgs& a_;
+  const float *x_, *gain_, *bias_, *dy_;
+  float* dx_;
   int64_t blocks_;
   std::vector<float> mean_, inverse_, offset_, slope_;  // by sample and channel
   std::vector<float> sums_;
 };
 
-void run_group_norm_grad(const GroupNormGradArgs& args) { GroupNormGrad(args).run(); }
+void run_group_norm_grad(const Context& context, const GroupNormGradArgs& args) { GroupNormGrad(args).run(context); }
 
 // One row; adds to dgain and dbias.
 void layer_norm_grad_row(const LayerNormGradArgs& a, int64_t row, float* dgain, float* dbias) {
-  const float *x = a.x + row * a.channels, *dy = a.dy + row * a.channels;
-  float* dx = a.dx + row * a.channels;
+  const float *x = a.x.f32() + row * a.channels, *dy = a.dy.f32() + row * a.channels, *gain = a.gain.f32();
+  float* dx = a.dx.f32() + row * a.channels;
   const auto [mean, inverse] = row_statistics(x, a.channels, a.eps);
   const float middle = static_cast<float>(mean), factor = static_cast<float>(inverse);
   double sum = 0.0, along = 0.0;
   for_lanes(a.channels, [&](auto d, int64_t c) HWY_ATTR {
     const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, x + c), hn::Set(d, middle)), hn::Set(d, factor));
-    const auto pull = hn::LoadU(d, dy + c), gained = hn::Mul(pull, hn::LoadU(d, a.gain + c));
+    const auto pull = hn::LoadU(d, dy + c), gained = hn::Mul(pull, hn::LoadU(d, gain + c));
     hn::StoreU(hn::Add(hn::LoadU(d, dbias + c), pull), d, dbias + c);
     hn::StoreU(hn::MulAdd(pull, normal, hn::LoadU(d, dgain + c)), d, dgain + c);
     sum += hn::GetLane(hn::SumOfLanes(d, gained));
@@ -148,29 +155,30 @@ void layer_norm_grad_row(const LayerNormGradArgs& a, int64_t row, float* dgain, 
               slope = static_cast<float>(along / static_cast<double>(a.channels));
   for_lanes(a.channels, [&](auto d, int64_t c) HWY_ATTR {
     const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, x + c), hn::Set(d, middle)), hn::Set(d, factor));
-    auto value = hn::MulSub(hn::LoadU(d, dy + c), hn::LoadU(d, a.gain + c), hn::Set(d, offset));
+    auto value = hn::MulSub(hn::LoadU(d, dy + c), hn::LoadU(d, gain + c), hn::Set(d, offset));
     value = hn::NegMulAdd(normal, hn::Set(d, slope), value);
     hn::StoreU(hn::Mul(value, hn::Set(d, factor)), d, dx + c);
   });
 }
 
-void run_layer_norm_grad(const LayerNormGradArgs& a) {
+void run_layer_norm_grad(const Context& context, const LayerNormGradArgs& a) {
   constexpr int64_t kBlock = 128;
   const int64_t blocks = (a.rows + kBlock - 1) / kBlock;
   std::vector<float> sums(static_cast<size_t>(blocks * 2 * a.channels));
-  parallel_for(blocks, [&](int64_t block) {
+  context.parallel_for(blocks, [&](int64_t block) {
     float* dgain = sums.data() + block * 2 * a.channels;
     for (int64_t row = block * kBlock; row < std::min(a.rows, (block + 1) * kBlock); ++row)
       layer_norm_grad_row(a, row, dgain, dgain + a.channels);
   });
+  float *dgains = a.dgain.f32(), *dbiases = a.dbias.f32();
   for (int64_t c = 0; c < a.channels; ++c) {
     double dgain = 0.0, dbias = 0.0;
     for (int64_t block = 0; block < blocks; ++block) {
       dgain += sums[static_cast<size_t>(block * 2 * a.channels + c)];
       dbias += sums[static_cast<size_t>(block * 2 * a.channels + a.channels + c)];
     }
-    a.dgain[c] = static_cast<float>(dgain);
-    a.dbias[c] = static_cast<float>(dbias);
+    dgains[c] = static_cast<float>(dgain);
+    dbiases[c] = static_cast<float>(dbias);
   }
 }
 
@@ -185,8 +193,12 @@ namespace {
 HWY_EXPORT(run_group_norm_grad);
 HWY_EXPORT(run_layer_norm_grad);
 
-void group_norm_grad(const GroupNormGradArgs& args) { HWY_DYNAMIC_DISPATCH(run_group_norm_grad)(args); }
-void layer_norm_grad(const LayerNormGradArgs& args) { HWY_DYNAMIC_DISPATCH(run_layer_norm_grad)(args); }
+void group_norm_grad(Context& context, const GroupNormGradArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_group_norm_grad)(context, args);
+}
+void layer_norm_grad(Context& context, const LayerNormGradArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_layer_norm_grad)(context, args);
+}
 
 const KernelRegistration kGroupNormGrad(group_norm_grad_slot, Device::kCpu, group_norm_grad);
 const KernelRegistration kLayerNormGrad(layer_norm_grad_slot, Device::kCpu, layer_norm_grad);

@@ -22,7 +22,7 @@
 
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/tile-inl.h"
-#include "base/parallel.h"
+#include "core/context.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
@@ -39,11 +39,11 @@ struct Blocking {
   int64_t rows, columns, row_blocks, column_blocks;
 };
 
-inline Blocking choose_blocking(int64_t m, int64_t n) {
+inline Blocking choose_blocking(int64_t m, int64_t n, int threads) {
   Blocking b;
   b.column_blocks = ceil_div(n, kMaxColumns);
   b.row_blocks = ceil_div(m, kMaxRows);
-  const int64_t tasks = kTasksPerThread * std::max(2, num_threads());
+  const int64_t tasks = kTasksPerThread * std::max(2, threads);
   while (b.row_blocks * b.column_blocks < tasks && (m / b.row_blocks > 8 * kRows || n / b.column_blocks > 2 * kCols)) {
     // Packing costs least beside the products where blocks are square.
     if (m / b.row_blocks > n / b.column_blocks) {
@@ -114,11 +114,11 @@ struct Inner {
 // channels, to)` packs kRows rows of the left, any beyond the last repeated, and says what of row `next` on it will
 // read; `finish(row, rows, column, columns)` is called for every part of the output as soon as its sums are complete.
 template <class PackPanel, class PackStrip, class Finish>
-void blocked_product(int64_t m, int64_t n, const Inner& inner, float* out, const PackPanel& pack_panel,
-                     const PackStrip& pack_strip, const Finish& finish) {
-  const Blocking blocking = choose_blocking(m, n);
+void blocked_product(const Context& context, int64_t m, int64_t n, const Inner& inner, float* out,
+                     const PackPanel& pack_panel, const PackStrip& pack_strip, const Finish& finish) {
+  const Blocking blocking = choose_blocking(m, n, context.num_threads());
   const int64_t slice = inner.slice(), slice_depth = slice * inner.taps;
-  parallel_for(blocking.row_blocks * blocking.column_blocks, [&](int64_t task) {
+  context.parallel_for(blocking.row_blocks * blocking.column_blocks, [&](int64_t task) {
     const int64_t o0 = task / blocking.row_blocks * blocking.columns, columns = std::min(blocking.columns, n - o0);
     const int64_t begin = task % blocking.row_blocks * blocking.rows, end = std::min(m, begin + blocking.rows);
     const int64_t panel_floats = round_up(columns, kCols) * slice_depth;

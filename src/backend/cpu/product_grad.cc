@@ -10,7 +10,6 @@
 
 #include "backend/cpu/product-inl.h"
 #include "backend/cpu/winograd_grad.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 #include "ops/conv_grad.h"
 
@@ -27,16 +26,18 @@ template <int kWidth> HWY_INLINE void copy_columns(const float* from, int64_t av
   for (int64_t i = 0; i < kWidth; ++i) to[i] = i < available ? from[i] : 0.0f;
 }
 
-void run_conv_grad_weight(const ConvGradWeightArgs& a) {
+void run_conv_grad_weight(const Context& context, const ConvGradWeightArgs& a) {
   const int64_t pixels = a.batch * a.out_h * a.out_w, taps = a.kernel_h * a.kernel_w;
   const int64_t width = taps == 1 ? a.in_c : round_up(a.in_c, kCols);  // of a tap: panels do not cross taps
   if (a.out_c == 0 || a.in_c == 0) return;
-  if (pixels == 0) return void(std::fill_n(a.dweight, a.out_c * a.in_c * taps, 0.0f));
+  const float *pictures = a.x.f32(), *pulls = a.dy.f32();
+  float* dweight = a.dweight.f32();
+  if (pixels == 0) return void(std::fill_n(dweight, a.out_c * a.in_c * taps, 0.0f));
   const bool in_place = taps == 1;
-  float* sums = in_place ? a.dweight : shared_scratch(static_cast<size_t>(a.out_c * taps * width));
+  float* sums = in_place ? dweight : shared_scratch(static_cast<size_t>(a.out_c * taps * width));
   const auto pack_strip = [&](int64_t output, int64_t, int64_t p0, int64_t count, float* strip) {
     for (int64_t p = 0; p < count; ++p)
-      copy_columns<kRows>(a.dy + (p0 + p) * a.out_c + output, a.out_c - output, strip + p * kRows);
+      copy_columns<kRows>(pulls + (p0 + p) * a.out_c + output, a.out_c - output, strip + p * kRows);
     return Ahead{{}, 0};
   };
   const auto pack_panel = [&](int64_t column, int64_t p0, int64_t count, float* panel, float*) {
@@ -46,7 +47,7 @@ void run_conv_grad_weight(const ConvGradWeightArgs& a) {
     for (int64_t p = 0; p < count; ++p, panel += kCols) {
       const int64_t in_y = y * a.stride + dy, in_x = x * a.stride + dx;
       const bool inside = in_y >= 0 && in_y < a.in_h && in_x >= 0 && in_x < a.in_w;
-      const float* from = a.x + ((n * a.in_h + in_y) * a.in_w + in_x) * a.in_c + channel;
+      const float* from = pictures + ((n * a.in_h + in_y) * a.in_w + in_x) * a.in_c + channel;
       copy_columns<kCols>(from, inside ? available : 0, panel);
       if (++x < a.out_w) continue;
       x = 0;
@@ -55,12 +56,12 @@ void run_conv_grad_weight(const ConvGradWeightArgs& a) {
       ++n;
     }
   };
-  blocked_product(a.out_c, taps * width, {pixels, 1}, sums, pack_panel, pack_strip,
+  blocked_product(context, a.out_c, taps * width, {pixels, 1}, sums, pack_panel, pack_strip,
                   [](int64_t, int64_t, int64_t, int64_t) {});
   if (in_place) return;
-  parallel_for(a.out_c, [&](int64_t o) {
+  context.parallel_for(a.out_c, [&](int64_t o) {
     const float* from = sums + o * taps * width;
-    float* to = a.dweight + o * a.in_c * taps;
+    float* to = dweight + o * a.in_c * taps;
     for (int64_t i = 0; i < a.in_c; ++i) {
       for (int64_t t = 0; t < taps; ++t) to[i * taps + t] = from[t * width + i];
     }
@@ -77,11 +78,11 @@ namespace {
 
 HWY_EXPORT(run_conv_grad_weight);
 
-void conv2d_grad_weight(const ConvGradWeightArgs& args) {
-  const bool wanted = args.algorithm == ConvAlgorithm::kAuto ? winograd_grad_weight_pays(args)
-                                                             : args.algorithm == ConvAlgorithm::kWinograd;
-  if (wanted && winograd_grad_weight_applies(args)) return winograd_grad_weight(args);
-  HWY_DYNAMIC_DISPATCH(run_conv_grad_weight)(args);
+void conv2d_grad_weight(Context& context, const ConvGradWeightArgs& args) {
+  const bool wanted = context.convolutions == ConvAlgorithm::kAuto ? winograd_grad_weight_pays(args)
+                                                                   : context.convolutions == ConvAlgorithm::kWinograd;
+  if (wanted && winograd_grad_weight_applies(args)) return winograd_grad_weight(context, args);
+  HWY_DYNAMIC_DISPATCH(run_conv_grad_weight)(context, args);
 }
 
 const KernelRegistration kConvGradWeight(conv2d_grad_weight_slot, Device::kCpu, conv2d_grad_weight);

@@ -68,17 +68,17 @@ struct WeightRows {
 
  private:
   template <class T> void pack_as(int64_t first, int64_t begin, int64_t count, float* packed) const {
-    const T* from[kCols];
-    for (int j = 0; j < kCols; ++j)
-      from[j] = static_cast<const T*>(weight.data) + std::min(first + j, rows - 1) * length + begin;
+    const T *const values = weight.data<T>(), *from[kCols];
+    for (int j = 0; j < kCols; ++j) from[j] = values + std::min(first + j, rows - 1) * length + begin;
     pack_rows<kCols>(from, count, packed);
   }
 
   template <class Block>
   void pack_blocks(int64_t first, int64_t begin, int64_t count, float* packed, float* staging) const {
     const float* from[kCols];
+    const Block* values = weight.data<Block>();
     for (int j = 0; j < kCols; ++j) {
-      const auto* row = static_cast<const Block*>(weight.data) + std::min(first + j, rows - 1) * (length / kQuantBlock);
+      const Block* row = values + std::min(first + j, rows - 1) * (length / kQuantBlock);
       widen_blocks(row + begin / kQuantBlock, count / kQuantBlock, staging + j * count);
       from[j] = staging + j * count;
     }

@@ -10,7 +10,6 @@
 #include "backend/cpu/weights-inl.h"
 #include "backend/cpu/winograd-inl.h"
 #include "backend/cpu/winograd.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -58,6 +57,7 @@ void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64
                       float* out) {
   HWY_ALIGN static constexpr float kZeros[kDepth + 16] = {};
   const F32 d;
+  const float* pixels = a.x.f32();
   for (int64_t t = 0; t < count; ++t) {
     const int64_t tile = first + t, n = tile / (g.tiles_y * g.tiles_x);
     const int64_t top = tile / g.tiles_x % g.tiles_y * 4 - a.pad, left = tile % g.tiles_x * 4 - a.pad;
@@ -66,7 +66,7 @@ void transform_inputs(const ConvArgs& a, const Geometry& g, int64_t first, int64
       for (int64_t column = 0; column < 6; ++column) {
         const int64_t y = top + row, x = left + column;
         const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
-        patch[row * 6 + column] = inside ? a.x + ((n * a.in_h + y) * a.in_w + x) * a.in_c + c0 : kZeros;
+        patch[row * 6 + column] = inside ? pixels + ((n * a.in_h + y) * a.in_w + x) * a.in_c + c0 : kZeros;
       }
     }
     float* to = out + t * kDepth;
@@ -93,6 +93,8 @@ void transform_weights(const ConvArgs& a, int64_t o0, int64_t c0, int64_t channe
 void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, int64_t first, int64_t count, int64_t o0,
                    int64_t panel) {
   const F32 d;
+  const float *bias = a.bias.f32(), *residual = a.residual.f32();
+  float* out = a.out.f32();
   const int64_t width = std::min<int64_t>(kCols, a.out_c - o0);
   HWY_ALIGN float row_of_panel[kCols];
   for (int64_t t = 0; t < count; ++t) {
@@ -108,15 +110,15 @@ void write_outputs(const ConvArgs& a, const Geometry& g, const Blocks& blocks, i
       for (int v = 0; v < kTileVectors; ++v) {
         if ((v + 1) * kLanes <= width) {
           auto value = y[v][i];
-          if (a.bias) value = hn::Add(value, hn::LoadU(d, a.bias + o0 + v * kLanes));
-          if (a.residual) value = hn::Add(value, hn::LoadU(d, a.residual + at + v * kLanes));
-          hn::StoreU(value, d, a.out + at + v * kLanes);
+          if (bias) value = hn::Add(value, hn::LoadU(d, bias + o0 + v * kLanes));
+          if (residual) value = hn::Add(value, hn::LoadU(d, residual + at + v * kLanes));
+          hn::StoreU(value, d, out + at + v * kLanes);
           continue;
         }
         hn::StoreU(y[v][i], d, row_of_panel);
         for (int64_t c = v * kLanes; c < width; ++c) {
-          a.out[at + c] = row_of_panel[c - v * kLanes] + (a.bias ? a.bias[o0 + c] : 0.0f) +
-                          (a.residual ? a.residual[at + c] : 0.0f);
+          out[at + c] =
+              row_of_panel[c - v * kLanes] + (bias ? bias[o0 + c] : 0.0f) + (residual ? residual[at + c] : 0.0f);
         }
       }
     }
@@ -148,18 +150,18 @@ void multiply(const ConvArgs& a, const Geometry& g, const float* inputs, int64_t
   for (int64_t panel = 0; panel < panels; ++panel) write_outputs(a, g, blocks, first, count, o0 + panel * kCols, panel);
 }
 
-void run_winograd(const ConvArgs& a) {
+void run_winograd(const Context& context, const ConvArgs& a) {
   const Geometry g = geometry(a);
   float* inputs = shared_scratch(static_cast<size_t>(g.group * g.slices * kChunk));
   for (int64_t begin = 0; begin < g.tile_blocks; begin += g.group) {
     const int64_t blocks = std::min(g.group, g.tile_blocks - begin);
-    parallel_for(blocks * g.slices, [&](int64_t task) {
+    context.parallel_for(blocks * g.slices, [&](int64_t task) {
       const int64_t first = (begin + task / g.slices) * kTiles, c0 = task % g.slices * kDepth;
       transform_inputs(a, g, first, std::min(kTiles, g.tiles - first), c0, std::min(kDepth, a.in_c - c0),
                        inputs + task * kChunk);
     });
     // Threads at work at the same time share a block of tiles.
-    parallel_for(blocks * g.column_blocks, [&](int64_t task) {
+    context.parallel_for(blocks * g.column_blocks, [&](int64_t task) {
       const int64_t block = task / g.column_blocks;
       multiply(a, g, inputs + block * g.slices * kChunk, begin + block, task % g.column_blocks);
     });
@@ -182,7 +184,7 @@ bool winograd_pays(const ConvArgs& a) {
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }
 
-void winograd_conv(const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(run_winograd)(args); }
+void winograd_conv(const Context& context, const ConvArgs& args) { HWY_DYNAMIC_DISPATCH(run_winograd)(context, args); }
 
 }  // namespace sumi::backend::cpu
 #endif

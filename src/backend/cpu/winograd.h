@@ -9,6 +9,6 @@ namespace sumi::backend::cpu {
 bool winograd_applies(const ConvArgs& args);
 // Where it applies, whether it is quicker than the direct kernel (conv_bench prints both).
 bool winograd_pays(const ConvArgs& args);
-void winograd_conv(const ConvArgs& args);
+void winograd_conv(const Context& context, const ConvArgs& args);
 
 }  // namespace sumi::backend::cpu

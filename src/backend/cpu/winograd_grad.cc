@@ -25,7 +25,6 @@
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/winograd-inl.h"
 #include "backend/cpu/winograd_grad.h"
-#include "base/parallel.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -123,8 +122,12 @@ struct Picture {
 
 class WeightGrad {
  public:
-  explicit WeightGrad(const ConvGradWeightArgs& args)
-      : a_(args),
+  WeightGrad(const Context& context, const ConvGradWeightArgs& args)
+      : context_(context),
+        a_(args),
+        x_(a_.x.f32()),
+        dy_(a_.dy.f32()),
+        dweight_(a_.dweight.f32()),
         tiles_y_(ceil_div(a_.out_h, 4)),
         tiles_x_(ceil_div(a_.out_w, 4)),
         tiles_(a_.batch * tiles_y_ * tiles_x_),
@@ -137,18 +140,18 @@ class WeightGrad {
     strips_a_task_ = even_share(strips_, kOutputs / kRows);
     panels_a_task_ = even_share(panels_, kInputs / kCols);
     // Several cores share even small layers.
-    while (strips_a_task_ > 1 && tasks() < 2 * num_threads()) strips_a_task_ = ceil_div(strips_a_task_, 2);
+    while (strips_a_task_ > 1 && tasks() < 2 * context_.num_threads()) strips_a_task_ = ceil_div(strips_a_task_, 2);
   }
 
   void run() {
     for (first_ = 0; first_ < tiles_; first_ += group_) {
       count_ = std::min(group_, tiles_ - first_);
       const int64_t chunks = ceil_div(count_, kChunk);
-      parallel_for((strips_ + panels_) * chunks, [&](int64_t task) {
+      context_.parallel_for((strips_ + panels_) * chunks, [&](int64_t task) {
         const int64_t part = task / chunks, begin = task % chunks * kChunk, end = std::min(count_, begin + kChunk);
         part < panels_ ? pack_inputs(part, begin, end) : pack_pulls(part - panels_, begin, end);
       });
-      parallel_for(tasks(), [&](int64_t task) { multiply(task / panel_blocks(), task % panel_blocks()); });
+      context_.parallel_for(tasks(), [&](int64_t task) { multiply(task / panel_blocks(), task % panel_blocks()); });
     }
   }
 
@@ -176,7 +179,7 @@ class WeightGrad {
     HWY_ALIGN static constexpr float kZeros[kLanes] = {};
     HWY_ALIGN float edge[kPoints * kLanes];
     const F32 d;
-    const Picture picture{a_.x, a_.in_h, a_.in_w, a_.in_c};
+    const Picture picture{x_, a_.in_h, a_.in_w, a_.in_c};
     for (int64_t t = begin; t < end; ++t) {
       const int64_t tile = first_ + t, n = tile / (tiles_y_ * tiles_x_);
       const int64_t top = tile / tiles_x_ % tiles_y_ * 4 - a_.pad, left = tile % tiles_x_ * 4 - a_.pad;
@@ -194,7 +197,7 @@ class WeightGrad {
   void pack_pulls(int64_t strip, int64_t begin, int64_t end) const {
     HWY_ALIGN static constexpr float kZeros[kLanes] = {};
     HWY_ALIGN float edge[16 * kLanes], last[kPoints * kLanes];
-    const Picture picture{a_.dy, a_.out_h, a_.out_w, a_.out_c};
+    const Picture picture{dy_, a_.out_h, a_.out_w, a_.out_c};
     for (int64_t t = begin; t < end; ++t) {
       const int64_t tile = first_ + t, n = tile / (tiles_y_ * tiles_x_);
       const int64_t top = tile / tiles_x_ % tiles_y_ * 4, left = tile % tiles_x_ * 4;
@@ -243,7 +246,7 @@ class WeightGrad {
     const int64_t inputs = std::min<int64_t>(kLanes, a_.in_c - input);
     if (inputs <= 0) return;
     transform_taps(sums, stride, taps);
-    float* to = a_.dweight + (output * a_.in_c + input) * 9;
+    float* to = dweight_ + (output * a_.in_c + input) * 9;
     for (int64_t i = 0; i < inputs; ++i) {
       for (int64_t t = 0; t < 9; ++t) {
         const float value = taps[t * kLanes + i];
@@ -252,13 +255,18 @@ class WeightGrad {
     }
   }
 
+  const Context& context_;
   const ConvGradWeightArgs& a_;
+  const float *x_, *dy_;
+  float* dweight_;
   int64_t tiles_y_, tiles_x_, tiles_, strips_, panels_, group_ = 0, strips_a_task_ = 0, panels_a_task_ = 0;
   float *pulls_ = nullptr, *inputs_ = nullptr;
   int64_t first_ = 0, count_ = 0;  // the group of tiles at work
 };
 
-void run_winograd_grad_weight(const ConvGradWeightArgs& args) { WeightGrad(args).run(); }
+void run_winograd_grad_weight(const Context& context, const ConvGradWeightArgs& args) {
+  WeightGrad(context, args).run();
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace sumi::backend::cpu
@@ -277,7 +285,9 @@ bool winograd_grad_weight_pays(const ConvGradWeightArgs& a) {
   return a.in_c >= 16 && a.out_c >= 16 && a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4) >= 4;
 }
 
-void winograd_grad_weight(const ConvGradWeightArgs& args) { HWY_DYNAMIC_DISPATCH(run_winograd_grad_weight)(args); }
+void winograd_grad_weight(const Context& context, const ConvGradWeightArgs& args) {
+  HWY_DYNAMIC_DISPATCH(run_winograd_grad_weight)(context, args);
+}
 
 }  // namespace sumi::backend::cpu
 #endif

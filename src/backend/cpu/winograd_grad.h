@@ -9,6 +9,6 @@ namespace sumi::backend::cpu {
 bool winograd_grad_weight_applies(const ConvGradWeightArgs& args);
 // Where it applies, whether it is quicker than the direct kernel (conv_grad_bench prints both).
 bool winograd_grad_weight_pays(const ConvGradWeightArgs& args);
-void winograd_grad_weight(const ConvGradWeightArgs& args);
+void winograd_grad_weight(const Context& context, const ConvGradWeightArgs& args);
 
 }  // namespace sumi::backend::cpu

@@ -1,52 +1,65 @@
 // Reference kernels: elementwise arithmetic and activations, in double.
+#include "ops/elementwise.h"
+
 #include <algorithm>
 #include <cmath>
 
+#include "backend/ref/act.h"
+#include "backend/ref/typed.h"
 #include "ops/activation.h"
-#include "ops/elementwise.h"
 
 namespace sumi::backend::ref {
 namespace {
 
-double apply(double x, Act act) {
-  switch (act) {
-    case Act::kNone: return x;
-    case Act::kSilu: return x / (1.0 + std::exp(-x));
-    case Act::kGelu: return 0.5 * x * (1.0 + std::erf(x * M_SQRT1_2));
-    case Act::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
-    case Act::kRelu: return std::max(x, 0.0);
-    case Act::kLeakyRelu: return std::max(x, 0.2 * x);
-  }
-  return x;
+void affine(Context&, const AffineArgs& a) {
+  with_activation_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const In<T> x(a.x), y(a.y);
+    const Out<T> out(a.out);
+    for (int64_t i = 0; i < a.x.count; ++i) out.set(i, double{a.a} * x[i] + (y ? double{a.b} * y[i] : 0.0) + a.c);
+  });
 }
 
-void affine(float a, const float* x, float b, const float* y, float c, float* out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<float>(double{a} * x[i] + (y ? double{b} * y[i] : 0.0) + c);
-  }
+void mul(Context&, const MulArgs& a) {
+  with_activation_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const In<T> x(a.x), y(a.y);
+    const Out<T> out(a.out);
+    for (int64_t i = 0; i < a.x.count; ++i) out.set(i, x[i] * y[i]);
+  });
 }
 
-void mul(const float* x, const float* y, float* out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) out[i] = x[i] * y[i];
-}
-
-void add_per_channel(const float* x, const float* e, float* out, int64_t n, int64_t pixels, int64_t channels) {
-  for (int64_t i = 0; i < n * pixels; ++i) {
-    for (int64_t c = 0; c < channels; ++c) out[i * channels + c] = x[i * channels + c] + e[i / pixels * channels + c];
-  }
-}
-
-void activate(const float* x, float* out, int64_t count, Act act) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(apply(x[i], act));
-}
-
-void geglu(const float* x, float* out, int64_t rows, int64_t channels) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const float* value = x + row * 2 * channels;
-    for (int64_t c = 0; c < channels; ++c) {
-      out[row * channels + c] = static_cast<float>(value[c] * apply(value[channels + c], Act::kGelu));
+void add_per_channel(Context&, const AddPerChannelArgs& a) {
+  with_activation_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const In<T> x(a.x), e(a.e);
+    const Out<T> out(a.out);
+    for (int64_t i = 0; i < a.n * a.pixels; ++i) {
+      for (int64_t c = 0; c < a.channels; ++c)
+        out.set(i * a.channels + c, x[i * a.channels + c] + e[i / a.pixels * a.channels + c]);
     }
-  }
+  });
+}
+
+void activate(Context&, const ActivateArgs& a) {
+  with_activation_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const In<T> x(a.x);
+    const Out<T> out(a.out);
+    for (int64_t i = 0; i < a.x.count; ++i) out.set(i, act(x[i], a.act));
+  });
+}
+
+void geglu(Context&, const GegluArgs& a) {
+  with_activation_type(a.x.dtype, [&](auto type) {
+    using T = decltype(type);
+    const Out<T> out(a.out);
+    for (int64_t row = 0; row < a.rows; ++row) {
+      const In<T> value(a.x, row * 2 * a.channels);
+      for (int64_t c = 0; c < a.channels; ++c)
+        out.set(row * a.channels + c, value[c] * act(value[a.channels + c], Act::kGelu));
+    }
+  });
 }
 
 const KernelRegistration kAffine(affine_slot, Device::kRef, affine);

@@ -1,59 +1,65 @@
 // Reference kernels: linear layers and convolution as they are defined, accumulated in double.
+#include "ops/matmul.h"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "base/parallel.h"
+#include "backend/ref/act.h"
+#include "backend/ref/typed.h"
 #include "core/quantized.h"
 #include "ops/conv.h"
 
 namespace sumi::backend::ref {
 namespace {
 
-std::vector<double> widen(WeightView weight, int64_t count) {
-  std::vector<double> out(static_cast<size_t>(count));
+std::vector<double> widen(const WeightView& weight) {
+  std::vector<double> out(static_cast<size_t>(weight.count));
   if (is_quantized(weight.dtype)) {
     float values[kQuantBlock];
     for (size_t i = 0; i < out.size(); i += kQuantBlock) {
       if (weight.dtype == DType::kQ8) {
-        dequantize(static_cast<const BlockQ8*>(weight.data)[i / kQuantBlock], values);
+        dequantize(weight.data<BlockQ8>()[i / kQuantBlock], values);
       } else {
-        dequantize(static_cast<const BlockQ4*>(weight.data)[i / kQuantBlock], values);
+        dequantize(weight.data<BlockQ4>()[i / kQuantBlock], values);
       }
       std::copy_n(values, kQuantBlock, out.begin() + static_cast<ptrdiff_t>(i));
     }
     return out;
   }
-  for (size_t i = 0; i < out.size(); ++i) {
-    switch (weight.dtype) {
-      case DType::kF16: out[i] = to_float(static_cast<const Half*>(weight.data)[i]); break;
-      case DType::kBF16: out[i] = to_float(static_cast<const BFloat16*>(weight.data)[i]); break;
-      default: out[i] = static_cast<const float*>(weight.data)[i];
-    }
-  }
+  with_activation_type(weight.dtype, [&](auto type) {
+    const In<decltype(type)> from(weight);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = from[static_cast<int64_t>(i)];
+  });
   return out;
 }
 
-void linear(const LinearArgs& a) {
-  const std::vector<double> weight = widen(a.weight, a.n * a.k);
-  parallel_for(a.m, [&](int64_t row) {
+template <class T> void multiply(Context& context, const LinearArgs& a) {
+  const std::vector<double> weight = widen(a.weight);
+  const In<T> x(a.x), residual(a.residual);
+  const Out<T> out(a.out);
+  context.parallel_for(a.m, [&](int64_t row) {
     for (int64_t n = 0; n < a.n; ++n) {
-      double sum = a.bias ? a.bias[n] : 0.0;
-      for (int64_t k = 0; k < a.k; ++k) sum += a.x[row * a.k + k] * weight[static_cast<size_t>(n * a.k + k)];
-      a.out[row * a.n + n] = static_cast<float>(sum);
+      double sum = a.bias ? a.bias.f32()[n] : 0.0;
+      for (int64_t k = 0; k < a.k; ++k) sum += x[row * a.k + k] * weight[static_cast<size_t>(n * a.k + k)];
+      out.set(row * a.n + n, act(sum, a.act) + (residual ? residual[row * a.n + n] : 0.0));
     }
-    if (a.act != Act::kNone) activate_slot.on(Device::kRef)(a.out + row * a.n, a.out + row * a.n, a.n, a.act);
-    for (int64_t n = 0; a.residual && n < a.n; ++n) a.out[row * a.n + n] += a.residual[row * a.n + n];
   });
 }
 
-void conv2d(const ConvArgs& a) {
-  const std::vector<double> weight = widen(a.weight, a.out_c * a.in_c * a.kernel_h * a.kernel_w);
-  parallel_for(a.batch * a.out_h, [&](int64_t line) {
+void linear(Context& context, const LinearArgs& args) {
+  with_activation_type(args.x.dtype, [&](auto type) { multiply<decltype(type)>(context, args); });
+}
+
+template <class T> void convolve(Context& context, const ConvArgs& a) {
+  const std::vector<double> weight = widen(a.weight);
+  const In<T> in(a.x), residual(a.residual);
+  const Out<T> out(a.out);
+  context.parallel_for(a.batch * a.out_h, [&](int64_t line) {
     const int64_t n = line / a.out_h, y = line % a.out_h;
     for (int64_t x = 0; x < a.out_w; ++x) {
       for (int64_t o = 0; o < a.out_c; ++o) {
-        double sum = a.bias ? a.bias[o] : 0.0;
+        double sum = a.bias ? a.bias.f32()[o] : 0.0;
         for (int64_t i = 0; i < a.in_c; ++i) {
           for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
             const int64_t in_y = y * a.stride + ky - a.pad;
@@ -61,16 +67,20 @@ void conv2d(const ConvArgs& a) {
             for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
               const int64_t in_x = x * a.stride + kx - a.pad;
               if (in_x < 0 || in_x >= a.in_w) continue;
-              sum += a.x[((n * a.in_h + in_y) * a.in_w + in_x) * a.in_c + i] *
+              sum += in[((n * a.in_h + in_y) * a.in_w + in_x) * a.in_c + i] *
                      weight[static_cast<size_t>(((o * a.in_c + i) * a.kernel_h + ky) * a.kernel_w + kx)];
             }
           }
         }
         const int64_t at = (line * a.out_w + x) * a.out_c + o;
-        a.out[at] = static_cast<float>(sum + (a.residual ? a.residual[at] : 0.0f));
+        out.set(at, sum + (residual ? residual[at] : 0.0));
       }
     }
   });
+}
+
+void conv2d(Context& context, const ConvArgs& args) {
+  with_activation_type(args.x.dtype, [&](auto type) { convolve<decltype(type)>(context, args); });
 }
 
 const KernelRegistration kLinear(linear_slot, Device::kRef, linear);

@@ -57,9 +57,9 @@ Tensor ClipVision::operator()(const Tensor& pictures) const {
              "CLIP takes pictures [N,{},{},3], not {}", side_, side_, pictures.shape().str());
   const Tensor patches = patches_(pictures), token = cast(class_token_.value, DType::kF32);
   const int64_t count = pictures.dim(0), tokens = 1 + patches.dim(1) * patches.dim(2);
-  Tensor positions = Tensor::empty({tokens}, DType::kI64);
-  std::iota(positions.span<int64_t>().begin(), positions.span<int64_t>().end(), int64_t{0});
-  const Tensor places = position_(positions.to(pictures.device()));
+  std::vector<int64_t> positions(static_cast<size_t>(tokens));
+  std::iota(positions.begin(), positions.end(), int64_t{0});
+  const Tensor places = position_(Tensor::from(positions, {tokens}));
   std::vector<Tensor> rows;
   for (int64_t n = 0; n < count; ++n) {
     const Tensor all = concat_rows({token.reshape({1, width_}), patches.rows(n, n + 1).reshape({tokens - 1, width_})});
@@ -107,24 +107,22 @@ ClipPair::ClipPair(const io::Checkpoint& file, Device device) : device_(device) 
 }
 
 Tensor ClipPair::embed_pictures(const Tensor& pictures) const {
-  Tensor normed = pictures.to(Device::kCpu).clone();
-  float* at = normed.data<float>();
-  for (int64_t i = 0; i < normed.numel(); ++i) {
-    const auto c = static_cast<size_t>(i % 3);
-    at[i] = (0.5f * at[i] + 0.5f - kMean[c]) / kDeviation[c];
-  }
-  return unit_rows((*vision_projection_)((*vision_)(normed.to(device_))));
+  const HostView<float> given(pictures);
+  std::vector<float> normed(given.begin(), given.end());
+  for (size_t i = 0; i < normed.size(); ++i) normed[i] = (0.5f * normed[i] + 0.5f - kMean[i % 3]) / kDeviation[i % 3];
+  return unit_rows((*vision_projection_)((*vision_)(Tensor::from(normed, pictures.shape(), device_))));
 }
 
 Tensor ClipPair::embed_texts(const Tensor& ids, int64_t end) const {
+  const HostView<int64_t> all(ids);
   const int64_t tokens = ids.dim(1);
   std::vector<int64_t> ends;
   for (int64_t n = 0; n < ids.dim(0); ++n) {
-    const auto row = ids.span<int64_t>().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
+    const auto row = all.span().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
     ends.push_back(std::find(row.begin(), row.end(), end) - row.begin());
     SUMI_CHECK_KIND(kInternal, ends.back() < tokens, "text {} has no end mark", n);
   }
-  const Tensor states = text_->encode(ids.to(device_), {}).hidden;
+  const Tensor states = text_->encode(ids, {}).hidden;
   return unit_rows((*text_projection_)(pick_tokens(states, ends)));
 }
 

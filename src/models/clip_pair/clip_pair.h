@@ -37,9 +37,10 @@ class ClipPair {
   int64_t positions() const { return positions_; }  // tokens of a text
   int64_t vocab_size() const { return vocab_size_; }
 
-  // Pictures [N,side,side,3] in [-1, 1] → [N,E], of length 1.
+  // Pictures [N,side,side,3] in [-1, 1], from the host → [N,E], of length 1.
   Tensor embed_pictures(const Tensor& pictures) const;
-  // ids [N,T], each row with an end mark `end` → [N,E], of length 1: what the text half says at the first of them.
+  // ids [N,T] on the host, each row with an end mark `end` → [N,E], of length 1: what the text half says at the first
+  // of them.
   Tensor embed_texts(const Tensor& ids, int64_t end) const;
 
  private:

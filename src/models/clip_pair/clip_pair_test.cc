@@ -25,24 +25,23 @@ class Oracle {
 
   Row picture(const Tensor& x) const {
     Rows tokens(5, Row(kVision));
-    const Tensor &kernel = w_["vision_model.embeddings.patch_embedding.weight"],
-                 &places = w_["vision_model.embeddings.position_embedding.weight"];
+    const HostView<float> pixels(x), kernel(w_["vision_model.embeddings.patch_embedding.weight"]);
     const double mean[3] = {0.48145466, 0.4578275, 0.40821073}, deviation[3] = {0.26862954, 0.26130258, 0.27577711};
     for (int64_t o = 0; o < kVision; ++o) {
-      tokens[0][static_cast<size_t>(o)] = w_["vision_model.embeddings.class_embedding"].data<float>()[o];
+      tokens[0][static_cast<size_t>(o)] = w_["vision_model.embeddings.class_embedding"].host<float>()[o];
       for (int64_t patch = 0; patch < 4; ++patch) {
         double sum = 0.0;
         for (int64_t c = 0; c < 3; ++c) {
           for (int64_t i = 0; i < kPatch * kPatch; ++i) {
             const int64_t y = patch / 2 * kPatch + i / kPatch, column = patch % 2 * kPatch + i % kPatch;
-            const double value = (0.5 * x.data<float>()[(y * kSide + column) * 3 + c] + 0.5 - mean[c]) / deviation[c];
-            sum += value * kernel.data<float>()[(o * 3 + c) * kPatch * kPatch + i];
+            const double value = (0.5 * pixels[(y * kSide + column) * 3 + c] + 0.5 - mean[c]) / deviation[c];
+            sum += value * kernel[(o * 3 + c) * kPatch * kPatch + i];
           }
         }
         tokens[static_cast<size_t>(patch) + 1][static_cast<size_t>(o)] = sum;
       }
     }
-    add(tokens, places);
+    add(tokens, w_["vision_model.embeddings.position_embedding.weight"]);
     for (Row& row : tokens) row = norm(row, "vision_model.pre_layrnorm");
     transform(tokens, "vision_model.", 2, false);
     return unit(linear(norm(tokens[0], "vision_model.post_layernorm"), "visual_projection.weight", ""));
@@ -50,10 +49,8 @@ class Oracle {
 
   Row text(const std::vector<int64_t>& ids, size_t at) const {
     Rows tokens;
-    for (const int64_t id : ids) {
-      const float* from = w_["text_model.embeddings.token_embedding.weight"].data<float>() + id * kText;
-      tokens.emplace_back(from, from + kText);
-    }
+    const HostView<float> table(w_["text_model.embeddings.token_embedding.weight"]);
+    for (const int64_t id : ids) tokens.emplace_back(table.begin() + id * kText, table.begin() + (id + 1) * kText);
     add(tokens, w_["text_model.embeddings.position_embedding.weight"]);
     transform(tokens, "text_model.", 1, true);
     return unit(linear(norm(tokens[at], "text_model.final_layer_norm"), "text_projection.weight", ""));
@@ -61,8 +58,10 @@ class Oracle {
 
  private:
   static void add(Rows& tokens, const Tensor& places) {
-    for (size_t t = 0; t < tokens.size(); ++t) {
-      for (size_t c = 0; c < tokens[t].size(); ++c) tokens[t][c] += places.data<float>()[t * tokens[t].size() + c];
+    const HostView<float> values(places);
+    auto value = values.begin();
+    for (Row& token : tokens) {
+      for (double& v : token) v += *value++;
     }
   }
 
@@ -76,9 +75,14 @@ class Oracle {
   Row linear(const Row& x, const std::string& weight, const std::string& bias) const {
     const Tensor& w = w_[weight];
     Row out(static_cast<size_t>(w.dim(0)));
-    for (size_t o = 0; o < out.size(); ++o) {
-      out[o] = bias.empty() ? 0.0 : double{w_[bias].data<float>()[o]};
-      for (size_t i = 0; i < x.size(); ++i) out[o] += w.data<float>()[o * x.size() + i] * x[i];
+    if (!bias.empty()) {
+      const HostView<float> first(w_[bias]);
+      std::copy(first.begin(), first.end(), out.begin());
+    }
+    const HostView<float> values(w);
+    auto value = values.begin();
+    for (double& sum : out) {
+      for (const double v : x) sum += *value++ * v;
     }
     return out;
   }
@@ -87,10 +91,11 @@ class Oracle {
     double mean = 0.0, variance = 0.0;
     for (const double v : x) mean += v / static_cast<double>(x.size());
     for (const double v : x) variance += (v - mean) * (v - mean) / static_cast<double>(x.size());
-    Row out(x.size());
-    for (size_t i = 0; i < x.size(); ++i) {
-      out[i] = (x[i] - mean) / std::sqrt(variance + 1e-5) * w_[name + ".weight"].data<float>()[i] +
-               w_[name + ".bias"].data<float>()[i];
+    Row out;
+    const HostView<float> gain(w_[name + ".weight"]), bias(w_[name + ".bias"]);
+    for (const double v : x) {
+      const auto i = static_cast<int64_t>(out.size());
+      out.push_back((v - mean) / std::sqrt(variance + 1e-5) * gain[i] + bias[i]);
     }
     return out;
   }
@@ -149,8 +154,8 @@ TEST(ClipPair, EmbedsAsTheFormulasSay) {
     const Row picture = oracle.picture(pictures.rows(n, n + 1)),
               text = oracle.text({ids.begin() + n * kPositions, ids.begin() + (n + 1) * kPositions}, n == 0 ? 3 : 2);
     for (int64_t c = 0; c < kCommon; ++c) {
-      EXPECT_NEAR(seen.data<float>()[n * kCommon + c], picture[static_cast<size_t>(c)], 1e-5) << n << " " << c;
-      EXPECT_NEAR(read.data<float>()[n * kCommon + c], text[static_cast<size_t>(c)], 1e-5) << n << " " << c;
+      EXPECT_NEAR(seen.host<float>()[n * kCommon + c], picture[static_cast<size_t>(c)], 1e-5) << n << " " << c;
+      EXPECT_NEAR(read.host<float>()[n * kCommon + c], text[static_cast<size_t>(c)], 1e-5) << n << " " << c;
     }
   }
 }

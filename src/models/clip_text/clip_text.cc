@@ -1,7 +1,6 @@
 #include "models/clip_text/clip_text.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "ops/elementwise.h"
 #include "ops/layout.h"
@@ -11,11 +10,11 @@ namespace {
 
 // Of each row the first largest id.
 std::vector<int64_t> end_marks(const Tensor& ids) {
-  const Tensor host = ids.to(Device::kCpu);
-  const int64_t tokens = host.dim(1);
+  const HostView<int64_t> all(ids);
+  const int64_t tokens = ids.dim(1);
   std::vector<int64_t> at;
-  for (int64_t n = 0; n < host.dim(0); ++n) {
-    const auto row = host.span<int64_t>().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
+  for (int64_t n = 0; n < ids.dim(0); ++n) {
+    const auto row = all.span().subspan(static_cast<size_t>(n * tokens), static_cast<size_t>(tokens));
     at.push_back(std::max_element(row.begin(), row.end()) - row.begin());
   }
   return at;
@@ -67,12 +66,9 @@ Tensor ClipText::embed(const Tensor& ids) const {
   const int64_t batch = ids.dim(0), tokens = ids.dim(1);
   SUMI_CHECK(tokens >= 1 && tokens <= config_.max_positions,
              "{} tokens do not fit the {} positions of this text encoder", tokens, config_.max_positions);
-  Tensor positions = Tensor::empty({batch, tokens}, DType::kI64);
-  for (int64_t b = 0; b < batch; ++b) {
-    int64_t* row = positions.data<int64_t>() + b * tokens;
-    std::iota(row, row + tokens, 0);
-  }
-  return token_(ids) + position_(positions);
+  std::vector<int64_t> positions(static_cast<size_t>(batch * tokens));
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int64_t>(i) % tokens;
+  return token_(ids) + position_(Tensor::from(positions, {batch, tokens}));
 }
 
 TextStates ClipText::encode(const Tensor& ids, const TextQuery& query) const {

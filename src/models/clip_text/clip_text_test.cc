@@ -20,7 +20,7 @@ ClipTextConfig small(int64_t layers) {
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
-  const auto x = a.span<float>(), y = b.span<float>();
+  const auto x = a.host<float>(), y = b.host<float>();
   return a.shape() == b.shape() && std::equal(x.begin(), x.end(), y.begin());
 }
 

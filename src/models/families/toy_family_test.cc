@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "base/check.h"
 #include "io/safetensors.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
@@ -15,6 +13,7 @@
 #include "models/loading/prefixes.h"
 #include "models/stable_diffusion.h"
 #include "models/unet/unet.h"
+#include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_parameters.h"
 #include "tests/support/temp_folder.h"
 
@@ -162,10 +161,10 @@ TEST_F(ToyFamily, RunsAsItsNetworksDo) {
   const Tensor ids = Tensor::zeros({1, 8}, DType::kI64), x = Tensor::full({1, 8, 8, 4}, 0.5f);
   const Tensor context = model.encode_text(ids), expected_context = words.encode(ids, {}).hidden;
   ASSERT_EQ(context.bytes(), expected_context.bytes());
-  EXPECT_EQ(std::memcmp(context.raw(), expected_context.raw(), static_cast<size_t>(context.bytes())), 0);
+  EXPECT_TRUE(test::same_bytes(context, expected_context));
   const Tensor out = model.predict(x, {3.0}, {.sequence = context}), expected = unet(x, {3.0}, {.sequence = context});
   ASSERT_EQ(out.bytes(), expected.bytes());
-  EXPECT_EQ(std::memcmp(out.raw(), expected.raw(), static_cast<size_t>(out.bytes())), 0);
+  EXPECT_TRUE(test::same_bytes(out, expected));
 }
 
 }  // namespace

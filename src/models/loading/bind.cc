@@ -60,9 +60,11 @@ int64_t bytes_in(const io::Checkpoint& checkpoint) {
   return total;
 }
 
-// Of every `step`-th of `count` values.
-template <class T> int64_t count_non_finite_of(const T* values, int64_t count, int64_t step) {
+// Of every `step`-th value.
+template <class T> int64_t count_non_finite_of(const Tensor& tensor, int64_t step) {
   constexpr int64_t kChunk = 1 << 16;
+  const HostView<T> values(tensor);
+  const int64_t count = values.size();
   const int64_t looks = (count + step - 1) / step;
   std::atomic<int64_t> found{0};
   parallel_for((looks + kChunk - 1) / kChunk, [&](int64_t task) {
@@ -85,9 +87,9 @@ void BindReport::check() const {
 int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
   const int64_t count = tensor.numel(), step = std::max<int64_t>(1, count / std::max<int64_t>(1, limit));
   switch (tensor.dtype()) {
-    case DType::kF32: return count_non_finite_of(tensor.data<float>(), count, step);
-    case DType::kF16: return count_non_finite_of(tensor.data<Half>(), count, step);
-    case DType::kBF16: return count_non_finite_of(tensor.data<BFloat16>(), count, step);
+    case DType::kF32: return count_non_finite_of<float>(tensor, step);
+    case DType::kF16: return count_non_finite_of<Half>(tensor, step);
+    case DType::kBF16: return count_non_finite_of<BFloat16>(tensor, step);
     default: return 0;
   }
 }

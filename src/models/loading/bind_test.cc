@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/log.h"
+#include "core/host_memory.h"
 #include "io/safetensors.h"
 #include "tests/support/temp_folder.h"
 
@@ -63,8 +64,8 @@ class Bind : public testing::Test {
 TEST_F(Bind, EveryParameterGetsItsTensor) {
   const BindReport report = bind_net(fitting("model."), "model.", {.device = Device::kRef});
   EXPECT_EQ(message_of(report), "");
-  EXPECT_EQ(net_.weight.value.span<float>()[5], 1.0f);
-  EXPECT_EQ(net_.bias.value.span<float>()[1], 2.0f);
+  EXPECT_EQ(net_.weight.value.host<float>()[5], 1.0f);
+  EXPECT_EQ(net_.bias.value.host<float>()[1], 2.0f);
   EXPECT_EQ(net_.bias.value.device(), Device::kRef);
 }
 
@@ -86,7 +87,8 @@ TEST_F(Bind, DoubleBecomesFloat) {
   tensors[1].second = Tensor::from(std::vector<double>{0.1, -3.0}, {2});
   bind_net(tensors, "");
   EXPECT_EQ(net_.bias.value.dtype(), DType::kF32);
-  EXPECT_THAT(net_.bias.value.span<float>(), ElementsAre(0.1f, -3.0f));
+  const HostView<float> bias(net_.bias.value);
+  EXPECT_THAT(bias.span(), ElementsAre(0.1f, -3.0f));
 }
 
 TEST_F(Bind, TypesThatCannotBeComputedWith) {
@@ -164,25 +166,25 @@ Tensors with_average() {
 
 TEST_F(Bind, AverageIsPreferredWhereAskedFor) {
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = true})), "");
-  EXPECT_EQ(net_.weight.value.span<float>()[0], 10.0f);
-  EXPECT_EQ(net_.bias.value.span<float>()[0], 20.0f);
-  EXPECT_EQ(net_.conv.value.span<float>()[0], 3.0f);  // there is no average of it
+  EXPECT_EQ(net_.weight.value.host<float>()[0], 10.0f);
+  EXPECT_EQ(net_.bias.value.host<float>()[0], 20.0f);
+  EXPECT_EQ(net_.conv.value.host<float>()[0], 3.0f);  // there is no average of it
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = false})), "");
-  EXPECT_EQ(net_.weight.value.span<float>()[0], 1.0f);
+  EXPECT_EQ(net_.weight.value.host<float>()[0], 1.0f);
 }
 
 TEST_F(Bind, AverageServesWhereThereIsNothingElse) {
   Tensors tensors = with_average();
   tensors.erase(tensors.begin());
   EXPECT_EQ(message_of(bind_net(tensors, "model.diffusion_model.", {.use_ema = false})), "");
-  EXPECT_EQ(net_.weight.value.span<float>()[0], 10.0f);
+  EXPECT_EQ(net_.weight.value.host<float>()[0], 10.0f);
 }
 
 TEST_F(Bind, ATensorWithoutANameIsNobodysAverage) {
   Tensors tensors = fitting("first_stage_model.");
   tensors.emplace_back("", Tensor::full({2, 3}, 66.0f));
   bind_net(tensors, "first_stage_model.", {.use_ema = true});
-  EXPECT_EQ(net_.weight.value.span<float>()[0], 1.0f);
+  EXPECT_EQ(net_.weight.value.host<float>()[0], 1.0f);
   tensors.erase(tensors.begin());
   EXPECT_THAT(bind_net(tensors, "first_stage_model.").missing, ElementsAre("first_stage_model.lin.weight"));
 }
@@ -210,9 +212,9 @@ TEST_F(Bind, Item31FiniteValuesDoNotWarn) {
 
 TEST_F(Bind, CountNonFinite) {
   Tensor half = Tensor::zeros({4}, DType::kF16), brain = Tensor::zeros({4}, DType::kBF16);
-  half.data<uint16_t>()[1] = 0x7c00;   // infinity
-  half.data<uint16_t>()[3] = 0xfe00;   // NaN
-  brain.data<uint16_t>()[2] = 0xff80;  // -infinity
+  half.host_edit<Half>()[1] = {0x7c00};       // infinity
+  half.host_edit<Half>()[3] = {0xfe00};       // NaN
+  brain.host_edit<BFloat16>()[2] = {0xff80};  // -infinity
   EXPECT_EQ(count_non_finite(half, 100), 2);
   EXPECT_EQ(count_non_finite(brain, 100), 1);
   EXPECT_EQ(count_non_finite(Tensor::zeros({0}), 100), 0);

@@ -2,13 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "models/unet/transformer.h"
 #include "models/unet/unet.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_parameters.h"
 
 namespace sumi::models {
@@ -64,9 +63,7 @@ Tensor by_hand(const Tensor& x, const std::vector<double>& timesteps, const Tens
   return filled(nn::Conv2d(32, 4, {.kernel = 3, .pad_begin = 1}), "out.2.")(norm(h));
 }
 
-bool same_bytes(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
-}
+bool same_bytes(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && test::same_bytes(a, b); }
 
 class UNetConditioning : public testing::Test {
  protected:

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 #include <map>
 
@@ -12,6 +11,7 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/profile.h"
+#include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_parameters.h"
 
 namespace sumi::models {
@@ -21,7 +21,8 @@ void fill(nn::Module& module) { test::fill_synthetic(module, "model.diffusion_mo
 
 Tensor ramp(const Shape& shape) {
   Tensor out = Tensor::empty(shape);
-  for (int64_t i = 0; i < out.numel(); ++i) out.data<float>()[i] = static_cast<float>(i % 17) / 8.0f - 1.0f;
+  const HostEdit<float> values(out);
+  for (int64_t i = 0; i < out.numel(); ++i) values[i] = static_cast<float>(i % 17) / 8.0f - 1.0f;
   return out;
 }
 
@@ -65,8 +66,8 @@ TEST(UNet, BatchEntriesDoNotMix) {
   const Tensor x = ramp({2, 8, 8, 4}), context = ramp({2, 77, 16});
   const Tensor both = unet(x, {3.0, 700.0}, {.sequence = context}),
                second = unet(x.rows(1, 2), {700.0}, {.sequence = context.rows(1, 2)});
-  for (int64_t i = 0; i < second.numel(); ++i)
-    EXPECT_NEAR(both.rows(1, 2).data<float>()[i], second.data<float>()[i], 1e-5);
+  const HostView<float> got(both.rows(1, 2)), want(second);
+  for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-5);
 }
 
 // 32 groups would not divide any of these widths.
@@ -106,9 +107,8 @@ TEST(ResBlock, NormsAsManyGroupsAsItIsTold) {
     };
     Tensor h = add_per_channel(conv(norm(x), "in_layers.2"),
                                linear(silu(emb), values.at("emb_layers.1.weight"), values.at("emb_layers.1.bias")));
-    const Tensor expected = conv(norm(h), "out_layers.3") + x, got = block(x, {.emb = emb});
-    for (int64_t k = 0; k < x.numel(); ++k)
-      EXPECT_NEAR(got.data<float>()[k], expected.data<float>()[k], 1e-4) << groups;
+    const HostView<float> expected(conv(norm(h), "out_layers.3") + x), got(block(x, {.emb = emb}));
+    for (int64_t k = 0; k < x.numel(); ++k) EXPECT_NEAR(got[k], expected[k], 1e-4) << groups;
   }
 }
 
@@ -123,7 +123,7 @@ TEST(UNet, KeysAndValuesOfATextAreMadeOnce) {
   fill(unet);
   const Tensor x = ramp({2, 8, 8, 4}), first = ramp({2, 77, 16});
   Tensor second = ramp({2, 77, 16});
-  for (float& value : second.span<float>()) value = -value;
+  for (float& value : second.host_edit<float>()) value = -value;
   ContextCache cache;
   Tensor out, cached;
   for (const Tensor& context : {first, second, first}) {
@@ -132,7 +132,7 @@ TEST(UNet, KeysAndValuesOfATextAreMadeOnce) {
       const double flops = flops_of([&] { return unet(x, {3.0, 700.0}, {.sequence = context}, &cache); }, &cached);
       // Four blocks of width 64 attend: one on the way down, one in the middle, two on the way up.
       EXPECT_EQ(full - flops, kept ? 4 * 2 * (2.0 * 2 * 77 * 16 * 64) : 0.0);
-      EXPECT_EQ(std::memcmp(out.raw(), cached.raw(), static_cast<size_t>(out.bytes())), 0);
+      EXPECT_TRUE(test::same_bytes(out, cached));
     }
   }
 }

@@ -1,9 +1,10 @@
-#include "core/storage.h"
+#include "core/host_memory.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -14,7 +15,7 @@ namespace {
 
 // Best-fit free list over blocks whose sizes are rounded to an eighth of a power of two, so that activations of nearly
 // the same size share blocks.
-class HostAllocator {
+class BlockCache {
  public:
   std::byte* take(int64_t& bytes) {
     bytes = round_up(bytes);
@@ -101,30 +102,62 @@ class HostAllocator {
   int64_t live_ = 0, cached_ = 0, peak_ = 0;
 };
 
-HostAllocator& allocator() {
-  static auto* instance = new HostAllocator;  // outlives every static tensor
+BlockCache& cache() {
+  static auto* instance = new BlockCache;  // outlives every static tensor
   return *instance;
 }
 
-class HostStorage : public Storage {
+class HostBuffer : public Buffer {
  public:
-  explicit HostStorage(int64_t bytes) : capacity_(bytes) {
-    data_ = allocator().take(capacity_);
+  explicit HostBuffer(int64_t bytes) : Buffer(Device::kCpu), capacity_(bytes) {
+    handle_ = cache().take(capacity_);
     bytes_ = bytes;
   }
   bool is_fresh() const override { return true; }
-  ~HostStorage() override { allocator().give_back(data_, capacity_); }
+  ~HostBuffer() override { cache().give_back(static_cast<std::byte*>(handle_), capacity_); }
 
  private:
   int64_t capacity_;
 };
 
+std::byte* address(const Buffer& buffer, int64_t offset) { return static_cast<std::byte*>(buffer.handle()) + offset; }
+
+class HostAllocator : public Allocator {
+ public:
+  BufferPtr allocate(int64_t bytes) override { return std::make_shared<HostBuffer>(bytes); }
+
+  void fill(const Buffer& to, int64_t offset, int64_t bytes, uint32_t pattern) override {
+    std::byte* at = address(to, offset);
+    if (pattern == 0) {
+      std::memset(at, 0, static_cast<size_t>(bytes));
+      return;
+    }
+    for (int64_t i = 0; i < bytes; i += 4)
+      std::memcpy(at + i, &pattern, static_cast<size_t>(std::min<int64_t>(4, bytes - i)));
+  }
+
+  void copy(const Buffer& from, int64_t from_offset, const Buffer& to, int64_t to_offset, int64_t bytes) override {
+    std::memcpy(address(to, to_offset), address(from, from_offset), static_cast<size_t>(bytes));
+  }
+
+ protected:
+  void write(const std::byte* from, const Buffer& to, int64_t offset, int64_t bytes) override {
+    std::memcpy(address(to, offset), from, static_cast<size_t>(bytes));
+  }
+  void read(const Buffer& from, int64_t offset, std::byte* to, int64_t bytes) override {
+    std::memcpy(to, address(from, offset), static_cast<size_t>(bytes));
+  }
+};
+
 }  // namespace
 
-StoragePtr allocate_host(int64_t bytes) { return std::make_shared<HostStorage>(bytes); }
+Allocator& host_allocator() {
+  static auto* instance = new HostAllocator;
+  return *instance;
+}
 
-HostMemory host_memory() { return allocator().figures(); }
+HostMemory host_memory() { return cache().figures(); }
 
-void release_cached_host_memory() { allocator().release(); }
+void release_cached_host_memory() { cache().release(); }
 
 }  // namespace sumi

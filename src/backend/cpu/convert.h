@@ -1,0 +1,15 @@
+// Activations on their way between the type they are stored in and the floats that kernels compute with.
+#pragma once
+
+#include "core/context.h"
+#include "core/view.h"
+
+namespace sumi::backend::cpu {
+
+// Writes the elements of x, f16 or bf16, as floats; exact.
+void widen(const Context& context, const View& x, float* out);
+
+// Writes the values nearest to x, ties to even, to `out`, f16 or bf16, as many as it has.
+void narrow(const Context& context, const float* x, const MutableView& out);
+
+}  // namespace sumi::backend::cpu

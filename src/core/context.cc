@@ -1,0 +1,20 @@
+#include "core/context.h"
+
+#include <utility>
+
+namespace sumi {
+namespace {
+
+// The context of threads that are in no scope, and the innermost scope's.
+thread_local Context t_initial;
+thread_local Context* t_current = nullptr;
+
+}  // namespace
+
+Context& Context::current() { return t_current != nullptr ? *t_current : t_initial; }
+
+void ContextScope::enter() { outer_ = std::exchange(t_current, &context_); }
+
+ContextScope::~ContextScope() { t_current = outer_; }
+
+}  // namespace sumi
