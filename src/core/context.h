@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "base/parallel.h"
+#include "core/dtype.h"
 
 namespace sumi {
 
@@ -28,9 +29,10 @@ struct Context {
   ThreadPool* pool = nullptr;  // of host kernels; null: the process's own
   void* queue = nullptr;       // the device's queue or stream; host kernels have none
   ConvAlgorithm convolutions = ConvAlgorithm::kAuto;
-  Tape* tape = nullptr;               // records gradients; null: nothing is recorded
-  int64_t backward_record = -1;       // of the outermost backward pass under way; -1: none is
-  Profile* profile = nullptr;         // counts and times the ops
+  DType activations = DType::kF32;  // what networks compute in: kF32, kF16 or kBF16; what enters and leaves them is f32
+  Tape* tape = nullptr;             // records gradients; null: nothing is recorded
+  int64_t backward_record = -1;     // of the outermost backward pass under way; -1: none is
+  Profile* profile = nullptr;       // counts and times the ops
   TiledNorms* tiled_norms = nullptr;  // gives group norms the statistics of the picture of which they see a tile
 
   int num_threads() const { return pool != nullptr ? pool->threads() : sumi::num_threads(); }

@@ -65,7 +65,15 @@ struct BFloat16 {
 };
 
 // IEEE binary16 -> float, exact; subnormals, infinities and NaN included.
-float to_float(Half value);
+inline float to_float(Half value) {
+  const uint32_t sign = static_cast<uint32_t>(value.bits & 0x8000u) << 16;
+  const uint32_t exponent = (value.bits >> 10) & 0x1f;
+  const uint32_t mantissa = value.bits & 0x3ff;
+  if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;  // subnormals and zero: exact in float
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+}
 inline float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
 inline float to_float(float value) { return value; }
 inline float to_float(double value) { return static_cast<float>(value); }

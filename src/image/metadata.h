@@ -22,6 +22,7 @@ struct GenerationParameters {
   int64_t height = 0;
   double eta = 0.0;        // 0: left out
   std::string rng;         // whose random numbers, where they are not PyTorch's on the CPU
+  std::string precision;   // what the networks computed in, where it is not f32
   int64_t batch_pos = -1;  // which picture of those that one seed makes, from 0 on; -1: it is the only one
   std::string model;       // name of the checkpoint, no path
   std::string version;     // "sumi 0.1.0"

@@ -15,8 +15,9 @@ namespace sumi::models {
 // What was not loaded is empty.
 struct Components {
   ModelConfig config;
-  Device device = Device::kCpu;  // where all weights are, and all inputs must be
-  bool exact = false;            // convolutions as plain sums of products: slower, and rounding less
+  Device device = Device::kCpu;     // where all weights are, and all inputs must be
+  bool exact = false;               // convolutions as plain sums of products: slower, and rounding less
+  DType activations = DType::kF32;  // see LoadOptions
   // Several encode the same ids: their states are joined channel by channel, and the last gives the pooled vector.
   std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
   std::unique_ptr<Denoiser> denoiser = nullptr;

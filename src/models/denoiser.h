@@ -16,10 +16,10 @@ struct DenoiserInputs {
 
 class Denoiser : public nn::Module {
  public:
-  // x [N,H,W,C], timesteps one a sample → the network's output [N,H,W,C_out] (what it means is the model's Prediction).
-  // Channels of the conditioning are concatenated to x. With a `cache`, calls with the same sequence compute its keys
-  // and values once. Throws Error(kData) for a conditioning that this network cannot use or whose shapes do not fit,
-  // Error(kUsage) for sides that it cannot halve.
+  // x [N,H,W,C] float32, timesteps one a sample → the network's output [N,H,W,C_out] (what it means is the model's
+  // Prediction). Channels of the conditioning are concatenated to x. With a `cache`, calls with the same sequence
+  // compute its keys and values once. Throws Error(kData) for a conditioning that this network cannot use or whose
+  // shapes do not fit, Error(kUsage) for sides that it cannot halve.
   Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning = {},
                     ContextCache* cache = nullptr) const;
 
@@ -29,7 +29,8 @@ class Denoiser : public nn::Module {
   virtual void set_checkpointing(bool on) = 0;
 
  protected:
-  // The same with `x` complete, and pooled and added vectors of the widths that wants() says.
+  // The same with `x` complete, and pooled and added vectors of the widths that wants() says. All but the sequence is
+  // of the type that the run's networks compute in (Context::activations), and so is the result.
   virtual Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                          ContextCache* cache) const = 0;
 };

@@ -9,13 +9,17 @@
 #include "models/unet/unet.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
+#include "ops/layout.h"
 
 namespace sumi::models {
 
 StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                                       const LoadOptions& options) {
   check_config(config);
-  Components parts{.config = config, .device = options.device, .exact = options.exact};
+  SUMI_CHECK_KIND(kInternal, is_activation_type(options.activations), "networks cannot compute in {}",
+                  name_of(options.activations));
+  Components parts{
+      .config = config, .device = options.device, .exact = options.exact, .activations = options.activations};
   BindReport report;
   const BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   const Recipe recipe = family_for(config).recipe;
@@ -54,8 +58,12 @@ AutoencoderKL& StableDiffusion::autoencoder() const {
   return *components_.autoencoder;
 }
 
-ConvAlgorithm StableDiffusion::convolutions() const {
-  return components_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
+ContextScope StableDiffusion::scope(bool wide) const {
+  return ContextScope([&](Context& context) {
+    context.convolutions = components_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto;
+    const bool overflows = wide && components_.activations == DType::kF16;
+    context.activations = overflows ? DType::kF32 : components_.activations;
+  });
 }
 
 void StableDiffusion::add_lora(const io::Checkpoint& file, double weight) {
@@ -63,11 +71,20 @@ void StableDiffusion::add_lora(const io::Checkpoint& file, double weight) {
   models::add_lora(file, weight, components_.denoiser.get(), encoders.empty() ? nullptr : encoders.front().get());
 }
 
-Tensor StableDiffusion::encode_text(const Tensor& ids) const { return text_encoder().encode(ids, {}).hidden; }
+TextStates StableDiffusion::encode_text(const Tensor& ids, const TextQuery& query) const {
+  const ContextScope here = scope();
+  TextStates joined;
+  for (const auto& encoder : text_encoders()) {
+    const TextStates states = encoder->encode(ids, query);
+    joined.hidden = joined.hidden ? concat_channels(joined.hidden, states.hidden) : states.hidden;
+    joined.pooled = states.pooled;
+  }
+  return joined;
+}
 
 Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                                 ContextCache* cache) const {
-  const ConvAlgorithmScope scope(convolutions());
+  const ContextScope here = scope();
   return denoiser()(x, timesteps, conditioning, cache);
 }
 
@@ -76,18 +93,18 @@ Tensor StableDiffusion::decode(const Tensor& latent) const {
 }
 
 Tensor StableDiffusion::decode_tiled(const Tensor& latent) const {
-  const ConvAlgorithmScope scope(convolutions());
+  const ContextScope here = scope(true);
   const Tensor z = latent * static_cast<float>(1.0 / config().autoencoder.scale_factor);
   return autoencoder().decode_tiled(z, kTileBudget);
 }
 
 Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {
-  const ConvAlgorithmScope scope(convolutions());
+  const ContextScope here = scope(true);
   return autoencoder().decode(z);
 }
 
 Tensor StableDiffusion::encode(const Tensor& image) const {
-  const ConvAlgorithmScope scope(convolutions());
+  const ContextScope here = scope(true);
   return autoencoder().encode(image);
 }
 

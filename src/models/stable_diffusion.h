@@ -14,7 +14,10 @@ struct LoadOptions {
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
   // Parts that the file need not have: made without values, for training to fill.
   bool fresh_text = false, fresh_unet = false;
-  bool exact = false;    // convolutions as plain sums of products: slower, and rounding less
+  bool exact = false;  // convolutions as plain sums of products: slower, and rounding less
+  // What the networks compute in: kF32, kF16 or kBF16. The autoencoder stays in float32 under kF16: activations of some
+  // autoencoders go beyond 65504 (stable-diffusion.cpp issue 888).
+  DType activations = DType::kF32;
   bool use_ema = false;  // take the running average (model_ema.*) where a file has both; the original does not
 };
 
@@ -43,8 +46,10 @@ class StableDiffusion {
   // Adds what a LoRA file changes, times `weight`, to the parts that are loaded (see models/lora.h).
   void add_lora(const io::Checkpoint& file, double weight);
 
-  // ids [B,T] i64, on the host → the first encoder's last states, [B,T,D].
-  Tensor encode_text(const Tensor& ids) const;
+  // ids [B,T] i64, on the host → the last states, [B,T,D].
+  Tensor encode_text(const Tensor& ids) const { return encode_text(ids, {}).hidden; }
+  // What all text encoders make of the ids, joined (see Components).
+  TextStates encode_text(const Tensor& ids, const TextQuery& query) const;
   // x [B,H,W,C], one timestep a batch entry → the network's output [B,H,W,C]. See Denoiser.
   Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                  ContextCache* cache = nullptr) const;
@@ -58,7 +63,8 @@ class StableDiffusion {
   Tensor encode(const Tensor& image) const;
 
  private:
-  ConvAlgorithm convolutions() const;
+  // How the networks compute; for the autoencoder where `wide`.
+  ContextScope scope(bool wide = false) const;
 
   Components components_;
   diffusion::NoiseSchedule noise_;

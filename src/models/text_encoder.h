@@ -19,8 +19,8 @@ struct TextStates {
 
 class TextEncoder : public nn::Module {
  public:
-  // ids [B,T] i64. Throws Error(kData) where T is more than the encoder has positions for, Error(kUsage) where
-  // `query.skip` is not 0 to layers().
+  // ids [B,T] i64, on the host → states in float32, whatever type the run's networks compute in. Throws Error(kData)
+  // where T is more than the encoder has positions for, Error(kUsage) where `query.skip` is not 0 to layers().
   virtual TextStates encode(const Tensor& ids, const TextQuery& query) const = 0;
   virtual int64_t layers() const = 0;
 };

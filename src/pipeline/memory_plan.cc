@@ -42,6 +42,14 @@ int64_t MemoryPlan::allocated() const {
   return copied_weights + std::max(unet_activations, decoder_activations) / 4 * 5 + kOverhead;
 }
 
+namespace {
+
+// Activations of two bytes, of which the host's kernels make float copies while an op runs: what an op holds at once,
+// up to three tensors, takes 2 + 4 bytes a value in the place of 4, and the rest half.
+int64_t with_float_copies(int64_t float_bytes) { return float_bytes / 2 * 3; }
+
+}  // namespace
+
 MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
                        const JobSize& job) {
   MemoryPlan plan;
@@ -63,6 +71,13 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
   plan.tiled_activations = tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
   plan.decoder_activations =
       job.tiled_decode ? plan.tiled_activations : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
+  if (job.activations != DType::kF32) {
+    plan.unet_activations = with_float_copies(plan.unet_activations);
+    if (job.activations != DType::kF16) {  // under f16 the autoencoder stays in float32
+      plan.tiled_activations = with_float_copies(plan.tiled_activations);
+      plan.decoder_activations = with_float_copies(plan.decoder_activations);
+    }
+  }
   return plan;
 }
 

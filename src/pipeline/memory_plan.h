@@ -18,6 +18,7 @@ struct JobSize {
   int64_t latent_width = 64;
   int64_t context_tokens = 77;
   bool tiled_decode = false;
+  DType activations = DType::kF32;  // what the networks compute in
 };
 
 // Bytes, at the peak of each phase. Pictures are decoded one by one.

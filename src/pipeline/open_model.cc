@@ -21,6 +21,7 @@ OpenModel open_model(const ModelOptions& options) {
   OpenModel model;
   model.device = options.device;
   model.exact = options.exact;
+  model.activations = options.activations;
   model.stored = models::open_model_files(options.checkpoint);
   model.checkpoint = options.dtype ? cast_checkpoint(model.stored, *options.dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
@@ -32,6 +33,7 @@ OpenModel open_model(const ModelOptions& options) {
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options) {
   options.device = model.device;
   options.exact = model.exact;
+  options.activations = model.activations;
   models::StableDiffusion networks = models::StableDiffusion::load(model.checkpoint, model.config, options);
   for (const OpenModel::Lora& lora : model.loras) networks.add_lora(*lora.file, lora.weight);
   return networks;

@@ -23,6 +23,7 @@ struct ModelOptions {
   std::optional<DType> dtype;                       // weights rounded to this type; none: as the file has them
   std::optional<diffusion::Prediction> prediction;  // none: as the configuration has it
   bool exact = false;                               // see models::LoadOptions
+  DType activations = DType::kF32;                  // see models::LoadOptions
   std::vector<LoraChoice> loras = {};
 };
 
@@ -33,6 +34,7 @@ struct OpenModel {
   models::ModelConfig config;
   Device device = Device::kCpu;
   bool exact = false;
+  DType activations = DType::kF32;
   struct Lora {
     std::shared_ptr<const io::Checkpoint> file;
     double weight;

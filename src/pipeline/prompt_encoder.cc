@@ -46,12 +46,9 @@ void PromptEncoder::encode_row(const std::vector<int64_t>& ids, Encoded& out) co
   const auto count = static_cast<int64_t>(ids.size());
   const Tensor row = Tensor::from(ids, {1, count});
   const bool pooled = pooled_ && out.rows.empty();
-  Tensor hidden;
-  for (const auto& encoder : model_.text_encoders()) {
-    const models::TextStates states = encoder->encode(row, {.pooled = pooled});
-    hidden = hidden ? concat_channels(hidden, states.hidden) : states.hidden;
-    if (pooled) out.pooled = states.pooled;
-  }
+  const models::TextStates states = model_.encode_text(row, {.pooled = pooled});
+  if (pooled) out.pooled = states.pooled;
+  const Tensor& hidden = states.hidden;
   out.rows.push_back(hidden.reshape({count, hidden.dim(2)}));
 }
 

@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"--schedule", "magic", "magic"}, BadValue{"--dtype", "i8", "--dtype"},
                     BadValue{"--dtype", "f7", "f7"}, BadValue{"--backend", "abacus", "abacus"},
                     BadValue{"--rng", "dice", "--rng"}, BadValue{"--precision", "half", "--precision"},
-                    BadValue{"--prediction", "x0", "--prediction"},
+                    BadValue{"--prediction", "flow", "eps, v, x0 or auto"},
                     BadValue{"--prompt-syntax", "free", "--prompt-syntax"}));
 
 TEST_F(CliTest, ABackendThatIsNotThere) {

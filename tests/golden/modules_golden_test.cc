@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/context.h"
 #include "io/checkpoint.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/stable_diffusion.h"
 #include "ops/layout.h"
 #include "tests/support/relative_l2.h"
@@ -19,6 +21,7 @@ struct Golden {
   Device device;
   double tolerance;  // relative L2: f32 rounding differs between engines; f16 and bf16 weights are rounded
   bool exact = false;
+  DType activations = DType::kF32;
 };
 
 class ModulesGolden : public testing::TestWithParam<Golden> {
@@ -35,7 +38,8 @@ class ModulesGolden : public testing::TestWithParam<Golden> {
     std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(file);
     const models::ModelConfig config =
         models::config_for(*checkpoint, p.size == "tiny" ? std::string(SUMI_TEST_DATA) + "/tiny.yaml" : "");
-    model_.emplace(models::StableDiffusion::load(checkpoint, config, {.device = p.device, .exact = p.exact}));
+    model_.emplace(models::StableDiffusion::load(checkpoint, config,
+                                                 {.device = p.device, .exact = p.exact, .activations = p.activations}));
   }
 
   Tensor vector(const std::string& name) const { return golden_->tensor(name).to(GetParam().device); }
@@ -64,18 +68,39 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
   }
 }
 
+// The autoencoder itself in f16, which StableDiffusion runs in float32 then.
+class AutoencoderGolden : public ModulesGolden {};
+
+TEST_P(AutoencoderGolden, EqualsTheOriginalInEveryType) {
+  const ContextScope scope([](Context& context) { context.activations = GetParam().activations; });
+  expect_close(model_->autoencoder().decode(picture("vae_z0")), "vae_image0");
+  expect_close(model_->autoencoder().encode(picture("vae_in0")), "vae_moments0");
+}
+
+std::string name_of_case(const testing::TestParamInfo<Golden>& test) {
+  const Golden& p = test.param;
+  return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device)) +
+         (p.exact ? "_exact" : "") + (p.activations == DType::kF32 ? "" : "_in_" + std::string(name_of(p.activations)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Networks, ModulesGolden,
                          testing::Values(Golden{"tiny", DType::kF32, Device::kCpu, 2e-5},
                                          Golden{"tiny", DType::kF32, Device::kCpu, 2e-5, true},
                                          Golden{"tiny", DType::kF16, Device::kCpu, 3e-3},
                                          Golden{"tiny", DType::kBF16, Device::kCpu, 2e-2},
                                          Golden{"tiny", DType::kF32, Device::kRef, 2e-5},
-                                         Golden{"tiny", DType::kF32, Device::kGuard, 2e-5}),
-                         [](const auto& test) {
-                           const Golden& p = test.param;
-                           return p.size + "_" + std::string(name_of(p.dtype)) + "_" + std::string(name_of(p.device)) +
-                                  (p.exact ? "_exact" : "");
-                         });
+                                         Golden{"tiny", DType::kF32, Device::kGuard, 2e-5},
+                                         Golden{"tiny", DType::kF32, Device::kRef, 3e-3, false, DType::kF16},
+                                         Golden{"tiny", DType::kF32, Device::kRef, 2e-2, false, DType::kBF16},
+                                         Golden{"tiny", DType::kF32, Device::kCpu, 3e-3, false, DType::kF16},
+                                         Golden{"tiny", DType::kF32, Device::kCpu, 2e-2, false, DType::kBF16},
+                                         Golden{"tiny", DType::kF32, Device::kGuard, 3e-3, false, DType::kF16}),
+                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(Networks, AutoencoderGolden,
+                         testing::Values(Golden{"tiny", DType::kF32, Device::kRef, 3e-3, false, DType::kF16},
+                                         Golden{"tiny", DType::kF32, Device::kRef, 2e-2, false, DType::kBF16},
+                                         Golden{"tiny", DType::kF32, Device::kCpu, 3e-3, false, DType::kF16}),
+                         name_of_case);
 
 }  // namespace
 }  // namespace sumi

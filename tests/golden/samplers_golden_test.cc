@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <tuple>
 
 #include "base/rng.h"
 #include "diffusion/guidance.h"
@@ -24,33 +25,36 @@ struct Reference {
   diffusion::SampleOptions options;
 };
 
-class SamplersGolden : public testing::TestWithParam<Reference> {
+class SamplersGolden : public testing::TestWithParam<std::tuple<Reference, Device>> {
  protected:
   // Layout and draw order of the reference: NCHW.
   Tensor draw(const Shape& nhwc) {
     Tensor drawn = Tensor::empty({nhwc[0], nhwc[3], nhwc[1], nhwc[2]});
     const HostEdit<float> values(drawn);
     generator_.randn(values.span());
-    return nchw_to_nhwc(drawn);
+    return nchw_to_nhwc(drawn).to(device());
   }
+
+  static Device device() { return std::get<Device>(GetParam()); }
 
   TorchCpuGenerator generator_{1234};
 };
 
 TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
-  const Reference& reference = GetParam();
+  const Reference& reference = std::get<Reference>(GetParam());
   const std::string data = SUMI_TEST_DATA;
   const auto golden = io::open_checkpoint(data + "/" + reference.file + ".safetensors");
   std::shared_ptr<const io::Checkpoint> checkpoint = io::open_checkpoint(test::synthetic_model());
   const auto model = models::StableDiffusion::load(checkpoint, models::config_for(*checkpoint, data + "/tiny.yaml"),
-                                                   {.text = false, .autoencoder = false});
+                                                   {.device = device(), .text = false, .autoencoder = false});
 
   const Tensor x_T = draw({1, 16, 16, 4});
   EXPECT_LE(test::relative_l2(nhwc_to_nchw(x_T), golden->tensor("x_T")), 1e-6);
   const auto network = [&](const Tensor& x, double timestep, const models::Conditioning& conditioning) {
     return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), conditioning);
   };
-  const models::Conditioning cond{.sequence = golden->tensor("cond")}, uncond{.sequence = golden->tensor("uncond")};
+  const models::Conditioning cond{.sequence = golden->tensor("cond").to(device())},
+      uncond{.sequence = golden->tensor("uncond").to(device())};
   const double scale = std::stod(golden->metadata().at("scale"));
   const Tensor latent =
       diffusion::sample(diffusion::guided(network, cond, uncond, scale), {x_T}, model.noise_schedule(),
@@ -101,12 +105,17 @@ std::vector<Reference> references() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Trajectories, SamplersGolden, testing::ValuesIn(references()), [](const auto& test) {
-  std::string name = (test.param.file == "tiny_samplers" ? "original_" : "diffusers_") + test.param.name;
-  if (test.param.options.schedule == "linspace_karras") name += "_linspace";
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Trajectories, SamplersGolden,
+                         testing::Combine(testing::ValuesIn(references()),
+                                          testing::Values(Device::kCpu, Device::kGuard)),
+                         [](const auto& test) {
+                           const Reference& reference = std::get<Reference>(test.param);
+                           std::string name =
+                               (reference.file == "tiny_samplers" ? "original_" : "diffusers_") + reference.name;
+                           if (reference.options.schedule == "linspace_karras") name += "_linspace";
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name + "_" + std::string(name_of(std::get<Device>(test.param)));
+                         });
 
 }  // namespace
 }  // namespace sumi

@@ -27,9 +27,9 @@ TEST_P(TrainingGolden, ThreeStepsEqualTheOriginal) {
   const test::TempFolder folder;
   const std::string out = (folder.path() / "out.safetensors").string();
   const test::Outcome result =
-      test::run_program({GetParam() == "guard" ? SUMI_GUARDED_BINARY : SUMI_BINARY, "probe", "train-step", "--ckpt", test::synthetic_model().string(), "--config",
-                         std::string(SUMI_TEST_DATA) + "/tiny.yaml", "--in", vectors, "--out", out, "--steps", "3",
-                         "--lr", "1e-4", "--backend", GetParam()});
+      test::run_program({GetParam() == "guard" ? SUMI_GUARDED_BINARY : SUMI_BINARY, "probe", "train-step", "--ckpt",
+                         test::synthetic_model().string(), "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                         "--in", vectors, "--out", out, "--steps", "3", "--lr", "1e-4", "--backend", GetParam()});
   ASSERT_EQ(result.code, 0) << result.err;
   const auto want = io::open_checkpoint(vectors), got = io::open_checkpoint(out);
   const double whole = want->tensor("gradnorm0").host<float>()[0];

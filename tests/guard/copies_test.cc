@@ -30,8 +30,10 @@ TEST_P(Copies, AreTheNoiseAndTheLatent) {
   const Allocator& device = allocator_of(Device::kGuard);
   const CopyCounts before = device.copies();
   pipeline::NoiseStream noise("cpu", 42, Device::kGuard);
-  const pipeline::SampleJob job{
-      .x_T = noise(shape), .cond = cond, .uncond = uncond, .options = {.sampler = GetParam().sampler, .steps = kSteps}};
+  const pipeline::SampleJob job{.start = {noise(shape)},
+                                .cond = {.sequence = cond},
+                                .uncond = {.sequence = uncond},
+                                .options = {.sampler = GetParam().sampler, .steps = kSteps}};
   const Tensor latent = pipeline::sample_latent(model, job, noise, nullptr, {});
   const Tensor here = latent.to(Device::kCpu);
   const int64_t bytes = here.bytes(), draws = 1 + GetParam().draws;

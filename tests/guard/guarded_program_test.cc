@@ -48,8 +48,8 @@ TEST_F(GuardedProgram, TextToImage) {
 }
 
 TEST_F(GuardedProgram, WeightedPromptsStochasticSamplersAndTiles) {
-  run_both(Words{"a (red:1.3) [apple] BREAK on a table", "--negative", "blurred", "--sampler", "euler_ancestral",
-                 "--steps", "3", "--H", "128", "--W", "96", "--vae-tiling"} +
+  run_both(Words{"a (red:1.3) [apple] BREAK on a table", "--negative-prompt", "blurred", "--seed", "8", "--sampler",
+                 "euler_ancestral", "--steps", "3", "--H", "128", "--W", "96", "--vae-tiling"} +
                model(),
            "-o", "tiled.png");
   expect_equal_pictures("tiled.png");
@@ -57,7 +57,7 @@ TEST_F(GuardedProgram, WeightedPromptsStochasticSamplersAndTiles) {
 
 TEST_F(GuardedProgram, WeightsOfEveryTypeAndExactConvolutions) {
   for (const std::string type : {"f16", "bf16", "q8_0", "q4_0"}) {
-    run_both(Words{"a tree", "--dtype", type, "--exact"} + small() + model(), "-o", type + ".png");
+    run_both(Words{"a tree", "--seed", "9", "--dtype", type, "--exact"} + small() + model(), "-o", type + ".png");
     expect_equal_pictures(type + ".png");
   }
 }
@@ -79,7 +79,8 @@ TEST_F(GuardedProgram, ALoraIsTrainedAndDrawnWith) {
   run_both(train + Words{"--steps", "3", "--lora", "2", "--lr", "1e-2", "--ema", "0", "--checkpointing"}, "--out",
            "lora");
   expect_equal_tensors("lora/lora.safetensors");
-  run_both(Words{"a picture", "--lora", (here() / "cpulora/lora.safetensors").string() + ":0.8"} + small() + model(),
+  run_both(Words{"a picture", "--seed", "3", "--lora", (here() / "cpulora/lora.safetensors").string() + ":0.8"} +
+               small() + model(),
            "-o", "drawn.png");
   expect_equal_pictures("drawn.png");
 }

@@ -117,6 +117,8 @@ class Child {
       const rlimit limit{*options.address_space, *options.address_space};
       setrlimit(RLIMIT_AS, &limit);
     }
+    // A shell starts its background jobs with these ignored, and children inherit that.
+    for (const int ignored : {SIGHUP, SIGINT, SIGQUIT}) ::signal(ignored, SIG_DFL);
     execv(argv[0], argv);
     _exit(127);
   }

@@ -91,6 +91,7 @@ std::function<int()> declare(CLI::App& app) {
   auto bench = std::make_shared<Bench>();
   add_model_options(app, bench->model, false);
   add_engine_options(app, bench->engine);
+  add_precision_option(app, bench->engine);
   app.add_option("--only", bench->options.only,
                  "unet_step, vae_decode, text_encode or train_step (a UNet of its own, 25 million parameters)")
       ->type_name("NAME");

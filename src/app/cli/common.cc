@@ -108,6 +108,22 @@ void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights
       "Convolutions as plain sums of products: rounds a little less; steps take 1.4, decoding 2.8 times as long");
 }
 
+void add_precision_option(CLI::App& app, EngineOptions& options) {
+  app.add_option(
+         "--precision", options.precision,
+         "What the networks compute in: full (f32), f16 or bf16 (results of layers are rounded to that type, sums "
+         "are f32; the autoencoder stays in f32 under f16), or autocast, the original's word: full, here")
+      ->type_name("TYPE")
+      ->default_str("autocast");
+}
+
+DType EngineOptions::activations() const {
+  if (precision == "full" || precision == "autocast") return DType::kF32;
+  SUMI_CHECK_KIND(kUsage, precision == "f16" || precision == "bf16",
+                  "--precision must be full, f16, bf16 or autocast, not {}", precision);
+  return dtype_from_name(precision);
+}
+
 Device EngineOptions::device() const {
   const Device device = device_from_name(backend);
   const auto there = pipeline::available_devices();
@@ -126,6 +142,7 @@ std::optional<DType> EngineOptions::weights_dtype() const {
 void EngineOptions::apply() const {
   device();
   weights_dtype();
+  activations();
   if (!threads) return;
   SUMI_CHECK_KIND(kUsage, *threads >= 1 && *threads <= 1024, "--threads must be from 1 to 1024, not {}", *threads);
   set_num_threads(static_cast<int>(*threads));
@@ -158,6 +175,7 @@ pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
           .dtype = engine.weights_dtype(),
           .prediction = parsed_prediction(),
           .exact = engine.exact,
+          .activations = engine.activations(),
           .loras = parsed_loras()};
 }
 

@@ -21,13 +21,17 @@ struct EngineOptions {
   std::optional<int64_t> threads;
   std::string dtype = "auto";
   bool exact = false;
+  std::string precision = "autocast";
 
   Device device() const;  // throws Error(kUsage), or Error(kUnavailable) for a backend not built in
   std::optional<DType> weights_dtype() const;  // none: as the file has them; throws Error(kUsage)
+  DType activations() const;                   // what --precision comes to; throws Error(kUsage)
   void apply() const;  // sets the number of threads; throws Error(kUsage); also checks the others
 };
 // Those on the weights' type and on exactness only where they mean something.
 void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights = true);
+// --precision, for commands that run the networks without training them.
+void add_precision_option(CLI::App& app, EngineOptions& options);
 
 // Which model.
 struct ModelChoice {

@@ -113,7 +113,8 @@ class Generation {
                                                              .latent_height = size.height,
                                                              .latent_width = size.width,
                                                              .context_tokens = longest,
-                                                             .tiled_decode = request_.tiled_decode});
+                                                             .tiled_decode = request_.tiled_decode,
+                                                             .activations = job_.engine.activations()});
     const pipeline::MemoryLimits limits = pipeline::memory_limits();
     note(pipeline::describe(plan, limits));
     pipeline::check_memory(plan, limits);
@@ -142,9 +143,15 @@ class Generation {
                                      .height = height,
                                      .eta = request_.sampling.eta,
                                      .rng = request_.rng == "cpu" ? std::string() : request_.rng,
+                                     .precision = precision(),
                                      .batch_pos = number,
                                      .model = model_name(model_options_.checkpoint),
                                      .version = "sumi " SUMI_VERSION});
+  }
+
+  std::string precision() const {
+    const DType activations = job_.engine.activations();
+    return activations == DType::kF32 ? std::string() : std::string(name_of(activations));
   }
 
   void take(pipeline::Picture&& picture) {
@@ -165,6 +172,7 @@ class Generation {
                                 {"schedule", request_.sampling.schedule},
                                 {"scale", request_.scale},
                                 {"backend", job_.engine.backend},
+                                {"precision", name_of(job_.engine.activations())},
                                 {"threads", num_threads()},
                                 {"planned_bytes", planned_bytes_},
                                 {"seconds", seconds_since(begin_)}};

@@ -42,6 +42,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
       ->type_name("DIR");
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
+  add_precision_option(app, job.engine);
   app.add_flag("--quiet", job.quiet, "Say nothing but errors");
   app.add_flag("--json", job.json, "One JSON object on standard output at the end");
 }

@@ -67,6 +67,7 @@ std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts
         ->required()
         ->type_name("FILE");
     add_engine_options(app, probe->engine);
+    add_precision_option(app, probe->engine);
     return [probe, parts, work] { return run(*probe, parts, work); };
   };
 }

@@ -100,6 +100,7 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--H,--height", probe->height, "Height in pixels where x_T is drawn");
   add_model_options(app, probe->model, false);
   add_engine_options(app, probe->engine);
+  add_precision_option(app, probe->engine);
   return [probe] { return run(*probe); };
 }
 

@@ -24,7 +24,6 @@ struct Txt2ImgFlags {
   std::string prompt = "a painting of a virus monster playing guitar";
   std::string from_file;
   std::string outdir = "outputs/txt2img-samples";
-  std::string precision = "autocast";
   bool tell = true;  // the files' names
   bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
   int64_t n_iter = 2, n_samples = 3, n_rows = 0;
@@ -66,8 +65,6 @@ void choose_sampler(Txt2ImgFlags& flags, bool named) {
 void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   pipeline::Txt2ImgRequest& request = flags.job.request;
   apply_shared_flags(app, flags.shared, flags.job);
-  SUMI_CHECK_KIND(kUsage, flags.precision == "autocast" || flags.precision == "full",
-                  "--precision must be autocast or full, not {}", flags.precision);
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
   SUMI_CHECK_KIND(kUsage, flags.channels.value_or(1) >= 1 && flags.downsampling.value_or(1) >= 1,
                   "--C and --f must be 1 or more");
@@ -192,9 +189,6 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
   add_integer(app, "--C", flags->channels, "Channels of a latent; by default the model's");
   add_integer(app, "--f", flags->downsampling, "Pixels a latent stands for on each side; by default the model's");
-  app.add_option("--precision", flags->precision, "autocast or full; both compute in f32 on this machine")
-      ->type_name("KIND")
-      ->default_str("autocast");
   add_shared_flags(app, flags->shared, flags->job);
   return [flags, &app] { return run(app, *flags); };
 }

@@ -134,17 +134,19 @@ Tensor AutoencoderKL::encode(const Tensor& image) const {
       image.rank() == 4 && image.dim(1) % config_.downsampling() == 0 && image.dim(2) % config_.downsampling() == 0,
       "pictures to encode must be [N,H,W,3] with sides that are multiples of {}, not {}", config_.downsampling(),
       image.shape().str());
-  return quant_(encoder_(image));
+  return cast(quant_(encoder_(cast(image, Context::current().activations))), DType::kF32);
 }
 
-Tensor AutoencoderKL::decode(const Tensor& z) const { return decoder_(post_quant_(z)); }
+Tensor AutoencoderKL::decode(const Tensor& z) const {
+  return cast(decoder_(post_quant_(cast(z, Context::current().activations))), DType::kF32);
+}
 
 Tensor AutoencoderKL::features(const Tensor& z) const { return decoder_.features(post_quant_(z)); }
 
 Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) const {
   SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "a picture is decoded in tiles one by one, not {}", z.shape().str());
   const TilePlan plan = plan_tiles(config_, z.dim(1), z.dim(2), budget);
-  const Tensor h = decoder_.head(post_quant_(z), plan.level);
+  const Tensor h = decoder_.head(post_quant_(cast(z, Context::current().activations)), plan.level);
   const std::vector<TileSide> rows = cut(h.dim(1), plan), columns = cut(h.dim(2), plan);
   TiledNorms norms;
   if (rows.size() * columns.size() > 1) {
@@ -162,13 +164,13 @@ Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) 
         const Tensor tile = decoder_.tail(crop(h, r.from, r.to, c.from, c.to), plan.level);
         if (pass < passes) continue;
         const int64_t f = plan.factor;
-        if (!picture) picture = Tensor::empty({1, h.dim(1) * f, h.dim(2) * f, tile.dim(3)}, DType::kF32, h.device());
+        if (!picture) picture = Tensor::empty({1, h.dim(1) * f, h.dim(2) * f, tile.dim(3)}, h.dtype(), h.device());
         paste(crop(tile, own.top * f, own.bottom * f, own.left * f, own.right * f), picture, r.begin * f, c.begin * f);
       }
     }
     if (pass < passes) norms.end_pass();
   }
-  return picture;
+  return cast(picture, DType::kF32);
 }
 
 void AutoencoderKL::visit(nn::ParamVisitor& v) {

@@ -68,7 +68,7 @@ Tensor ClipText::embed(const Tensor& ids) const {
              "{} tokens do not fit the {} positions of this text encoder", tokens, config_.max_positions);
   std::vector<int64_t> positions(static_cast<size_t>(batch * tokens));
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int64_t>(i) % tokens;
-  return token_(ids) + position_(Tensor::from(positions, {batch, tokens}));
+  return cast(token_(ids) + position_(Tensor::from(positions, {batch, tokens})), Context::current().activations);
 }
 
 TextStates ClipText::encode(const Tensor& ids, const TextQuery& query) const {
@@ -77,10 +77,10 @@ TextStates ClipText::encode(const Tensor& ids, const TextQuery& query) const {
   const auto kept = static_cast<size_t>(layers() - query.skip);
   Tensor x = embed(ids);
   for (size_t i = 0; i < kept; ++i) x = (*layers_[i])(x);
-  TextStates out{.hidden = query.final_norm ? final_norm_(x) : x};
+  TextStates out{.hidden = cast(query.final_norm ? final_norm_(x) : x, DType::kF32)};
   if (!query.pooled) return out;
   for (size_t i = kept; i < layers_.size(); ++i) x = (*layers_[i])(x);
-  out.pooled = final_norm_(pick_tokens(x, end_marks(ids)));
+  out.pooled = cast(final_norm_(pick_tokens(x, end_marks(ids))), DType::kF32);
   return out;
 }
 

@@ -32,7 +32,7 @@ Tensor ResBlock::operator()(const Tensor& x, const LayerInput& c) const {
   const Tensor emb = emb_(silu(c.emb));
   Tensor h = conv1_(resample(norm1_(x), config_.resample, c));
   if (config_.scale_shift) {
-    h = scale_shift_norm(h, emb);
+    h = scale_shift_norm(h, cast(emb, DType::kF32));
   } else {
     h = group_norm(add_per_channel(h, emb), norm2_gain_.value, norm2_bias_.value,
                    {.groups = config_.norm_groups, .act = Act::kSilu});

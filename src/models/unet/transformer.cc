@@ -15,7 +15,7 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const 
                                   ContextCache* cache) const {
   ContextCache::KeysValues fresh;
   ContextCache::KeysValues& kv = cache != nullptr && context ? cache->of(this) : fresh;
-  if (!kv.keys) kv = project(context ? context : x);
+  if (!kv.keys) kv = project(context ? cast(context, x.dtype()) : x);
   return out_(attention(q_(x), kv.keys, kv.values, {.heads = heads_}), {.residual = residual});
 }
 

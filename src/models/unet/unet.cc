@@ -107,7 +107,9 @@ Tensor UNet::predict(const Tensor& x, const std::vector<double>& timesteps, cons
   const ControlResiduals& control = conditioning.control;
   const Tensor sinusoid = nn::timestep_embedding(timesteps, config_.model_channels, x.device());
   if (cache != nullptr) cache->use(conditioning.sequence);
-  LayerInput c{.emb = time2_(time1_(sinusoid, {.act = Act::kSilu})), .context = conditioning.sequence, .cache = cache};
+  LayerInput c{.emb = time2_(time1_(cast(sinusoid, x.dtype()), {.act = Act::kSilu})),
+               .context = conditioning.sequence,
+               .cache = cache};
   std::vector<Tensor> skips;
   Tensor h = x;
   for (const Block& block : input_blocks_) skips.push_back(h = run(block, h, c));
