@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The one script for people and for CI.
 #
-#   ./ci.sh deps [program|all]   install what is missing (asks the system first: needs nothing when all is there)
+#   ./ci.sh deps [program|all]   install missing packages (does nothing when all are there)
 #   ./ci.sh build [preset]       configure and build: release (default), dev, asan, tsan
 #   ./ci.sh test                 deps, build, every test; ends with "N passed, N failed"
 #   ./ci.sh asan                 the same under the address and undefined-behaviour sanitizers
 #   ./ci.sh lint [file...]       layers, format, clang-tidy of what changed since the last commit (or of the files given)
 #   ./ci.sh bench                the benches, with the machine's own peak beside each figure
-#   ./ci.sh soak [rounds]        the tests again and again (20 rounds) until one fails
+#   ./ci.sh soak [rounds]        repeat the tests (20 rounds) until one fails
 #
 # SUMI_JOBS sets how many compilers and tests run at once (default: one a core).
 set -euo pipefail
@@ -18,8 +18,7 @@ jobs=${SUMI_JOBS:-$(nproc 2>/dev/null || sysctl -n hw.ncpu)}
 die() { echo "ci.sh: $*" >&2; exit 1; }
 say() { echo "== $*"; }
 
-# What each job needs: the name pkg-config (pc:) or the shell (cmd:) knows it by, and the packages that bring it
-# with apt, dnf and brew.
+# What each job needs: its name for pkg-config (pc:) or the shell (cmd:), and its packages in apt, dnf and brew.
 needs_program="
 cmd:pkg-config  pkg-config            pkgconf             pkgconf
 cmd:c++         g++                   gcc-c++             gcc
@@ -103,12 +102,12 @@ deps() {
 build() {
   local preset=${1:-release}
   [ $# -gt 0 ] && shift
-  # Libraries are looked for anew, but for the program alone, which ./sumi builds at every call.
+  # Looks for libraries again, except for the program alone, which ./sumi builds on every call.
   if [ "$*" != sumi ] || [ ! -f "build/$preset/build.ninja" ]; then cmake --preset "$preset" >/dev/null; fi
   cmake --build --preset "$preset" --parallel "$jobs" ${1+--target "$@"}
 }
 
-# Runs the tests of a build tree and closes with the count in one line.
+# Runs the tests of a build tree and ends with the counts in one line.
 run_tests() {
   local tree=$1 log status=0
   log=$(mktemp)
@@ -141,7 +140,7 @@ bench() {
   local program model=build/models/sd1_f16.safetensors
   deps bench
   build release sumi make_synthetic benches
-  # Speed does not depend on what the weights are: synthetic ones have the sizes of Stable Diffusion 1.x.
+  # Speed does not depend on the values of the weights: synthetic ones of Stable Diffusion 1.x's sizes will do.
   mkdir -p build/models
   [ -f "$model" ] || build/release/make_synthetic sd1 --dtype f16 --out "$model"
   say "the networks at 512x512, f16 weights"

@@ -1,6 +1,6 @@
 // Convolutions of the UNet and the autoencoder at 512x512: both of our algorithms on every shape (where Winograd's does
-// not apply both are direct), so that the choice between them can be read off and made again, beside oneDNN where it is
-// installed. `conv_bench "→ 3,"` measures only the shapes whose line holds that text.
+// not apply both are direct), so that the choice between them can be checked, beside oneDNN where it is installed.
+// `conv_bench "→ 3,"` measures only the shapes whose line holds that text.
 #ifdef SUMI_HAVE_DNNL
 #include <dnnl.hpp>
 #endif
@@ -114,7 +114,7 @@ void run(std::string_view only) {
       const ConvAlgorithmScope scope(algorithm);
       return conv2d(x, half, {}, options);
     };
-    // What sumi chooses is the one that makes the same bytes.
+    // sumi's choice is the one that gives the same bytes.
     const Tensor chosen = with(ConvAlgorithm::kAuto), direct = with(ConvAlgorithm::kDirect);
     const bool is_direct = test::same_bytes(chosen, direct);
     std::vector<Contender> contenders{{"direct", [&] { with(ConvAlgorithm::kDirect); }},

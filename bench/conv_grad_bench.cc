@@ -99,7 +99,7 @@ void run(std::string_view only) {
       const ConvAlgorithmScope scope(algorithm);
       return conv2d_grad_weight(x, dy, {s.out, s.in, 3, 3}, {.pad_begin = 1});
     };
-    // What sumi chooses is the one that makes the same bytes.
+    // sumi's choice is the one that gives the same bytes.
     const Tensor chosen = with(ConvAlgorithm::kAuto), direct = with(ConvAlgorithm::kDirect);
     const bool is_direct = test::same_bytes(chosen, direct);
     std::vector<Contender> contenders{{"direct", [&] { with(ConvAlgorithm::kDirect); }},

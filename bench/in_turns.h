@@ -1,4 +1,4 @@
-// What the side-by-side benches share: timing in turns.
+// Timing in turns, for the side-by-side benches.
 #pragma once
 
 #include <fmt/format.h>
@@ -23,9 +23,9 @@ inline std::vector<double> in_turns(const std::vector<Contender>& contenders, in
   std::vector<std::vector<double>> times(contenders.size());
   for (int turn = 0; turn < turns; ++turn) {
     for (size_t i = 0; i < contenders.size(); ++i) {
-      // OpenBLAS's threads spin for some 20 ms after their work: on the cores that the next one needs.
+      // OpenBLAS's threads spin for some 20 ms after their work, on the cores that the next one needs.
       std::this_thread::sleep_for(std::chrono::milliseconds(60));
-      // Then wakes the cores: a virtual one that slept may take milliseconds.
+      // Then wakes the cores: a sleeping virtual core may take milliseconds.
       using Clock = std::chrono::steady_clock;
       for (const auto wake = Clock::now(); Clock::now() - wake < std::chrono::milliseconds(30);) contenders[i].run();
       const auto begin = Clock::now();

@@ -32,13 +32,13 @@ MAY_INCLUDE = {
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 EXTERNAL = {"hwy"}                         # libraries whose own headers are included in quotes
 FOR_TESTS = {"tests", "tools", "backend"}  # what x_test.cc and x_bench.cc may include besides
-# Rooms that hand elements to kernels or are kernels; the others do without, their tests and benches excepted.
+# Rooms that hand elements to kernels or are kernels; the others do not, except in tests and benches.
 TOUCH_ELEMENTS = {"base", "core", "ops", "backend"}
 KERNEL_HEADERS = {"core/view.h"}  # what only kernels need
 # Of a tensor, view or buffer. (nlohmann::json has a data() without a type.)
 ELEMENT_ACCESS = re.compile(r"(?:\.|->)\s*(?:template\s+)?"
                             r"((?:data|span)\s*<[\w:\s]+>|(?:raw|view|mutable_view|weight_view|handle)\s*\(\s*\))")
-LAUNCHES_A_KERNEL = {"train/adamw.cc"}  # whose step is one kernel: it may hand over views
+LAUNCHES_A_KERNEL = {"train/adamw.cc"}  # its step is one kernel, so it may pass views
 VIEW = re.compile(r"(mutable_)?view\b")
 COMMENT = re.compile(r"//.*")
 

@@ -294,7 +294,7 @@ models::ModelConfig synthetic_config(const std::string& size) {
   config.unet.num_heads = 8;
   config.unet.legacy = false;
   if (size == "sd1") return config;
-  SUMI_CHECK_KIND(kUsage, size == "tiny", "there is no synthetic model \"{}\"; the sizes are sd1 and tiny", size);
+  SUMI_CHECK_KIND(kUsage, size == "tiny", "unknown synthetic model \"{}\"; use sd1 or tiny", size);
   config.unet.model_channels = 32;
   config.unet.context_dim = 64;
   config.autoencoder.ch = 32;

@@ -23,7 +23,7 @@ class EmojiFont {
   ~EmojiFont();
 
   // The glyph of a sequence of code points, which the font must have as a single one (several may be joined). Throws
-  // Error(kData) where it has not.
+  // Error(kData) otherwise.
   Glyph draw(const std::vector<uint32_t>& code_points) const;
 
  private:
@@ -31,7 +31,7 @@ class EmojiFont {
   std::unique_ptr<Parts> parts_;
 };
 
-// Where Debian and its kin put it: fonts-noto-color-emoji.
+// Where Debian and its derivatives install it: fonts-noto-color-emoji.
 std::filesystem::path default_emoji_font();
 
 }  // namespace sumi::tools

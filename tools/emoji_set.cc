@@ -80,7 +80,7 @@ std::string with_article(const std::string& name) {
   return fmt::format("{} {}", std::string("aeiou").find(name[0]) != std::string::npos ? "an" : "a", name);
 }
 
-// A fixed scatter: every emoji has two or three colours kept, every colour a fifth of the emoji.
+// A fixed scatter: two or three colours of every emoji are held out, and a fifth of the emoji of every colour.
 bool is_held_out(size_t emoji, size_t colour) { return colour > 0 && (emoji * 7 + colour * 3) % 5 == 0; }
 
 image::Image draw_emoji(const Glyph& glyph, const Colour& colour, int64_t size, const Placement& placement) {

@@ -24,14 +24,14 @@ std::vector<std::string> default_groups();
 std::vector<Emoji> read_emoji(const std::filesystem::path& emoji_test,
                               const std::vector<std::string>& groups = default_groups());
 
-// Where Debian and its kin put it: unicode-data.
+// Where Debian and its derivatives install it: unicode-data.
 std::filesystem::path default_emoji_test();
 
 struct Colour {
   const char* name;
   std::array<uint8_t, 3> rgb;
 };
-// The first is white, on which an emoji is when no background is named.
+// The first is white, the background where none is named.
 inline constexpr std::array<Colour, 13> kColours{{{"white", {255, 255, 255}},
                                                   {"red", {215, 45, 45}},
                                                   {"orange", {245, 140, 30}},
@@ -54,11 +54,11 @@ std::string with_article(const std::string& name);
 // How many emoji the default model knows: those of Unicode 15.0, which Debian 12 has.
 inline constexpr size_t kEmojiTrainedOn = 1015;
 
-// One pair of name and colour in five is kept from training. White is never kept. Which pairs those are hangs on the
-// emoji's place in the list: another version of it keeps others.
+// One pair of name and colour in five is held out of training. White never is. Which pairs depends on the emoji's place
+// in the list: another version of the list holds out others.
 bool is_held_out(size_t emoji, size_t colour);
 
-// Where the glyph is and how large: the middle, 118 of 128 pixels wide, unless said.
+// Where the glyph is and how large; by default in the middle, 118 of 128 pixels wide.
 struct Placement {
   int64_t canvas = 148;         // pixels of the font's size that the picture's side is; at least 140
   int64_t right = 0, down = 0;  // of the middle, in these pixels

@@ -39,7 +39,7 @@ TEST(EmojiSet, NamesAndKeepsPairs) {
   EXPECT_EQ(with_article("2nd place medal"), "2nd place medal");
   int64_t kept = 0, pairs = 0;
   for (size_t emoji = 0; emoji < 1015; ++emoji) {
-    EXPECT_FALSE(is_held_out(emoji, 0)) << "white is never kept from training";
+    EXPECT_FALSE(is_held_out(emoji, 0)) << "white is never held out";
     for (size_t colour = 1; colour < kColours.size(); ++colour, ++pairs) kept += is_held_out(emoji, colour) ? 1 : 0;
   }
   EXPECT_NEAR(static_cast<double>(kept) / static_cast<double>(pairs), 0.2, 0.01);

@@ -1,5 +1,4 @@
-// eval_default_model: whether the default model draws the emoji that it is asked for, on the colour that it is asked
-// for.
+// eval_default_model: checks whether the default model draws the requested emoji on the requested colour.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -198,9 +197,11 @@ int main(int argc, char** argv) {
       "each picture (32x32 RGB) among all");
   Options options;
   app.add_option("--ckpt", options.checkpoint, "The model")->required();
-  app.add_option("--count", options.count, "Names, and pairs")->check(CLI::Range(1, 100000))->capture_default_str();
+  app.add_option("--count", options.count, "Number of names, and of pairs")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   app.add_option("--batch", options.batch, "Pictures at once")->check(CLI::Range(1, 256))->capture_default_str();
-  app.add_option("--seed", options.seed, "Of the choice and of the pictures")->capture_default_str();
+  app.add_option("--seed", options.seed, "Seed of the choice and of the pictures")->capture_default_str();
   app.add_option("--steps", options.steps, "Sampling steps; 0: the model's own");
   app.add_option("--scale", options.scale, "Guidance; 0: the model's own");
   app.add_option("--threads", options.threads, "Threads; 0: one a core")->check(CLI::Range(0, 1024));

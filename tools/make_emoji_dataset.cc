@@ -31,7 +31,7 @@ struct Picture {
 };
 
 // Every emoji `plain` times on white, by its name, with an article, or with the background named; and once on each
-// colour that is not kept from training.
+// colour that is not held out.
 std::vector<Picture> plan(const std::vector<Emoji>& emoji, const Options& options) {
   std::vector<Picture> pictures;
   TorchCpuGenerator generator(static_cast<uint64_t>(options.seed));
@@ -77,7 +77,7 @@ void run(const Options& options) {
     });
     bar.update(static_cast<int64_t>(end));
   }
-  // Last: a folder without it is not finished.
+  // Written last: a folder without it is not finished.
   AtomicFile metadata(folder / "metadata.jsonl");
   for (const Picture& p : pictures)
     metadata.write(nlohmann::json{{"file_name", p.file}, {"text", p.caption}}.dump() + "\n");
@@ -95,12 +95,12 @@ int main(int argc, char** argv) {
   app.add_option("--plain", options.plain, "Pictures of each emoji on white")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--limit", options.limit, "Only so many emoji; 0: all")->capture_default_str();
+  app.add_option("--limit", options.limit, "Only this many emoji; 0: all")->capture_default_str();
   app.add_option("--jitter", options.jitter, "Largest shift of a glyph, and a little more of its size, of 148 pixels")
       ->check(CLI::Range(0, 5))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Of placements and sizes")->capture_default_str();
-  app.add_flag("--all-pairs", options.all_pairs, "Also the name-colour pairs that are kept from training");
+  app.add_option("--seed", options.seed, "Seed of placements and sizes")->capture_default_str();
+  app.add_flag("--all-pairs", options.all_pairs, "Also the held-out name-colour pairs");
   app.add_option("--group", options.groups, "Groups of emoji-test.txt; may be repeated")->capture_default_str();
   app.add_option("--font", options.font, "A font of colour bitmaps")->capture_default_str();
   app.add_option("--names", options.names, "Unicode's emoji-test.txt")->capture_default_str();

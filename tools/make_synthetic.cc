@@ -10,7 +10,7 @@
 
 int main(int argc, char** argv) {
   using sumi::tools::CheckpointFormat;
-  CLI::App app("Writes a synthetic Stable Diffusion checkpoint: weights that anyone can make again from their names");
+  CLI::App app("Writes a synthetic Stable Diffusion checkpoint: weights that can be made again from their names");
   sumi::tools::SyntheticOptions options;
   std::string dtype = "f32";
   std::string out;

@@ -1,9 +1,11 @@
 // Synthetic checkpoints: every value is a function of its tensor's name, its flat index and the tensor's shape, so that
 // anyone can make the same 1.07 billion weights again and compare engines without a download.
 //
-//   seed = FNV-1a 64 of the name;   u[i] = (splitmix64(seed + (i+1) * 0x9E3779B97F4A7C15) >> 40) * 2^-23 - 1, in [-1,
-//   1) rank 1 named "...weight": 1 + 0.1 u;   other rank 1: 0.05 u;   rank 2 up with "embedding" in the name: 0.05 u;
-//   other rank 2 up: sqrt(3 / prod(shape[1:])) u.                                   All arithmetic in float32.
+//   seed = FNV-1a 64 of the name
+//   u[i] = (splitmix64(seed + (i+1) * 0x9E3779B97F4A7C15) >> 40) * 2^-23 - 1, in [-1, 1)
+//   rank 1 named "...weight": 1 + 0.1 u;   other rank 1: 0.05 u
+//   rank 2 up with "embedding" in the name: 0.05 u;   other rank 2 up: sqrt(3 / prod(shape[1:])) u
+// All arithmetic in float32.
 #pragma once
 
 #include <filesystem>
@@ -34,7 +36,7 @@ struct SyntheticOptions {
                                     // copied; empty: the made-up byte vocabulary
 };
 
-// Writes the checkpoint at `path`: a file, or for kDiffusers a folder. One file is there whole or not at all.
+// Writes the checkpoint at `path`: a file, or for kDiffusers a folder. A single file is written whole or not at all.
 void write_synthetic(const std::filesystem::path& path, const SyntheticOptions& options);
 
 // Writes a made-up vocabulary in CLIP's two files: the 256 bytes, each also as a word's end, and the two marks at

@@ -36,7 +36,7 @@ std::string storage_class(DType dtype) {
     case DType::kBF16: return "BFloat16Storage";
     case DType::kF64: return "DoubleStorage";
     case DType::kI64: return "LongStorage";
-    default: fail(ErrorKind::kUsage, "a torch checkpoint of {} tensors is not written here", name_of(dtype));
+    default: fail(ErrorKind::kUsage, "torch checkpoints of {} tensors are not supported", name_of(dtype));
   }
 }
 

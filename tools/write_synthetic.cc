@@ -45,25 +45,24 @@ Json unet_json(const models::ModelConfig& config) {
     down.push_back(attends ? "CrossAttnDownBlock2D" : "DownBlock2D");
     up.insert(up.begin(), attends ? "CrossAttnUpBlock2D" : "UpBlock2D");
   }
-  return {
-      {"_class_name", "UNet2DConditionModel"},
-      {"act_fn", "silu"},
-      {"attention_head_dim", unet.num_heads},  // the number of heads, for all its name: so it is in published folders
-      {"block_out_channels", scaled(unet.channel_mult, unet.model_channels)},
-      {"center_input_sample", false},
-      {"cross_attention_dim", unet.context_dim},
-      {"down_block_types", down},
-      {"downsample_padding", 1},
-      {"flip_sin_to_cos", true},
-      {"freq_shift", 0},
-      {"in_channels", unet.in_channels},
-      {"layers_per_block", unet.num_res_blocks.at(0)},
-      {"mid_block_scale_factor", 1},
-      {"norm_eps", 1e-5},
-      {"norm_num_groups", 32},
-      {"out_channels", unet.out_channels},
-      {"sample_size", config.default_size / config.autoencoder.downsampling()},
-      {"up_block_types", up}};
+  return {{"_class_name", "UNet2DConditionModel"},
+          {"act_fn", "silu"},
+          {"attention_head_dim", unet.num_heads},  // the number of heads despite the name, as in published folders
+          {"block_out_channels", scaled(unet.channel_mult, unet.model_channels)},
+          {"center_input_sample", false},
+          {"cross_attention_dim", unet.context_dim},
+          {"down_block_types", down},
+          {"downsample_padding", 1},
+          {"flip_sin_to_cos", true},
+          {"freq_shift", 0},
+          {"in_channels", unet.in_channels},
+          {"layers_per_block", unet.num_res_blocks.at(0)},
+          {"mid_block_scale_factor", 1},
+          {"norm_eps", 1e-5},
+          {"norm_num_groups", 32},
+          {"out_channels", unet.out_channels},
+          {"sample_size", config.default_size / config.autoencoder.downsampling()},
+          {"up_block_types", up}};
 }
 
 Json vae_json(const models::ModelConfig& config) {

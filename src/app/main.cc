@@ -1,4 +1,4 @@
-// sumi: Stable Diffusion from the command line. This file is the table of contents; cli/ has one file per command.
+// sumi: Stable Diffusion from the command line. cli/ has one file per command.
 #include "app/cli/command.h"
 #include "app/cli/process.h"
 

@@ -22,10 +22,10 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-// An access token or an endpoint that was pasted with a line break would end up inside a header.
+// A token or endpoint pasted with a line break would inject text into a header.
 void check_printable(std::string_view text, const char* what) {
   const bool good = text.find(' ') == std::string_view::npos && strip_control(text) == text;
-  SUMI_CHECK_KIND(kUsage, good, "the {} has spaces or control characters in it", what);
+  SUMI_CHECK_KIND(kUsage, good, "the {} contains spaces or control characters", what);
 }
 
 std::string find_endpoint(const PullOptions& options) {
@@ -68,13 +68,13 @@ class Hub {
 
   const std::string& repository() const { return repository_; }
 
-  // What the repository holds. With `optional`, a hub that knows no such list has the empty one.
+  // The repository's files. With `optional`, a hub without a list gives an empty one.
   std::vector<HubFile> list(bool optional = false) const {
     const std::string url =
         fmt::format("{}/api/models/{}/revision/{}?blobs=true", endpoint_, repository_, url_escape(revision_));
     std::string body;
     const auto take = [&](const HttpResponse&, std::string_view piece) {
-      SUMI_CHECK(body.size() + piece.size() <= kMaxListing, "{}: the list of files has no end", url);
+      SUMI_CHECK(body.size() + piece.size() <= kMaxListing, "{}: the list of files is too long", url);
       body += piece;
     };
     const HttpRequest request{.url = url, .token = file_options_.token, .cancelled = file_options_.cancelled};
@@ -84,7 +84,7 @@ class Hub {
     return parse_listing(repository_, body);
   }
 
-  // Fetches those of `files` that are not in `folder` yet.
+  // Fetches those of `files` that are missing in `folder`.
   void fetch(const std::vector<HubFile>& files, const fs::path& folder) const {
     std::vector<HubFile> missing;
     int64_t bytes = 0;
@@ -106,7 +106,8 @@ class Hub {
   }
 
  private:
-  // Refuses before the first byte what cannot fit. The pieces of an earlier try count as not there: a safe guess.
+  // Refuses a download that does not fit, before the first byte. Partial files of an earlier try are ignored, which is
+  // safe.
   static void check_space(const fs::path& folder, int64_t bytes) {
     std::error_code error;
     fs::path existing = fs::absolute(folder, error);
@@ -132,10 +133,10 @@ fs::path pull_tokenizer(const PullOptions& options) {
   for (const HubFile& file : hub.list(/*optional=*/true)) {
     if (file.name == "vocab.json" || file.name == "merges.txt") files.push_back(file);
   }
-  // A plain mirror has no list: its files are asked for by name, and go unchecked but for the reading below.
+  // A plain mirror has no list: its files are requested by name and checked only by loading them below.
   if (files.empty()) files = {{.name = "vocab.json"}, {.name = "merges.txt"}};
   hub.fetch(files, folder);
-  text::ClipTokenizer::load(folder);  // what came is a tokenizer
+  text::ClipTokenizer::load(folder);  // throws unless the files are a tokenizer
   return folder;
 }
 
@@ -146,7 +147,7 @@ fs::path pull_model(const PullOptions& options) {
   fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
   const std::vector<HubFile> files = choose_files(hub.repository(), hub.list(), options.fp16);
   hub.fetch(files, folder);
-  // What --ckpt takes: the folder of a diffusers model, or the checkpoint where there is one.
+  // The path for --ckpt: the folder of a diffusers model, or the checkpoint if there is one.
   std::vector<fs::path> checkpoints;
   for (const HubFile& file : files) {
     if (file.name == "model_index.json") return folder;

@@ -15,15 +15,16 @@ struct PullOptions {
   std::filesystem::path out;      // folder; empty: the data folder's tokenizer/ or models/owner--name/
   std::string endpoint;           // empty: $HF_ENDPOINT, else https://huggingface.co
   bool quiet = false;
-  std::string token;                // empty: $HF_TOKEN; sent over https only (or to this very machine)
+  std::string token;                // empty: $HF_TOKEN; sent over https only, or to localhost
   bool fp16 = false;                // weights in half precision, where the model has them
   std::function<bool()> cancelled;  // asked several times a second
   int retries = 3;
   std::chrono::milliseconds backoff{1000};
 };
 
-// Fetches what is not there yet, whole and checked (sizes, SHA-256 or git's SHA-1), and returns the folder, or the
-// checkpoint where that is all there is. Broken off, it goes on at the next call. Throws Error, with what to do next.
+// Fetches the files that are missing, checks them (sizes, SHA-256 or git's SHA-1), and returns the folder, or the
+// checkpoint if that is all there is. The next call resumes an interrupted download. Throws Error, with what to do
+// next.
 std::filesystem::path pull(const PullOptions& options);
 
 }  // namespace sumi::app

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file of unsaid size ends here: those are configurations, a model's size is always known.
+// Limit for files of unknown size: these are configurations; a model's size is always known.
 constexpr int64_t kMaxUnsaidBytes = 64 << 20;
 
 std::optional<int64_t> parse_size(std::string_view text) {
@@ -35,7 +35,7 @@ std::optional<int64_t> parse_size(std::string_view text) {
   return value;
 }
 
-// The two kinds of sum a hub gives: SHA-256 of the bytes, or git's SHA-1 of "blob SIZE\0" and the bytes.
+// The two kinds of checksum that a hub gives: SHA-256 of the bytes, or git's SHA-1 of "blob SIZE\0" and the bytes.
 std::string file_sum(const fs::path& path, bool git_blob, const std::function<bool()>& cancelled) {
   const std::unique_ptr<std::FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   SUMI_CHECK_KIND(kIo, file, "{}: cannot be read: {}", path.string(), std::strerror(errno));
@@ -47,7 +47,8 @@ std::string file_sum(const fs::path& path, bool git_blob, const std::function<bo
   }
   std::vector<char> buffer(1 << 20);
   while (good) {
-    SUMI_CHECK_KIND(kCancelled, !(cancelled && cancelled()), "interrupted while {} was checked", path.string());
+    SUMI_CHECK_KIND(kCancelled, !(cancelled && cancelled()),
+                    "interrupted while checking {}; run the same command again", path.string());
     const size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get());
     if (count == 0) break;
     good = EVP_DigestUpdate(context.get(), buffer.data(), count) == 1;
@@ -56,7 +57,7 @@ std::string file_sum(const fs::path& path, bool git_blob, const std::function<bo
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   good = good && EVP_DigestFinal_ex(context.get(), digest, &size) == 1;
-  SUMI_CHECK_KIND(kUnavailable, good, "this OpenSSL has no {}", git_blob ? "SHA-1" : "SHA-256");
+  SUMI_CHECK_KIND(kUnavailable, good, "this OpenSSL does not provide {}", git_blob ? "SHA-1" : "SHA-256");
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
@@ -68,7 +69,7 @@ bool sum_matches(const fs::path& path, const HubFile& file, const std::function<
   return true;
 }
 
-// NAME.part, open and locked against a second program fetching the same file.
+// NAME.part, open, and locked against other programs that fetch the same file.
 class PartFile {
  public:
   explicit PartFile(const fs::path& target) : path_(target.string() + ".part") {
@@ -76,7 +77,7 @@ class PartFile {
     SUMI_CHECK_KIND(kCannotCreate, descriptor_ >= 0, "{}: cannot be written: {}", path_.string(), std::strerror(errno));
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 || !still_named()) {
       close(descriptor_);
-      fail(ErrorKind::kCannotCreate, "{}: another program is fetching this file", path_.string());
+      fail(ErrorKind::kCannotCreate, "{}: another program is fetching this file; wait until it ends", path_.string());
     }
     const off_t end = lseek(descriptor_, 0, SEEK_END);
     size_ = end > 0 ? end : 0;
@@ -89,7 +90,8 @@ class PartFile {
   int64_t size() const { return size_; }
 
   void clear() {
-    SUMI_CHECK_KIND(kIo, ftruncate(descriptor_, 0) == 0, "{}: cannot be cut: {}", path_.string(), std::strerror(errno));
+    SUMI_CHECK_KIND(kIo, ftruncate(descriptor_, 0) == 0, "{}: cannot be truncated: {}", path_.string(),
+                    std::strerror(errno));
     lseek(descriptor_, 0, SEEK_SET);
     size_ = 0;
   }
@@ -106,20 +108,20 @@ class PartFile {
 
   void remove() { unlink(path_.c_str()); }
 
-  // Makes it `target`, durably: the bytes are on the disk before the name is.
+  // Renames it to `target`, durably: the bytes are on the disk before the new name.
   void commit(const fs::path& target) {
     SUMI_CHECK_KIND(kIo, fsync(descriptor_) == 0, "{}: cannot be written: {}", path_.string(), std::strerror(errno));
     SUMI_CHECK_KIND(kCannotCreate, std::rename(path_.c_str(), target.c_str()) == 0, "{}: cannot be replaced: {}",
                     target.string(), std::strerror(errno));
     const int folder = open(target.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0) {
-      fsync(folder);  // a file system that cannot do it loses no more than the new name
+      fsync(folder);  // where this fails, a crash loses only the new name
       close(folder);
     }
   }
 
  private:
-  // False when the lock came free because the other program has just given the file its final name.
+  // False if the lock became free because the other program has just renamed the file.
   bool still_named() const {
     struct stat named, opened;
     return stat(path_.c_str(), &named) == 0 && fstat(descriptor_, &opened) == 0 && named.st_ino == opened.st_ino;
@@ -130,14 +132,14 @@ class PartFile {
   int64_t size_ = 0;
 };
 
-// First byte of "bytes 100-199/200"; nothing for any other text.
+// First byte of "bytes 100-199/200"; nullopt for any other text.
 std::optional<int64_t> range_begin(std::string_view header) {
   if (!header.starts_with("bytes ")) return std::nullopt;
   header.remove_prefix(6);
   return parse_size(header.substr(0, header.find('-')));
 }
 
-// One file on its way: what is known of it grows with the answers.
+// One download; size and checksum may become known with the answers.
 class Download {
  public:
   Download(const std::string& url, const HubFile& file, const fs::path& path, const PullFileOptions& options)
@@ -148,18 +150,18 @@ class Download {
     transfer();
     if (sum_matches(part_.path(), file_, options_.cancelled)) return part_.commit(path_);
     part_.clear();
-    if (resumed) {  // the old piece may have been of another version: once more from the start
+    if (resumed) {  // the partial file may be of another version: try once more from the start
       transfer();
       if (sum_matches(part_.path(), file_, options_.cancelled)) return part_.commit(path_);
     }
     part_.remove();
-    fail(ErrorKind::kData, "{}: what came from {} has another checksum than the hub gives; it was removed",
+    fail(ErrorKind::kData, "{}: the download from {} does not have the hub's checksum and was removed; try again",
          path_.filename().string(), url_);
   }
 
  private:
   void transfer() {
-    // Of a file of unsaid size nobody knows whether an old piece is the whole: it begins anew.
+    // Without a known size a partial file may already be complete: start over.
     if (!file_.size || part_.size() > *file_.size) part_.clear();
     if (file_.size && part_.size() == *file_.size && *file_.size > 0) return;
     HttpRequest request{
@@ -170,13 +172,13 @@ class Download {
     };
     const HttpResponse response = get_with_retries(
         request, options_, [&](const HttpResponse& head, std::string_view piece) { take(head, piece); }, before_try);
-    if (response.status == 416 && part_.size() > 0) {  // nothing from there on: the old piece is too long
+    if (response.status == 416 && part_.size() > 0) {  // no bytes from there on: the partial file is too long
       part_.clear();
       return transfer();
     }
     if (!response.ok()) fail_for(url_, response);
     learn(response);
-    SUMI_CHECK(!file_.size || part_.size() == *file_.size, "{}: {} bytes came from {}, {} were announced",
+    SUMI_CHECK(!file_.size || part_.size() == *file_.size, "{}: received {} bytes from {}, not the {} announced",
                path_.filename().string(), part_.size(), url_, *file_.size);
   }
 
@@ -185,14 +187,14 @@ class Download {
     const int64_t limit = file_.size.value_or(kMaxUnsaidBytes);
     if (static_cast<int64_t>(piece.size()) > limit - part_.size()) {
       part_.remove();
-      fail(ErrorKind::kData, "{}: more than the {} bytes {} came from {}; it was removed", path_.filename().string(),
-           limit, file_.size ? "announced" : "allowed for a file of unknown size", url_);
+      fail(ErrorKind::kData, "{}: received more than the {} bytes {} from {}; the download was removed",
+           path_.filename().string(), limit, file_.size ? "announced" : "allowed for a file of unknown size", url_);
     }
     part_.append(piece);
     if (progress_) progress_->update(part_.size() - begin_);
   }
 
-  // The first bytes of an answer: it goes on where the piece ends, or begins anew.
+  // The start of an answer: it continues the partial file, or starts over.
   void begin_answer(const HttpResponse& head) {
     if (head.status == 200) {
       part_.clear();
@@ -201,7 +203,7 @@ class Download {
       const auto begin = range == head.headers.end() ? std::nullopt : range_begin(range->second);
       if (begin != part_.size()) {
         part_.clear();
-        fail(ErrorKind::kData, "{}: {} sent other bytes than were asked for; run the same command again to start anew",
+        fail(ErrorKind::kData, "{}: {} sent another range than requested; run the same command again to start over",
              path_.filename().string(), url_);
       }
     }
@@ -212,7 +214,7 @@ class Download {
         .label = file_.name, .total = file_.size.value_or(begin_) - begin_, .bytes = true, .quiet = options_.quiet});
   }
 
-  // Size and sum from the answer's headers, where the list of files said none.
+  // Size and checksum from the answer's headers, if the list of files has none.
   void learn(const HttpResponse& head) {
     if (!file_.size) file_.size = parse_size(head.linked_size);
     const auto length = head.headers.find("content-length");
@@ -236,12 +238,12 @@ class Download {
   std::optional<Progress> progress_;
 };
 
-// Twice as long before each next retry; the first is number 0.
+// Doubles before each further retry; the first is number 0.
 void wait_before_retry(int retry, const PullFileOptions& options) {
   const auto until = std::chrono::steady_clock::now() + options.backoff * (1 << std::min(retry, 10));
   while (std::chrono::steady_clock::now() < until) {
     SUMI_CHECK_KIND(kCancelled, !(options.cancelled && options.cancelled()),
-                    "interrupted; the same command goes on where this one stopped");
+                    "interrupted; run the same command again to resume");
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
@@ -274,22 +276,22 @@ void fail_for(const std::string& url, const HttpResponse& response) {
   const std::string what = strip_control(response.describe());
   if (!response.error.empty() || response.passing_trouble()) {
     fail(ErrorKind::kUnavailable,
-         "{}: {}. Check the connection and run the same command again, which goes on where this one stopped; or name a "
+         "{}: {}. Check the connection and run the same command again to resume; or name a "
          "mirror with --endpoint or HF_ENDPOINT; or copy the files into place by hand",
          url, what);
   }
   const char* advice =
       response.status == 401 || response.status == 403
-          ? "the files are closed: accept the model's licence on its page and set HF_TOKEN to your access token"
-      : response.status == 404 ? "there is no such repository, revision or file; or it is closed, then set HF_TOKEN"
-                               : "the server refuses";
+          ? "access is restricted: accept the model's licence on its page and set HF_TOKEN to your access token"
+      : response.status == 404 ? "no such repository, revision or file; if access to it is restricted, set HF_TOKEN"
+                               : "the server refused the request";
   fail(ErrorKind::kNoInput, "{}: {}; {}", url, what, advice);
 }
 
 void pull_file(const std::string& url, const HubFile& file, const fs::path& path, const PullFileOptions& options) {
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
-  SUMI_CHECK_KIND(kCannotCreate, !error, "{}: cannot be made: {}", path.parent_path().string(), error.message());
+  SUMI_CHECK_KIND(kCannotCreate, !error, "{}: cannot be created: {}", path.parent_path().string(), error.message());
   SUMI_CHECK_KIND(kCannotCreate, !fs::is_directory(path, error), "{}: is a folder", path.string());
   Download(url, file, path, options).run();
 }

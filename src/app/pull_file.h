@@ -1,4 +1,4 @@
-// Fetches one file so that what stands under its name is whole: NAME.part, resumed, checked, then renamed.
+// Fetches one file atomically: into NAME.part, resumed, checked, then renamed.
 #pragma once
 
 #include <chrono>
@@ -14,27 +14,27 @@ namespace sumi::app {
 struct PullFileOptions {
   std::string token;
   bool quiet = false;
-  int retries = 3;                          // after the first try, when the line breaks or the server is busy
-  std::chrono::milliseconds backoff{1000};  // before the first retry; doubled for each next
+  int retries = 3;                          // after the first try, if the connection breaks or the server is busy
+  std::chrono::milliseconds backoff{1000};  // before the first retry; doubled for each further one
   int stall_seconds = 30;
   std::function<bool()> cancelled;
 };
 
-// True when `path` is there with the size and the sum that are known of it; never when nothing is known.
+// True if `path` exists with the known size and checksum; false if neither is known.
 bool is_complete(const std::filesystem::path& path, const HubFile& file, const std::function<bool()>& cancelled);
 
-// Fetches `url` to `path`. On failure `path` is as it was; what came so far stays in `path`.part for the next try,
-// unless it proved wrong. Throws Error: kData for a wrong size or sum, kUnavailable when the server cannot be reached,
-// kNoInput for a 4xx answer, kCannotCreate and kIo for the disk's faults, kCancelled.
+// Fetches `url` to `path`. On failure `path` is unchanged; the bytes received so far stay in `path`.part for the next
+// try, unless they are wrong. Throws Error: kData for a wrong size or checksum, kUnavailable if the server cannot be
+// reached, kNoInput for a 4xx answer, kCannotCreate and kIo for disk errors, kCancelled.
 void pull_file(const std::string& url, const HubFile& file, const std::filesystem::path& path,
                const PullFileOptions& options);
 
-// GET with the retries and their pauses; the last answer when none of them went well. `request.begin` may be moved by
-// `before_try`, which is called before each.
+// GET with retries and pauses; returns the last answer if none succeeded. `before_try` is called before each try and
+// may change `request.begin`.
 HttpResponse get_with_retries(HttpRequest request, const PullFileOptions& options, const HttpSink& sink,
                               const std::function<void(HttpRequest&)>& before_try = {});
 
-// Throws the error that `response` stands for, in a sentence that says what to do.
+// Throws the error for `response`, with what to do next.
 [[noreturn]] void fail_for(const std::string& url, const HttpResponse& response);
 
 }  // namespace sumi::app

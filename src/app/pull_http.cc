@@ -16,7 +16,8 @@ constexpr long kConnectSeconds = 15;
 constexpr long kMaxRedirects = 5;
 constexpr size_t kMaxHeaders = 200;
 
-// What the callbacks share. No exception may cross libcurl: the first is kept and thrown once it has returned.
+// The callbacks' shared state. No exception may cross libcurl: the first is kept and rethrown once libcurl has
+// returned.
 struct Transfer {
   const HttpRequest& request;
   const HttpSink& sink;
@@ -78,7 +79,7 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return cancelled && cancelled() ? 1 : 0;
 }
 
-// A token never travels in the clear, but for a server on this very machine.
+// A token is never sent unencrypted, except to localhost.
 bool may_carry_token(const std::string& url) {
   if (url.starts_with("https://")) return true;
   for (const std::string_view host : {"http://127.0.0.1", "http://localhost", "http://[::1]"}) {
@@ -93,7 +94,8 @@ bool is_permanent(CURLcode code) {
          code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
 }
 
-// Keeps a connection that the other side closed from ending the program: OpenSSL writes without MSG_NOSIGNAL.
+// Blocks SIGPIPE, so that a connection closed by the server does not end the program: OpenSSL writes without
+// MSG_NOSIGNAL.
 class NoSigpipe {
  public:
   NoSigpipe() {
@@ -103,7 +105,7 @@ class NoSigpipe {
   }
   ~NoSigpipe() {
     const timespec now{};
-    if (!sigismember(&before_, SIGPIPE)) sigtimedwait(&pipe_, nullptr, &now);  // takes one that is pending
+    if (!sigismember(&before_, SIGPIPE)) sigtimedwait(&pipe_, nullptr, &now);  // consumes a pending one
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
   NoSigpipe(const NoSigpipe&) = delete;
@@ -138,7 +140,7 @@ HttpResponse http_get(const HttpRequest& request, const HttpSink& sink) {
   const bool secure = request.url.starts_with("https://");
   set(CURLOPT_URL, request.url.c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");  // never from https down
+  set(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");  // no downgrade from https
   set(CURLOPT_FOLLOWLOCATION, 1L);
   set(CURLOPT_MAXREDIRS, kMaxRedirects);
   set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
@@ -165,8 +167,7 @@ HttpResponse http_get(const HttpRequest& request, const HttpSink& sink) {
     return curl_easy_perform(curl.get());
   }();
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
-  SUMI_CHECK_KIND(kCancelled, code != CURLE_ABORTED_BY_CALLBACK,
-                  "interrupted; the same command goes on where this one stopped");
+  SUMI_CHECK_KIND(kCancelled, code != CURLE_ABORTED_BY_CALLBACK, "interrupted; run the same command again to resume");
   if (code != CURLE_OK) transfer.response.error = *reason ? reason : curl_easy_strerror(code);
   transfer.response.permanent = is_permanent(code);
   return std::move(transfer.response);

@@ -1,4 +1,4 @@
-// One HTTP GET after another over libcurl: redirects, resuming, stalls, cancelling. http and https only.
+// HTTP GET over libcurl, one at a time: redirects, resuming, stalls, cancelling. http and https only.
 #pragma once
 
 #include <cstdint>
@@ -11,21 +11,21 @@ namespace sumi::app {
 
 struct HttpRequest {
   std::string url;
-  std::string token;       // sent as a bearer token to the URL's own host alone, over https or to this machine
+  std::string token;       // bearer token, sent only to the URL's own host, over https or to localhost
   int64_t begin = 0;       // first byte wanted
-  int stall_seconds = 30;  // gives up when nothing arrives for so long
+  int stall_seconds = 30;  // gives up if nothing arrives for this long
   std::function<bool()> cancelled;
 };
 
 struct HttpResponse {
-  std::string error;       // why no whole answer came; empty when one did
-  bool permanent = false;  // that error would come again: a bad certificate, a redirect to file://
+  std::string error;       // why there is no complete answer; empty if there is one
+  bool permanent = false;  // a retry would fail the same way: a bad certificate, a redirect to file://
   long status = 0;
   std::map<std::string, std::string> headers;  // of the last answer, names in lower case
-  std::string linked_size, linked_etag;  // the hub's X-Linked-… headers, of whichever answer in a redirect had them
+  std::string linked_size, linked_etag;        // the hub's X-Linked-… headers, from any answer in a redirect
 
   bool ok() const { return error.empty() && (status == 200 || status == 206); }
-  // Worth another try: the line broke, or the server is busy.
+  // Worth another try: the connection broke, or the server is busy.
   bool passing_trouble() const {
     return !permanent && (!error.empty() || status == 408 || status == 429 || status >= 500);
   }
@@ -33,11 +33,11 @@ struct HttpResponse {
   std::string describe() const;
 };
 
-// Takes the body of a 200 or 206 piece by piece; other bodies are dropped. `head` is the answer so far. What it throws
-// ends the transfer and is thrown on.
+// Receives the body of a 200 or 206 piece by piece; other bodies are dropped. `head` is the answer so far. An exception
+// ends the transfer and is rethrown.
 using HttpSink = std::function<void(const HttpResponse& head, std::string_view piece)>;
 
-// Throws Error(kCancelled) when `cancelled` says so; trouble on the way is in the response.
+// Throws Error(kCancelled) once `cancelled` returns true; network errors are in the response.
 HttpResponse http_get(const HttpRequest& request, const HttpSink& sink);
 
 // The text with everything but unreserved characters as %XX.

@@ -28,7 +28,7 @@ bool is_weights(std::string_view name) {
 }
 
 // "fp16" of model.fp16.safetensors, model.fp16-00001-of-00002.safetensors and model.safetensors.index.fp16.json; ""
-// where the name has no variant.
+// if the name has no variant.
 std::string_view variant_of(std::string_view name) {
   name = name.substr(name.rfind('/') + 1);
   if (const size_t index = name.find(kIndex); index != std::string_view::npos) {
@@ -44,7 +44,7 @@ std::string_view variant_of(std::string_view name) {
   return name.substr(0, name.find('-'));
 }
 
-// A hub's answer about one file. Strange values count as unsaid, but for a size below zero.
+// A hub's answer about one file. Invalid values count as missing, except a negative size.
 HubFile parse_file(std::string_view repository, const nlohmann::json& entry) {
   const auto text = [](const nlohmann::json& object, const char* key) {
     const auto found = object.find(key);
@@ -55,7 +55,7 @@ HubFile parse_file(std::string_view repository, const nlohmann::json& entry) {
     if (found == object.end() || !found->is_number_integer()) return std::nullopt;
     return found->get<int64_t>();
   };
-  SUMI_CHECK(entry.is_object(), "the hub's list of {} is not what a hub sends", repository);
+  SUMI_CHECK(entry.is_object(), "the hub's list of {} is malformed", repository);
   HubFile file{.name = text(entry, "rfilename"), .size = size(entry)};
   check_file_name(repository, file.name);
   const auto lfs = entry.find("lfs");
@@ -85,7 +85,7 @@ std::vector<HubFile> choose_components(std::string_view repository, const std::v
     if (file.name == "model_index.json") chosen.push_back(file);
     if (std::find(std::begin(kComponents), std::end(kComponents), folder) == std::end(kComponents)) continue;
     if (is_weights(file.name)) {
-      // The other variant where there is no choice: better than nothing.
+      // The other variant if it is the only one.
       const bool half = has_weights(folder, "fp16") && (fp16 || !has_weights(folder, ""));
       if (variant_of(file.name) == (half ? "fp16" : "")) chosen.push_back(file);
     } else if (file.name.ends_with(".json") || file.name.ends_with(".txt")) {
@@ -139,20 +139,20 @@ void check_file_name(std::string_view repository, std::string_view name) {
     good = !part.empty() && part.size() <= 200 && part != "." && part != "..";
     begin = end + 1;
   }
-  SUMI_CHECK(good, "the hub lists a file \"{}\" in {}, which is no safe name; nothing was fetched",
+  SUMI_CHECK(good, "the hub lists a file \"{}\" in {}, which is not a safe name; nothing was fetched",
              strip_control(name.substr(0, 200)), repository);
 }
 
 std::vector<HubFile> parse_listing(std::string_view repository, std::string_view json) {
   constexpr int kMaxDepth = 16;
   const auto refuse_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    SUMI_CHECK(depth <= kMaxDepth, "the hub's answer about {} is nested beyond all sense", repository);
+    SUMI_CHECK(depth <= kMaxDepth, "the hub's answer about {} is nested too deeply", repository);
     return true;
   };
   const nlohmann::json answer = nlohmann::json::parse(json, refuse_depth, false);
   const auto siblings = answer.is_object() ? answer.find("siblings") : answer.end();
   SUMI_CHECK(answer.is_object() && siblings != answer.end() && siblings->is_array(),
-             "the hub's answer about {} is no list of files; is the endpoint a Hugging Face style hub?", repository);
+             "the hub's answer about {} is not a list of files; is the endpoint a Hugging Face style hub?", repository);
   std::vector<HubFile> files;
   for (const nlohmann::json& entry : *siblings) files.push_back(parse_file(repository, entry));
   return files;

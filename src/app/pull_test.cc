@@ -74,7 +74,7 @@ class PullTest : public testing::Test {
             .backoff = std::chrono::milliseconds(1)};
   }
 
-  // The message pull fails with; `kind` must be its kind.
+  // The message of the Error that pull throws, which must be of `kind`.
   std::string refusal(const PullOptions& with, ErrorKind kind) const {
     try {
       pull(with);
@@ -83,7 +83,7 @@ class PullTest : public testing::Test {
       EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
       return error.what();
     }
-    return "it went well";
+    return "no error";
   }
 
   // Everything below the output folder.
@@ -126,7 +126,7 @@ TEST_F(PullTest, AModelFolderComesWholeAndOnlyOnce) {
 
   const size_t before = server.requests().size();
   pull(options(server));
-  EXPECT_EQ(server.requests().size(), before + 1);  // the list alone
+  EXPECT_EQ(server.requests().size(), before + 1);  // only the list
 
   PullOptions half = options(server);
   half.fp16 = true;
@@ -197,8 +197,8 @@ TEST_F(PullTest, AnOldPieceIsGoneOnFrom) {
     return ranges;
   };
   EXPECT_THAT(pull_over("the wei"), ElementsAre("bytes=7-"));
-  EXPECT_THAT(pull_over(kWeights), ElementsAre());                     // whole, but for the name
-  EXPECT_THAT(pull_over("of another"), ElementsAre("bytes=10-", ""));  // a wrong sum: once more from the start
+  EXPECT_THAT(pull_over(kWeights), ElementsAre());                     // complete, but not renamed
+  EXPECT_THAT(pull_over("of another"), ElementsAre("bytes=10-", ""));  // a wrong checksum: once more from the start
   EXPECT_THAT(pull_over("far too many bytes"), ElementsAre(""));
 }
 
@@ -219,13 +219,13 @@ TEST_F(PullTest, WrongBytesAreRefused) {
     EXPECT_THAT(files(), testing::Not(testing::Contains("sd.safetensors")));
     return message;
   };
-  EXPECT_THAT(pull_of(large_file("sd.safetensors"), "the w3ights"), HasSubstr("another checksum"));
+  EXPECT_THAT(pull_of(large_file("sd.safetensors"), "the w3ights"), HasSubstr("the hub's checksum"));
   EXPECT_THAT(files(), ElementsAre());
   nlohmann::json blob = small_file("sd.safetensors");
-  EXPECT_THAT(pull_of(blob, "{\"a\": 2}\n"), HasSubstr("another checksum"));
+  EXPECT_THAT(pull_of(blob, "{\"a\": 2}\n"), HasSubstr("the hub's checksum"));
   EXPECT_THAT(pull_of(large_file("sd.safetensors"), "the weights and more"), HasSubstr("more than the 11 bytes"));
   EXPECT_THAT(files(), ElementsAre());
-  EXPECT_THAT(pull_of(large_file("sd.safetensors"), "short"), HasSubstr("5 bytes came"));
+  EXPECT_THAT(pull_of(large_file("sd.safetensors"), "short"), HasSubstr("received 5 bytes"));
 }
 
 TEST_F(PullTest, TheHubsHeadersStandInForAListWithoutSums) {
@@ -239,7 +239,7 @@ TEST_F(PullTest, TheHubsHeadersStandInForAListWithoutSums) {
   EXPECT_EQ(read_file(folder_ / "out/sd.safetensors"), kWeights);
   sum[0] = sum[0] == '0' ? '1' : '0';
   fs::remove(folder_ / "out/sd.safetensors");
-  EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("another checksum"));
+  EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("the hub's checksum"));
 }
 
 TEST_F(PullTest, NamesThatLeadOutAreRefused) {
@@ -247,7 +247,7 @@ TEST_F(PullTest, NamesThatLeadOutAreRefused) {
                            "a/./b.json", "a//b.json", "x\n.safetensors", "x\x7F.json", "", "..", "a/"}) {
     const LocalServer server(
         hub(listing({large_file("sd.safetensors"), small_file(name)}), {{"sd.safetensors", kWeights}}));
-    EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("no safe name")) << name;
+    EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("not a safe name")) << name;
     EXPECT_FALSE(fs::exists(folder_ / "out"));
     EXPECT_EQ(server.requests().size(), 1u);
   }
@@ -307,7 +307,7 @@ TEST_F(PullTest, FailuresSayWhatToDo) {
               AllOf(HasSubstr("Check the connection"), HasSubstr("HF_ENDPOINT")));
   const LocalServer server([](const ServerRequest&) { return reply(302, "", "Location: file:///etc/passwd\r\n"); });
   refusal(options(server), ErrorKind::kUnavailable);
-  EXPECT_EQ(server.requests().size(), 1u);  // it would come again: no retry
+  EXPECT_EQ(server.requests().size(), 1u);  // a permanent error: no retry
 }
 
 TEST_F(PullTest, TheTokenGoesToItsOwnHostAlone) {
@@ -339,7 +339,7 @@ TEST_F(PullTest, CancellingLeavesThePieceForTheNextTime) {
   with.cancelled = [&] {
     return fs::exists(folder_ / "out/sd.safetensors.part") && fs::file_size(folder_ / "out/sd.safetensors.part") == 5;
   };
-  EXPECT_THAT(refusal(with, ErrorKind::kCancelled), HasSubstr("goes on where"));
+  EXPECT_THAT(refusal(with, ErrorKind::kCancelled), HasSubstr("again to resume"));
   EXPECT_THAT(files(), ElementsAre("sd.safetensors.part"));
   pull(options(server));
   EXPECT_EQ(server.requests().back().header("Range"), "bytes=5-");

@@ -19,7 +19,7 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Gives `from` the name `to` unless something has it; errno, or 0.
+// Renames `from` to `to` unless `to` exists; returns errno, or 0.
 int rename_to_new(const char* from, const char* to, AtomicFile::Take first) {
 #ifdef RENAME_NOREPLACE
   if (first == AtomicFile::Take::kRename) {
@@ -27,7 +27,7 @@ int rename_to_new(const char* from, const char* to, AtomicFile::Take first) {
     if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return errno;
   }
 #endif
-  // Not every file system offers that. A link takes no name that is there either.
+  // Not every file system supports that. A hard link does not replace an existing name either.
   if (first != AtomicFile::Take::kLook) {
     if (::link(from, to) == 0) {
       ::unlink(from);
@@ -35,7 +35,7 @@ int rename_to_new(const char* from, const char* to, AtomicFile::Take first) {
     }
     if (errno != EPERM && errno != ENOSYS && errno != ENOTSUP) return errno;
   }
-  // Nor does every one offer links; there nothing better is left than to look first.
+  // Some file systems have no links either; there the only choice is to check first.
   struct stat there {};
   if (::lstat(to, &there) == 0) return EEXIST;
   return ::rename(from, to) == 0 ? 0 : errno;
@@ -66,7 +66,7 @@ void AtomicFile::write(const void* data, size_t bytes) {
     const ssize_t count = ::write(descriptor_, from, std::min<size_t>(bytes, size_t{1} << 30));
     if (count < 0 && errno == EINTR) continue;
     SUMI_CHECK_KIND(kIo, count > 0, "{}: writing failed: {}", path_.string(),
-                    count < 0 ? std::strerror(errno) : "nothing was taken");
+                    count < 0 ? std::strerror(errno) : "no bytes were written");
     from += count;
     bytes -= static_cast<size_t>(count);
     written_ += count;
@@ -103,7 +103,7 @@ void AtomicFile::sync_folder() {
   const int synced = ::fsync(folder);
   const int error = errno;
   ::close(folder);
-  // Some file systems have no fsync of folders; that is no failure of ours.
+  // Some file systems have no fsync of folders; that is not an error.
   SUMI_CHECK_KIND(kIo, synced == 0 || error == EINVAL || error == ENOTSUP || error == EROFS,
                   "{}: writing its folder failed: {}", path_.string(), std::strerror(error));
 }

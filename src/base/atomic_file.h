@@ -1,4 +1,4 @@
-// A file that is there whole or not at all.
+// Writes a file completely or not at all.
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,12 @@
 
 namespace sumi {
 
-// Writes go to a temporary file beside `path`; commit() makes it durable (fsync) and puts it in `path`'s place in one
-// step (rename, then fsync of the folder). Destroyed without a commit, it leaves nothing. Every failure of the system
-// throws Error(kCannotCreate) or Error(kIo) that names the file.
+// Writes go to a temporary file beside `path`; commit() makes it durable (fsync) and replaces `path` with it in one
+// step (rename, then fsync of the folder). Without a commit, the destructor removes it. Every system error throws
+// Error(kCannotCreate) or Error(kIo) with the file's name.
 class AtomicFile {
  public:
-  // How commit_new() takes a name: the first that the file system offers.
+  // How commit_new() claims a name; it uses the first way that the file system supports.
   enum class Take : unsigned char { kRename, kLink, kLook };
 
   explicit AtomicFile(const std::filesystem::path& path);
@@ -25,8 +25,8 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   int64_t bytes_written() const { return written_; }
   void commit();
-  // The same, but a file that has the name stays: then false comes back, and what was written is dropped. Of several
-  // processes that ask for one name, one gets it, on every file system that has such a step or links.
+  // As commit(), but keeps an existing file: then it returns false and drops what was written. Of several processes
+  // that claim one name, exactly one succeeds, on every file system with such a rename or links.
   bool commit_new(Take first = Take::kRename);
 
  private:

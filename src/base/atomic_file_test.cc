@@ -41,7 +41,7 @@ TEST(AtomicFileTest, IsThereWholeOrNotAtAll) {
   EXPECT_EQ(entries(folder.path()), 1);
 }
 
-// The ways of all file systems, on this one.
+// Every way that a file system may need, tested on this one.
 class NewFile : public testing::TestWithParam<AtomicFile::Take> {};
 INSTANTIATE_TEST_SUITE_P(Ways, NewFile,
                          testing::Values(AtomicFile::Take::kRename, AtomicFile::Take::kLink, AtomicFile::Take::kLook));
@@ -66,10 +66,10 @@ TEST_P(NewFile, ReplacesNothing) {
   }
   EXPECT_EQ(content(folder / "file"), "old");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
-  EXPECT_EQ(entries(folder.path()), 2) << "no temporary file stays";
+  EXPECT_EQ(entries(folder.path()), 2) << "no temporary file is left";
 }
 
-// Who can only look first may lose the race.
+// A commit that only checks first may lose the race.
 TEST(AtomicFileTest, OfManyAtOnceOneGetsTheName) {
   for (const AtomicFile::Take take : {AtomicFile::Take::kRename, AtomicFile::Take::kLink}) {
     const test::TempFolder folder;

@@ -1,4 +1,4 @@
-// A quick hash to tell whether something changed. Not against people who want it to be the same.
+// A fast hash to detect changes. Not cryptographic.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 
 namespace sumi {
 
-// FNV-1a, 64 bits, over texts one after the other: where one ends is part of it.
+// FNV-1a, 64 bits, of several texts; where each ends is part of the hash.
 class Fnv1a {
  public:
   void add(std::string_view text) {

@@ -1,4 +1,4 @@
-// Warnings: something is odd, and the work goes on. On standard error unless a sink is set.
+// Warnings: something is wrong, but the work continues. Printed on standard error unless a sink is set.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,17 +11,17 @@ namespace sumi {
 
 using WarningSink = std::function<void(const std::string& message)>;
 
-// Sends warnings to `sink` from now on (an empty one: to standard error); returns the sink until now.
+// Sends warnings to `sink` from now on (an empty one: to standard error); returns the previous sink.
 WarningSink set_warning_sink(WarningSink sink);
 
-// One line, control characters removed, to the sink.
+// Sends one line to the sink, control characters removed.
 void warn_line(const std::string& message);
 
 template <class... Args> void warn(fmt::format_string<Args...> format, Args&&... args) {
   warn_line(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Keeps the warnings of a scope instead of printing them, for whoever shows them elsewhere.
+// Collects the warnings of a scope instead of printing them, to show them elsewhere.
 class CollectWarnings {
  public:
   CollectWarnings();

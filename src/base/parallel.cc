@@ -43,13 +43,13 @@ void bind_to_core(int index) {
 
 }  // namespace
 
-// A job is an atomic counter that all threads draw tasks from. Between jobs workers first look out for the next one for
-// some 100 µs, since networks give hundreds of small jobs in a row and waking a sleeper costs up to 50 µs each; then
-// they sleep on a condition variable. Where threads outnumber cores they sleep at once.
+// A job is an atomic counter that all threads draw tasks from. Between jobs, workers first spin for some 100 µs, since
+// networks run hundreds of small jobs in a row and waking a sleeping thread costs up to 50 µs; then they sleep on a
+// condition variable. With more threads than cores they sleep at once.
 //
-// With a thread for every core, each worker keeps to its own: a woken thread otherwise starts on the core of the one
+// With one thread per core, each worker is bound to its own: otherwise a woken thread starts on the core of the thread
 // that woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is
-// free.
+// not bound.
 struct ThreadPool::Workers {
   explicit Workers(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
     workers_.reserve(static_cast<size_t>(threads - 1));
@@ -57,8 +57,8 @@ struct ThreadPool::Workers {
       for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
     } catch (const std::exception&) {  // the system has no more threads, or no memory for one
       const size_t started = workers_.size() + 1;
-      stop();  // there will be no destructor, and those started wait for ever
-      fail(ErrorKind::kUnavailable, "only {} of {} threads could be started; --threads N takes fewer", started,
+      stop();  // the destructor will not run, and the started threads would wait forever
+      fail(ErrorKind::kUnavailable, "only {} of {} threads could be started; use fewer with --threads N", started,
            threads);
     }
   }
@@ -185,13 +185,13 @@ void set_num_threads(int threads) {
   SUMI_CHECK_KIND(kUsage, threads >= 1 && threads <= 1024, "the number of threads must be 1 to 1024, not {}", threads);
   std::lock_guard lock(g_pool_mutex);
   if (g_pool && g_pool->threads() == threads) return;
-  g_pool.reset();  // stays empty where the new one cannot be made: whoever needs a pool next tries again
+  g_pool.reset();  // stays empty if the new pool cannot be made; the next call that needs one tries again
   g_pool = std::make_unique<ThreadPool>(threads);
 }
 
 void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) {
   if (tasks <= 0) return;
-  if (tasks == 1 || t_inside) {  // spares the pool's lock, and the pool where there is none yet
+  if (tasks == 1 || t_inside) {  // needs neither the pool's lock nor a pool
     for (int64_t task = 0; task < tasks; ++task) body(task);
     return;
   }

@@ -1,7 +1,7 @@
 // Threads that share the work of a kernel, and the one way to use them.
 //
 // Work is cut into tasks, and each output element belongs to one task, which sums it in one order: the same bytes come
-// out with 1, 2, 3 or 64 threads, even where the number of tasks depends on that of the threads.
+// out with 1, 2, 3 or 64 threads, even where the number of tasks depends on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace sumi {
 // Threads that wait for work. Several threads may ask one pool; it takes one job at a time.
 class ThreadPool {
  public:
-  // `threads` counts the caller's. Throws Error(kUnavailable) where the system does not give that many.
+  // `threads` includes the caller's. Throws Error(kUnavailable) if the system cannot start that many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -31,8 +31,8 @@ class ThreadPool {
 // Number of threads of the process's own pool, the caller's included. Defaults to the cores this process may run on.
 int num_threads();
 
-// Sets the number of threads, 1 to 1024. Not while a parallel_for runs. Throws Error(kUnavailable) where the system
-// does not give that many; the number is then the default's again.
+// Sets the number of threads, 1 to 1024. Must not be called while a parallel_for runs. Throws Error(kUnavailable) if
+// the system cannot start that many; the default number then applies again.
 void set_num_threads(int threads);
 
 // Cores this process may run on (its affinity mask).

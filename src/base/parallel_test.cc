@@ -13,7 +13,7 @@ namespace {
 
 // With little address space: a thousand threads are refused, and two work.
 [[noreturn]] void ask_for_too_many_threads() {
-  alarm(600);  // ends a hang, and bounds nothing else
+  alarm(600);  // only ends a hang
   const rlimit little{rlim_t{512} << 20, rlim_t{512} << 20};
   setrlimit(RLIMIT_AS, &little);
   try {

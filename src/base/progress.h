@@ -12,7 +12,7 @@ namespace sumi {
 struct ProgressOptions {
   std::string label;   // "sampling", "downloading model.safetensors"
   int64_t total = 0;   // steps, or bytes; 0: not known
-  int64_t before = 0;  // of them done earlier: a job that goes on is not faster for it
+  int64_t before = 0;  // of these, done before a resumed job began; they do not count for its speed
   bool bytes = false;  // count bytes instead of steps
   bool quiet = false;  // draw nothing at all
   std::FILE* out = stderr;
@@ -22,15 +22,15 @@ struct ProgressOptions {
 class Progress {
  public:
   explicit Progress(ProgressOptions options);
-  // Leaves the bar as it stands, so that an error's message begins on a line of its own.
+  // Ends the bar's line, so that an error message starts on a new line.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` of the total are done now.
+  // Sets how much of the total is done.
   void update(int64_t done);
   void step() { update(done_ + 1); }
-  // What is shown from the next update on.
+  // Changes the label, from the next update on.
   void label(std::string text) { options_.label = std::move(text); }
 
  private:

@@ -1,4 +1,4 @@
-// Named things that register themselves: samplers, schedules, families. Adding one touches its own file alone.
+// Named things that register themselves: samplers, schedules, families. Adding one touches only its own file.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ template <class T> class Registry {
   std::vector<T> entries_;
 };
 
-// A static `const Registration kFoo{Entry{…}}` at the end of a file puts the entry in.
+// A static `const Registration kFoo{Entry{…}}` at the end of a file registers the entry.
 template <class T> struct Registration {
   explicit Registration(T entry) { Registry<T>::instance().add(std::move(entry)); }
 };

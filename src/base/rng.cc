@@ -7,7 +7,7 @@ namespace sumi {
 std::unique_ptr<Generator> make_generator(std::string_view name, uint64_t seed) {
   if (name == "cpu") return std::make_unique<TorchCpuGenerator>(seed);
   if (name == "cuda") return std::make_unique<TorchCudaGenerator>(seed);
-  fail(ErrorKind::kUsage, "there is no random generator \"{}\"; the choices are cpu and cuda", name);
+  fail(ErrorKind::kUsage, "unknown random generator \"{}\"; use cpu or cuda", name);
 }
 
 }  // namespace sumi

@@ -9,7 +9,8 @@
 
 namespace sumi {
 
-// A stream of random numbers. Draws go on from one another: two randn of 4 and 5 values differ from one of 9.
+// A stream of random numbers. Each draw continues where the last one stopped; still, two randn of 4 and 5 values differ
+// from one of 9.
 class Generator {
  public:
   virtual ~Generator() = default;
@@ -37,8 +38,8 @@ class TorchCpuGenerator : public Generator {
 };
 
 // torch.Generator on a CUDA device (Philox 4x32-10 with PyTorch's offsets and grid), computed on the host: float32
-// randn and rand. Equal on every card for calls of up to as many elements as the card runs threads (49,152 on the
-// smallest of 24 multiprocessors); for larger calls, where PyTorch's numbers depend on the card, they are an A100's.
+// randn and rand. The same on every card for calls of at most as many elements as the card runs threads at once (49,152
+// on the smallest, with 24 multiprocessors); for larger calls, where PyTorch's numbers depend on the card, an A100's.
 class TorchCudaGenerator : public Generator {
  public:
   explicit TorchCudaGenerator(uint64_t seed);

@@ -106,7 +106,7 @@ TEST(Philox, KnownAnswers) {
 
 // What torch prints on NVIDIA cards, to its four decimals. randn of seed 0: the example of AUTOMATIC1111's
 // rng_philox; randn of seed 42: FlashInfer's documentation; rand of seed 0: TensorRT-LLM's tests, and its second draw
-// as it is printed in many a Triton tutorial.
+// as printed in Triton tutorials.
 TEST(TorchCudaGenerator, EqualsPublishedTorchCudaNumbers) {
   TorchCudaGenerator zero(0);
   expect_near(randn(zero, 12),

@@ -1,5 +1,5 @@
 // PyTorch's CPU generator: which bits of mt19937 become which number is fixed by ATen (DistributionsHelper.h,
-// cpu/DistributionTemplates.h). Only the order of draws and the arithmetic are followed here.
+// cpu/DistributionTemplates.h). This file follows only the order of draws and the arithmetic.
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -42,7 +42,7 @@ struct TorchCpuGenerator::State {
 
   double uniform_double() { return static_cast<double>(random64() & ((uint64_t{1} << 53) - 1)) * 0x1p-53; }
 
-  // Two normals come of each pair of uniforms; the second waits for the next call, whoever makes it.
+  // Each pair of uniforms gives two normals; the second is kept for the next call.
   double normal() {
     if (waiting_normal) return *std::exchange(waiting_normal, std::nullopt);
     const double angle = 2.0 * std::numbers::pi * uniform_double();
@@ -67,7 +67,7 @@ void TorchCpuGenerator::randn(std::span<float> out) {
   size_t start = 0;
   for (; start + kBlock <= out.size(); start += kBlock) box_muller_block(&out[start]);
   if (start < out.size()) {
-    // A ragged end: the last 16 values are drawn anew, over some that were already normal.
+    // The last 16 values are drawn again, over some that are already normal.
     const std::span<float> tail = out.last(kBlock);
     rand(tail);
     box_muller_block(tail.data());
@@ -90,7 +90,7 @@ void TorchCpuGenerator::randint(int64_t low, int64_t high, std::span<int64_t> ou
 }
 
 std::vector<int64_t> TorchCpuGenerator::randperm(int64_t n) {
-  // Beyond 2^32 / 20 PyTorch shuffles another way.
+  // Beyond 2^32 / 20 PyTorch uses another shuffle.
   constexpr int64_t kMax = UINT32_MAX / 20;
   SUMI_CHECK_KIND(kUsage, n >= 0 && n < kMax, "randperm: {} is not in [0, {})", n, kMax);
   std::vector<int64_t> result(static_cast<size_t>(n));

@@ -1,12 +1,12 @@
 // PyTorch's CUDA generator on the host. PyTorch launches one thread an element, 256 to a block, as many blocks as the
-// card holds at once. Thread k takes Philox's counter (offset / 4, k) and makes four values of it, the elements k,
-// k + threads, k + 2 threads and k + 3 threads; then it takes the next counter. Every call moves the offset on by four
-// for each round that its threads made.
+// card holds at once. Thread k takes Philox's counter (offset / 4, k) and makes four values from it, the elements k, k
+// + threads, k + 2 threads and k + 3 threads; then it takes the next counter. Every call advances the offset by four
+// for each round of its threads.
 //
-// What is exact: calls of up to as many elements as the card has thread slots, on every card, since each thread then
-// makes one element (a 512x512 batch of three takes 49,152; the smallest card of 24 multiprocessors has that many).
-// Beyond it the numbers depend on the card, in PyTorch too; here they are an A100's.
-// Sine, cosine and logarithm are the card's fast approximations there: values differ by some 1e-6.
+// Exact on every card: calls of at most as many elements as the card has thread slots, since each thread then makes one
+// element (a 512x512 batch of three takes 49,152; the smallest card of 24 multiprocessors has that many). For larger
+// calls PyTorch's numbers depend on the card; here they are an A100's. Sine, cosine and logarithm are the card's fast
+// approximations there: values differ by some 1e-6.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -29,7 +29,7 @@ FourFloats four_uniforms(const std::array<uint32_t, 4>& bits) {
   FourFloats result;
   for (size_t i = 0; i < 4; ++i) {
     const float value = to_uniform(bits[i]);
-    result[i] = value == 1.0f ? 0.0f : value;  // torch.rand is [0, 1): it turns the bounds round
+    result[i] = value == 1.0f ? 0.0f : value;  // torch.rand is in [0, 1): it maps 1 to 0
   }
   return result;
 }

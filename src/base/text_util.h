@@ -8,14 +8,14 @@
 
 namespace sumi {
 
-// The code point that begins at `position`, which is moved past it. Nothing, and the position as it was, where the
-// bytes are not UTF-8: overlong forms, surrogates and values over U+10FFFF included. `position` must be inside.
+// Decodes the code point at `position` and moves `position` past it. Returns nothing and leaves `position` where the
+// bytes are not UTF-8, which includes overlong forms, surrogates and values over U+10FFFF. `position` must be inside.
 std::optional<char32_t> decode_utf8(std::string_view text, size_t& position);
 
 // Offset of the first byte that is not UTF-8, or nothing when all is.
 std::optional<size_t> find_invalid_utf8(std::string_view text);
 
-// `text` less the byte order mark that some editors begin UTF-8 files with.
+// `text` without the byte order mark that some editors begin UTF-8 files with.
 std::string_view without_byte_order_mark(std::string_view text);
 
 void append_utf8(std::string& text, char32_t code_point);

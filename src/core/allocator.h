@@ -1,7 +1,7 @@
-// Memory of a device: who hands it out, fills it and copies to and from it.
+// Memory of a device: allocating, filling and copying it.
 //
 // Each device with memory of its own registers an Allocator; the host's (allocator_of(Device::kCpu)) serves every host
-// device. Copies between host and device are counted, because they are what makes a graphics card wait.
+// device. Copies between host and device are counted, because a graphics card waits for them.
 #pragma once
 
 #include <atomic>
@@ -23,19 +23,19 @@ struct CopyCounts {
   bool operator==(const CopyCounts&) const = default;
 };
 
-// Offsets and sizes are in bytes and lie inside the buffers; the callers see to that.
+// Offsets and sizes are in bytes and lie inside the buffers; callers ensure that.
 class Allocator {
  public:
   virtual ~Allocator() = default;
 
   // Uninitialised memory, aligned for any element. Throws Error(kUnavailable) where the device has none left.
   virtual BufferPtr allocate(int64_t bytes) = 0;
-  // Writes the four bytes of `pattern` again and again; a tail of fewer than four bytes gets their beginning.
+  // Repeats the four bytes of `pattern`; a tail of fewer than four bytes gets the first of them.
   virtual void fill(const Buffer& to, int64_t offset, int64_t bytes, uint32_t pattern) = 0;
-  // Between two blocks of this device, which do not overlap.
+  // Copies between two blocks of this device that do not overlap.
   virtual void copy(const Buffer& from, int64_t from_offset, const Buffer& to, int64_t to_offset, int64_t bytes) = 0;
 
-  // From the host to the device, and back; both return when the bytes are there.
+  // Copy from host to device and back; both return when the bytes have arrived.
   void upload(const std::byte* from, const Buffer& to, int64_t offset, int64_t bytes);
   void download(const Buffer& from, int64_t offset, std::byte* to, int64_t bytes);
   CopyCounts copies() const;
@@ -51,7 +51,7 @@ class Allocator {
 // The allocator of the memory that `device` works in. Throws Error(kUnavailable) where this build has none.
 Allocator& allocator_of(Device device);
 
-// Stands in a backend's source at namespace scope; `allocator` must live as long as the program.
+// Goes at namespace scope in a backend's source; `allocator` must live as long as the program.
 struct AllocatorRegistration {
   AllocatorRegistration(Device device, Allocator* allocator);
 };

@@ -2,8 +2,7 @@
 //
 // While a Tape lives, it is in its thread's context (core/context.h), and every op with an input that requires a
 // gradient records how the gradient of its result becomes gradients of its inputs. Tape::backward runs the records from
-// the last to the first and gives back what each held as soon as it is done. Without a tape nothing is recorded and
-// nothing kept.
+// the last to the first and frees what each held as soon as it is done. Without a tape nothing is recorded or kept.
 #pragma once
 
 #include <functional>
@@ -15,7 +14,7 @@
 
 namespace sumi {
 
-// What tensors that see the same bytes share: the gradient summed so far.
+// The gradient summed so far; tensors that share bytes share it.
 struct GradSlot {
   Tensor value;              // undefined: none yet
   int64_t last_record = -1;  // of the outermost backward pass that added to it, counted from that pass's first
@@ -23,7 +22,7 @@ struct GradSlot {
 
 class Tape {
  public:
-  // Makes inputs' gradients, with add_grad, from the gradient of the result; called with that of the result's shape.
+  // Adds to the inputs' gradients (add_grad), given the gradient of the result, in the result's shape.
   using Backward = std::function<void(const Tensor& grad)>;
 
   Tape() : scope_([this](Context& context) { context.tape = this; }) {}
@@ -34,7 +33,7 @@ class Tape {
   // The thread's tape if one of the inputs requires a gradient, else null.
   static Tape* recording(std::initializer_list<const Tensor*> inputs);
 
-  // Makes `out`, which must be float32, require a gradient, which `backward` will be given, if any comes.
+  // Makes `out`, which must be float32, require a gradient. `backward` is called with it, unless none arrives.
   void record(Tensor& out, Backward backward);
 
   // Called after each record of a backward pass, with its number, from 0 on.
@@ -61,14 +60,13 @@ class NoGrad : public ContextScope {
   NoGrad() : ContextScope([](Context& context) { context.tape = nullptr; }) {}
 };
 
-// Adds `grad`, of as many elements, to the gradient of x; nothing happens where x requires none.
+// Adds `grad`, of as many elements as x, to the gradient of x; does nothing where x requires none.
 void add_grad(const Tensor& x, const Tensor& grad);
 // The same for rows [begin, begin + grad.dim(0)) of x's first dimension.
 void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad);
 
-// f(inputs), keeping of all that it computes only the inputs: backwards it is computed again. f must give the same
-// result each time, and reach everything that requires a gradient through its inputs or as leaves (parameters).
-// (Chen et al. 2016)
+// f(inputs) that keeps only the inputs: the backward pass computes f again. f must give the same result each time, and
+// reach everything that requires a gradient through its inputs or as leaves (parameters). (Chen et al. 2016)
 using CheckpointedFunction = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inputs);
 

@@ -15,12 +15,12 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  // The device in whose memory the block is: Device::kCpu for the host's, whichever host device computes there.
+  // The device whose memory holds the block; Device::kCpu for every host device.
   Device device() const { return device_; }
-  // What the device knows the block by: an address for those that have addresses, else an object of the backend's own.
+  // How the device refers to the block: an address where it has addresses, else an object of the backend.
   void* handle() const { return handle_; }
   int64_t bytes() const { return bytes_; }
-  // Memory of our own, not a file's.
+  // Whether this is allocated memory, not part of a file.
   virtual bool is_fresh() const { return false; }
 
  protected:

@@ -5,7 +5,7 @@
 namespace sumi {
 namespace {
 
-// The context of threads that are in no scope, and the innermost scope's.
+// The default context of threads outside any scope, and the innermost scope's.
 thread_local Context t_initial;
 thread_local Context* t_current = nullptr;
 

@@ -1,8 +1,8 @@
-// What a run brings along: where its kernels work and what watches them.
+// The context of a run: where its kernels work and what records them.
 //
-// Every kernel is given the context of the run that it belongs to. Ops take it from their thread: a ContextScope makes
-// a changed copy the thread's own for as long as it lives, and scopes nest. So a job has one context, set where the job
-// begins, and nothing between the job and the kernels has to hand it on.
+// Every kernel is given the context of its run. Ops take it from their thread: a ContextScope installs a changed copy
+// for its lifetime, and scopes nest. So a job sets its context once, where it begins, and nothing between the job and
+// the kernels has to pass it on.
 #pragma once
 
 #include <cstdint>
@@ -29,11 +29,11 @@ struct Context {
   ThreadPool* pool = nullptr;  // of host kernels; null: the process's own
   void* queue = nullptr;       // the device's queue or stream; host kernels have none
   ConvAlgorithm convolutions = ConvAlgorithm::kAuto;
-  DType activations = DType::kF32;  // what networks compute in: kF32, kF16 or kBF16; what enters and leaves them is f32
-  Tape* tape = nullptr;             // records gradients; null: nothing is recorded
-  int64_t backward_record = -1;     // of the outermost backward pass under way; -1: none is
-  Profile* profile = nullptr;       // counts and times the ops
-  TiledNorms* tiled_norms = nullptr;  // gives group norms the statistics of the picture of which they see a tile
+  DType activations = DType::kF32;    // of networks: kF32, kF16 or kBF16; their inputs and outputs are f32
+  Tape* tape = nullptr;               // records gradients; null: nothing is recorded
+  int64_t backward_record = -1;       // of the outermost running backward pass; -1: none
+  Profile* profile = nullptr;         // counts and times the ops
+  TiledNorms* tiled_norms = nullptr;  // gives group norms of a tile the whole picture's statistics
 
   int num_threads() const { return pool != nullptr ? pool->threads() : sumi::num_threads(); }
   // See base/parallel.h.
@@ -45,11 +45,11 @@ struct Context {
     }
   }
 
-  // The calling thread's.
+  // The calling thread's context.
   static Context& current();
 };
 
-// While one lives, its thread's ops run in this context. Scopes end in the reverse order of their beginnings.
+// While one lives, its thread's ops run in this context. Scopes end in reverse order.
 class ContextScope {
  public:
   // `change(context)` changes a copy of the thread's context.
@@ -70,7 +70,7 @@ class ContextScope {
   Context* outer_ = nullptr;
 };
 
-// A scope that changes how convolutions are computed, and nothing else.
+// A scope that changes only how convolutions are computed.
 class ConvAlgorithmScope : public ContextScope {
  public:
   explicit ConvAlgorithmScope(ConvAlgorithm algorithm)

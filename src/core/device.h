@@ -12,7 +12,7 @@ enum class Device : unsigned char { kRef, kCpu, kCuda, kGuard };
 inline constexpr int kDeviceCount = 4;
 
 std::string_view name_of(Device device);         // "ref", "cpu", "cuda", "guard"
-Device device_from_name(std::string_view name);  // throws Error(kUsage) for a name that is not one of them
+Device device_from_name(std::string_view name);  // throws Error(kUsage) for an unknown name
 
 // Whether the device works in the host's memory, so that elements can be reached without a copy.
 constexpr bool is_host(Device device) { return device == Device::kRef || device == Device::kCpu; }

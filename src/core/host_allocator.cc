@@ -55,6 +55,11 @@ class BlockCache {
     while (!free_.empty()) drop(free_.begin());
   }
 
+  void forget_peak() {
+    std::lock_guard lock(mutex_);
+    peak_ = live_;
+  }
+
   HostMemory figures() {
     std::lock_guard lock(mutex_);
     return {live_, cached_, peak_};
@@ -70,7 +75,7 @@ class BlockCache {
   }
 
   static std::byte* fresh(int64_t bytes) {
-    // From a quarter of a megabyte on, pages straight from the system: they go back in whole when dropped.
+    // Blocks of a quarter of a megabyte and more are pages straight from the system: freeing returns them whole.
     if (bytes < kMapFrom) return static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(bytes)));
     void* pages = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) return nullptr;
@@ -94,8 +99,8 @@ class BlockCache {
   }
 
   static constexpr int64_t kMapFrom = 256 << 10;
-  // Beyond the most that was ever in use, an eighth may lie unused: sizes come in another order in a step's backward
-  // pass, and without it a tenth of a small model's training step went into getting the same pages again and again.
+  // An eighth above the peak may stay unused: a backward pass asks for sizes in another order, and without this a tenth
+  // of a small model's training step went into getting the same pages again.
   static constexpr int64_t kSpare = 8;
   std::mutex mutex_;
   FreeList free_;
@@ -157,6 +162,8 @@ Allocator& host_allocator() {
 }
 
 HostMemory host_memory() { return cache().figures(); }
+
+void forget_host_memory_peak() { cache().forget_peak(); }
 
 void release_cached_host_memory() { cache().release(); }
 

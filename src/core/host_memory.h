@@ -5,19 +5,21 @@
 
 namespace sumi {
 
-// Memory is 64-byte aligned. Blocks that are given back are kept and handed out again (fresh pages cost more than the
-// arithmetic on them), but never so many that the sum of live and kept bytes exceeds the largest sum of live bytes so
-// far by more than an eighth.
+// Memory is 64-byte aligned. Freed blocks are kept for reuse (fresh pages cost more than the arithmetic on them), as
+// long as live and kept bytes together exceed the peak of live bytes by at most an eighth.
 Allocator& host_allocator();
 
 struct HostMemory {
   int64_t live_bytes;    // handed out now
   int64_t cached_bytes;  // kept for reuse
-  int64_t peak_bytes;    // largest live_bytes so far
+  int64_t peak_bytes;    // largest live_bytes so far, or since the last forget_host_memory_peak()
 };
 HostMemory host_memory();
 
-// Gives every kept block back to the system.
+// Restarts the peak from the live bytes of now, to measure one piece of work.
+void forget_host_memory_peak();
+
+// Returns every kept block to the system.
 void release_cached_host_memory();
 
 }  // namespace sumi

@@ -1,5 +1,5 @@
-// The only way from a tensor to a host pointer: for ids and pictures on their way in, pictures and probes on their way
-// out. On a device with memory of its own each view is a copy, which its allocator counts.
+// The only way from a tensor to a host pointer: for inputs (ids, pictures) and results (pictures, probes). On a device
+// with memory of its own each view is a copy, which its allocator counts.
 #pragma once
 
 #include <span>
@@ -11,7 +11,7 @@ namespace sumi {
 // The elements of a tensor to read, while the view lives.
 template <class T> class HostView {
  public:
-  // T must be the tensor's type, std::byte for any; Error(kInternal) where it is not.
+  // T must be the tensor's type, or std::byte for any; throws Error(kInternal) otherwise.
   explicit HostView(const Tensor& x) : held_(detail::host_bytes(x, detail::code_of<T>())) {
     values_ = {reinterpret_cast<const T*>(held_.data), static_cast<size_t>(held_.bytes) / sizeof(T)};
   }
@@ -30,7 +30,7 @@ template <class T> class HostView {
   std::span<const T> values_;
 };
 
-// The elements to change or to write; they reach the device when the view goes.
+// The elements to change or to write; they reach the device when the view is destroyed.
 template <class T> class HostEdit {
  public:
   explicit HostEdit(Tensor& x) : held_(detail::host_bytes(x, detail::code_of<T>())) {

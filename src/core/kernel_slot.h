@@ -1,11 +1,11 @@
 // A place where backends put their kernel for one op.
 //
-// Each op's header declares what its kernel is given, a struct of views and sizes, and a slot of it. A backend fills
-// the slot for its device with a static KernelRegistration. An op whose slot is empty for a device falls back to a
-// composition of other ops or throws.
+// Each op's header declares its kernel's arguments, a struct of views and sizes, and a slot for the kernel. A backend
+// fills the slot for its device with a static KernelRegistration. An op whose slot is empty for a device falls back to
+// a composition of other ops or throws.
 //
-// An argument struct has a function each_view(f), which calls f on every view it holds: what treats all kernels alike
-// (storage types, devices that guard their memory) needs no list of ops.
+// An argument struct has a function each_view(f), which calls f on every view it holds: code that treats all kernels
+// alike (storage types, devices that guard their memory) needs no list of ops.
 #pragma once
 
 #include <array>
@@ -49,8 +49,8 @@ template <class Args> class KernelSlot final : public AnyKernelSlot {
     list();
   }
   bool has(Device device) const override { return kernels_[static_cast<size_t>(device)] != nullptr; }
-  // The kernel for `device`; kCpu runs those of kRef that it has no vector kernel for (they work in the same memory).
-  // Throws Error(kUnavailable) where there is none.
+  // The kernel for `device`; kCpu uses kRef's where it has no vector kernel (they share the host's memory). Throws
+  // Error(kUnavailable) where there is none.
   Kernel<Args>& on(Device device) const {
     Kernel<Args>* kernel = kernels_[static_cast<size_t>(device)];
     if (kernel == nullptr && device == Device::kCpu) kernel = kernels_[static_cast<size_t>(Device::kRef)];

@@ -17,8 +17,8 @@ float extreme_of(const float* values) {
   return extreme;
 }
 
-// A number to convert to an integer, where NaN is undefined. It comes of a NaN, and of an infinity times an inverse of
-// 0 or a 0 times an inverse that is infinite (of a scale below 2^-128).
+// Converting NaN to an integer is undefined. NaN comes from a NaN, from an infinity times an inverse of 0, or from 0
+// times an infinite inverse (of a scale below 2^-128).
 float number_or(float value, float otherwise) { return std::isnan(value) ? otherwise : value; }
 
 }  // namespace

@@ -22,9 +22,8 @@ struct BlockQ4 {
 };
 static_assert(sizeof(BlockQ8) == 34 && sizeof(BlockQ4) == 18);
 
-// The nearest block: the largest magnitude becomes ±127 (q8), or the largest value -8 (q4). Among values that are not
-// finite, NaN becomes 0 and an infinity the end of what the finite ones span; whoever quantises warns of them. Scales
-// stay below the largest f16, 65504.
+// The nearest block: the largest magnitude becomes ±127 (q8), or the largest value -8 (q4). NaN becomes 0, and an
+// infinity becomes the end of the finite values' range; callers warn of both. Scales stay below the largest f16, 65504.
 BlockQ8 quantize_q8(const float* values);
 BlockQ4 quantize_q4(const float* values);
 void dequantize(const BlockQ8& block, float* values);

@@ -2,7 +2,7 @@
 //
 // Pictures and latents are [N,H,W,C], tokens [N,T,C]; weights keep the layout and the type of their file. Copying a
 // Tensor shares its bytes and its gradient; clone() copies the bytes. See core/autograd.h for gradients.
-// Elements are the device's: kernels reach them through views, everybody else through host views (core/host_view.h).
+// Elements are the device's: kernels reach them through views, all other code through host views (core/host_view.h).
 #pragma once
 
 #include <memory>
@@ -48,7 +48,7 @@ class Tensor {
   Device device() const { return device_; }
   const BufferPtr& buffer() const { return buffer_; }
   int64_t offset() const { return offset_; }  // bytes from the buffer's beginning
-  // Whether no other tensor sees these bytes, so that they may be written over.
+  // Whether no other tensor sees these bytes, so that they may be overwritten.
   bool is_sole_owner() const { return buffer_.use_count() == 1 && buffer_->is_fresh(); }
 
   // What kernels see of the elements; an undefined tensor gives an absent operand.
@@ -56,13 +56,13 @@ class Tensor {
   MutableView mutable_view();
   WeightView weight_view() const { return {view()}; }
 
-  // The elements on the host, to read or to change, for as long as what is returned lives. On a device with memory of
-  // its own that is a copy. T must be the tensor's type (std::byte fits any).
+  // The elements on the host, to read or to change, while the returned object lives. On a device with memory of its own
+  // that is a copy. T must be the tensor's type (std::byte fits any).
   template <class T> HostView<T> host() const;
   template <class T> HostEdit<T> host_edit();
-  // Takes over all bytes from the host, bytes() of them.
+  // Copies bytes() bytes from the host into the tensor.
   void write(std::span<const std::byte> bytes);
-  // Takes over the bytes of `from`, which has as many of the same type, wherever it is.
+  // Copies the elements of `from`, which has as many of the same type, on any device.
   void copy_from(const Tensor& from);
   // Whether both are the same elements of the same buffer.
   bool same_elements(const Tensor& other) const {
@@ -71,9 +71,9 @@ class Tensor {
 
   // Whether ops on a tape keep what the gradient of this tensor needs.
   bool requires_grad() const { return grad_ != nullptr; }
-  // Makes this a leaf of its own with no gradient yet, or takes that away.
+  // Makes this a leaf with no gradient yet, or stops it from requiring one.
   void set_requires_grad(bool required);
-  // The sum of the gradients that came so far, in this tensor's shape; undefined where none did.
+  // The sum of the gradients so far, in this tensor's shape; undefined before the first.
   Tensor grad() const;
   void clear_grad();
   const std::shared_ptr<GradSlot>& grad_slot() const { return grad_; }

@@ -1,7 +1,7 @@
-// What a kernel is given of a tensor: where its elements are, of which type, and how many.
+// A kernel's view of a tensor: where its elements are, their type and their number.
 //
 // A view owns nothing; the op that launches the kernel holds the tensors. Sizes beside the count are in the kernel's
-// arguments. Only backends read elements through a view; everybody else uses HostView (core/host_view.h).
+// arguments. Only backends read elements through a view; all other code uses HostView (core/host_view.h).
 #pragma once
 
 #include <cassert>
@@ -46,7 +46,7 @@ struct MutableView : View {
 // pack. Blocks do not cross from one output's values to the next.
 struct WeightView : View {};
 
-// `count` floats of the host's memory, as kernels see them that call other kernels.
+// A view of `count` floats in the host's memory, for kernels that call other kernels.
 inline View view_of(const float* values, int64_t count, Device device) {
   return {.device = device, .handle = const_cast<float*>(values), .count = count};
 }

@@ -1,5 +1,5 @@
-// A sampler added as docs/add_a_sampler.md says, in this file alone: Ralston's method of order 2. The other tests of
-// this program take it like any registered sampler.
+// A sampler added as docs/add_a_sampler.md describes, in this file only: Ralston's method of order 2. The other tests
+// in this program run it like any registered sampler.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ Tensor ralston(const Trajectory& path, Tensor x) {
     const double from = path.sigmas[static_cast<size_t>(i)], h = path.sigmas[static_cast<size_t>(i) + 1] - from;
     const double between = from + 2.0 / 3.0 * h;
     const Tensor signal = path.denoised(x, i);
-    if (h == -from) {  // to no noise at all: no network knows a level between
+    if (h == -from) {  // the last step, to σ = 0: networks know no level between
       x = signal;
     } else {
       const Tensor first = slope(x, from, signal);

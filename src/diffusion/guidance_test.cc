@@ -6,7 +6,7 @@
 namespace sumi::diffusion {
 namespace {
 
-// A condition that is no tensor: one value a sample.
+// A condition that is not a tensor: one value per sample.
 struct Values {
   std::vector<float> values;
   friend Values concat(const Values& uncond, const Values& cond) {
@@ -18,7 +18,7 @@ struct Values {
 
 TEST(Guidance, IsOneDoubledBatchUncondFirst) {
   std::vector<int64_t> batches;
-  const Network<Values> network = [&](const Tensor& x, double, const Values& condition) {  // gives the values back
+  const Network<Values> network = [&](const Tensor& x, double, const Values& condition) {  // returns the values
     batches.push_back(x.dim(0));
     return Tensor::from(condition.values, {x.dim(0), 1, 1, 1});
   };

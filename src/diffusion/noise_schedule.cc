@@ -31,7 +31,7 @@ double beta(const std::string& kind, int t, int timesteps, double start, double 
   if (kind == "linear_betas") return linspace(start, end, timesteps, t);
   if (kind == "cosine") return cosine_beta(t, timesteps);
   fail(ErrorKind::kData,
-       "the beta schedule '{}' is not known; there are linear (also called scaled_linear), "
+       "unknown beta schedule '{}'; choose from linear (also called scaled_linear), "
        "linear_betas and cosine",
        kind);
 }
@@ -52,8 +52,8 @@ NoiseSchedule make_noise_schedule(const std::string& kind, int timesteps, double
     product *= 1.0 - value;
     schedule.alphas_cumprod.push_back(product);
   }
-  SUMI_CHECK(product > 0.0, "the beta schedule '{}' from {} to {} leaves nothing of the picture after {} timesteps",
-             kind, linear_start, linear_end, timesteps);
+  SUMI_CHECK(product > 0.0, "the beta schedule '{}' from {} to {} leaves no signal after {} timesteps", kind,
+             linear_start, linear_end, timesteps);
   return schedule;
 }
 

@@ -1,12 +1,11 @@
-// How signal and noise mix in a latent, and what a network's output says about the two.
+// How signal and noise mix in a latent, and what a network's output means.
 //
 // Every latent is x = signal·x_0 + noise·e, with x_0 the clean latent and e standard normal. A Level holds the two
-// coefficients. Nothing else knows what a Prediction means: training takes its targets from here, samplers their
-// estimates.
+// coefficients. A Prediction is interpreted only here (except for the min-SNR weight in train/diffusion_loss.cc):
+// training takes its targets from this file, samplers their estimates.
 //
-// Room for flow matching: signal 1-t, noise t and the output e - x_0 are another constructor of Level and another
-// Prediction with its cases below. At t = 1 there is no signal and so no σ: its samplers need a Space that steps
-// through t.
+// Flow matching (signal 1-t, noise t, output e - x_0) would need another constructor of Level and another Prediction
+// with its cases below. At t = 1 there is no signal and so no σ: its samplers would need a Space that steps through t.
 #pragma once
 
 #include <optional>
@@ -23,17 +22,17 @@ enum class Prediction {
   kSample     // the signal x_0
 };
 
-// "eps", "v", "x0": the names of LDM's configurations. Nothing for an unknown name.
+// "eps", "v", "x0": the names of LDM's configurations. nullopt for an unknown name.
 const char* name_of(Prediction prediction);
 std::optional<Prediction> prediction_of(std::string_view name);
 
-// How much of signal and of noise there is in a latent.
+// The coefficients of signal and noise in a latent.
 struct Level {
   double signal, noise;
   // A network of the variance-preserving process takes x / norm.
   double norm;
 
-  // x = √ᾱ·x_0 + √(1-ᾱ)·e, the scale in which a network takes it.
+  // x = √ᾱ·x_0 + √(1-ᾱ)·e, the scale that a network expects.
   static Level at_alpha(double alpha_cumprod);
   // x = x_0 + σ·e.
   static Level at_sigma(double sigma);
@@ -49,7 +48,7 @@ Tensor noise_of(Prediction prediction, const Tensor& x, const Tensor& output, co
 // The noise in x, given its signal.
 Tensor noise_from_signal(const Tensor& x, const Tensor& signal, const Level& level);
 
-// What a perfect network would answer at mix(signal, noise, level): the target of training. `level` is at_alpha's.
+// What a perfect network would return at mix(signal, noise, level): the training target. `level` is at_alpha's.
 Tensor target_of(Prediction prediction, const Tensor& signal, const Tensor& noise, const Level& level);
 
 }  // namespace sumi::diffusion

@@ -10,8 +10,7 @@ namespace sumi::diffusion {
 Tensor Trajectory::constrained(const Tensor& signal, const Level& level) const {
   latest = hooks.constrain ? hooks.constrain(signal, level.noise / level.signal) : signal;
   SUMI_CHECK_KIND(kInternal, latest.defined() && latest.shape() == signal.shape(),
-                  "the constraint of the signal changed its shape {} to {}", signal.shape().str(),
-                  latest.shape().str());
+                  "the signal constraint changed the shape {} to {}", signal.shape().str(), latest.shape().str());
   return latest;
 }
 

@@ -1,4 +1,4 @@
-// What a sampler is, and what it is given to run.
+// The interface of a sampler, and the job it is given to run.
 #pragma once
 
 #include <functional>
@@ -11,11 +11,11 @@
 
 namespace sumi::diffusion {
 
-// One job on its way from noise to latent: the network, the grid, the noise. Samplers step through the grid in one of
+// One sampling job, from noise to latent: the network, the grid, the noise. Samplers step through the grid in one of
 // two spaces.
 //  - noise levels: x = signal + σ·noise; `sigmas` has one entry more than there are steps, the last usually 0.
 //  - timesteps: x = sqrt(ᾱ)·signal + sqrt(1-ᾱ)·noise; `alphas` and `previous_alphas` hold ᾱ before and after each step.
-// Where a job begins at a later step, the grid begins there: a sampler always counts from 0.
+// If a job begins at a later step, so does the grid: a sampler always counts from 0.
 struct Trajectory {
   const Predictor& predictor;
   const NoiseSchedule& noise;
@@ -30,8 +30,8 @@ struct Trajectory {
   std::vector<double> alphas = {}, previous_alphas = {};
   std::vector<double> previous_timesteps = {};  // -1 after the last
 
-  int first_step = 0;  // steps of the whole grid that are left out before its first entry here
-  int all_steps = 0;   // of the whole grid
+  int first_step = 0;  // steps of the whole grid before the first entry here
+  int all_steps = 0;   // steps of the whole grid
 
   mutable Tensor latest = {};  // the last network call's estimate of the signal, for the callback
 
@@ -48,7 +48,7 @@ struct Trajectory {
   Tensor epsilon(const Tensor& x, double timestep, double alpha) const;
 
   Tensor fresh_noise(const Tensor& like) const { return noise_source(like.shape()).to(like.device()); }
-  // To be called after each step with the latent it ended in.
+  // Call after each step with the resulting latent.
   void report(int step, const Tensor& latent) const {
     if (hooks.on_step) hooks.on_step({first_step + step, all_steps, latent, latest});
   }
@@ -63,17 +63,17 @@ struct Sampler {
   std::string name, help;
   std::vector<std::string> aliases = {};
   Space space;
-  std::vector<std::string> schedules;  // those it takes; the first is its default
+  std::vector<std::string> schedules;  // those it supports; the first is the default
   Spacing spacing = {};
   bool takes_eta = false;
   bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule
-  bool diffusers_sigmas = false;        // takes `karras` as diffusers has it
-  // Fills the grid where the sampler has one of its own.
+  bool diffusers_sigmas = false;        // uses diffusers' variant of `karras`
+  // Fills the grid, if the sampler defines its own.
   std::function<void(Trajectory&)> own_grid = {};
   std::function<Tensor(const Trajectory&, Tensor x)> run;
 };
 
-// The schedules that k-diffusion's samplers take.
+// The schedules that k-diffusion's samplers support.
 inline const std::vector<std::string> kSigmaSchedules{"discrete", "karras",   "exponential", "uniform",
                                                       "leading",  "trailing", "linspace",    "linspace_karras"};
 inline const std::vector<std::string> kTimestepSchedules{"uniform", "leading", "trailing", "linspace"};

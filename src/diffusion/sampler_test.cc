@@ -1,5 +1,5 @@
 // Samplers on a Gaussian, whose solutions are known: the deterministic ones by their order of convergence, the
-// stochastic ones by mean and variance. Then what they draw, their names, what they refuse, and callbacks.
+// stochastic ones by mean and variance. Then their noise draws, names, refusals and callbacks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// The message of the usage error that the options cause; "" where there is none.
+// The message of the usage error that the options cause; "" if there is none.
 std::string refusal(const SampleOptions& options) {
   try {
     check_sample_options(options, original_noise());
@@ -36,7 +36,8 @@ struct Solver {
   enum End { kDenoised, kZero, kFirstLevel } end = kDenoised;
 };
 
-// Where the exact flow takes x_T; samplers on sigmas end by taking the network at its word at the lowest level, or not.
+// The end point of the exact flow from x_T. Samplers with kDenoised end with the network's estimate at the lowest
+// level.
 double exact(const Solver& solver, int steps, double x_T) {
   const SigmaTable table(original_noise());
   if (solver.end == Solver::kFirstLevel) {
@@ -70,8 +71,8 @@ TEST_P(Convergence, HasItsOrder) {
 }
 
 // Step counts that put every level on a whole timestep where the grid is linear in time. On such a grid the last steps
-// are long in log sigma however many there are (timesteps 1 and 0 are 0.35 apart), so that dpm_solver and plms come
-// near their second order only slowly.
+// are long in log sigma however many there are (timesteps 1 and 0 are 0.35 apart), so dpm_solver and plms approach
+// their second order only slowly.
 INSTANTIATE_TEST_SUITE_P(
     Gaussian, Convergence,
     testing::Values(Solver{"euler", "karras", 20, 80, 0.9}, Solver{"euler", "discrete", 112, 334, 0.9},
@@ -94,7 +95,7 @@ class Moments : public testing::TestWithParam<Stochastic> {
  protected:
   static constexpr int64_t kValues = 1 << 16;
 
-  // x_T such that the first level holds exactly what the forward process puts there.
+  // x_T such that the first level has exactly the distribution of the forward process.
   static Tensor start(const Stochastic& job, CountedNoise& noise) {
     const Tensor z = noise({1, 1, kValues, 1});
     const SigmaTable table(original_noise());
@@ -134,7 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Stochastic{"ddim", "uniform", 100, 0.5}, Stochastic{"ddpm", "leading", 200}),
     [](const auto& test) { return test.param.sampler + "_" + std::to_string(test.index); });
 
-// A consistency model jumps to the end of the flow, so that any number of its steps gives the Gaussian.
+// A consistency model jumps to the end of the flow, so any number of its steps gives the Gaussian.
 TEST_F(Moments, LcmWithAPerfectConsistencyModel) {
   const SigmaTable table(original_noise());
   const Predictor consistent = [&](const Tensor& x, double t) {
@@ -266,7 +267,7 @@ TEST(Refusals, StepCountsThatNoGridHolds) {
   }
 }
 
-// Whatever is not refused must give grids inside the schedule, and finite latents.
+// Every accepted combination must give a grid inside the schedule and finite latents.
 TEST(Refusals, WhatIsTakenWorks) {
   for (const NamedHelp& sampler : list_samplers()) {
     for (const NamedHelp& schedule : list_schedules()) {

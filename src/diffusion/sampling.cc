@@ -16,7 +16,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// The entry whose name or alias that is, whatever its case; nullptr where there is none.
+// The entry with that name or alias, ignoring case; nullptr if there is none.
 template <class T> const T* find_entry(const std::string& name) {
   const std::string wanted = lower(name);
   for (const T& entry : Registry<T>::instance().entries()) {
@@ -40,7 +40,7 @@ template <class T> std::vector<NamedHelp> help_of() {
   return out;
 }
 
-// The sampler and the schedule of a job; refuses what does not go together.
+// The sampler and the schedule of a job; throws if they do not fit together.
 struct Choice {
   const Sampler& sampler;
   const Schedule& schedule;
@@ -91,7 +91,7 @@ void fill_timesteps(Trajectory& path, const Sampler& sampler) {
     const double previous = to_next ? (last ? -1 : path.timesteps[i + 1]) : path.timesteps[i] - stride;
     path.alphas.push_back(alphas[static_cast<size_t>(path.timesteps[i])]);
     path.previous_timesteps.push_back(previous);
-    // After the last step the latent keeps the noise of the first timestep, as all three implementations have it.
+    // After the last step the latent keeps the noise of the first timestep, as in all three reference implementations.
     path.previous_alphas.push_back(alphas[previous < 0 ? 0 : static_cast<size_t>(previous)]);
   }
 }
@@ -107,10 +107,10 @@ void fill_grid(Trajectory& path, const Sampler& sampler) {
   }
 }
 
-// Leaves the grid's first entries out.
+// Drops the grid's first entries.
 void begin_at(Trajectory& path, int first_step) {
   SUMI_CHECK_KIND(kUsage, first_step >= 0 && first_step < path.steps(),
-                  "sampling has the steps 0 to {}; it cannot begin at step {}", path.steps() - 1, first_step);
+                  "sampling has steps 0 to {}; it cannot begin at step {}", path.steps() - 1, first_step);
   path.first_step = first_step;
   path.all_steps = path.steps();
   for (std::vector<double>* values :
@@ -133,7 +133,7 @@ Trajectory make_path(const Predictor& predictor, const NoiseSchedule& noise, con
   return path;
 }
 
-// What the start of a sampler on noise levels is multiplied with to stand at the first of them.
+// The factor that scales the start of a sampler on noise levels to the first level.
 double initial_scale(const Trajectory& path, const Sampler& sampler) {
   const Level level = Level::at_sigma(path.sigmas.front());
   const bool solver_of_diffusers =
@@ -146,7 +146,7 @@ double initial_scale(const Trajectory& path, const Sampler& sampler) {
 
 const Schedule& find_schedule(const std::string& name) {
   const Schedule* schedule = find_entry<Schedule>(name);
-  SUMI_CHECK_KIND(kUsage, schedule != nullptr, "there is no schedule \"{}\"; there are {}", name, names<Schedule>());
+  SUMI_CHECK_KIND(kUsage, schedule != nullptr, "unknown schedule \"{}\"; choose from {}", name, names<Schedule>());
   return *schedule;
 }
 
@@ -166,7 +166,7 @@ std::string resolve_sampler(const std::string& name, std::string* schedule) {
       return sampler->name;
     }
   }
-  fail(ErrorKind::kUsage, "there is no sampler \"{}\"; there are {}", name, names<Sampler>());
+  fail(ErrorKind::kUsage, "unknown sampler \"{}\"; choose from {}", name, names<Sampler>());
 }
 
 void check_sample_options(const SampleOptions& options, const NoiseSchedule& noise) {
@@ -194,7 +194,7 @@ Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedul
   const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, start.first_step);
   if (choice.sampler.space == Space::kTimesteps) return choice.sampler.run(path, start.x);
   const Tensor x = choice.sampler.run(path, start.x * static_cast<float>(initial_scale(path, choice.sampler)));
-  const double rest = path.sigmas.back();  // 0 but for dpm_solver
+  const double rest = path.sigmas.back();  // 0 except for dpm_solver
   return rest == 0.0 ? x : x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
 }
 

@@ -1,4 +1,4 @@
-// From noise to latent: the door to every sampler and schedule. Knows no model, only a function that predicts.
+// From noise to latent: the interface to every sampler and schedule. Depends on no model, only on a Predictor.
 #pragma once
 
 #include <functional>
@@ -15,39 +15,38 @@ namespace sumi::diffusion {
 // fractional) to its raw output (see Prediction), same shape.
 using Predictor = std::function<Tensor(const Tensor& x, double timestep)>;
 
-// Fresh standard normal noise of the shape given ([N,H,W,C]), drawn from the job's one generator in NCHW order.
+// Fresh standard normal noise of the given shape ([N,H,W,C]), drawn from the job's generator in NCHW order.
 using NoiseSource = std::function<Tensor(const Shape& shape)>;
 
 struct SampleOptions {
   std::string sampler = "ddim";
   std::string schedule;  // empty: the sampler's own default
   int steps = 50;
-  double eta = 0.0;  // ddim alone
+  double eta = 0.0;  // ddim only
   Prediction prediction = Prediction::kEpsilon;
 };
 
 // Where a job begins.
-//  - first_step 0: x [N,H,W,C] is a standard normal draw; `sample` scales it where a sampler wants that.
+//  - first_step 0: x [N,H,W,C] is a standard normal draw; `sample` scales it if the sampler needs that.
 //  - a later step k: x is a latent at that step's level, mix(clean, noise, level_of_step(…, k)). Steps before k are
-//  left
-//    out, and so is the noise they would have drawn.
+//    skipped, and so is the noise they would have drawn.
 struct Start {
   Tensor x;
   int first_step = 0;
 };
 
-// What is known after a step.
+// The state after a step.
 struct StepInfo {
   int step, steps;         // its index in the whole grid, and the grid's length
   const Tensor& latent;    // in the sampler's own scale
-  const Tensor& denoised;  // the network's latest estimate of the clean latent, constrained where there is a constraint
+  const Tensor& denoised;  // the network's latest estimate of the clean latent, after the constraint, if any
 };
 // Throw to stop.
 using StepCallback = std::function<void(const StepInfo& info)>;
 
-// Called with every estimate of the clean latent [N,H,W,C] and the noise level σ it was made at; returns the one to go
-// on with, of the same shape. Inpainting puts the known part of a picture in: as every sampler moves along the
-// estimate, the known part is what the trajectory ends in, whichever the sampler.
+// Called with every estimate of the clean latent [N,H,W,C] and the noise level σ it was made at; returns the one to
+// continue with, of the same shape. Inpainting inserts the known part of a picture: every sampler moves along the
+// estimate, so every trajectory ends in the known part.
 using Constraint = std::function<Tensor(const Tensor& denoised, double sigma)>;
 
 struct SampleHooks {
@@ -55,21 +54,21 @@ struct SampleHooks {
   Constraint constrain = {};
 };
 
-// Refuses, with a sentence (Error(kUsage)), unknown names and combinations that make no sense. Cheap; call it first.
+// Throws Error(kUsage) for unknown names and for combinations that make no sense. Cheap; call it first.
 void check_sample_options(const SampleOptions& options, const NoiseSchedule& noise);
 
-// Runs `options.sampler` from `start` to the clean latent. `noise` is drawn from in the order of the implementation
-// each sampler follows. Throws Error(kUsage) where the grid has no step `start.first_step`.
+// Runs `options.sampler` from `start` to the clean latent. `noise` is called in the order of the implementation that
+// the sampler follows. Throws Error(kUsage) if the grid has no step `start.first_step`.
 Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedule& schedule,
               const SampleOptions& options, const NoiseSource& noise, const SampleHooks& hooks = {});
 
 // The level of the latent that step `step` takes, in the variance-preserving scale of Start. Throws as `sample` does.
 Level level_of_step(const NoiseSchedule& schedule, const SampleOptions& options, int step);
 
-// Timesteps at which `sample` calls the network first in each step, for display and tests.
+// The timestep of the first network call in each step of `sample`, for display and tests.
 std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SampleOptions& options);
 
-// The name of the schedule that `options` come to: the sampler's own where none is named. Throws as
+// The name of the schedule that `options` select: the sampler's default if none is named. Throws as
 // check_sample_options does.
 std::string schedule_of(const SampleOptions& options);
 
@@ -80,7 +79,7 @@ struct NamedHelp {
 std::vector<NamedHelp> list_samplers();
 std::vector<NamedHelp> list_schedules();
 // The registered name for a name or alias ("DPM++ 2M Karras" → sampler "dpmpp_2m", schedule "karras"); throws
-// Error(kUsage) that lists the known ones. `schedule` is set only where the alias carries one.
+// Error(kUsage) that lists the known ones. `schedule` is set only if the alias contains one.
 std::string resolve_sampler(const std::string& name, std::string* schedule);
 
 }  // namespace sumi::diffusion

@@ -1,4 +1,4 @@
-// What a schedule is: where between noise and picture a sampler stops.
+// The interface of a schedule: the points between noise and picture at which a sampler calls the network.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace sumi::diffusion {
 
-// How a family of samplers lays its points where diffusers' schedulers differ among themselves.
+// How a group of samplers places its points, where diffusers' schedulers differ.
 struct Spacing {
   bool solver = false;  // DPM-Solver and UniPC: whole timesteps, spaced as for one step more, the last point left out
 };
@@ -22,17 +22,16 @@ struct Schedule {
   // and above 0.
   std::function<std::vector<double>(int total, int steps, Spacing spacing)> timesteps = {};
   std::function<std::vector<double>(const SigmaTable& table, int steps)> sigmas = {};
-  // The original's grid and diffusers' "leading" begin below the last timestep: x_T is taken as a latent of unit
-  // variance. Elsewhere it is pure noise, to be scaled by σ.
+  // True for the original's grid and diffusers' "leading", which begin below the last timestep: x_T is a latent of unit
+  // variance. Otherwise x_T is pure noise, to be scaled by σ.
   bool unit_variance_start = false;
-  // Samplers that step by timesteps come from one to the next: true for the grid itself, false for diffusers' rule
-  // t - T/steps.
+  // Where samplers on timesteps end a step. True: at the grid's next entry. False: at t - T/steps, diffusers' rule.
   bool previous_is_next_entry = false;
   // diffusers' option on top of its grids: the solvers round its timesteps and start from unit variance.
   bool diffusers_sigmas = false;
 };
 
-// The registered schedule of that name or alias; throws Error(kUsage) that lists the known ones.
+// The registered schedule with that name or alias; throws Error(kUsage) that lists the known ones.
 const Schedule& find_schedule(const std::string& name);
 
 // numpy's round: halves to even.

@@ -39,7 +39,7 @@ TEST(NoiseSchedule, RefusesWhatIsNone) {
   EXPECT_THROW(make_noise_schedule("linear", 1000, 0.00085, 1.0), Error);
   EXPECT_THROW(make_noise_schedule("linear", 1000, -0.1, 0.012), Error);
   EXPECT_THROW(make_noise_schedule("linear_betas", 1000, NAN, 0.012), Error);
-  EXPECT_THROW(make_noise_schedule("linear", 100000, 0.5, 0.9), Error);  // nothing is left of the picture
+  EXPECT_THROW(make_noise_schedule("linear", 100000, 0.5, 0.9), Error);  // leaves no signal
 }
 
 TEST(SigmaTable, GoesThereAndBack) {

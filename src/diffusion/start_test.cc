@@ -57,7 +57,7 @@ struct Middle {
 
 class BegunInTheMiddle : public testing::TestWithParam<Middle> {};
 
-// Where the exact flow goes from a latent that stands at the level of the first step taken.
+// The end point of the exact flow from a latent at the level of the first step taken.
 TEST_P(BegunInTheMiddle, EndsWhereTheExactFlowEnds) {
   const Middle& job = GetParam();
   const SampleOptions options{job.sampler, job.schedule, job.steps};
@@ -163,7 +163,7 @@ Tensor hold_half(const Tensor& x) {
   return Tensor::from(values, x.shape());
 }
 
-// Values do not depend on one another here, so the half that is free must come out as if nothing were held.
+// Values are independent here, so the free half must be the same as without a constraint.
 TEST(Constraint, HoldsAPartAndLeavesTheRestWithEverySampler) {
   for (const NamedHelp& sampler : list_samplers()) {
     const SampleOptions options{.sampler = sampler.name, .steps = 12};
@@ -186,7 +186,7 @@ TEST(Constraint, HoldsAPartAndLeavesTheRestWithEverySampler) {
                                                    return hold_half(denoised);
                                                  }});
     EXPECT_GE(estimates, 12) << sampler.name;
-    // Some end at the first timestep's noise, 0.03, instead of none.
+    // Some end at the first timestep's noise, 0.03, instead of 0.
     for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.host<float>()[i], kKnown, 0.1) << sampler.name;
     for (size_t i = 16; i < 32; ++i) EXPECT_NEAR(held.host<float>()[i], free.host<float>()[i], 1e-3) << sampler.name;
   }

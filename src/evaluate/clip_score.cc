@@ -10,7 +10,8 @@ namespace sumi::evaluate {
 
 ClipScore::ClipScore(const io::Checkpoint& model, text::ClipTokenizer tokenizer, Device device)
     : pair_(model, device), tokenizer_(std::move(tokenizer)) {
-  SUMI_CHECK(tokenizer_.vocab_size() <= pair_.vocab_size(), "{}: has {} tokens, the vocabulary {}",
+  SUMI_CHECK(tokenizer_.vocab_size() <= pair_.vocab_size(),
+             "{}: the model has {} tokens and the tokenizer {}; this tokenizer belongs to another model",
              model.path().string(), pair_.vocab_size(), tokenizer_.vocab_size());
 }
 

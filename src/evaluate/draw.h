@@ -7,7 +7,7 @@
 
 namespace sumi::evaluate {
 
-// Draws one picture of each prompt with the settings of `request`, `batch` at a time, and hands each over with its
+// Draws one picture of each prompt with the settings of `request`, `batch` at a time, and passes each on with its
 // number. Throws as pipeline::txt2img does.
 void draw_all(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer,
               const std::vector<std::string>& prompts, pipeline::Txt2ImgRequest request, int64_t batch,

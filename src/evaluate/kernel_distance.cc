@@ -35,7 +35,7 @@ void append_statistics(const Tensor& x, std::vector<float>& to) {
   }
 }
 
-// Σ k(x_i, y_j) over all pairs, or, of x with itself, over those of different rows: each counted once and doubled.
+// Σ k(x_i, y_j) over all pairs; for x with itself, over pairs of different rows, each computed once and doubled.
 double sum_of_kernel(const Tensor& x, const Tensor& y, bool same) {
   const int64_t n = x.dim(0), m = y.dim(0), d = x.dim(1);
   const HostView<float> of_x(x), of_y(y);
@@ -89,7 +89,8 @@ Tensor RandomFeatures::operator()(const std::vector<image::Image>& pictures) con
 
 double kernel_distance(const Tensor& x, const Tensor& y) {
   const int64_t n = x.dim(0), m = y.dim(0);
-  SUMI_CHECK(n >= 2 && m >= 2 && x.dim(1) == y.dim(1), "no distance of {} and {} features", x.shape().str(),
+  SUMI_CHECK(n >= 2 && m >= 2 && x.dim(1) == y.dim(1),
+             "cannot compare features {} and {}; both need the same width and at least two rows", x.shape().str(),
              y.shape().str());
   return sum_of_kernel(x, x, true) / static_cast<double>(n * (n - 1)) +
          sum_of_kernel(y, y, true) / static_cast<double>(m * (m - 1)) -

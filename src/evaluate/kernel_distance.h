@@ -11,9 +11,9 @@
 namespace sumi::evaluate {
 
 // sumi's small feature extractor: four 3x3 convolutions of stride 2 with 32, 64, 128 and 256 channels, each followed by
-// a group norm and a ReLU, on 64×64 pixels; of each layer the mean and the deviation of every channel are a feature
-// (960 in all). Its weights are random, drawn from the seed 1, and so the same everywhere: it knows nothing of things,
-// but tells textures, colours and shapes of edges apart. Figures are comparable with each other, not with Inception's.
+// a group norm and a ReLU, on 64×64 pixels; the features are the mean and the deviation of every channel of each layer
+// (960 in all). Its weights are random, drawn from seed 1, and so the same everywhere: it does not recognise objects,
+// but separates textures, colours and edge shapes. Its distances are comparable with each other, not with Inception's.
 class RandomFeatures {
  public:
   RandomFeatures();

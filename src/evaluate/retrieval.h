@@ -9,11 +9,11 @@
 
 namespace sumi::evaluate {
 
-// The picture at 32×32 (bicubic, its middle square), RGB values from 0 to 1 in one row: what is compared.
+// The picture at 32×32 (bicubic, its middle square), RGB values from 0 to 1 in one row, used for the comparison.
 std::vector<float> thumbnail(const image::Image& picture);
 
-// The place of reference `right` among all by their squared distance to `drawn`, 1 for the nearest; of equals those
-// before it count as nearer.
+// The rank of reference `right` among all by squared distance to `drawn`, 1 for the nearest; on ties, earlier
+// references count as nearer.
 int64_t place_of(std::span<const float> drawn, const std::vector<std::vector<float>>& references, size_t right);
 
 struct Retrieval {

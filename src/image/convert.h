@@ -1,4 +1,4 @@
-// Between the engine's pictures (float, [-1, 1]) and 8-bit ones.
+// Converts between the engine's pictures (float, [-1, 1]) and 8-bit ones.
 #pragma once
 
 #include <vector>

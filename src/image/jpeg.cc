@@ -14,7 +14,7 @@
 namespace sumi::image {
 namespace {
 
-// libjpeg's way to fail is a call that must not return: it jumps back to where the reader set its mark.
+// libjpeg reports errors by a call that must not return: it jumps back to the reader's setjmp.
 struct Reader {
   jpeg_decompress_struct jpeg{};
   jpeg_error_mgr errors{};
@@ -29,7 +29,7 @@ struct Reader {
       (*common->err->format_message)(common, reader->message);
       std::longjmp(reader->mark, 1);
     };
-    // A warning is a broken file: what libjpeg makes up for it is gray.
+    // A warning means a broken file: libjpeg fills the gap with gray.
     errors.emit_message = [](j_common_ptr common, int level) {
       if (level < 0) (*common->err->error_exit)(common);
     };
@@ -39,12 +39,12 @@ struct Reader {
   Reader& operator=(const Reader&) = delete;
 };
 
-// What a picture is drawn in at most; real files have about ten.
+// Most scans of a picture; real files have about ten.
 constexpr int kMostScans = 100;
 
-// The file's scans, by the markers as libjpeg reads them (and where it would have to guess, it warns, which ends the
-// reading). Counted before it begins: each scan goes over the whole picture, and of 64 megapixels a few bytes are
-// enough for one.
+// Counts the file's scans by its markers, as libjpeg reads them (where it would have to guess, it warns, which ends the
+// reading). Done before decoding: each scan passes over the whole picture of up to 64 megapixels, and takes only a few
+// bytes of the file.
 int count_scans(std::span<const std::byte> bytes) {
   const auto at = [&](size_t i) { return std::to_integer<unsigned>(bytes[i]); };
   int scans = 0;
@@ -54,7 +54,7 @@ int count_scans(std::span<const std::byte> bytes) {
       ++i;
     } else if (marker == 0xD9) {  // the end
       break;
-    } else if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // no segment: 0xFF itself, restarts
+    } else if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // without a segment: 0xFF itself, restarts
       i += 2;
     } else {
       scans += marker == 0xDA ? 1 : 0;
@@ -141,9 +141,10 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   SUMI_CHECK(reader.jpeg.jpeg_color_space != JCS_CMYK && reader.jpeg.jpeg_color_space != JCS_YCCK,
              "{} is a CMYK JPEG; save it as RGB", name);
   const int scans = count_scans(bytes);
-  SUMI_CHECK(scans <= kMostScans, "{} is a JPEG of {} scans; those of more than {} are not read, save it anew", name,
-             scans, kMostScans);
-  const int looked_at = orientation(reader.jpeg);  // what it is read from does not outlive the pixels
+  SUMI_CHECK(scans <= kMostScans,
+             "{} is a JPEG of {} scans; those of more than {} are not read; save it again with fewer", name, scans,
+             kMostScans);
+  const int looked_at = orientation(reader.jpeg);  // its source does not outlive the pixels
   Image image(width, height);
   SUMI_CHECK(read_pixels(reader, image), "{} is a broken JPEG: {}", name, reader.message);
   return turned(image, looked_at);

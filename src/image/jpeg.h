@@ -9,8 +9,8 @@
 
 namespace sumi::image {
 
-// As RGB, turned as the Exif orientation says it is to be looked at. Throws Error(kData) with one sentence that names
-// `name`: not a JPEG, more than kMaxPixels, broken or cut short.
+// As RGB, turned upright by the Exif orientation. Throws Error(kData) with one sentence that names `name`: not a JPEG,
+// more than kMaxPixels, broken or cut short.
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name = "the picture");
 
 }  // namespace sumi::image

@@ -21,9 +21,9 @@ struct GenerationParameters {
   int64_t width = 0;
   int64_t height = 0;
   double eta = 0.0;        // 0: left out
-  std::string rng;         // whose random numbers, where they are not PyTorch's on the CPU
-  std::string precision;   // what the networks computed in, where it is not f32
-  int64_t batch_pos = -1;  // which picture of those that one seed makes, from 0 on; -1: it is the only one
+  std::string rng;         // the random generator, where it is not PyTorch's on the CPU
+  std::string precision;   // type that the networks computed in, where it is not f32
+  int64_t batch_pos = -1;  // number of the picture among those of one seed, from 0 on; -1: the only one
   std::string model;       // name of the checkpoint, no path
   std::string version;     // "sumi 0.1.0"
 };
@@ -34,7 +34,7 @@ struct GenerationParameters {
 // Control characters other than newlines are left out; a value with a comma, colon or newline is quoted as JSON.
 std::string format_parameters(const GenerationParameters& parameters);
 
-// `text` less its control characters (C0, DEL, C1; newline and tab become spaces unless `keep_newlines`), for logs,
+// `text` without its control characters (C0, DEL, C1; newline and tab become spaces unless `keep_newlines`), for logs,
 // names and metadata.
 std::string strip_controls(std::string_view text, bool keep_newlines = false);
 

@@ -16,7 +16,7 @@ namespace sumi::image {
 namespace {
 
 constexpr size_t kMaxMessage = 128;
-constexpr png_uint_32 kMaxSide = 1 << 24;  // read and written; libpng's own is a million
+constexpr png_uint_32 kMaxSide = 1 << 24;  // for reading and writing; libpng's default is a million
 
 struct Trouble {
   char message[kMaxMessage] = "";
@@ -100,7 +100,7 @@ void take(png_structp png, png_bytep data, size_t length) {
   reader->left = reader->left.subspan(length);
 }
 
-// The header and the chunks before the pixels; what memory the picture needs is known after it.
+// The header and the chunks before the pixels; after it the memory that the picture needs is known.
 bool decode_header(Reader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &reader, take);

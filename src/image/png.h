@@ -18,7 +18,7 @@ using PngText = std::pair<std::string, std::string>;
 // An RGB picture as the bytes of a PNG file. The same picture and texts give the same bytes.
 std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>& texts = {});
 
-// Writes a PNG file: whole under its name, or not at all. Throws Error(kCannotCreate).
+// Writes a PNG file, whole or not at all. Throws Error(kCannotCreate).
 void write_png(const std::filesystem::path& path, const Image& image, const std::vector<PngText>& texts = {});
 
 struct Png {
@@ -26,7 +26,7 @@ struct Png {
   std::vector<PngText> texts;
 };
 
-// Pictures beyond this many pixels are refused before memory is taken for them.
+// Pictures of more pixels are refused before memory is allocated for them.
 inline constexpr int64_t kMaxPixels = 64 << 20;
 
 // Throws Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too large, truncated, a bad

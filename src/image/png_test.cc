@@ -122,7 +122,7 @@ TEST(Png, ExpandsGrayPalettesAndDepth) {
             (std::vector<uint8_t>{9, 8, 7, 6, 5, 4}));
 }
 
-TEST(Png, AnAnimationIsItsFirstFrame) {  // bad-input item 113: what knows no animation reads the pixels of IDAT
+TEST(Png, AnAnimationIsItsFirstFrame) {  // bad-input item 113: readers without animations read the pixels of IDAT
   const Bytes two_frames = bytes({0, 0, 0, 2, 0, 0, 0, 0});
   EXPECT_EQ(decode_png(made_png(2, 1, 8, 0, bytes({0, 10, 250}), {{"acTL", two_frames}})).image.pixels,
             (std::vector<uint8_t>{10, 10, 10, 250, 250, 250}));

@@ -62,7 +62,7 @@ bool begins_with(const std::vector<std::byte>& bytes, size_t at, std::string_vie
 
 std::vector<std::byte> read_file(const FilePart& part) {
   const std::filesystem::path& path = part.path;
-  std::error_code error;  // a pipe or a device would be read for ever
+  std::error_code error;  // reading a pipe or a device might never end
   SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(path, error), "{} is not a file", path.string());
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   SUMI_CHECK_KIND(kNoInput, file, "cannot read {}", path.string());
@@ -97,7 +97,7 @@ Image read_picture(const FilePart& part, const std::string& name) {
   if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, shown).image;
   if (begins_with(bytes, 0, "\xFF\xD8")) return decode_jpeg(bytes, shown);
   if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown);
-  fail(ErrorKind::kData, "{} is no picture that sumi reads (PNG, JPEG, WebP)", shown);
+  fail(ErrorKind::kData, "{} is not a picture that sumi reads (PNG, JPEG, WebP)", shown);
 }
 
 }  // namespace sumi::image

@@ -12,24 +12,24 @@
 
 namespace sumi::image {
 
-// Whether the name ends as a picture's does: .png, .jpg, .jpeg, .webp, in any case.
+// Whether the name has a picture's ending: .png, .jpg, .jpeg, .webp, in any case.
 bool is_picture_name(const std::filesystem::path& path);
 
 // A whole file, or a part of one.
 struct FilePart {
   std::filesystem::path path;
   uint64_t offset = 0;
-  std::optional<uint64_t> size = {};  // none: to its end
+  std::optional<uint64_t> size = {};  // unset: to its end
 };
 
 // The bytes, at most 512 MB. Throws Error(kNoInput) where they cannot be read.
 std::vector<std::byte> read_file(const FilePart& part);
 
-// Throws Error(kData) for a picture of more than kMaxPixels; decoders ask before they make room for one.
+// Throws Error(kData) for a picture of more than kMaxPixels; decoders call this before they allocate.
 void check_pixels(int64_t width, int64_t height, const std::string& name);
 
 // Decodes by the file's first bytes, as RGB; of an animation the first frame. Throws Error(kNoInput) where it cannot be
-// read, Error(kData) where it is no picture or a broken one.
+// read, Error(kData) where it is not a picture or is broken.
 Image read_picture(const FilePart& part, const std::string& name = {});  // no name: the file's
 
 }  // namespace sumi::image

@@ -25,7 +25,7 @@ Image slope(int64_t width, int64_t height, int offset = 0) {
 
 // JPEG
 
-// One of `channels` channels; `choose` sets what else libjpeg shall do.
+// One of `channels` channels; `choose` sets other options of libjpeg.
 std::string as_jpeg(J_COLOR_SPACE space, int channels, const std::function<void(jpeg_compress_struct&)>& choose) {
   std::vector<uint8_t> line(static_cast<size_t>(64 * channels));
   for (size_t i = 0; i < line.size(); ++i) line[i] = static_cast<uint8_t>(i * 3);
@@ -43,8 +43,8 @@ std::string bytes_of(std::initializer_list<int> values) {
   return out;
 }
 
-// Gray, 8192x8192, progressive: all blocks are flat, and each of the 63 other coefficients of all of them comes bit by
-// bit, in 14 scans of 78 bytes. Every scan is a good one: only their number is wrong.
+// Gray, 8192x8192, progressive: all blocks are flat, and each of their 63 other coefficients comes bit by bit, in 14
+// scans of 78 bytes. Every scan is valid; only their number is not.
 std::string jpeg_of_883_scans() {
   const auto scan = [](int first, int last, int high, int low) {
     return bytes_of({0xFF, 0xDA, 0, 8, 1, 1, 0, first, last, high << 4 | low});
@@ -121,7 +121,7 @@ class ReadFaults : public testing::Test {
     test::write_file(folder_ / "picture.png", bytes);
     return test::rejection(folder_ / "picture.png", [&] { read_picture({folder_ / "picture.png"}); });
   }
-  // An image or an Error: whatever else there is ends the test.
+  // An image or an Error: anything else ends the test.
   bool survives(const std::string& bytes) const {
     try {
       read(bytes);
@@ -137,9 +137,9 @@ class ReadFaults : public testing::Test {
 };
 
 TEST_F(ReadFaults, WhatIsNoPictureUnderItsName) {  // items 104, 105 and 122
-  EXPECT_THAT(rejection(""), HasSubstr("no picture"));
-  EXPECT_THAT(rejection("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), HasSubstr("no picture"));
-  EXPECT_THAT(rejection("<!DOCTYPE html><html></html>"), HasSubstr("no picture"));
+  EXPECT_THAT(rejection(""), HasSubstr("not a picture"));
+  EXPECT_THAT(rejection("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), HasSubstr("not a picture"));
+  EXPECT_THAT(rejection("<!DOCTYPE html><html></html>"), HasSubstr("not a picture"));
   EXPECT_EQ(read(as_webp(slope(8, 8))), slope(8, 8));
 }
 
@@ -166,7 +166,7 @@ TEST_F(ReadFaults, BrokenAnimations) {
   for (size_t i = 0; i < whole.size(); ++i) {
     std::string file = whole;
     file[i] = static_cast<char>(file[i] ^ 0x11);
-    if (i < 24 || i >= 30) survives(file);  // a canvas of 64 megapixels is good, and takes its time
+    if (i < 24 || i >= 30) survives(file);  // a canvas of 64 megapixels is valid, and slow
   }
 }
 
@@ -178,7 +178,7 @@ TEST_F(ReadFaults, JpegsOfOtherKinds) {  // item 117
   const size_t frame = twelve_bits.find("\xFF\xC0");
   ASSERT_NE(frame, std::string::npos);
   twelve_bits[frame + 4] = 12;
-  twelve_bits[frame + 1] = '\xC1';  // which 8 bits are not bound to
+  twelve_bits[frame + 1] = '\xC1';  // a frame type that is not limited to 8 bits
   EXPECT_THAT(rejection(twelve_bits), HasSubstr("12"));
   const Image gray = read(as_jpeg(JCS_GRAYSCALE, 1, [](auto&) {}));
   EXPECT_EQ(gray.channels, 3);
@@ -211,7 +211,7 @@ TEST_F(ReadFaults, WebpsWhoseSizeLies) {  // item 120
     return file.replace(at, 4, little(size, 4));
   };
   const auto true_size = static_cast<uint32_t>(webp.size() - 8);
-  // Of the whole, and of the chunk with the pixels.
+  // The sizes of the whole file and of the chunk with the pixels.
   for (const uint32_t size : {true_size + 2, true_size + 1000, 0x7FFFFFFFU, 0xFFFFFFF6U, 0xFFFFFFFFU}) {
     EXPECT_THAT(rejection(with_size(4, size)), HasSubstr("broken WebP")) << size;
     EXPECT_THAT(rejection(with_size(16, size)), HasSubstr("broken WebP")) << size;
@@ -220,13 +220,13 @@ TEST_F(ReadFaults, WebpsWhoseSizeLies) {  // item 120
     EXPECT_FALSE(survives(with_size(4, size))) << size;
     survives(with_size(16, size));
   }
-  EXPECT_EQ(read(webp + std::string(100, 'x')), slope(32, 32));  // more than it says: the rest is not looked at
+  EXPECT_EQ(read(webp + std::string(100, 'x')), slope(32, 32));  // longer than stated: the rest is ignored
 }
 
 // Item 121. The code lengths that a decoder trusted once too often (CVE-2023-4863) stand at the beginning.
 TEST_F(ReadFaults, LosslessWebpsOfRandomBits) {
   const std::string webp = as_webp(slope(48, 48));
-  constexpr size_t kSizesEnd = 25;  // what stands before are headers and the size of the picture
+  constexpr size_t kSizesEnd = 25;  // before it are headers and the size of the picture
   int refused = 0;
   for (uint32_t seed = 0; seed < 1000; ++seed) {
     std::mt19937 random(seed);

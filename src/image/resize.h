@@ -14,10 +14,10 @@ Image resize(const Image& image, int64_t width, int64_t height, Filter filter = 
 // The part [left, left + width) × [top, top + height). Throws Error(kInternal) where it is not in the picture.
 Image crop(const Image& image, int64_t left, int64_t top, int64_t width, int64_t height);
 
-// The picture scaled so that it just covers width × height, and its middle.
+// The middle of the picture, scaled so that it just covers width × height.
 Image resize_to_cover(const Image& image, int64_t width, int64_t height, Filter filter = Filter::kBicubic);
 
-// Left and right exchanged.
+// Mirrored left to right.
 Image mirrored(const Image& image);
 
 }  // namespace sumi::image

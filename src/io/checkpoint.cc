@@ -46,7 +46,7 @@ std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
   SUMI_CHECK(!begins_with(contents, "GGUF"),
              "{}: is a GGUF file, which this build does not read; give the safetensors or .ckpt it was made from",
              path.string());
-  return open_torch_ckpt(path);  // says what is wrong: an older torch format, or nothing known
+  return open_torch_ckpt(path);  // reports what is wrong: an older torch format, or an unknown one
 }
 
 }  // namespace sumi::io

@@ -13,7 +13,7 @@
 namespace sumi::io {
 
 struct TensorInfo {
-  std::string name;  // as the file has it, less wrappers such as a nested "state_dict"
+  std::string name;  // as in the file, without wrappers such as a nested "state_dict"
   DType dtype;
   Shape shape;
 };
@@ -24,11 +24,11 @@ class Checkpoint {
 
   // Every tensor, in the file's order.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  // nullptr where there is none of that name.
+  // nullptr if there is no tensor of that name.
   const TensorInfo* find(std::string_view name) const;
   bool has(std::string_view name) const { return find(name) != nullptr; }
   // The tensor itself: a view of the mapped file where its bytes can be used as they lie (aligned to the element,
-  // contiguous, uncompressed, little-endian), else a copy. Throws Error(kData) where there is none of that name.
+  // contiguous, uncompressed, little-endian), else a copy. Throws Error(kData) if there is no tensor of that name.
   virtual Tensor tensor(std::string_view name) const = 0;
   // String metadata of the file (safetensors `__metadata__`); empty where the format has none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -48,8 +48,8 @@ class Checkpoint {
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
-// Opens a file by its contents, not by its ending: safetensors or torch zip (.ckpt, .pt). Folders of several files are
-// models/loading/open.h's. Throws Error(kData) or Error(kNoInput) with one sentence that names the file, the rule, and
+// Opens a file by its contents, not by its ending: safetensors or torch zip (.ckpt, .pt). models/loading/open.h opens
+// folders of several files. Throws Error(kData) or Error(kNoInput) with one sentence that names the file, the rule, and
 // the tensor or offset.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 

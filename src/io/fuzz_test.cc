@@ -102,7 +102,7 @@ TEST(Fuzz, Safetensors) {
     test::write_file(path, bytes);
     read_all(*open_checkpoint(path));
   });
-  EXPECT_GT(accepted, 0);  // damage of values and names is not seen
+  EXPECT_GT(accepted, 0);  // damage to values and names is not detected
   EXPECT_LT(accepted, rounds());
 }
 

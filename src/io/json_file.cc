@@ -41,8 +41,8 @@ void check_encoding(const std::filesystem::path& file, const std::string& text) 
 nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_bytes) {
   const std::string text = read_bounded(file, max_bytes);
   check_encoding(file, text);
-  // The parser keeps its own stack, so the limit on depth is for whoever walks the value later. Of a repeated key it
-  // would silently keep the last.
+  // The parser has its own stack; the limit on depth protects code that walks the value later. Without this check the
+  // parser would silently keep the last of a repeated key.
   using Event = nlohmann::json::parse_event_t;
   std::vector<std::set<std::string>> keys;
   const auto watch = [&](int depth, Event event, nlohmann::json& value) {
@@ -53,8 +53,7 @@ nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_byt
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key) {
       const auto& key = value.get_ref<const std::string&>();
-      SUMI_CHECK(keys.back().insert(key).second, "{}: the key \"{}\" is there twice", file.string(),
-                 strip_control(key));
+      SUMI_CHECK(keys.back().insert(key).second, "{}: the key \"{}\" appears twice", file.string(), strip_control(key));
     }
     return true;
   };

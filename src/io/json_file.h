@@ -1,4 +1,4 @@
-// JSON from strangers: a bounded file, bounded nesting, UTF-8 only, no key twice.
+// JSON from untrusted files: bounded size and nesting, UTF-8 only, no repeated keys.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ inline constexpr int64_t kMaxConfigBytes = 1 << 20;      // component configurat
 inline constexpr int64_t kMaxShardIndexBytes = 4 << 20;  // one line a tensor: 0.1 MB for the largest published
 inline constexpr int kMaxJsonDepth = 64;
 
-// The file's value. Throws Error(kNoInput) where there is no such regular file, Error(kData) where it is larger than
+// The file's value. Throws Error(kNoInput) if it is missing or not a regular file, Error(kData) if it is larger than
 // `max_bytes`, nested deeper than kMaxJsonDepth, not UTF-8, not JSON, or repeats a key in one object; the message is
 // one line with the file and the rule.
 nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_bytes = kMaxConfigBytes);

@@ -64,7 +64,7 @@ TEST_F(JsonFile, RefusesWhatIsNotJson) {
   EXPECT_THAT(error_of("{\"a\": NaN}"), HasSubstr("not valid JSON at byte"));
   EXPECT_THAT(error_of("{\"a\": 1e999}"), HasSubstr("out of range"));
   EXPECT_THAT(error_of("{} {}"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(error_of("{\"a\": 1, \"a\": 2}"), HasSubstr("\"a\" is there twice"));
+  EXPECT_THAT(error_of("{\"a\": 1, \"a\": 2}"), HasSubstr("\"a\" appears twice"));
   EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("Git LFS"));
   EXPECT_THAT(error_of("[1, 2, 3, 4, 5]", 8), HasSubstr("15 bytes; a file of this kind has at most 8"));
 }

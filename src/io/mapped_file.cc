@@ -40,7 +40,7 @@ void on_sigbus(int, siginfo_t* info, void*) {
     slot.torn.store(true);
     return;
   }
-  // Not ours: the handler before us, or death by the signal, when the read is tried again.
+  // Not ours: the retried read reaches the previous handler, or ends the process.
   sigaction(SIGBUS, &g_previous, nullptr);
 }
 
@@ -66,7 +66,7 @@ struct Descriptor {
 }  // namespace
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
+  // O_NONBLOCK: opening a pipe without a writer must not hang.
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   SUMI_CHECK_KIND(kNoInput, file.fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
   struct stat status = {};
@@ -118,7 +118,7 @@ MappedFile::~MappedFile() {
 void MappedFile::check_intact() const {
   if (slot_ < 0) return;
   struct stat now = {};
-  SUMI_CHECK_KIND(kNoInput, fstat(descriptor_, &now) == 0, "{}: cannot be read any more: {}", path_.string(),
+  SUMI_CHECK_KIND(kNoInput, fstat(descriptor_, &now) == 0, "{}: can no longer be read: {}", path_.string(),
                   std::strerror(errno));
   SUMI_CHECK(!g_slots[static_cast<size_t>(slot_)].torn.load() && now.st_size >= bytes_,
              "{}: was cut short while it was in use; download it again", path_.string());

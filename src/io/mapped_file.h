@@ -1,9 +1,9 @@
 // A file mapped into memory for reading, safe against the file being cut short or written over meanwhile.
 //
 // A read beyond a mapped file's new end raises SIGBUS. Here the signal's handler puts a page of zeros under the fault,
-// remembers that the file is torn, and lets the read go on; check_mappings_intact() then reports it as an error. What
-// raises no signal, a file cut within its last page or written over in place (cp), shows in its size and time of
-// change. Whoever computes with mapped weights calls that before it uses the result.
+// remembers that the file is torn, and lets the read continue; check_mappings_intact() then reports it as an error.
+// What raises no signal, a file cut within its last page or written over in place (cp), shows in its size and time of
+// change. Call check_mappings_intact() after computing with mapped weights, before using the result.
 #pragma once
 
 #include <ctime>
@@ -26,10 +26,9 @@ class MappedFile : public Buffer {
     return {static_cast<const uint8_t*>(handle_), static_cast<size_t>(bytes_)};
   }
   const std::filesystem::path& path() const { return path_; }
-  // Throws Error(kData) once the file is not what it was when it was opened: shorter, longer, or changed since. Time:
-  // one fstat.
+  // Throws Error(kData) if the file has changed since it was opened: shorter, longer or modified. Time: one fstat.
   void check_intact() const;
-  // Gives the pages in memory back; they are read again from the file when they are needed.
+  // Releases the pages in memory; they are read again from the file when needed.
   void release_pages() const;
 
  private:
@@ -40,8 +39,8 @@ class MappedFile : public Buffer {
   std::timespec modified_{};  // when it was opened
 };
 
-// Gives up the pages of every mapped file that were read; a later read brings them back from the system's cache. For
-// between the phases of a job, so that the weights of one do not stay resident through the next.
+// Releases the pages of every mapped file; a later read brings them back from the system's cache. For use between the
+// phases of a job, so that the weights of one do not stay resident through the next.
 void release_mapped_pages();
 
 // check_intact() of every open mapping.

@@ -1,4 +1,4 @@
-// Files cut short or written over while mapped (bad-input item 33), and what is no file (147).
+// Files cut short or written over while mapped (bad-input item 33), and what is not a file (147).
 #include "io/mapped_file.h"
 
 #include <gmock/gmock.h>

@@ -20,7 +20,7 @@ bool is_below(const fs::path& path, const fs::path& folder) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-bool is_there(const fs::path& path) {  // a link that leads nowhere counts: it is reported when it is followed
+bool is_there(const fs::path& path) {  // a dangling link counts: it is reported when it is followed
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));
 }
@@ -56,7 +56,7 @@ bool holds_weights(const fs::path& component_folder) {
 // A shard is named by a path below its index; anything else is an attempt to read elsewhere.
 void check_shard_name(const fs::path& index, const std::string& name) {
   const std::string shown = strip_control(name);
-  SUMI_CHECK(!name.empty() && shown == name, "{}: weight_map names a shard \"{}\", which is no file name",
+  SUMI_CHECK(!name.empty() && shown == name, "{}: weight_map names a shard \"{}\", which is not a file name",
              index.string(), shown);
   SUMI_CHECK(name.front() != '/' && name.find('\\') == std::string::npos && name.find(':') == std::string::npos,
              "{}: weight_map names the shard \"{}\" by an absolute path; shards lie beside their index", index.string(),
@@ -99,7 +99,7 @@ fs::path file_in_folder(const fs::path& folder, const fs::path& relative) {
   SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", folder.string(), error.message());
   const fs::path target = fs::canonical(path, error);
   SUMI_CHECK_KIND(kNoInput, !error || !fs::is_symlink(fs::symlink_status(path)),
-                  "{}: a link to a file that is not there; was the download cut short?", path.string());
+                  "{}: a link to a missing file; was the download cut short?", path.string());
   SUMI_CHECK_KIND(kNoInput, !error, "{}: no such file", path.string());
   if (is_below(target, root)) return path;
   const bool snapshot = root.parent_path().filename() == "snapshots";
@@ -118,7 +118,7 @@ std::optional<WeightFiles> find_weights(const fs::path& folder, std::string_view
   if (!name) {
     SUMI_CHECK_KIND(kNoInput, !holds_weights(in), "{}: no {}; none of the weights here {}", in.string(),
                     candidates(component, variant).front(),
-                    variant.empty() ? "goes by a name that is known" : "is of the variant that was asked for");
+                    variant.empty() ? "has a known name" : "is of the requested variant");
     return std::nullopt;
   }
   if (name->ends_with(".json")) return read_index(folder, component, *name);

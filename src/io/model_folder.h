@@ -1,4 +1,4 @@
-// Which files of a diffusers folder hold a component's weights, and that none of them leads out of the folder.
+// Which files of a diffusers folder hold a component's weights, and the check that none leads out of the folder.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +22,8 @@ struct WeightFiles {
 };
 
 // The weights of `component` ("unet", "vae", "text_encoder"); nothing where the folder has none. Of several forms:
-// full precision before `fp16` and `bf16`, one file before shards, safetensors before torch. A `variant` is taken as
-// it is asked for: Error(kNoInput) where a component has weights, but none of that variant.
+// full precision before `fp16` and `bf16`, one file before shards, safetensors before torch. A `variant` must match:
+// Error(kNoInput) where a component has weights, but none of that variant.
 std::optional<WeightFiles> find_weights(const std::filesystem::path& folder, std::string_view component,
                                         std::string_view variant);
 

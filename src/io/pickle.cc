@@ -14,8 +14,8 @@ namespace {
 using Value = PickleValue;
 using Kind = PickleValue::Kind;
 
-// What the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them, five
-// times a full training checkpoint of Stable Diffusion.
+// Memory that the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them,
+// five times a full training checkpoint of Stable Diffusion.
 constexpr size_t kMaxBytes = 48 << 20;
 
 class Machine {
@@ -64,7 +64,7 @@ class Machine {
   }
 
   // --- values and stack --------------------------------------------------------------------------------------------
-  // Counts memory before it is taken: a few bytes of pickle can ask for a great deal.
+  // Counts memory before it is taken: a few bytes of pickle can ask for a lot.
   void charge(size_t bytes) {
     spent_ += bytes;
     require(spent_ <= kMaxBytes, "would take more than {} MB of memory", kMaxBytes >> 20);
@@ -111,19 +111,20 @@ class Machine {
     stack_.back()->items = std::move(items);
   }
   void set_items(Value* target, const std::vector<Value*>& items) {
-    require(target->kind == Kind::kDict || target->kind == Kind::kInert, "sets entries of what is no dictionary");
+    require(target->kind == Kind::kDict || target->kind == Kind::kInert,
+            "sets entries of a value that is not a dictionary");
     require(items.size() % 2 == 0, "has a key without a value");
     charge(2 * sizeof(Value*) * items.size());
     for (size_t i = 0; target->kind == Kind::kDict && i < items.size(); i += 2)
       target->entries.emplace_back(items[i], items[i + 1]);
   }
   void append(Value* target, const std::vector<Value*>& items) {
-    require(target->kind == Kind::kList || target->kind == Kind::kInert, "appends to what is no list");
+    require(target->kind == Kind::kList || target->kind == Kind::kInert, "appends to a value that is not a list");
     charge(2 * sizeof(Value*) * items.size());
     if (target->kind == Kind::kList) target->items.insert(target->items.end(), items.begin(), items.end());
   }
   void remember(uint64_t slot) {
-    require(slot <= bytes_.size(), "keeps a value as memo {}, more than it has bytes", slot);
+    require(slot <= bytes_.size(), "stores memo {}, a number beyond its size in bytes", slot);
     if (memo_.emplace(slot, top()).second) {
       charge(64);  // a node of the table
     } else {
@@ -132,14 +133,14 @@ class Machine {
   }
   void recall(uint64_t slot) {
     const auto it = memo_.find(slot);
-    require(it != memo_.end(), "recalls memo {}, which was never kept", slot);
+    require(it != memo_.end(), "reads memo {}, which was never stored", slot);
     push(it->second);
   }
 
   // --- names and what they would construct -------------------------------------------------------------------------
   void push_global(const std::string& name) {
     require(known_global(name).has_value(),
-            "names \"{}\", which no model needs; it may be an attack, and nothing of it was run",
+            "names \"{}\", which no model needs; it may be an attack, and none of it was run",
             strip_control(name.substr(0, 120)));
     push_text(Kind::kGlobal, name);
   }
@@ -147,8 +148,8 @@ class Machine {
   void reduce() {
     Value* arguments = pop();
     Value* callee = pop();
-    require(callee->kind == Kind::kGlobal || callee->kind == Kind::kInert, "calls what is no name");
-    require(arguments->kind == Kind::kTuple, "calls with what is no tuple");
+    require(callee->kind == Kind::kGlobal || callee->kind == Kind::kInert, "calls a value that is not a name");
+    require(arguments->kind == Kind::kTuple, "calls with arguments that are not a tuple");
     const KnownGlobal global =
         callee->kind == Kind::kGlobal ? *known_global(callee->text) : KnownGlobal{GlobalKind::kInert};
     switch (global.kind) {
@@ -156,7 +157,7 @@ class Machine {
       case GlobalKind::kRebuildTensor: return push_tensor(arguments->items);
       case GlobalKind::kRebuildParameter:
         require(!arguments->items.empty() && arguments->items[0]->kind == Kind::kTensor,
-                "rebuilds a parameter from no tensor");
+                "rebuilds a parameter from a value that is not a tensor");
         return push(arguments->items[0]);
       case GlobalKind::kStorage: require(false, "calls a storage");
       case GlobalKind::kInert: return push(make(Kind::kInert));
@@ -166,11 +167,11 @@ class Machine {
   void push_ordered_dict(const std::vector<Value*>& arguments) {
     Value* dict = make(Kind::kDict);
     if (!arguments.empty()) {
-      require(arguments[0]->kind == Kind::kList, "makes a dictionary of no list");
+      require(arguments[0]->kind == Kind::kList, "makes a dictionary from a value that is not a list");
       charge(4 * sizeof(Value*) * arguments[0]->items.size());
       for (Value* pair : arguments[0]->items) {
         require((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2,
-                "makes a dictionary of no pairs");
+                "makes a dictionary from items that are not pairs");
         dict->entries.emplace_back(pair->items[0], pair->items[1]);
       }
     }
@@ -178,7 +179,7 @@ class Machine {
   }
 
   std::vector<int64_t> whole_numbers(const Value* tuple) const {
-    require(tuple->kind == Kind::kTuple && tuple->items.size() <= 8, "has a tensor of odd shape");
+    require(tuple->kind == Kind::kTuple && tuple->items.size() <= 8, "has a tensor with a malformed shape");
     std::vector<int64_t> out;
     for (const Value* item : tuple->items) {
       require(item->kind == Kind::kInt && item->integer >= 0, "has a tensor with a negative or odd size or stride");
@@ -189,7 +190,7 @@ class Machine {
 
   // (storage, offset, sizes, strides, requires_grad, hooks)
   void push_tensor(const std::vector<Value*>& arguments) {
-    require(arguments.size() >= 4 && arguments[0]->kind == Kind::kStorage, "rebuilds a tensor from no storage");
+    require(arguments.size() >= 4 && arguments[0]->kind == Kind::kStorage, "rebuilds a tensor without a storage");
     require(arguments[1]->kind == Kind::kInt && arguments[1]->integer >= 0, "has a tensor with a negative offset");
     Value* tensor = make(Kind::kTensor);
     tensor->storage = arguments[0];
@@ -205,10 +206,10 @@ class Machine {
   void push_storage() {
     const Value* id = pop();
     require(id->kind == Kind::kTuple && id->items.size() >= 5 && id->items[0]->text == "storage",
-            "refers to something that is no storage");
+            "refers to a value that is not a storage");
     const Value& type = *id->items[1];
     require(type.kind == Kind::kGlobal && known_global(type.text)->kind == GlobalKind::kStorage,
-            "has a storage of no type");
+            "has a storage without a type");
     require(id->items[2]->kind == Kind::kString && id->items[4]->kind == Kind::kInt && id->items[4]->integer >= 0,
             "has a storage without key or size");
     Value* storage = make(Kind::kStorage);
@@ -221,7 +222,7 @@ class Machine {
   void build() {
     pop();  // the state: attributes that no tensor depends on
     const Kind kind = top()->kind;
-    require(kind == Kind::kDict || kind == Kind::kInert, "sets the state of what is no object");
+    require(kind == Kind::kDict || kind == Kind::kInert, "sets the state of a value that is not an object");
   }
 
   bool step(uint8_t opcode);
@@ -350,7 +351,7 @@ bool Machine::step(uint8_t opcode) {
     case 0x93: {  // STACK_GLOBAL
       const Value* name = pop();
       const Value* module = pop();
-      require(name->kind == Kind::kString && module->kind == Kind::kString, "names what is no string");
+      require(name->kind == Kind::kString && module->kind == Kind::kString, "uses a name that is not a string");
       push_global(module->text + " " + name->text);
       break;
     }
@@ -366,7 +367,9 @@ bool Machine::step(uint8_t opcode) {
     case 0x83:
     case 0x84:
     case 'i':
-    case 'o': require(false, "uses an opcode that builds objects by other ways (0x{:02x})", opcode); break;
+    case 'o':
+      require(false, "has the opcode 0x{:02x}, which builds objects in a way that torch.save does not", opcode);
+      break;
     default: require(false, "has the opcode 0x{:02x}, which torch.save does not write", opcode);
   }
   return false;

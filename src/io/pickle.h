@@ -2,7 +2,7 @@
 //
 // Python's pickle is a program that may import and call anything. This machine knows the opcodes that torch.save writes
 // and a closed list of names; what those names would construct becomes plain data here, and any other name ends the
-// reading before anything else of the file is looked at.
+// reading at once.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The names a pickle of ours may mention, and what they become.
+// The names that a pickle may use, and what they become.
 #pragma once
 
 #include <optional>

@@ -18,7 +18,7 @@ uint64_t read_u64(const uint8_t* bytes) {
   return value;
 }
 
-// The bytes that shape and type ask for; throws where they do not fit 63 bits.
+// The bytes that shape and type need; throws where they do not fit 63 bits.
 uint64_t size_of_tensor(const TensorInfo& info, const std::string& file) {
   uint64_t product = static_cast<uint64_t>(size_of(info.dtype));
   bool zero = false;
@@ -33,7 +33,7 @@ uint64_t size_of_tensor(const TensorInfo& info, const std::string& file) {
   return zero ? 0 : product;
 }
 
-// Each tensor's bytes are as many as it needs, and together they cover [0, data) once.
+// Each tensor has exactly the bytes it needs, and together they cover [0, data) once.
 void check_offsets(const std::vector<HeaderEntry>& entries, uint64_t data, const std::string& file) {
   std::vector<size_t> order(entries.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -121,13 +121,13 @@ std::string header_bytes(const std::filesystem::path& path, const std::vector<Te
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   for (const auto& [key, value] : metadata)
     SUMI_CHECK_KIND(kCannotCreate, !find_invalid_utf8(key) && !find_invalid_utf8(value),
-                    "{}: the metadata \"{}\" are not UTF-8", path.string(), strip_control(key));
+                    "{}: the metadata \"{}\" is not UTF-8", path.string(), strip_control(key));
   if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t at = 0;
   for (const TensorInfo& tensor : tensors) {
     SUMI_CHECK_KIND(kCannotCreate,
                     tensor.name != "__metadata__" && !header.contains(tensor.name) && !find_invalid_utf8(tensor.name),
-                    "{}: cannot hold a tensor of the name \"{}\": it is taken or not UTF-8", path.string(),
+                    "{}: cannot hold a tensor named \"{}\": the name is taken or not UTF-8", path.string(),
                     strip_control(tensor.name));
     std::string dtype(name_of(tensor.dtype));
     std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });

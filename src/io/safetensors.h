@@ -33,7 +33,7 @@ class SafetensorsWriter {
   // The tensors in the order in which their bytes will come. Throws Error(kCannotCreate).
   SafetensorsWriter(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
                     const std::map<std::string, std::string>& metadata = {});
-  void write(const Tensor& tensor);  // wherever it is
+  void write(const Tensor& tensor);  // on any device
   void write(const void* data, size_t bytes) { file_.write(data, bytes); }
   void commit() { file_.commit(); }
 

@@ -67,14 +67,14 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   bool key(std::string& key) override {
     if (place_ == Place::kTop) {
       name_ = key;
-      if (!names_.insert(key).second) return complain(fmt::format("the key \"{}\" stands twice", printable(key)));
+      if (!names_.insert(key).second) return complain(fmt::format("the key \"{}\" appears twice", printable(key)));
       if (names_.size() > kMaxTensors) return complain(fmt::format("more than {} tensors", kMaxTensors));
       return go(Place::kTopValue);
     }
     if (place_ == Place::kMetadata) {
       metadata_key_ = key;
       if (header_.metadata.contains(key))
-        return complain(fmt::format("the metadata key \"{}\" stands twice", printable(key)));
+        return complain(fmt::format("the metadata key \"{}\" appears twice", printable(key)));
       return go(Place::kMetadataValue);
     }
     bool* field = key == "dtype"          ? &seen_.dtype

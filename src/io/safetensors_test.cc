@@ -35,7 +35,7 @@ std::string entry(const std::string& shape, const std::string& offsets, const st
 
 class Safetensors : public testing::Test {
  protected:
-  // The message that the bytes bring; both ways of opening the file must refuse it.
+  // The error message for the bytes; both ways of opening the file must refuse it.
   std::string error_of(const std::string& bytes) {
     test::write_file(file_, bytes);
     test::rejection(file_, [&] { open_checkpoint(file_); });

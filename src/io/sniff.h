@@ -1,4 +1,4 @@
-// What a file is that is no model.
+// Recognises files that are not models.
 #pragma once
 
 #include <cstdint>

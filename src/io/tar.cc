@@ -58,7 +58,7 @@ class Reader {
       const Header header = read_header(at);
       if (header.empty()) break;  // two such end the archive; one is enough
       SUMI_CHECK(number(header, 148, 8, at) == header.sum(), "{}: no tar header at byte {}{}", name_, at,
-                 at == 0 ? "; is it a tar archive, and not a compressed one?" : "");
+                 at == 0 ? "; is it an uncompressed tar archive?" : "");
       uint64_t bytes = number(header, 124, 12, at);
       const char type = header.type();
       const uint64_t begin = at + kBlock;
@@ -112,7 +112,7 @@ class Reader {
     for (size_t i = 0; i < size && bytes[i] != 0; ++i) {
       if (bytes[i] == ' ') continue;
       SUMI_CHECK(bytes[i] >= '0' && bytes[i] <= '7', "{}: no tar header at byte {}{}", name_, at,
-                 at == 0 ? "; is it a tar archive, and not a compressed one?" : "");
+                 at == 0 ? "; is it an uncompressed tar archive?" : "");
       value = value << 3 | static_cast<uint64_t>(bytes[i] - '0');
     }
     return value;

@@ -1,4 +1,4 @@
-// What is in a tar archive: the shards of a webdataset are such.
+// Lists a tar archive, such as a shard of a webdataset.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,8 @@ struct TarEntry {
   uint64_t offset = 0, size = 0;  // of its bytes in the archive
 };
 
-// The regular files in it, in their order; names as ustar, GNU tar and pax write them. Reads the headers alone. Throws
-// Error(kNoInput), or Error(kData) that names the offset for what is no tar archive, a compressed one, or one that is
-// cut short.
+// The regular files in it, in their order; names as ustar, GNU tar and pax write them. Reads only the headers. Throws
+// Error(kNoInput), or Error(kData) with the offset for a file that is not a tar archive, is compressed or is cut short.
 std::vector<TarEntry> list_tar(const std::filesystem::path& file);
 
 }  // namespace sumi::io

@@ -41,7 +41,7 @@ class TorchFile : public Checkpoint {
                name);
     SUMI_CHECK(zip, "{}: is neither a safetensors file nor a torch checkpoint", name);
     for (ZipEntry& entry : read_zip_directory(contents, name)) add_entry(std::move(entry), name);
-    SUMI_CHECK(pickle_entry_ != nullptr, "{}: has no data.pkl; it is a zip archive but no torch checkpoint", name);
+    SUMI_CHECK(pickle_entry_ != nullptr, "{}: has no data.pkl; it is a zip archive but not a torch checkpoint", name);
     check_byte_order(contents, name);
     SUMI_CHECK(pickle_entry_->size <= kMaxPickle, "{}: its data.pkl has {} bytes", name, pickle_entry_->size);
     const Pickle pickle = read_pickle(contents.subspan(pickle_entry_->offset, pickle_entry_->size), name);
@@ -103,7 +103,7 @@ class TorchFile : public Checkpoint {
     std::set<std::string> seen;
     for (const auto& [key, value] : state_dict(root, name).entries) {
       if (key->kind != Kind::kString || value->kind != Kind::kTensor) continue;
-      SUMI_CHECK(seen.insert(key->text).second, "{}: the tensor \"{}\" stands twice", name, strip_control(key->text));
+      SUMI_CHECK(seen.insert(key->text).second, "{}: the tensor \"{}\" appears twice", name, strip_control(key->text));
       layouts_.push_back(place(*value, key->text, name));
       tensors_.push_back({key->text, value->storage->dtype, Shape(value->sizes)});
     }

@@ -13,7 +13,7 @@ namespace sumi::io {
 
 // Opens the archive and reads the names; tensors are views of the mapped file where they lie aligned and contiguous.
 // The weights may stand at the top or under "state_dict" ("model", "module"). Checksums: the pickle's always, the
-// tensors' at opening where they sum up to at most 64 MB (a gigabyte takes a second). Throws Error(kData) or
+// tensors' at opening where they total at most 64 MB (a gigabyte takes a second). Throws Error(kData) or
 // Error(kNoInput).
 std::unique_ptr<Checkpoint> open_torch_ckpt(const std::filesystem::path& path);
 

@@ -126,7 +126,7 @@ TEST_F(TorchCkpt, Item41LyingZip64) {
   parts[1].central_extra = zip64_extra({});
   EXPECT_THAT(error_of(parts), HasSubstr("missing its sizes"));
   parts[1].central_extra = test::little_endian(1, 2) + test::little_endian(500, 2);
-  EXPECT_THAT(error_of(parts), HasSubstr("longer than said"));
+  EXPECT_THAT(error_of(parts), HasSubstr("longer than stated"));
 
   for (const uint64_t lie : {UINT64_MAX, uint64_t{1} << 63, UINT64_MAX / 46 + 2, uint64_t{1000}}) {
     for (int field = 0; field < 4; ++field) {

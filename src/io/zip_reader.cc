@@ -59,7 +59,7 @@ Directory find_directory(const Bytes& bytes, const std::string& file) {
       const uint64_t end64 = bytes.u64(at - 20 + 8);
       bytes.need(end64, 56);
       SUMI_CHECK(bytes.u32(end64) == kEnd64 && end64 + 56 <= at - 20,
-                 "{}: its zip64 end record is not where it is said to be", file);
+                 "{}: its zip64 end record is not at its stated offset", file);
       d = {bytes.u64(end64 + 48), bytes.u64(end64 + 40), bytes.u64(end64 + 32)};
     }
     SUMI_CHECK(d.offset <= at && d.size <= at - d.offset, "{}: the zip directory lies outside the file", file);
@@ -75,7 +75,7 @@ void read_zip64(const Bytes& bytes, uint64_t extra, uint64_t length, uint64_t& s
                 const std::string& file) {
   for (uint64_t at = extra; at + 4 <= extra + length;) {
     const uint64_t kind = bytes.u16(at), width = bytes.u16(at + 2);
-    SUMI_CHECK(at + 4 + width <= extra + length, "{}: a zip entry's extra field is longer than said", file);
+    SUMI_CHECK(at + 4 + width <= extra + length, "{}: a zip entry's extra field is longer than stated", file);
     if (kind == 1) {
       uint64_t from = at + 4;
       for (uint64_t* field : {&size, &packed, &offset}) {
@@ -140,12 +140,12 @@ std::vector<ZipEntry> read_zip_directory(std::span<const uint8_t> contents, cons
     at += 46 + name_length + extra_length + comment_length;
     const std::string shown = strip_control(entry.name.substr(0, 80));
     check_name(entry.name, file);
-    SUMI_CHECK(names.insert(entry.name).second, "{}: the zip entry \"{}\" stands twice", file, shown);
+    SUMI_CHECK(names.insert(entry.name).second, "{}: the zip entry \"{}\" appears twice", file, shown);
     SUMI_CHECK((flags & 0x2041) == 0, "{}: the zip entry \"{}\" is encrypted", file, shown);
-    SUMI_CHECK(
-        method == 0,
-        "{}: the zip entry \"{}\" is compressed, which torch.save never does; save the checkpoint anew with torch.save",
-        file, shown);
+    SUMI_CHECK(method == 0,
+               "{}: the zip entry \"{}\" is compressed, which torch.save never does; save the checkpoint again with "
+               "torch.save",
+               file, shown);
     SUMI_CHECK(packed == entry.size, "{}: the stored zip entry \"{}\" has two sizes, {} and {}", file, shown, packed,
                entry.size);
     SUMI_CHECK(header < directory.offset, "{}: the zip entry \"{}\" begins beyond the directory", file, shown);

@@ -1,7 +1,7 @@
 // The directory of a zip archive, as torch.save writes it: stored entries, zip64 allowed.
 //
-// The archive comes from strangers: every number is checked against the file before it is used. Compressed and
-// encrypted entries are refused; torch.save writes neither.
+// The archive is untrusted: every number is checked against the file before it is used. Compressed and encrypted
+// entries are refused; torch.save writes neither.
 #pragma once
 
 #include <cstdint>

@@ -12,13 +12,13 @@
 
 namespace sumi::models {
 
-// What was not loaded is empty.
+// Parts that were not loaded are empty.
 struct Components {
   ModelConfig config;
   Device device = Device::kCpu;     // where all weights are, and all inputs must be
-  bool exact = false;               // convolutions as plain sums of products: slower, and rounding less
+  bool exact = false;               // convolutions as plain sums of products: slower, less rounding
   DType activations = DType::kF32;  // see LoadOptions
-  // Several encode the same ids: their states are joined channel by channel, and the last gives the pooled vector.
+  // All encode the same ids: their states are concatenated along the channels; the pooled vector is the last one's.
   std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
   std::unique_ptr<Denoiser> denoiser = nullptr;
   std::unique_ptr<AutoencoderKL> autoencoder = nullptr;

@@ -1,4 +1,5 @@
-// What steers a denoiser beside the noisy latent: the one thing that prompts, control networks and masks are made into.
+// The inputs of a denoiser besides the noisy latent and the timestep: prompts, control networks and masks become one of
+// these.
 #pragma once
 
 #include <vector>
@@ -7,13 +8,13 @@
 
 namespace sumi::models {
 
-// What a control network adds inside a UNet, at every call anew.                          (Zhang et al. 2023)
+// What a control network adds inside a UNet, new at every call.                          (Zhang et al. 2023)
 struct ControlResiduals {
-  std::vector<Tensor> skips;  // one for each skip connection, in the order of the way down; or none
+  std::vector<Tensor> skips;  // one for each skip connection, in the order of the way down; may be empty
   Tensor middle;              // added after the middle block
 };
 
-// Every part may be undefined. A denoiser refuses parts it cannot use (see Denoiser); none is passed over in silence.
+// Every part may be undefined. A denoiser refuses parts it cannot use (see Denoiser); none is ignored silently.
 struct Conditioning {
   Tensor sequence;           // text, token by token [B,T,D]
   Tensor pooled;             // the whole text in one vector [B,P]
@@ -22,9 +23,9 @@ struct Conditioning {
   Tensor channels;           // concatenated to the latent, [B,H,W,C]: mask and masked picture of inpainting
 };
 
-// The conditioning of a batch twice as large, first `uncond`, then `cond`; what classifier-free guidance asks for. Both
-// must have the same parts of the same shapes: else Error(kData), and Error(kUsage) where `uncond` and `cond` have
-// nothing in which they could differ.
+// The conditioning of a batch twice as large, first `uncond`, then `cond`, for classifier-free guidance. Throws
+// Error(kData) unless both have the same parts of the same shapes, and Error(kUsage) if neither has any text to guide
+// by.
 Conditioning concat(const Conditioning& uncond, const Conditioning& cond);
 
 }  // namespace sumi::models

@@ -8,7 +8,7 @@
 namespace sumi::models {
 namespace {
 
-// Caps that no published model comes near: they keep products of sizes inside int64 and a hostile configuration from
+// Limits far above every published model: they keep products of sizes inside int64 and a hostile configuration from
 // building networks of millions of layers.
 constexpr int64_t kMaxWidth = 65536;
 constexpr int64_t kMaxLevels = 12;
@@ -20,7 +20,7 @@ constexpr int64_t kMaxSize = 16384;  // pixels
 
 constexpr int64_t kMaxTransformers = 4096;
 
-// The rules, and who is named when one is broken.
+// The rules; messages begin with `source`.
 class Checker {
  public:
   explicit Checker(const std::string& source) : source_(source) {}
@@ -40,7 +40,7 @@ class Checker {
   const std::string& source_;
 };
 
-// Widths of the levels: the base times each multiplier, every one a multiple of the groups that are normed together.
+// Widths of the levels: the base times each multiplier, each a multiple of the number of norm groups.
 void Checker::widths(int64_t base, const std::vector<int64_t>& multipliers, int64_t groups, const char* what) const {
   range(base, 1, kMaxWidth, what);
   SUMI_CHECK(!multipliers.empty() && static_cast<int64_t>(multipliers.size()) <= kMaxLevels,
@@ -141,7 +141,7 @@ void Checker::whole(const ModelConfig& c) const {
   SUMI_CHECK(c.sampling.scale >= 0.0 && c.sampling.scale <= 1000.0,
              "{}: the guidance scale is {}; it must be 0 to 1000", source_, c.sampling.scale);
   SUMI_CHECK(c.unet.out_channels == c.autoencoder.embed_dim,
-             "{}: the UNet gives latents of {} channels and the autoencoder takes {}; these are parts of two models",
+             "{}: the UNet gives latents of {} channels and the autoencoder takes {}; they belong to different models",
              source_, c.unet.out_channels, c.autoencoder.embed_dim);
 }
 

@@ -11,7 +11,7 @@
 
 namespace sumi::models {
 
-// LDM's UNetModel (openaimodel.py). unet/topology.h tells the layers it stands for.
+// LDM's UNetModel (openaimodel.py). unet/topology.h derives the layers from it.
 struct UNetConfig {
   int64_t in_channels = 4, out_channels = 4, model_channels = 320;
   std::vector<int64_t> num_res_blocks{2};         // one for all levels, or one per level
@@ -28,8 +28,8 @@ struct UNetConfig {
   bool use_scale_shift_norm = false;
   bool resblock_updown = false;
   bool conv_resample = true;
-  bool legacy = true;        // head width rule of LDM where num_head_channels is given
-  int64_t norm_groups = 32;  // of its group norms; LDM has always 32
+  bool legacy = true;        // LDM's rule for the head width if num_head_channels is given
+  int64_t norm_groups = 32;  // of its group norms; LDM always has 32
   bool operator==(const UNetConfig&) const = default;
 };
 
@@ -39,7 +39,7 @@ struct AutoencoderConfig {
   std::vector<int64_t> ch_mult{1, 2, 4, 4};
   int64_t num_res_blocks = 2;
   std::vector<int64_t> attn_resolutions{};
-  int64_t norm_groups = 32;  // of its group norms; LDM has always 32
+  int64_t norm_groups = 32;  // of its group norms; LDM always has 32
   double scale_factor = 0.18215;
   int64_t downsampling() const { return int64_t{1} << (ch_mult.size() - 1); }
   bool operator==(const AutoencoderConfig&) const = default;
@@ -49,9 +49,9 @@ struct AutoencoderConfig {
 struct AutoencoderLossConfig {
   double kl_weight = 1e-6;
   double perceptual_weight = 1.0;
-  double disc_weight = 0.5;    // of the discriminator, beside its adaptive weight; 0: no discriminator
-  int64_t disc_start = 50001;  // the step at which it comes in
-  int64_t disc_layers = 3;     // of it that halve the picture
+  double disc_weight = 0.5;    // of the discriminator, times its adaptive weight; 0: no discriminator
+  int64_t disc_start = 50001;  // the step from which it is used
+  int64_t disc_layers = 3;     // its layers that halve the picture
   int64_t disc_width = 64;     // channels of its first layer
 };
 
@@ -81,23 +81,23 @@ struct ModelConfig {
   double linear_start = 0.00085, linear_end = 0.012;
   diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
   int64_t default_size = 512;  // pixels
-  bool scale_by_std = false;   // the scale factor is yet to be computed from the first latents
+  bool scale_by_std = false;   // training must compute the scale factor from the first latents
   SamplingDefaults sampling;
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Throws Error(kData) with one sentence where the sizes make no network (zero or huge widths, heads that do not divide
-// the channels, …); it begins with `source`, where they come from.
+// Throws Error(kData) if the sizes do not make a network (zero or huge widths, heads that do not divide the channels,
+// …); the message begins with `source`, where they come from.
 void check_config(const ModelConfig& config, const std::string& source = "the configuration");
 
 // The same for an autoencoder alone.
 void check_config(const AutoencoderConfig& config, const std::string& source);
 
-// Throws Error(kData) where a tokenizer of `vocab_size` tokens has ids beyond the text encoder's embedding.
+// Throws Error(kData) if a tokenizer of `vocab_size` tokens has ids beyond the text encoder's embedding.
 void check_vocabulary(const ModelConfig& config, int64_t vocab_size);
 
-// From an LDM YAML file. Keys that are not known are ignored with a warning; parts that are not supported (a VQ
-// autoencoder, class labels, another text encoder) are refused with a sentence.
+// From an LDM YAML file. Unknown keys are ignored with a warning; unsupported parts (a VQ autoencoder, class labels,
+// another text encoder) throw Error(kData).
 ModelConfig config_from_yaml(const std::filesystem::path& path);
 // The same from the file's contents; `source` names it in messages.
 ModelConfig config_from_yaml_text(const std::string& text, const std::string& source);
@@ -105,7 +105,7 @@ ModelConfig config_from_yaml_text(const std::string& text, const std::string& so
 // sampler, steps and scale.
 std::string config_to_yaml(const ModelConfig& config);
 
-// Where a file of sumi's own keeps its configuration (YAML) and its tokenizer: keys of its metadata.
+// Metadata keys under which sumi's own files keep their configuration (YAML) and tokenizer.
 inline constexpr const char* kConfigKey = "sumi.config";
 inline constexpr const char* kVocabularyKey = "sumi.vocabulary";
 inline constexpr const char* kMergesKey = "sumi.merges";
@@ -121,11 +121,10 @@ AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path);
 // From a diffusers folder's component configs (unet/config.json, vae/config.json, text_encoder/config.json,
 // scheduler/scheduler_config.json). Unknown custom-code fields are ignored with a warning.
 ModelConfig config_from_diffusers(const std::filesystem::path& folder);
-// From names and shapes alone. Throws Error(kData) that says which family the file resembles and what it lacks.
+// From names and shapes alone. Throws Error(kData) that names the kind of file, or what it lacks.
 ModelConfig detect_config(const io::Checkpoint& checkpoint);
 
-// The configuration for `checkpoint`: `yaml` where given, else the file's or folder's own, else detected. All are
-// checked.
+// The configuration for `checkpoint`: `yaml` if given, else the file's or folder's own, else detected. All are checked.
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml);
 
 }  // namespace sumi::models

@@ -11,8 +11,8 @@
 namespace sumi::models {
 namespace {
 
-// Looks tensors up; a UNet that is there only as its moving average counts. The original writes that under the
-// parameter's name without dots: `model.diffusion_model.out.0.bias` is `model_ema.diffusion_modelout0bias`.
+// Looks up tensors; a UNet stored only as its moving average counts too. The original writes that under the parameter's
+// name without dots: `model.diffusion_model.out.0.bias` is `model_ema.diffusion_modelout0bias`.
 class Lookup {
  public:
   explicit Lookup(const io::Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
@@ -30,11 +30,11 @@ class Lookup {
   const Shape& shape(const std::string& name, int rank) const {
     const io::TensorInfo* info = find(name);
     SUMI_CHECK(info, "{}: has no tensor {}", path(), name);
-    SUMI_CHECK(info->shape.rank() == rank, "{}: {} has the shape {}; a network of this kind has {} dimensions there",
-               path(), name, info->shape.str(), rank);
+    SUMI_CHECK(info->shape.rank() == rank, "{}: {} has the shape {}; {} dimensions are expected", path(), name,
+               info->shape.str(), rank);
     return info->shape;
   }
-  // `name`, with 0, 1, 2 … between the two halves: how many there are in a row.
+  // How many of the names `before` + 0, 1, 2 … + `after` exist without a gap.
   int64_t count(const std::string& before, const std::string& after) const {
     int64_t n = 0;
     while (has(before + std::to_string(n) + after)) ++n;
@@ -53,7 +53,7 @@ const std::string kText(kTextPrefix);
 // `width` as a multiple of `base`.
 int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* what) {
   SUMI_CHECK(base > 0 && width > 0 && width % base == 0,
-             "{}: a level of the {} has {} channels, which is no multiple of the first's {}", lookup.path(), what,
+             "{}: a level of the {} has {} channels, which is not a multiple of the first's {}", lookup.path(), what,
              width, base);
   return width / base;
 }
@@ -65,7 +65,8 @@ int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* 
        lookup.path());
 }
 
-// The way down must have the residual blocks and resampling layers that the way up made `topology` expect, and no more.
+// The way down must have exactly the residual blocks and resampling layers of `topology`, which was read from the way
+// up.
 void check_blocks(const Lookup& lookup, const UNetConfig& c, const UNetTopology& topology) {
   if (*std::min_element(c.num_res_blocks.begin(), c.num_res_blocks.end()) < 1) fail_levels(lookup);
   for (const BlockPlan& block : topology.input_blocks) {
@@ -93,8 +94,8 @@ int64_t keys_of(const Lookup& lookup, const BlockPlan& block) {
   return lookup.shape(fmt::format("{}{}.1.transformer_blocks.0.attn2.to_k.weight", kUNet, block.name), 2)[1];
 }
 
-// The context's width: that of the keys in cross-attention. Where these are as wide as the channels at every level it
-// is self-attention once more, unless only one width is to be seen and there is text.
+// The context's width: that of the keys in cross-attention. If these are as wide as the channels at every level, it is
+// a second self-attention, unless only one width occurs and the file has text.
 int64_t read_context(const Lookup& lookup, const UNetTopology& topology, const UNetConfig& c) {
   const auto width_of = [&](const BlockPlan& block) { return c.model_channels * c.channel_mult[block.level]; };
   const int64_t width = width_of(topology.middle), keys = keys_of(lookup, topology.middle);
@@ -102,7 +103,7 @@ int64_t read_context(const Lookup& lookup, const UNetTopology& topology, const U
   bool only_width = true;
   for (const BlockPlan& block : topology.input_blocks) {
     if (block.attention() == nullptr || width_of(block) == width) continue;
-    // Elsewhere the keys are not as wide as the channels: in the middle they are so by chance.
+    // The keys of another level are not as wide as its channels, so the equality in the middle is a coincidence.
     if (keys_of(lookup, block) != width_of(block)) return width;
     only_width = false;
   }
@@ -111,7 +112,7 @@ int64_t read_context(const Lookup& lookup, const UNetTopology& topology, const U
 
 UNetConfig detect_unet(const Lookup& lookup) {
   UNetConfig c = unet_of_compvis_names([&](const std::string& name) { return lookup.has(kUNet + name); });
-  const UNetTopology topology = make_topology(c);  // of which only blocks and layers count: widths are still to be read
+  const UNetTopology topology = make_topology(c);  // only blocks and layers are used: widths are still unknown
   check_blocks(lookup, c, topology);
   const Shape& first = lookup.shape(kUNet + "input_blocks.0.0.weight", 4);
   c.model_channels = first[0];
@@ -174,7 +175,7 @@ ClipTextConfig detect_text(const Lookup& lookup) {
   return c;
 }
 
-// What to say of a file without a UNet under the names that are known.
+// The error for a file without a UNet under any known name.
 [[noreturn]] void fail_unknown(const io::Checkpoint& checkpoint) {
   std::string first;
   for (size_t i = 0; i < std::min<size_t>(3, checkpoint.tensors().size()); ++i) {

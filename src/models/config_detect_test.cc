@@ -39,7 +39,7 @@ Shapes layout_of(const ModelConfig& config) {
   return shapes;
 }
 
-// Stable Diffusion 1's with CLIP's text encoder, the UNet's sizes to be changed.
+// Stable Diffusion 1's with CLIP's text encoder, with changeable UNet sizes.
 ModelConfig base_config() { return tools::synthetic_config("sd1"); }
 
 TEST(DetectConfig, StableDiffusion1) {
@@ -148,7 +148,7 @@ TEST(DetectConfig, ContextOf1024HasHeadsOf64) {
 
 TEST(DetectConfig, ContextAsWideAsTheChannels) {
   ModelConfig made = base_config();
-  made.unet.model_channels = 192;  // the middle has 768 channels, as the context
+  made.unet.model_channels = 192;  // the middle has 768 channels, like the context
   EXPECT_EQ(detect_config(FakeCheckpoint(layout_of(made))).unet.context_dim, 768);
 }
 
@@ -227,7 +227,7 @@ TEST(DetectConfig, SurvivesHostileShapes) {
           << name << shape.str();
     }
   }
-  for (const auto& [name, shape] : sd1) {  // any one left out: a configuration or one sentence
+  for (const auto& [name, shape] : sd1) {  // any one left out: a configuration or a one-line error
     if (name.find(".0.weight") == std::string::npos && name.find("embedding") == std::string::npos) continue;
     Shapes shapes = sd1;
     shapes.erase(name);

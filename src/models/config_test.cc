@@ -22,7 +22,7 @@ ModelConfig valid() {
   return config;
 }
 
-// The one-line error that a change to a valid configuration brings.
+// The one-line error that a change to a valid configuration causes.
 template <class Change> std::string error_of(Change change) {
   ModelConfig config = valid();
   change(config);

@@ -1,4 +1,4 @@
-// LDM's YAML configurations: v1-inference.yaml and its kin.
+// LDM's YAML configurations: v1-inference.yaml and similar files.
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 constexpr uintmax_t kMaxYamlBytes = 256 << 10;  // LDM's have 3 kB; a node of two bytes takes hundreds in memory
 constexpr size_t kMaxListEntries = 64;
 
-// One mapping of the file. Keys that nobody asked for are warned about by done(); a null value counts as absent.
+// One mapping of the file. done() warns of keys that were not read; a null value counts as absent.
 class Section {
  public:
   Section(const YAML::Node& node, std::string file, std::string where)
@@ -67,11 +67,11 @@ class Section {
   }
   // Keys that change nothing here: training, memory, data.
   void ignore(std::initializer_list<const char*> keys) { asked_.insert(keys.begin(), keys.end()); }
-  // Refuses a switch that asks for something else than the models here do.
+  // Refuses a switch for a feature that the models here do not have.
   void refuse_if(bool condition, const char* key) {
     SUMI_CHECK(!condition, "{}: {} asks for a kind of network that is not supported", file_, name(key));
   }
-  // Warns of what was not asked for. A section is done before it goes.
+  // Warns of keys that were not read. Call it last.
   void done() const {
     for (const auto& entry : node_) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "(not a name)";
@@ -132,7 +132,7 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
-// Accepts one class and says of any other what it would be.
+// Accepts one class; the error for any other says what it is.
 void check_target(Section& section, std::initializer_list<const char*> accepted) {
   const std::string target = section.target();
   if (std::find(accepted.begin(), accepted.end(), target) != accepted.end()) return;
@@ -146,8 +146,8 @@ void check_target(Section& section, std::initializer_list<const char*> accepted)
                               {"FrozenOpenCLIPEmbedder", "OpenCLIP's text encoder, as in Stable Diffusion 2"},
                               {"BERTEmbedder", "a BERT text encoder"},
                               {"FrozenT5Embedder", "a T5 text encoder"},
-                              {"ClassEmbedder", "class labels in the place of text"},
-                              {"SpatialRescaler", "an image in the place of text"},
+                              {"ClassEmbedder", "class labels instead of text"},
+                              {"SpatialRescaler", "an image instead of text"},
                               {"DiffusionEngine", "Stable Diffusion XL"},
                               {"LatentUpscaleDiffusion", "an upscaler"},
                               {"LatentDepth2ImageDiffusion", "a depth-to-image model"}};
@@ -158,7 +158,7 @@ void check_target(Section& section, std::initializer_list<const char*> accepted)
 }
 
 // `attention_resolutions` names the levels that attend by their downsampling factors; `transformer_depth` is one number
-// for all levels or, as in SGM's configurations, one for each, of which those of levels without attention mean nothing.
+// for all levels or, as in SGM's configurations, one per level; entries of levels without attention are ignored.
 void read_depths(Section& p, UNetConfig& c) {
   const std::vector<int64_t> factors = p.integers("attention_resolutions"),
                              given = p.integers("transformer_depth", {1});
@@ -254,7 +254,7 @@ AutoencoderLossConfig read_loss(Section section) {
   c.disc_weight = p.number("disc_weight", c.disc_weight) * p.number("disc_factor", 1.0);
   c.disc_start = p.integer("disc_start", c.disc_start);
   c.disc_layers = p.integer("disc_num_layers", c.disc_layers);
-  c.disc_width = p.integer("disc_width", c.disc_width);  // sumi's own; LDM has always 64
+  c.disc_width = p.integer("disc_width", c.disc_width);  // sumi's own; LDM always has 64
   p.refuse_if(p.boolean("use_actnorm", false), "use_actnorm");
   p.refuse_if(p.boolean("disc_conditional", false), "disc_conditional");
   p.refuse_if(p.text("disc_loss", "hinge") != "hinge", "disc_loss");
@@ -297,7 +297,7 @@ void read_noise_schedule(Section& p, ModelConfig& config) {
   SUMI_CHECK(kind == "linear" || kind == "cosine" || kind == "sqrt_linear",
              "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known", p.file(), p.name("beta_schedule"),
              strip_control(kind));
-  config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;  // LDM's names are a step off from everybody's
+  config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;  // LDM's "linear" is diffusers' "scaled_linear"
   const std::string name = p.text("parameterization", "eps");
   const auto prediction = diffusion::prediction_of(name);
   SUMI_CHECK(prediction, "{}: {} is \"{}\"; eps, v and x0 are supported", p.file(), p.name("parameterization"),
@@ -326,7 +326,7 @@ ModelConfig config_from_yaml(const std::filesystem::path& path) {
   return config_from_yaml_text(read_text(path), path.string());
 }
 
-constexpr double kCosineOffset = 0.008;  // diffusion/noise_schedule.cc knows no other
+constexpr double kCosineOffset = 0.008;  // the only one in diffusion/noise_schedule.cc
 
 ModelConfig config_from_yaml_text(const std::string& text, const std::string& source) {
   Section root(parse(text, source), source, "");

@@ -214,7 +214,7 @@ TEST_F(YamlConfig, OtherNetworks) {
   EXPECT_THAT(warnings_.messages(), IsEmpty());
 }
 
-// As the published configuration of Stable Diffusion XL has it: the number of a level that does not attend is nothing.
+// As the published configuration of Stable Diffusion XL has it: the number of a level without attention is ignored.
 TEST_F(YamlConfig, TransformersOfADepthForEachLevel) {
   const auto unet = [&](const std::string& depth, const std::string& factors = "[ 4, 2, 1 ]") {
     std::string text = changed("transformer_depth: 1", "transformer_depth: " + depth);
@@ -294,7 +294,7 @@ TEST_F(YamlConfig, RefusesAnotherOffsetOfTheCosine) {
   EXPECT_THAT(error_of(changed("linear_start: 0.00085", "beta_schedule: cosine\n    cosine_s: 8.0e-3")), "no error");
 }
 
-// LDM keeps the factor that it told from the first latents as a buffer.
+// LDM keeps the factor that it computed from the first latents as a buffer.
 TEST_F(YamlConfig, TakesTheScaleFactorThatTheCheckpointKeeps) {
   class WithFactor : public test::FakeCheckpoint {
    public:
@@ -321,7 +321,7 @@ TEST_F(YamlConfig, Items92To96) {
     EXPECT_THAT(error_of(changed("linear_end: 0.0120", fmt::format("linear_end: {}", beta))), HasSubstr("beta"));
 }
 
-// Nothing takes long, whatever the file: bombs of aliases, of depth and of size.
+// No file takes long to read: bombs of aliases, of depth and of size.
 TEST_F(YamlConfig, SurvivesBombs) {
   const double begin = test::cpu_seconds();
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
@@ -423,7 +423,7 @@ model:
   EXPECT_DOUBLE_EQ(training.loss.kl_weight, 1e-6);
   EXPECT_DOUBLE_EQ(training.loss.disc_weight, 0.25);
   std::ofstream(file) << kOfficial;
-  EXPECT_EQ(autoencoder_from_yaml(file).model, config_from_yaml(file).autoencoder) << "but for the scale factor";
+  EXPECT_EQ(autoencoder_from_yaml(file).model, config_from_yaml(file).autoencoder) << "except for the scale factor";
   std::ofstream(file) << "model: {target: x.AutoencoderKL, params: {embed_dim: 4, lossconfig: {target: x.Vgg}}}";
   EXPECT_THROW(autoencoder_from_yaml(file), Error);
 }

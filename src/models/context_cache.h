@@ -15,15 +15,15 @@ class ContextCache {
     Tensor keys, values;
   };
 
-  // What is kept from now on belongs to `context`; what belongs to another tensor is forgotten. Holding on to the
-  // tensor keeps its memory from being another's, so the same elements mean the same text.
+  // New entries belong to `context`; those of another tensor are dropped. Holding the tensor keeps its memory from
+  // being reused, so the same elements mean the same text.
   void use(const Tensor& context) {
     const bool same = context_ && context_.same_elements(context) && context_.shape() == context.shape();
     if (!same) kept_.clear();
     context_ = context;
   }
 
-  // What `layer` keeps, undefined tensors at first.
+  // The entry of `layer`; its tensors are undefined at first.
   KeysValues& of(const void* layer) { return kept_[layer]; }
 
  private:

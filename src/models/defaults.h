@@ -1,4 +1,4 @@
-// How a picture is drawn where nobody chose: the one place that decides it.
+// The settings that a picture is drawn with if the user chose none; decided only here.
 #pragma once
 
 #include "models/config.h"
@@ -11,11 +11,11 @@ struct DrawingDefaults {
   std::string sampler = "ddim";
   std::string schedule;  // empty: the sampler's own
   int64_t steps = 50;
-  double scale = 7.5;  // of the classifier-free guidance; 1: none
+  double scale = 7.5;  // of classifier-free guidance; 1: none
   diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
 };
 
-// What the model's configuration says; where it says nothing, `form`: what the command at hand has for such models.
+// The settings in the model's configuration; for those it does not have, `form`, the calling command's own defaults.
 // Size and prediction are always the model's. A sampler that the model names brings its own schedule.
 DrawingDefaults resolve_defaults(const ModelConfig& config, DrawingDefaults form = {});
 

@@ -42,7 +42,7 @@ Tensor Denoiser::operator()(const Tensor& x, const std::vector<double>& timestep
   const Tensor whole = with_channels(x, conditioning.channels);
   if (Context::current().activations == DType::kF32) return predict(whole, timesteps, conditioning, cache);
   Conditioning narrow =
-      conditioning;  // the sequence is narrowed where its keys and values are made, once for the cache
+      conditioning;  // the sequence is narrowed when its keys and values are computed, once for the cache
   narrow.pooled = narrowed(conditioning.pooled);
   narrow.added = narrowed(conditioning.added);
   narrow.control = narrowed(conditioning.control);

@@ -1,4 +1,4 @@
-// The network that a sampler calls: a UNet, or another kind behind the same door.
+// The network that a sampler calls: a UNet, or another kind with the same interface.
 #pragma once
 
 #include <vector>
@@ -23,14 +23,14 @@ class Denoiser : public nn::Module {
   Tensor operator()(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning = {},
                     ContextCache* cache = nullptr) const;
 
-  // What whoever makes a conditioning may put into it.
+  // The parts that a conditioning for this network may have.
   virtual DenoiserInputs wants() const = 0;
   // Whether training computes the activations inside a block again instead of keeping them.
   virtual void set_checkpointing(bool on) = 0;
 
  protected:
-  // The same with `x` complete, and pooled and added vectors of the widths that wants() says. All but the sequence is
-  // of the type that the run's networks compute in (Context::activations), and so is the result.
+  // The same with `x` complete, and pooled and added vectors of the widths in wants(). All inputs but the sequence have
+  // the type that the run's networks compute in (Context::activations), and so has the result.
   virtual Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                          ContextCache* cache) const = 0;
 };

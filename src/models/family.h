@@ -1,8 +1,7 @@
 // Model families: how a checkpoint is recognised, what completes its configuration, what its tensors are called and how
 // its networks are made.
 //
-// A family is one folder families/NAME/ whose NAME.cc ends in a FamilyRegistration; docs/add_a_model.md is the way to
-// one.
+// A family is one folder families/NAME/ whose NAME.cc ends in a FamilyRegistration; see docs/add_a_model.md.
 #pragma once
 
 #include <string>
@@ -16,18 +15,18 @@ namespace sumi::models {
 struct Family {
   std::string name;  // "sd1"
   std::string help;  // one line for `sumi list families`
-  int rank = 0;      // families are asked in this order; the first that says yes is taken
+  int rank = 0;      // families are tried in this order; the first that fits is used
 
-  // Recognise: whether networks of these sizes belong to the family. Looks only at what shapes tell, so not at heads.
+  // Recognise: whether networks of these sizes belong to the family. Uses only what shapes determine, so not heads.
   bool (*fits)(const ModelConfig& sizes) = nullptr;
 
-  // Configure: fills in what shapes do not tell, such as attention heads, noise schedule and picture size. Throws
-  // Error(kData) that begins with `source`, the checkpoint's name, where it cannot be known.
+  // Configure: fills in what shapes do not determine, such as attention heads, noise schedule and picture size. Throws
+  // Error(kData) that begins with `source`, the checkpoint's name, if it cannot be determined.
   void (*complete)(ModelConfig& sizes, const std::string& source) = nullptr;
 
   // Rename, for a family whose files do not have CompVis names: whether a file has the family's own, and what the
-  // engine calls a tensor of such a file. Both null where the names are CompVis's. A name that is not the family's
-  // comes back as it is; no two tensors may get one name.
+  // engine calls a tensor of such a file. Both null if the names are CompVis's. Names that are not the family's are
+  // returned unchanged; two tensors must not get the same name.
   bool (*has_own_names)(const io::Checkpoint& file) = nullptr;
   std::string (*engine_name)(const std::string& name) = nullptr;
 
@@ -41,15 +40,15 @@ std::vector<Family> list_families();
 // The family of these sizes; there always is one ("ldm" fits everything).
 Family family_of(const ModelConfig& sizes);
 
-// The family that `config` names; where it names none that is registered, that of its sizes.
+// The family that `config` names or, if that is not registered, the one that its sizes fit.
 Family family_for(const ModelConfig& config);
 
 struct FamilyRegistration {
   explicit FamilyRegistration(Family family);
 };
 
-// What the checkpoint is, as the end of a sentence that begins "FILE: is", where it is of a kind that is known and not
-// supported (Stable Diffusion XL, Flux, …); else empty. Told by the names that only that kind has.
+// For a checkpoint of a known but unsupported kind (Stable Diffusion XL, Flux, …): what it is, as the end of a sentence
+// that begins "FILE: is"; else empty. Recognised by names that only that kind has.
 std::string unsupported_kind(const io::Checkpoint& checkpoint);
 
 }  // namespace sumi::models

@@ -22,7 +22,7 @@ std::string layer_of(const std::string& name) { return name.substr(0, name.rfind
 }  // namespace
 
 void initialise(nn::Module& module, Generator& generator, Device device) {
-  std::map<std::string, int64_t> fan_in;  // by layer, for the biases; those of norms have none
+  std::map<std::string, int64_t> fan_in;  // by layer, for the biases; norms have no fan-in
   nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
     if (param.shape.rank() >= 2) fan_in[layer_of(name)] = param.shape.numel() / param.shape[0];
   });

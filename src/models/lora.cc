@@ -25,7 +25,7 @@ std::string without_weight(const std::string& name) {
   return name.substr(0, name.size() - std::string_view(".weight").size());
 }
 
-// "prefix.a.b.to_q.lora_down.weight" → the module and which part of its change; nothing for other names.
+// "prefix.a.b.to_q.lora_down.weight" → the module and which part of its change; nullopt for other names.
 struct Part {
   std::string module;  // as kohya spells it
   char kind;           // 'd'own, 'u'p, 'a'lpha
@@ -49,7 +49,7 @@ struct Change {
   std::string down, up, alpha;  // tensors of the file
 };
 
-// Under each of its spellings, the weight that a change belongs to.
+// The weight that a change belongs to, under each spelling of its name.
 std::map<std::string, nn::Param*> weights_by_name(nn::Module* unet, nn::Module* text) {
   std::map<std::string, nn::Param*> weights;
   if (unet != nullptr) {
@@ -78,7 +78,7 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
   const bool fits = rank > 0 && out.up.rank() >= 2 && out.up.dim(1) == rank &&
                     out.up.numel() == param.shape[0] * rank && out.up.dim(0) == param.shape[0] &&
                     out.down.numel() * param.shape[0] == rank * param.shape.numel();
-  SUMI_CHECK(fits, "{}: the change \"{}\" of {} and {} does not fit a weight {}", file.path().string(),
+  SUMI_CHECK(fits, "{}: the change \"{}\" of {} and {} does not fit the weight {}", file.path().string(),
              strip_control(module), out.down.shape().str(), out.up.shape().str(), param.shape.str());
   SUMI_CHECK(is_weight_type(out.down.dtype()) && is_weight_type(out.up.dtype()),
              "{}: \"{}\" has the type {}, which a LoRA cannot have", file.path().string(), strip_control(module),
@@ -88,14 +88,14 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
   if (!change.alpha.empty()) {
     const Tensor value = file.tensor(change.alpha);
     const bool is_whole = value.dtype() == DType::kI64 || value.dtype() == DType::kI32;
-    SUMI_CHECK(value.numel() == 1 && (is_whole || is_floating(value.dtype())), "{}: \"{}\" is no single number",
+    SUMI_CHECK(value.numel() == 1 && (is_whole || is_floating(value.dtype())), "{}: \"{}\" is not a single number",
                file.path().string(), strip_control(change.alpha));
     alpha = value.dtype() == DType::kI64   ? static_cast<double>(value.host<int64_t>()[0])
             : value.dtype() == DType::kI32 ? static_cast<double>(value.host<int32_t>()[0])
                                            : double{cast(value, DType::kF32).host<float>()[0]};
   }
   out.scale = static_cast<float>(weight * alpha / static_cast<double>(rank));
-  SUMI_CHECK(std::isfinite(out.scale), "{}: the scale of \"{}\" is no number", file.path().string(),
+  SUMI_CHECK(std::isfinite(out.scale), "{}: the scale of \"{}\" is not finite", file.path().string(),
              strip_control(module));
   out.down = out.down.to(param.value.device());
   out.up = out.up.to(param.value.device());
@@ -153,9 +153,8 @@ void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::M
     found->second->low_rank.push_back(low_rank(file, module, change, weight, *found->second));
     ++used;
   }
-  SUMI_CHECK(used > 0, "{}: holds no change for this model; is it a LoRA file, and of this family?",
-             file.path().string());
-  if (unknown > 0) warn("{}: {} entries belong to no weight of this model", file.path().string(), unknown);
+  SUMI_CHECK(used > 0, "{}: holds no change for this model; is it a LoRA for this model family?", file.path().string());
+  if (unknown > 0) warn("{}: {} entries do not match any weight of this model", file.path().string(), unknown);
 }
 
 void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device) {

@@ -1,8 +1,8 @@
 // LoRA files: small changes to a model's weights, in the ecosystem's naming. (Hu et al. 2021)
 //
-// Read are kohya's names (`lora_unet_down_blocks_0_…_to_q.lora_down.weight`, `.lora_up.weight`, `.alpha`; `lora_te_…`;
-// the middle also in CompVis spelling) and diffusers' (`unet.….to_q.lora_A.weight`, `.lora_B.weight`;
-// `text_encoder.…`). Written are kohya's.
+// Reads kohya's names (`lora_unet_down_blocks_0_…_to_q.lora_down.weight`, `.lora_up.weight`, `.alpha`; `lora_te_…`; the
+// middle also in CompVis spelling) and diffusers' (`unet.….to_q.lora_A.weight`, `.lora_B.weight`; `text_encoder.…`).
+// Writes kohya's.
 #pragma once
 
 #include <map>
@@ -14,9 +14,9 @@
 
 namespace sumi::models {
 
-// Adds the file's changes, times `weight`, to the parameters of the modules that are given. What belongs to a module
-// that is not given is passed over; what belongs to none is told in a warning. Throws Error(kData) for shapes that do
-// not fit, other kinds of files (LoHa, LoKr, DoRA), and a file with no change for this model.
+// Adds the file's changes, times `weight`, to the parameters of the given modules (null: not given). Changes of a
+// module that is not given are ignored; changes of neither module cause a warning. Throws Error(kData) for shapes that
+// do not fit, other kinds of files (LoHa, LoKr, DoRA), and a file with no change for this model.
 void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text);
 
 // The name under which a parameter's change is kept: "model.diffusion_model.input_blocks.1.1.….attn1.to_q.weight" →
@@ -31,8 +31,8 @@ class LoraNames {
   std::map<std::string, std::string> unet_;
 };
 
-// Gives the attention and feed-forward weights of `module` a change of that rank each: `down` uniform in ±1/√in, `up`
-// 0, so that nothing changes at first.
+// Adds a change of that rank to each attention and feed-forward weight of `module`: `down` uniform in ±1/√in, `up` 0,
+// so that nothing changes at first.
 void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device);
 
 }  // namespace sumi::models

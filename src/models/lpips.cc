@@ -32,7 +32,7 @@ class Lpips::Features : public nn::Module {
     }
   }
 
-  // What each stage ends in.
+  // The output of each stage.
   std::vector<Tensor> operator()(const Tensor& x) const {
     std::vector<Tensor> taps;
     Tensor h = x;

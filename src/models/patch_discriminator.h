@@ -1,4 +1,4 @@
-// The network that tells pictures from reconstructions, patch by patch, while an autoencoder is trained.
+// The network that distinguishes pictures from reconstructions, patch by patch, during the training of an autoencoder.
 #pragma once
 
 #include <memory>

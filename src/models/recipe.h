@@ -14,7 +14,7 @@ namespace sumi::models {
 
 template <class Network> struct RecipePart {
   std::string_view prefix;                               // of its parameters' names, as the engine has them
-  std::unique_ptr<Network> (*make)(const ModelConfig&);  // without values, which binding gives
+  std::unique_ptr<Network> (*make)(const ModelConfig&);  // without values; binding adds them
 };
 
 struct Recipe {
@@ -23,7 +23,7 @@ struct Recipe {
   RecipePart<AutoencoderKL> autoencoder;
 };
 
-// That of Stable Diffusion 1, under the prefixes of loading/prefixes.h: CLIP's text encoder, LDM's UNet, LDM's
+// The recipe of Stable Diffusion 1, under the prefixes of loading/prefixes.h: CLIP's text encoder, LDM's UNet, LDM's
 // autoencoder, each from its part of the configuration.
 Recipe compvis_recipe();
 

@@ -14,27 +14,27 @@ struct LoadOptions {
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
   // Parts that the file need not have: made without values, for training to fill.
   bool fresh_text = false, fresh_unet = false;
-  bool exact = false;  // convolutions as plain sums of products: slower, and rounding less
+  bool exact = false;  // convolutions as plain sums of products: slower, less rounding
   // What the networks compute in: kF32, kF16 or kBF16. The autoencoder stays in float32 under kF16: activations of some
   // autoencoders go beyond 65504 (stable-diffusion.cpp issue 888).
   DType activations = DType::kF32;
-  bool use_ema = false;  // take the running average (model_ema.*) where a file has both; the original does not
+  bool use_ema = false;  // use the running average (model_ema.*) if a file has both; the original does not
 };
 
 class StableDiffusion {
  public:
-  // Binds weights as they lie in the file (mapped, in the file's type). A mismatch throws Error(kData) that lists the
-  // first five missing, unexpected and misshapen tensors.
+  // Binds weights as stored (mapped, in the file's type). A mismatch throws Error(kData) that lists the first five
+  // missing, unexpected and misshapen tensors.
   static StableDiffusion load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                               const LoadOptions& options);
-  // Of networks that are there already.
+  // From networks that already exist.
   explicit StableDiffusion(Components components);
 
   const ModelConfig& config() const { return components_.config; }
   const diffusion::NoiseSchedule& noise_schedule() const { return noise_; }
   Device device() const { return components_.device; }
 
-  // For training, which may tell it from the data.
+  // For training, which may compute it from the data.
   void set_scale_factor(double factor) { components_.config.autoencoder.scale_factor = factor; }
 
   // The components themselves; Error(kInternal) for one that was not loaded.
@@ -48,22 +48,22 @@ class StableDiffusion {
 
   // ids [B,T] i64, on the host → the last states, [B,T,D].
   Tensor encode_text(const Tensor& ids) const { return encode_text(ids, {}).hidden; }
-  // What all text encoders make of the ids, joined (see Components).
+  // The joined outputs of all text encoders (see Components).
   TextStates encode_text(const Tensor& ids, const TextQuery& query) const;
   // x [B,H,W,C], one timestep a batch entry → the network's output [B,H,W,C]. See Denoiser.
   Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                  ContextCache* cache = nullptr) const;
-  // Latents as the denoiser has them (scaled) [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
+  // Latents in the denoiser's scale [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
   Tensor decode(const Tensor& latent) const;
   // The same in tiles (see AutoencoderKL::decode_tiled), for one large picture [1,h,w,4].
   Tensor decode_tiled(const Tensor& latent) const;
-  // z [B,h,w,4] as the autoencoder has it (not scaled) → picture.
+  // z [B,h,w,4] in the autoencoder's scale → picture.
   Tensor decode_unscaled(const Tensor& z) const;
   // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled.
   Tensor encode(const Tensor& image) const;
 
  private:
-  // How the networks compute; for the autoencoder where `wide`.
+  // The context that the networks compute in; `wide`: the autoencoder's.
   ContextScope scope(bool wide = false) const;
 
   Components components_;

@@ -1,11 +1,11 @@
-// What turns token ids into numbers that a denoiser understands: CLIP's text half, and others beside it.
+// The interface of networks that turn token ids into a denoiser's conditioning: CLIP's text half and others.
 #pragma once
 
 #include "nn/module.h"
 
 namespace sumi::models {
 
-// Which states are asked for.
+// Which states are requested.
 struct TextQuery {
   int64_t skip = 0;        // layers from the end: 0 the last layer's states, 1 those before it ("clip skip 2")
   bool final_norm = true;  // normed as the last layer's are
@@ -14,13 +14,13 @@ struct TextQuery {
 
 struct TextStates {
   Tensor hidden;  // [B,T,D]
-  Tensor pooled;  // [B,P], where asked for
+  Tensor pooled;  // [B,P], if requested
 };
 
 class TextEncoder : public nn::Module {
  public:
-  // ids [B,T] i64, on the host → states in float32, whatever type the run's networks compute in. Throws Error(kData)
-  // where T is more than the encoder has positions for, Error(kUsage) where `query.skip` is not 0 to layers().
+  // ids [B,T] i64, on the host → states in float32, whatever type the run's networks compute in. Throws Error(kData) if
+  // T exceeds the encoder's number of positions, Error(kUsage) if `query.skip` is not 0 to layers().
   virtual TextStates encode(const Tensor& ids, const TextQuery& query) const = 0;
   virtual int64_t layers() const = 0;
 };

@@ -1,4 +1,4 @@
-// The layers of which models are built: parameters and a call, nothing else.
+// The layers that models are built from: parameters and a call.
 #pragma once
 
 #include "nn/module.h"
@@ -41,7 +41,7 @@ class Conv2d : public Module {
  public:
   Conv2d(int64_t in, int64_t out, Conv2dConfig config);
   Tensor operator()(const Tensor& x, const Tensor& residual = {}) const;
-  // What the gradient dy of the result for x gives the weight; nothing is added to its own gradient.
+  // The gradient of the weight, from x and the gradient dy of the result; returned, not added to the weight's own.
   Tensor weight_gradient(const Tensor& x, const Tensor& dy) const;
   void visit(ParamVisitor& v) override;
 
@@ -54,7 +54,7 @@ class GroupNorm : public Module {
  public:
   GroupNorm(int64_t channels, GroupNormOptions options);
   Tensor operator()(const Tensor& x) const;
-  Tensor operator()(Tensor&& x) const;  // in x's own memory where nobody else holds it
+  Tensor operator()(Tensor&& x) const;  // in x's own memory where no other tensor shares it
   void visit(ParamVisitor& v) override;
 
  private:
@@ -62,8 +62,8 @@ class GroupNorm : public Module {
   GroupNormOptions options_;
 };
 
-// x [N,H,W,C]: each channel to mean 0 and variance 1 over all samples and pixels, then gain and bias. Only as it is in
-// training: no running averages are kept. (Ioffe and Szegedy 2015)
+// x [N,H,W,C]: each channel to mean 0 and variance 1 over all samples and pixels, then gain and bias. Training mode
+// only: no running averages are kept. (Ioffe and Szegedy 2015)
 class BatchNorm : public Module {
  public:
   explicit BatchNorm(int64_t channels, double eps = 1e-5);

@@ -1,6 +1,6 @@
-// What every layer and model is: named parameters that one function, visit(), shows to whoever asks.
+// The base of every layer and model: named parameters, listed by one function, visit().
 //
-// One visit() serves loading, listing, casting, moving, initialising and, later, training.
+// One visit() serves loading, listing, casting, moving, initialising and training.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,8 @@
 
 namespace sumi::nn {
 
-// A change of a weight by a product of low rank: W + scale·up·down. Layers compute it beside the weight, which stays as
-// its file has it. (Hu et al. 2021)
+// A change of a weight by a product of low rank: W + scale·up·down. Layers compute it beside the weight, which stays
+// unchanged. (Hu et al. 2021)
 struct LowRank {
   Tensor down;  // [r,in], or [r,in,kh,kw]
   Tensor up;    // [out,r], or [out,r,1,1]

@@ -1,4 +1,4 @@
-// Activation functions. Results have the type of x; shapes are kept unless said.
+// Activation functions. Results have the type of x; shapes are kept unless noted.
 #pragma once
 
 #include <string_view>
@@ -46,7 +46,7 @@ struct GegluArgs {
 };
 extern KernelSlot<GegluArgs> geglu_slot;
 
-// Their gradients: dx = dy·act'(x), and the two halves' of geglu. All float32.
+// Their gradients: dx = dy·act'(x), and for geglu that of both halves. All float32.
 struct ActivateGradArgs {
   View x, dy;
   MutableView dx;

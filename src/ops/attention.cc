@@ -31,8 +31,8 @@ AttentionArgs attention_args(const Tensor& q, const Tensor& k, const Tensor& v, 
           .causal = options.causal};
 }
 
-// Work is counted as the textbook does it: two products forward, and two more for each of them backward; that the
-// scores are made again is not counted.
+// Work is counted as in ops/profile.h: two products forward, and two more for each of them backward; computing the
+// scores again is not counted.
 OpScope scope_of(const char* op, double products, const Tensor& q, const Tensor& k, int64_t heads) {
   return OpScope(op, products * 2.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)), [&] {
     return fmt::format("{}x{} queries, {} keys, {} heads of {}", q.dim(0), q.dim(1), k.dim(1), heads, q.dim(2) / heads);

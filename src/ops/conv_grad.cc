@@ -40,8 +40,8 @@ Tensor turn_around(const Tensor& weight) {
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& shape, const Conv2dOptions& options) {
   const Tensor pixels = spread(dy, options.stride);
   const int64_t kh = weight.dim(2), kw = weight.dim(3), pad = kh - 1 - options.pad_begin;
-  SUMI_CHECK_KIND(kInternal, kh == kw && pad >= 0, "conv2d: no gradient for a {}x{} kernel with {} rows of zeros", kh,
-                  kw, options.pad_begin);
+  SUMI_CHECK_KIND(kInternal, kh == kw && pad >= 0, "conv2d: no gradient for a {}x{} kernel with {} padding", kh, kw,
+                  options.pad_begin);
   const Tensor turned = turn_around(weight);
   Tensor dx = Tensor::empty(shape, DType::kF32, dy.device());
   const OpScope scope("conv2d_grad_input",

@@ -5,11 +5,11 @@
 
 namespace sumi {
 
-// From the gradient dy [N,H',W',O] of conv2d(x, weight, …) to that of x, which has `shape` [N,H,W,I]: a convolution of
-// dy, its pixels spread by the stride, with the weight turned around. Computed by the forward kernels.
+// The gradient of x, of `shape` [N,H,W,I], from dy [N,H',W',O], the gradient of conv2d(x, weight, …): a convolution of
+// dy, its pixels spread by the stride, with the weight flipped. Computed by the forward kernels.
 Tensor conv2d_grad_input(const Tensor& dy, const Tensor& weight, const Shape& shape, const Conv2dOptions& options);
 
-// From x [N,H,W,I] and dy [N,H',W',O] to the gradient of the weight, which has `shape` [O,I,kh,kw].
+// The gradient of the weight, of `shape` [O,I,kh,kw], from x [N,H,W,I] and dy [N,H',W',O].
 Tensor conv2d_grad_weight(const Tensor& x, const Tensor& dy, const Shape& shape, const Conv2dOptions& options);
 
 // dy [.., O] and weight [O,I] → gradient of x [.., I].

@@ -58,7 +58,7 @@ extern KernelSlot<AffineArgs> affine_slot;
 extern KernelSlot<MulArgs> mul_slot;
 extern KernelSlot<AddPerChannelArgs> add_per_channel_slot;
 
-// x [batch, rows, channels] → [batch, channels]: sums over the rows. The gradient of whatever was added to each row;
+// x [batch, rows, channels] → [batch, channels]: sums over the rows. The gradient of a tensor added to each row;
 // float32.
 Tensor sum_rows(const Tensor& x, int64_t batch, int64_t channels);
 struct SumRowsArgs {

@@ -9,8 +9,8 @@
 
 namespace sumi {
 
-// ids [..] i64 on the host, where whoever made them wrote them; table [rows, D] f32, f16 or bf16 → [.., D] float32 on
-// the table's device. Throws Error(kData) for an id outside the table.
+// ids [..] i64 on the host; table [rows, D] f32, f16 or bf16 → [.., D] float32 on the table's device. Throws
+// Error(kData) for an id outside the table.
 Tensor embedding(const Tensor& ids, const Tensor& table);
 
 struct EmbeddingArgs {

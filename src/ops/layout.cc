@@ -268,7 +268,7 @@ Tensor mean_pool_2x2(const Tensor& x) {
 
 namespace {
 
-// float32 and the types that are stored; each of the two may be the source.
+// Between float32 and the storage types in both directions; from f64 to float32 only.
 bool cast_is_offered(DType from, DType to) {
   const DType other = from == DType::kF32 ? to : from;
   const bool stored = other == DType::kF16 || other == DType::kBF16 || is_quantized(other);
@@ -279,7 +279,7 @@ bool cast_is_offered(DType from, DType to) {
 
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
-  SUMI_CHECK(cast_is_offered(x.dtype(), dtype), "cast: from {} to {} is not offered", name_of(x.dtype()),
+  SUMI_CHECK(cast_is_offered(x.dtype(), dtype), "cast: from {} to {} is not supported", name_of(x.dtype()),
              name_of(dtype));
   const bool blocks = is_quantized(x.dtype()) || is_quantized(dtype);
   SUMI_CHECK(!blocks || x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(),

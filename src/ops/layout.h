@@ -1,5 +1,5 @@
-// Rearrangements: NCHW ↔ NHWC, concatenation, cutting out, nearest-neighbour doubling, type casts. What only moves
-// elements takes any type.
+// Rearrangements: NCHW ↔ NHWC, concatenation, cutting out, nearest-neighbour doubling, type casts. Ops that only move
+// elements take any type.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ Tensor concat_channels(const Tensor& x, const Tensor& y);
 Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end);
 // Rows [top, bottom) and columns [left, right) of pictures x [N,H,W,C].
 Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t right);
-// Every so many pixels of pictures x [N,H,W,C], so that [N,height,width,C] are left.
+// Pixels of pictures x [N,H,W,C] at regular distances → [N,height,width,C].
 Tensor pick_pixels(const Tensor& x, int64_t height, int64_t width);
 // Writes pictures `part` [N,h,w,C] into `whole` [N,H,W,C], the first pixel at row `top` and column `left`.
 void paste(const Tensor& part, Tensor& whole, int64_t top, int64_t left);
@@ -34,11 +34,11 @@ Tensor mean_pool_2x2(const Tensor& x);
 // upsample_nearest_2x.
 Tensor sum_pool_2x2(const Tensor& x);
 // x in another type: to float32 from f16, bf16, f64, q8_0, q4_0; from float32 to f16, bf16 (round to nearest
-// even), q8_0, q4_0 (blocks of 32 consecutive values: Error(kData) where they do not come out even).
+// even), q8_0, q4_0 (blocks of 32 consecutive values: Error(kData) if the last one is not whole).
 Tensor cast(const Tensor& x, DType dtype);
 
 // Moves a block of elements: element (i, j, k, l) of `sizes` goes from Σ index·from_stride to Σ index·to_stride. The
-// last dimension lies together on both sides. Concatenation, slices, crops, pasting and spreading are this.
+// last dimension is contiguous on both sides. Serves concatenation, slices, crops, pasting and spreading.
 struct StridedCopyArgs {
   View from;
   MutableView to;

@@ -1,4 +1,4 @@
-// What training makes small. Operands are float32, sums are taken in double; every function returns [1].
+// Losses for training. Operands are float32, sums are taken in double; every function returns [1].
 #pragma once
 
 #include <span>

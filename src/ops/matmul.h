@@ -40,7 +40,7 @@ extern KernelSlot<LinearArgs> linear_geglu_slot;  // out [m, n/2]; residual and 
 // A float32 view of a small parameter (bias, gain): itself where it is f32, else a converted copy.
 Tensor as_f32(const Tensor& param);
 
-// The view of a weight; throws Error(kData) for a type that cannot be computed with.
+// The view of a weight; throws Error(kData) for an unsupported type.
 WeightView weight_view(const Tensor& weight);
 
 }  // namespace sumi

@@ -14,7 +14,7 @@ struct GroupNormOptions {
   Act act = Act::kNone;  // kNone or kSilu
 };
 Tensor group_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options);
-// The same in x's own memory where nobody else holds it: at 512x512 an autoencoder's activations are 134 to 268 MB
+// The same in x's own memory where no other tensor shares it: at 512x512 an autoencoder's activations are 134 to 268 MB
 // each.
 Tensor group_norm(Tensor&& x, const Tensor& gain, const Tensor& bias, const GroupNormOptions& options);
 
@@ -53,8 +53,8 @@ struct LayerNormArgs {
 extern KernelSlot<GroupNormArgs> group_norm_slot;
 extern KernelSlot<LayerNormArgs> layer_norm_slot;
 
-// Adds Σ x and Σ x² of each group, over the rows [top, bottom) and columns [left, right) of a picture, to `sums`. What
-// tiles of a picture have in common (ops/tiled_norms.h).
+// Adds Σ x and Σ x² of each group, over the rows [top, bottom) and columns [left, right) of a picture, to `sums`. Gives
+// the statistics that a picture's tiles share (ops/tiled_norms.h).
 struct GroupSumsArgs {
   View x;            // [height, width, channels]
   MutableView sums;  // [groups, 2] f64

@@ -33,7 +33,7 @@ inline void check_same_type(std::string_view op, std::string_view what, const Te
                   name_of(x.dtype()), what, name_of(y.dtype()));
 }
 
-// For what is computed in float32 alone: gradients, losses, optimizers.
+// For ops that are computed only in float32: gradients, losses, optimizers.
 inline void check_f32(std::string_view op, std::string_view what, const Tensor& x) {
   SUMI_CHECK_KIND(kInternal, x.defined() && x.dtype() == DType::kF32, "{}: {} must be f32, not {}", op, what,
                   x.defined() ? name_of(x.dtype()) : "absent");

@@ -14,7 +14,7 @@ constinit KernelSlot<SumSquaresArgs> sum_squares_slot("sum_squares");
 double global_norm(const std::vector<Tensor>& tensors) {
   const auto first = std::find_if(tensors.begin(), tensors.end(), [](const Tensor& x) { return x.defined(); });
   if (first == tensors.end()) return 0.0;
-  // One number a tensor, on the device; they come down together.
+  // One number a tensor, on the device; downloaded together.
   Tensor sums = Tensor::zeros({static_cast<int64_t>(tensors.size())}, DType::kF64, first->device());
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (!tensors[i]) continue;

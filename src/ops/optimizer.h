@@ -1,4 +1,4 @@
-// What an optimizer does to parameters, in place. All float32.
+// Optimizer steps on parameters, in place. All float32.
 #pragma once
 
 #include <vector>

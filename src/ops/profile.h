@@ -1,7 +1,7 @@
-// What ran: the floating-point work of each op, and, where asked for, its time by shape.
+// Profiles: the floating-point work of each op and, if requested, its time by shape.
 //
-// Work is counted as the textbook does it: 2·m·n·k for a product, the same for direct convolution whatever algorithm is
-// chosen, 4·T·S·d a head for attention. Norms, elementwise work and copies count as none.
+// Work is counted as textbooks do: 2·m·n·k for a product, the same for direct convolution whatever algorithm is chosen,
+// 4·T·S·d a head for attention. Norms, elementwise work and copies count as none.
 #pragma once
 
 #include <chrono>
@@ -44,10 +44,10 @@ class Profile {
   ContextScope scope_;
 };
 
-// Stands in every op from where its checks are done to its end.
+// Lives in every op from the end of its checks to the end of the op.
 class OpScope {
  public:
-  // An op whose work is not counted, told by the shape of x.
+  // An op whose work is not counted, described by the shape of x.
   OpScope(const char* op, const Tensor& x) : OpScope(op, 0.0, [&] { return x.shape().str(); }) {}
   // `shape()` is called only where times are wanted.
   template <class ShapeText>

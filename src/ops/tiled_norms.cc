@@ -52,7 +52,7 @@ void TiledNorms::Norm::add(const Tensor& x, const Tile& own) {
   count += static_cast<double>((own.bottom - own.top) * (own.right - own.left) * (x.dim(3) / groups));
 }
 
-// Two numbers a group: they are few enough to come to the host.
+// Two numbers a group: few enough to download to the host.
 void TiledNorms::Norm::take_sums() {
   if (count == 0.0) return;
   std::vector<double> values;

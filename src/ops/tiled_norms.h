@@ -2,9 +2,9 @@
 //
 // A tile's own mean and variance are not the picture's, and the seams would show. While a TiledNorms lives, its
 // thread's group norms take their statistics from here. A sample, the whole picture at fewer pixels, goes through the
-// layers first, and leaves its mean and variance at each norm: an estimate of the picture's. Then come the tiles, one
-// by one. A pass over all of them may also sum what the next pass will take: the statistics of the first norm are exact
-// after one pass, those of the n-th after n.
+// layers first; its mean and variance at each norm estimate the picture's. The tiles follow, one by one. A pass over
+// all of them may also sum what the next pass will use: the statistics of the first norm are exact after one pass,
+// those of the n-th after n.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +21,14 @@ class TiledNorms {
   TiledNorms(const TiledNorms&) = delete;
   TiledNorms& operator=(const TiledNorms&) = delete;
 
-  // A tile as the layers are given it, and the rows and columns that are its own; the rest belong to neighbours. Layers
-  // may enlarge it by whole factors.
+  // A tile as the layers see it, and the rows and columns that are its own; the rest belong to neighbours. Layers may
+  // enlarge it by whole factors.
   struct Tile {
     int64_t height, top, bottom, left, right;
   };
-  // The group norms that follow are those of the sample, from the first on.
+  // Starts the sample: the group norms that follow are the sample's.
   void begin_sample();
-  // … of this tile. With `sums` they also sum what the next pass will take.
+  // Starts a tile. With `sums`, its group norms also sum what the next pass will use.
   void begin_tile(const Tile& tile, bool sums);
   // What was summed over the tiles becomes the statistics of the next pass.
   void end_pass();

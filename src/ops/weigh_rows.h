@@ -1,4 +1,4 @@
-// Rows of a text by their weights.
+// Scales the rows of a text by their weights.
 #pragma once
 
 #include <span>
@@ -10,7 +10,7 @@
 namespace sumi {
 
 // x [T,D] float32 with row t times weights[t], then all scaled so that the mean of all values is what it was, as A1111
-// weighs the tokens of a prompt; where the mean is 0 it is left. The means are taken in double.
+// weighs the tokens of a prompt; not rescaled where the mean is 0. The means are taken in double.
 Tensor weigh_rows(const Tensor& x, const std::vector<float>& weights);
 
 struct WeighRowsArgs {

@@ -25,7 +25,7 @@ Tensor waves(const Shape& shape, Device device, double pitch, double size) {
 
 namespace {
 
-// The network of that name, with inputs of the size asked for.
+// The network of that name, with inputs of the requested size.
 std::function<void()> network(const models::StableDiffusion& model, const std::string& name, int64_t size) {
   const models::ModelConfig& c = model.config();
   const Device device = model.device();
@@ -57,7 +57,7 @@ BenchResult run_bench(const models::StableDiffusion& model, const BenchOptions& 
                       const std::function<void(const std::string&, int, int)>& on_run) {
   const auto& names = bench_names();
   SUMI_CHECK_KIND(kUsage, options.only.empty() || std::find(names.begin(), names.end(), options.only) != names.end(),
-                  "there is no bench \"{}\"; there are {}", options.only, fmt::join(names, ", "));
+                  "unknown benchmark \"{}\"; choose from {}", options.only, fmt::join(names, ", "));
   BenchResult result{};
   std::vector<double> peaks{measure_fma_peak()};
   for (const std::string& name : names) {

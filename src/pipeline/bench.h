@@ -13,7 +13,7 @@ namespace sumi::pipeline {
 // The middle value, or the mean of the two in the middle.
 double median(std::vector<double> values);
 
-// Smooth values of about unit size, size·sin(pitch·i): no denormals and no zeros that a kernel could be quick on.
+// Smooth values of about unit size, size·sin(pitch·i): no denormals, and no zeros that a kernel could profit from.
 Tensor waves(const Shape& shape, Device device = Device::kCpu, double pitch = 0.7, double size = 1.4);
 
 struct BenchOptions {
@@ -21,7 +21,7 @@ struct BenchOptions {
   std::string only;      // one of bench_names(), or empty for all
   int64_t size = 512;    // pixels a side of the picture
   bool profile = false;  // record the time of every op by shape
-  // Makes what "train_step" measures; without it there is no such bench.
+  // Makes what "train_step" measures; without it that benchmark does not exist.
   std::function<std::function<void()>()> train_step = {};
 };
 
@@ -29,7 +29,7 @@ struct BenchLine {
   std::string name;
   double seconds;                           // median
   double gflop;                             // counted for direct convolution
-  std::vector<Profile::Line> profile = {};  // of the last repetition, the longest first, where asked for
+  std::vector<Profile::Line> profile = {};  // of the last repetition, the longest first, if requested
   double gflops() const { return gflop / seconds; }
 };
 

@@ -10,8 +10,7 @@
 namespace sumi::pipeline {
 namespace {
 
-// Small tensors and rows that make no whole blocks stay as they are where the others are quantised: they are few, and
-// matter most.
+// Small tensors, and rows that do not divide into whole blocks, are not quantised: they are few and matter most.
 bool becomes(const io::TensorInfo& info, DType dtype) {
   if (!is_floating(info.dtype)) return false;
   if (!is_quantized(dtype)) return true;
@@ -36,10 +35,10 @@ class CastCheckpoint : public io::Checkpoint {
     const io::TensorInfo* info = find(name);
     if (info->dtype == out.dtype()) return out;
     SUMI_CHECK(is_weight_type(out.dtype()) || out.dtype() == DType::kF64,
-               "{}: tensor \"{}\" is of type {}; f32, f16, bf16, f64, q8_0 and q4_0 weights can be made {}",
+               "{}: tensor \"{}\" has the type {}; only f32, f16, bf16, f64, q8_0 and q4_0 weights can become {}",
                path_.string(), strip_control(name), name_of(out.dtype()), name_of(dtype_));
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
-    // Whoever binds what comes out finds them in the other types; blocks have no NaN.
+    // Blocks cannot represent NaN, so warn here; in the other types binding finds them.
     if (is_quantized(dtype_))
       models::warn_of_non_finite(path_.string(), info->name, out, std::numeric_limits<int64_t>::max());
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);

@@ -1,4 +1,4 @@
-// A checkpoint seen through another element type: what `--dtype` asks for.
+// A checkpoint converted to another element type, for `--dtype`.
 #pragma once
 
 #include <memory>
@@ -7,9 +7,9 @@
 
 namespace sumi::pipeline {
 
-// `inner` with every floating-point tensor rounded to `dtype` (f32, f16, bf16, q8_0 or q4_0) as it is asked for.
+// `inner` with every floating-point tensor rounded to `dtype` (f32, f16, bf16, q8_0 or q4_0) when it is requested.
 // Tensors that have the type already stay views of their file; the others become copies in memory. tensor() throws
-// Error(kData) for floats of 8 bits, and warns of values that are not finite where it quantises them away.
+// Error(kData) for floats of 8 bits, and warns of values that are not finite if quantising loses them.
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype);
 
 }  // namespace sumi::pipeline

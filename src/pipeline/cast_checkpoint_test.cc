@@ -55,7 +55,7 @@ TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
     EXPECT_THAT(warnings.messages()[0],
                 AllOf(HasSubstr("model.safetensors: "), HasSubstr("\"w\" has 2 values that are not finite")));
   }
-  // In the other types they are still there, for whoever binds them.
+  // The other types keep them, and binding reports them.
   CollectWarnings warnings;
   EXPECT_TRUE(std::isnan(to_float(seen_as(DType::kF16, tensor)->tensor("w").host<Half>()[3])));
   seen_as(DType::kQ8, Tensor::full({2, 32}, 1.0f))->tensor("w");

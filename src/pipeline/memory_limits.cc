@@ -1,4 +1,4 @@
-// What the system would give: /proc, resource limits and control groups. Declared in memory_plan.h.
+// How much memory the system can give: /proc, resource limits and control groups. Declared in memory_plan.h.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The number at the head of a one-line file; none where it is absent or says "max".
+// The number in a one-line file; nullopt if the file is absent or says "max".
 std::optional<int64_t> read_number(const fs::path& path) {
   std::ifstream file(path);
   int64_t value = 0;
@@ -22,7 +22,7 @@ std::optional<int64_t> read_number(const fs::path& path) {
   return std::nullopt;
 }
 
-// The number behind `key` in a file of "key value" lines.
+// The number after `key` in a file of "key value" lines.
 std::optional<int64_t> read_field(const fs::path& path, const std::string& key) {
   std::ifstream file(path);
   std::string line;
@@ -39,7 +39,7 @@ void lower(std::optional<int64_t>& limit, std::optional<int64_t> other) {
   if (other) limit = limit ? std::min(*limit, *other) : *other;
 }
 
-// What a group of `folder` may still take; cached files that it holds can be dropped.
+// What the control group of `folder` may still allocate; its cached files can be dropped.
 std::optional<int64_t> left_in_group(const fs::path& folder, const char* limit_file, const char* usage_file) {
   const auto limit = read_number(folder / limit_file);
   const auto usage = read_number(folder / usage_file);

@@ -44,8 +44,8 @@ int64_t MemoryPlan::allocated() const {
 
 namespace {
 
-// Activations of two bytes, of which the host's kernels make float copies while an op runs: what an op holds at once,
-// up to three tensors, takes 2 + 4 bytes a value in the place of 4, and the rest half.
+// Two-byte activations: the host's kernels make float copies while an op runs, so the tensors of one op, up to three,
+// take 2 + 4 bytes a value instead of 4; all others take half.
 int64_t with_float_copies(int64_t float_bytes) { return float_bytes / 2 * 3; }
 
 }  // namespace

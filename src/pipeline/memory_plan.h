@@ -1,4 +1,4 @@
-// How much memory a job will need, said before the first byte of it is taken.
+// How much memory a job will need, estimated before it is allocated.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 
 namespace sumi::pipeline {
 
-// What a job asks of the networks.
+// The properties of a job that its memory depends on.
 struct JobSize {
-  int64_t batch = 1;  // pictures at once; the UNet sees twice as many where there is guidance
+  int64_t batch = 1;  // pictures at once; the UNet sees twice as many with guidance
   bool guided = true;
   int64_t latent_height = 64;
   int64_t latent_width = 64;
@@ -26,13 +26,13 @@ struct MemoryPlan {
   int64_t unet_weights = 0;
   int64_t decoder_weights = 0;
   int64_t text_weights = 0;
-  int64_t copied_weights = 0;  // part of those above that is converted into fresh memory
+  int64_t copied_weights = 0;  // the part of these that is converted into fresh memory
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
   int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
   bool tiled_decode = false;
 
-  // All weights and the larger of the two phases: what stays resident where there is room.
+  // All weights and the larger of the two phases: what stays resident if there is room.
   int64_t resident() const;
   // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.
   int64_t required() const;
@@ -44,7 +44,7 @@ struct MemoryPlan {
 MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
                        const JobSize& job);
 
-// What the system would give: nothing where it does not say.
+// What the system can give; nullopt if it is not known.
 struct MemoryLimits {
   std::optional<int64_t> available;      // physical memory that is free or can be freed, and the group's limit on it
   std::optional<int64_t> address_space;  // left under RLIMIT_AS
@@ -53,7 +53,7 @@ MemoryLimits memory_limits();
 
 // "needs about 3.1 GB: 2.1 GB of weights, 0.9 GB to sample, 0.8 GB to decode; 11.2 GB are available".
 std::string describe(const MemoryPlan& plan, const MemoryLimits& limits);
-// Throws Error(kUnavailable), in a sentence with both figures and a way out, where the job cannot fit.
+// Throws Error(kUnavailable), with both figures and a way out, if the job cannot fit.
 void check_memory(const MemoryPlan& plan, const MemoryLimits& limits);
 
 // "812 MB", "3.1 GB" (decimal).

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 
-// Sizes saturate: a picture too large to count is too large.
+// Sizes saturate instead of wrapping: beyond this no picture fits.
 int64_t bytes_of(int64_t batch, int64_t height, int64_t width, int64_t channels) {
   constexpr double kMost = 1e16;  // leaves room for the sums
   const double bytes = static_cast<double>(batch) * static_cast<double>(height) * static_cast<double>(width) *
@@ -46,7 +46,7 @@ class UNetWalk {
       // Input, normed input and first convolution; or input, shortcut, normed middle and output.
       note(size(layer.in) + std::max(size(layer.in) + size(layer.out), 3 * size(layer.out)));
     }
-    // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); at the attention as
+    // At the feed-forward: the skip and its norm, the tokens and theirs, the gated product (4C); the attention holds as
     // many: q, k, v and the result.
     if (layer.attends()) note(held + size(layer.out) * (layer.kind == Kind::kTransformer ? 8 : 7));
   }

@@ -14,7 +14,7 @@ class NoiseStream {
  public:
   NoiseStream(std::string_view rng, uint64_t seed, Device device);
   Tensor operator()(const Shape& nhwc);
-  // Draws as many and drops them.
+  // Draws the same values and discards them.
   void pass_over(const Shape& nhwc);
 
  private:

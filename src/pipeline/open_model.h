@@ -27,10 +27,10 @@ struct ModelOptions {
   std::vector<LoraChoice> loras = {};
 };
 
-// A checkpoint of which the directory is read and nothing else.
+// A checkpoint of which only names, types and shapes have been read.
 struct OpenModel {
   std::shared_ptr<const io::Checkpoint> stored;      // as the file has it
-  std::shared_ptr<const io::Checkpoint> checkpoint;  // as the networks see it: the same, unless a type was asked for
+  std::shared_ptr<const io::Checkpoint> checkpoint;  // as the networks see it: the same, unless a type was requested
   models::ModelConfig config;
   Device device = Device::kCpu;
   bool exact = false;
@@ -42,7 +42,7 @@ struct OpenModel {
   std::vector<Lora> loras;
 };
 
-// Throws Error(kUnavailable) where this program has no such backend, Error(kData) or Error(kNoInput) for the file.
+// Throws Error(kUnavailable) if this build does not have the backend, Error(kData) or Error(kNoInput) for the file.
 OpenModel open_model(const ModelOptions& options);
 
 // Binds the networks that `options` names; device, exactness and checkpoint are the opened model's.

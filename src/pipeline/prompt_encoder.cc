@@ -21,10 +21,10 @@ std::string shortened(const std::string& prompt) {
   return strip_control(prompt.substr(0, end)) + "...";
 }
 
-// Tokens in a row of a weighted prompt: CLIP's, or fewer where the text encoder takes fewer.
+// Tokens in a row of a weighted prompt: CLIP's 77, or fewer if the text encoder takes fewer.
 int64_t row_of(const models::ModelConfig& config) { return std::min<int64_t>(77, config.text.max_positions); }
 
-// Texts kept encoded; a row of Stable Diffusion 1.x takes 236 KB.
+// The number of encoded texts that are cached; a row of Stable Diffusion 1.x takes 236 KB.
 constexpr size_t kKept = 64;
 
 }  // namespace

@@ -12,21 +12,21 @@
 namespace sumi::pipeline {
 
 struct PromptPair {
-  models::Conditioning cond;    // sequence [B,T,D], and pooled [B,P] where the denoiser takes one
-  models::Conditioning uncond;  // of the same shapes; empty where no guidance is asked for
+  models::Conditioning cond;    // sequence [B,T,D], and pooled [B,P] if the denoiser takes one
+  models::Conditioning uncond;  // of the same shapes; empty without guidance
 };
 
 // How many tokens the denoiser sees of a prompt: whole rows.
 int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
                      PromptSyntax syntax);
 
-// A text that a batch repeats, or that comes again soon, is encoded once.
+// A text that repeats within a batch or soon after is encoded once.
 class PromptEncoder {
  public:
-  // Throws Error(kData) where the tokenizer's vocabulary does not fit the model. Both must outlive it.
+  // Throws Error(kData) if the tokenizer's vocabulary does not fit the model. Both must outlive it.
   PromptEncoder(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, PromptSyntax syntax);
 
-  // Texts that take fewer rows of 77 tokens than the longest are filled up with the empty text's, as A1111 does. The
+  // Texts that take fewer rows of 77 tokens than the longest are padded with rows of the empty text, as A1111 does. The
   // pooled vector of a long text is its first row's.
   PromptPair operator()(const std::vector<std::string>& prompts, const std::string& negative, bool guided);
 

@@ -56,10 +56,9 @@ void check_request(const Txt2ImgRequest& request) {
   check_count("the number of steps", request.sampling.steps, kMaxSteps);
   SUMI_CHECK_KIND(kUsage, std::isfinite(request.scale) && request.scale >= 0 && request.scale <= kMaxScale,
                   "the guidance scale must be a number from 0 to {}, not {}", kMaxScale, request.scale);
-  SUMI_CHECK_KIND(kUsage,
-                  std::isfinite(request.sampling.eta) && request.sampling.eta >= 0 && request.sampling.eta <= kMaxScale,
-                  "eta must be a number from 0 to {}, not {}", kMaxScale, request.sampling.eta);
-  SUMI_CHECK_KIND(kUsage, !request.batches.empty(), "there is no prompt");
+  SUMI_CHECK_KIND(kUsage, std::isfinite(request.sampling.eta) && request.sampling.eta >= 0 && request.sampling.eta <= 1,
+                  "eta must be a number from 0 to 1, not {}", request.sampling.eta);
+  SUMI_CHECK_KIND(kUsage, !request.batches.empty(), "no prompt was given");
   check_text(request.negative_prompt, request.syntax);
   for (const auto& batch : request.batches) {
     check_count("the number of pictures at once", static_cast<int64_t>(batch.size()), kMaxBatch);

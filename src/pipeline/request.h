@@ -1,4 +1,4 @@
-// What one run of text to image is asked for.
+// The settings of one text-to-image run.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace sumi::pipeline {
 
 // How a prompt's text is read.
 enum class PromptSyntax {
-  kExact,     // as the original: every character is text, 77 ids, what is over is cut with a warning
+  kExact,     // as the original: every character is text, 77 ids, the excess is cut with a warning
   kWeighted,  // (word:1.2), [word], BREAK, and as many rows of 75 ids as it takes; the same for a plain short prompt
 };
 
 struct Txt2ImgRequest {
   std::vector<std::vector<std::string>> batches;  // one iteration: the prompts of each batch, in order
   std::string negative_prompt;
-  int64_t n_iter = 1;   // how often the batches are gone through
+  int64_t n_iter = 1;   // how often all batches are drawn
   int64_t width = 512;  // of the picture, in pixels
   int64_t height = 512;
   int64_t channels = 0;      // of the latent; 0: the model's
@@ -31,7 +31,7 @@ struct Txt2ImgRequest {
   bool fixed_code = false;    // every batch starts from the same noise
   bool tiled_decode = false;  // pictures are decoded in tiles: less memory, more time, a small error
   PromptSyntax syntax = PromptSyntax::kExact;
-  // Of every `share_of` batches this process draws the one of number `share`, and the same as if it had drawn all.
+  // This process draws batch number `share` of every `share_of`, with the same result as if it had drawn all.
   int64_t share = 0, share_of = 1;
 
   int64_t pictures() const;  // of all iterations
@@ -42,8 +42,8 @@ std::vector<std::vector<std::string>> repeat_prompt(const std::string& prompt, i
 // Lines in batches of n_samples; the last may be short.
 std::vector<std::vector<std::string>> chunk_prompts(const std::vector<std::string>& lines, int64_t n_samples);
 
-// Throws Error(kUsage) with a sentence for what no model could do: prompts that are no text, sizes, counts and numbers
-// out of range. Cheap: called before any file is opened.
+// Throws Error(kUsage) for what no model can do: prompts that are not valid text; sizes, counts and numbers out of
+// range. Cheap: call it before any file is opened.
 void check_request(const Txt2ImgRequest& request);
 
 inline constexpr int64_t kMaxSide = 16384;  // pixels

@@ -44,6 +44,7 @@ TEST(Request, RefusesNumbersOutOfRange) {
   EXPECT_EQ(with([](auto& r) { r.scale = std::numeric_limits<double>::quiet_NaN(); }), ErrorKind::kUsage);
   EXPECT_EQ(with([](auto& r) { r.scale = -1; }), ErrorKind::kUsage);
   EXPECT_EQ(with([](auto& r) { r.sampling.eta = std::numeric_limits<double>::infinity(); }), ErrorKind::kUsage);
+  EXPECT_EQ(with([](auto& r) { r.sampling.eta = 1.5; }), ErrorKind::kUsage);
   EXPECT_EQ(with([](auto& r) { r.n_iter = 0; }), ErrorKind::kUsage);
   EXPECT_EQ(with([](auto& r) { r.batches.clear(); }), ErrorKind::kUsage);
   EXPECT_EQ(with([](auto& r) { r.batches[0][1] = "caf\xe9"; }), ErrorKind::kUsage);

@@ -14,7 +14,7 @@ bool is_finite(const Tensor& x) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
-// Only where the latent is on the host: elsewhere looking at it would copy it, and check_picture looks later.
+// Only if the latent is on the host: from other devices it would be copied, and check_picture checks the result.
 void check_finite(const Tensor& latent, int step, int steps) {
   SUMI_CHECK_KIND(
       kInternal, !is_host(latent.device()) || is_finite(latent),

@@ -1,4 +1,4 @@
-// One trajectory from noise to latent through a model's denoiser, watched at every step.
+// One trajectory from noise to latent through a model's denoiser, checked at every step.
 #pragma once
 
 #include <atomic>
@@ -26,11 +26,11 @@ Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job,
 void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
                       const diffusion::SampleOptions& options, NoiseStream& noise);
 
-// Throws Error(kInternal) where a picture has values that are not finite: for latents of which a device with memory of
-// its own kept the steps from being looked at.
+// Throws Error(kInternal) if a picture has values that are not finite. Needed on devices with memory of their own,
+// where latents are not checked at every step.
 void check_picture(const Tensor& picture);
 
-// Throws Error(kCancelled) where `cancel` is set.
+// Throws Error(kCancelled) if `cancel` is set.
 void check_cancelled(const std::atomic<bool>* cancel);
 
 }  // namespace sumi::pipeline

@@ -94,7 +94,7 @@ class Txt2Img {
   PromptEncoder encoder_;
   Tensor fixed_noise_;
   int64_t batch_ = 0;   // done so far
-  int64_t number_ = 0;  // pictures given out so far
+  int64_t number_ = 0;  // pictures returned so far
 };
 
 }  // namespace

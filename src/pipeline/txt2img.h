@@ -31,10 +31,10 @@ struct Txt2ImgHooks {
   const std::atomic<bool>* cancel = nullptr;            // set: the run throws Error(kCancelled) within a step
 };
 
-// Draws in the original's order: one generator from the seed; each batch's starting noise is one randn([B,C,h,w]), and
-// whatever its sampler draws comes next, so that a batch depends on the sampler of the one before. With `fixed_code`
-// the starting noise is drawn once, before the first batch. Throws Error(kInternal) where a latent is not
-// finite, rather than give out a black picture.
+// Draws in the original's order: one generator from the seed; each batch's starting noise is one randn([B,C,h,w]),
+// followed by its sampler's draws, so a batch depends on the sampler of the one before. With `fixed_code` the starting
+// noise is drawn once, before the first batch. Throws Error(kInternal) if a latent is not finite, rather than return a
+// black picture.
 void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, const Txt2ImgRequest& request,
              const Txt2ImgHooks& hooks);
 

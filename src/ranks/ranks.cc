@@ -11,7 +11,7 @@
 namespace sumi {
 namespace {
 
-// How the launchers of OpenMPI and MPICH tell a process how many there are.
+// The number of processes, as set by the launchers of OpenMPI and MPICH.
 bool launched_by_mpi() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
     const char* value = std::getenv(name);
@@ -37,7 +37,7 @@ Ranks::Ranks() {
   if (!launched_by_mpi()) return;
   int provided = 0;
   SUMI_CHECK_KIND(kUnavailable, MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) == MPI_SUCCESS,
-                  "MPI does not start");
+                  "MPI could not be initialised");
   started_ = true;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);

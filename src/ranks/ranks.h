@@ -1,4 +1,4 @@
-// Several processes that work on one thing: started by `mpirun -np N sumi …`, on one machine or many.
+// The processes of one run, started by `mpirun -np N sumi …` on one machine or many.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@ namespace sumi {
 
 class Ranks {
  public:
-  // All processes of this run. MPI is started at the first call, and only where mpirun started this process; otherwise
-  // there is one rank, and nothing below does anything. Throws Error(kUnavailable) where mpirun did but this program
-  // was built without MPI.
+  // All processes of this run. The first call initialises MPI if mpirun started this process; otherwise there is one
+  // rank, and the functions below do nothing. Throws Error(kUnavailable) if mpirun started a program that was built
+  // without MPI.
   static Ranks& world();
 
   int rank() const { return rank_; }  // 0 to size()-1
@@ -19,7 +19,7 @@ class Ranks {
   bool first() const { return rank_ == 0; }
   bool alone() const { return size_ == 1; }
 
-  // Sums over all ranks, in place; every rank gets the same numbers. All ranks must make these calls in one order.
+  // Sums over all ranks, in place; every rank gets the same numbers. All ranks must make these calls in the same order.
   void sum(std::span<double> values) const;
   void sum(std::span<float> values) const;
 
@@ -30,7 +30,7 @@ class Ranks {
     Pending(Pending&&) noexcept;
     Pending& operator=(Pending&&) noexcept;
     ~Pending();
-    bool done();  // also moves it on
+    bool done();  // also lets MPI make progress
     void wait();
 
    private:
@@ -43,8 +43,8 @@ class Ranks {
   // Returns once every rank has called it.
   void wait_for_all() const;
 
-  // To be called by every rank at the end of a run that went well. A process that ends without it after an error makes
-  // mpirun end the others, which would otherwise wait for it for ever.
+  // Every rank calls this at the end of a successful run. If a process exits without it after an error, mpirun ends the
+  // others, which would otherwise wait forever.
   void finish();
 
   Ranks(const Ranks&) = delete;

@@ -1,5 +1,5 @@
-// Byte-pair encoding of one word, as CLIP has it: a word is its bytes, the last of them marked, and the pair that was
-// the most frequent in training is joined first (Sennrich et al. 2016; Radford et al. 2019 for the bytes).
+// Byte-pair encoding of one word, as in CLIP: a word is its bytes, the last of them marked, and the pair that was the
+// most frequent in training is joined first (Sennrich et al. 2016; Radford et al. 2019 for the bytes).
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ class Bpe {
 
  private:
   struct Merge {
-    int32_t rank;    // the smaller, the earlier it is made
+    int32_t rank;    // smaller ranks are joined first
     int32_t result;  // id of the joined token
   };
   const Merge* find_merge(int32_t left, int32_t right) const;

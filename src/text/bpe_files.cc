@@ -33,7 +33,7 @@ std::string read_text(const std::filesystem::path& file) {
   return std::string(without_byte_order_mark(text));
 }
 
-// Takes the vocabulary event by event: nothing nested is ever built, and a repeated key is seen.
+// Reads the vocabulary event by event: nothing nested is ever built, and repeated keys are detected.
 class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit VocabularyReader(std::string file) : file_(std::move(file)) {}

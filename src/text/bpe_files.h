@@ -1,4 +1,4 @@
-// The two files of a byte-pair encoding as they are published: vocab.json and merges.txt. Read as data from strangers.
+// The two files of a byte-pair encoding as they are published: vocab.json and merges.txt. Treated as untrusted.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,19 @@ namespace sumi::text {
 using Vocabulary = std::unordered_map<std::string, int32_t>;
 using MergeList = std::vector<std::pair<std::string, std::string>>;
 
-// The contents of the two files, and where they are from, for messages.
+// The contents of the two files, and their names for messages.
 struct TokenizerText {
   std::string vocabulary, merges;
   std::string vocabulary_source = "vocab.json", merges_source = "merges.txt";
 };
-// Throws Error(kNoInput), or Error(kData) for what is no text.
+// Throws Error(kNoInput), or Error(kData) if they are not text.
 TokenizerText read_tokenizer(const std::filesystem::path& folder);
 
 // One flat JSON object of token -> id, the ids being 0 … n-1, each once. Throws Error naming the file and the rule.
 Vocabulary parse_vocabulary(const TokenizerText& text);
 
 // Two tokens a line, the most frequent pair first. A "#version" line, blank lines, CRLF and a byte order mark are
-// passed over. Throws Error naming the file, the line and the rule.
+// skipped. Throws Error naming the file, the line and the rule.
 MergeList parse_merges(const TokenizerText& text);
 
 }  // namespace sumi::text

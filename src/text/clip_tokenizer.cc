@@ -84,7 +84,7 @@ std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
   const std::string cleaned = clean_prompt(prompt);
   std::string_view rest = cleaned;
   std::vector<int64_t> ids;
-  // The two marks, spelled out in a prompt, are tokens before anything else is.
+  // The two marks, spelled out in a prompt, are found before anything else.
   while (!rest.empty()) {
     size_t mark = rest.find("<|");
     while (mark != std::string_view::npos && !rest.substr(mark).starts_with(kStartMark) &&
@@ -101,7 +101,8 @@ std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
 }
 
 std::vector<int64_t> ClipTokenizer::encode_padded(std::string_view prompt, int64_t length, int64_t* cut) const {
-  SUMI_CHECK_KIND(kUsage, length >= 2, "a padded prompt needs room for its two marks, not a length of {}", length);
+  SUMI_CHECK_KIND(kUsage, length >= 2, "a padded prompt needs a length of at least 2 for its two marks, not {}",
+                  length);
   std::vector<int64_t> ids = encode(prompt);
   const auto count = static_cast<int64_t>(ids.size());
   const int64_t kept = std::min(count, length - 2);

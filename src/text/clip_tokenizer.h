@@ -22,9 +22,9 @@ class ClipTokenizer {
   static ClipTokenizer parse(TokenizerText text);
   const TokenizerText& text() const;
 
-  // Ids of the prompt alone, without start and end marks. Invalid UTF-8 or NUL: Error(kUsage); over 64 KiB likewise.
+  // Ids of the prompt alone, without start and end marks. Throws Error(kUsage) for invalid UTF-8, a NUL or over 64 KiB.
   std::vector<int64_t> encode(std::string_view prompt) const;
-  // [start] ids [end] padded with the end mark to `length`, cut to fit; `cut` tells how many ids did not.
+  // [start] ids [end] padded with the end mark to `length`, cut to fit; `cut` receives how many ids did not.
   std::vector<int64_t> encode_padded(std::string_view prompt, int64_t length = 77, int64_t* cut = nullptr) const;
 
   int64_t vocab_size() const;
@@ -36,12 +36,12 @@ class ClipTokenizer {
   std::shared_ptr<const Data> data_;
 };
 
-// The marks that every vocabulary ends in.
+// The marks at the end of every vocabulary.
 inline constexpr std::string_view kStartMark = "<|startoftext|>";
 inline constexpr std::string_view kEndMark = "<|endoftext|>";
 
-// Words of text that clean_prompt has cleaned, to each of which byte-pair encoding is applied by itself: an English
-// ending after an apostrophe, a run of letters, one digit, or a run of anything else but spaces.
+// Splits text that clean_prompt has cleaned into words, which byte-pair encoding takes one by one: an English ending
+// after an apostrophe, a run of letters, one digit, or a run of anything else but spaces.
 class WordSplitter {
  public:
   WordSplitter();  // throws Error(kUnavailable) where the PCRE2 library has no Unicode support
@@ -59,9 +59,9 @@ class WordSplitter {
 std::filesystem::path find_tokenizer(const std::optional<std::filesystem::path>& explicit_dir,
                                      const std::filesystem::path& model_path);
 
-// The data folder named above; none where no variable tells one, as under `env -i`.
+// The data folder named above; nothing where no variable is set, as under `env -i`.
 std::optional<std::filesystem::path> find_data_folder();
-// The same, for who needs it: throws Error(kNoInput) where there is none.
+// The same, but throws Error(kNoInput) where there is none.
 std::filesystem::path data_folder();
 
 }  // namespace sumi::text

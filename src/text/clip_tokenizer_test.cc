@@ -81,7 +81,7 @@ TEST_F(ClipTokenizerTest, ComposesAndLowersAsUnicodeDoes) {
   EXPECT_EQ(tokenizer.encode("\xC4\xB0"), tokenizer.encode("i\xCC\x87"));  // İ
   EXPECT_EQ(tokenizer.encode("\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB"),
             tokenizer.encode("\xED\x95\x9C"));  // 한 of its jamo
-  // Marks in either order are one thing: dot below (class 220) goes before dot above (230).
+  // Marks in either order give the same ids: dot below (class 220) goes before dot above (230).
   EXPECT_EQ(tokenizer.encode("q\xCC\x87\xCC\xA3"), tokenizer.encode("q\xCC\xA3\xCC\x87"));
 }
 
@@ -207,7 +207,7 @@ TEST_F(FindTokenizerTest, SaysWhereItLookedAndWhatToDo) {
       EXPECT_THAT(error.what(), HasSubstr(part));
     }
   }
-  // A folder that was named is not passed over for another.
+  // A folder that was named is not skipped for another.
   test::write_made_up_tokenizer(folder_ / "home/.local/share/sumi/tokenizer");
   EXPECT_THROW(find_tokenizer(folder_ / "empty", ""), Error);
 }

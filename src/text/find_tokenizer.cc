@@ -39,7 +39,7 @@ std::vector<fs::path> cached_snapshots(const fs::path& cache) {
   return result;
 }
 
-// Both files are there. One without the other is no place to pass over in silence.
+// Whether both files are there. One without the other is an error, not a place to skip silently.
 bool holds_tokenizer(const fs::path& folder) {
   std::error_code error;
   const bool vocabulary = fs::exists(folder / "vocab.json", error);

@@ -18,8 +18,8 @@ struct Tag {
   size_t begin, end;              // in the prompt, the brackets included
 };
 
-// The first whole tag at or after `from`. Looks at nothing behind its end, so that finding all of a prompt's tags, one
-// after the other, is one pass.
+// The first whole tag at or after `from`. Reads nothing beyond its end, so that finding all of a prompt's tags takes
+// one pass.
 std::optional<Tag> find_tag(std::string_view prompt, size_t from) {
   for (size_t begin = prompt.find('<', from); begin != std::string_view::npos; begin = prompt.find('<', begin + 1)) {
     for (const std::string_view kind : {"lora", "lyco", "hypernet"}) {

@@ -14,13 +14,13 @@ struct LoraTag {
 };
 
 struct TaggedPrompt {
-  std::string prompt;  // less the tags
+  std::string prompt;  // without the tags
   std::vector<LoraTag> loras;
 };
 
-// Takes the tags <lora:NAME> and <lora:NAME:WEIGHT> out of a prompt. What is no whole tag stays as text. Throws
-// Error(kUsage) for a prompt that check_prompt refuses, for a NAME that is empty or a path, a WEIGHT that is no number
-// from -1000 to 1000, and for tags of other networks (lyco, hypernet), which are not supported. Linear time.
+// Takes the tags <lora:NAME> and <lora:NAME:WEIGHT> out of a prompt. Incomplete tags stay as text. Throws Error(kUsage)
+// for a prompt that check_prompt refuses, for a NAME that is empty or a path, a WEIGHT that is not a number from -1000
+// to 1000, and for tags of other networks (lyco, hypernet), which are not supported. Linear time.
 TaggedPrompt take_lora_tags(std::string_view prompt);
 
 // Throws Error(kUsage) for a prompt with such a tag.

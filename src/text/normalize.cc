@@ -22,7 +22,7 @@ bool is_space(char32_t c) {
 int combining_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
 
 // Unicode's canonical decomposition. Runs of combining marks are put in order here, by a stable sort: utf8proc's own
-// way is quadratic in their length, and a prompt may be nothing else.
+// sort is quadratic in their length, and a prompt may be one long run.
 std::vector<utf8proc_int32_t> decompose(std::string_view text) {
   std::vector<utf8proc_int32_t> result;
   result.reserve(text.size());

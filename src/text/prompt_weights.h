@@ -17,13 +17,13 @@ struct WeightedText {
   bool is_break = false;
 };
 
-// Splits a prompt into spans of one weight. Unbalanced brackets weigh to the end as A1111 has it. Nesting beyond 64,
-// and weights that are not finite or beyond ±1000, throw Error(kUsage), as do the prompts that ClipTokenizer::encode
-// and refuse_network_tags refuse. Linear time.
+// Splits a prompt into spans of one weight. Unbalanced brackets weigh to the end, as in A1111. Nesting beyond 64, and
+// weights that are not finite or beyond ±1000, throw Error(kUsage), as do the prompts that ClipTokenizer::encode and
+// refuse_network_tags refuse. Linear time.
 std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt);
 
 // Rows of row + 2 ids each ([start] `row` ids [end]) and the weight of each id. At least one row. A row that fills up
-// within 20 ids of a comma ends at that comma, as A1111 has it.
+// within 20 ids of a comma ends at that comma, as in A1111.
 struct WeightedChunks {
   std::vector<std::vector<int64_t>> ids;
   std::vector<std::vector<float>> weights;

@@ -39,7 +39,7 @@ std::vector<Word> count_words(const std::vector<std::string>& texts) {
   return out;
 }
 
-// Joins every such pair of the word, from the left, and keeps the counts of pairs true.
+// Joins every such pair of the word, from the left, and keeps the counts of pairs up to date.
 void join(Word& word, const Pair& pair, std::map<Pair, int64_t>& counts) {
   const auto change = [&](int64_t by) {
     for (size_t i = 0; i + 1 < word.pieces.size(); ++i) counts[{word.pieces[i], word.pieces[i + 1]}] += by;
@@ -98,7 +98,7 @@ TokenizerText train_bpe(const std::vector<std::string>& texts, int64_t size) {
     counts.erase(pair);
   }
   SUMI_CHECK_KIND(kUsage, static_cast<int64_t>(known.size()) > kBytes,
-                  "no two letters follow each other twice in the texts; a vocabulary needs more of them");
+                  "no pair of letters occurs twice in the texts; a vocabulary needs more text");
   nlohmann::ordered_json vocabulary;
   std::vector<std::string> by_id(known.size());
   for (const auto& [token, id] : known) by_id[static_cast<size_t>(id)] = token;

@@ -44,7 +44,7 @@ TEST(TrainBpe, RefusesSizesThatHoldNoBytes) {
   EXPECT_THROW(train_bpe({std::string("\xFF")}, 600), Error);
 }
 
-// Nothing occurs twice: no merge at all, which a file of merges must have.
+// Nothing occurs twice, so there is no merge; merges.txt needs one.
 TEST(TrainBpe, RefusesTextsWithNothingToLearn) { EXPECT_THROW(train_bpe({"ab"}, 600), Error); }
 
 }  // namespace

@@ -46,7 +46,7 @@ double AdamW::grad_norm() const {
 
 void AdamW::restore(const State& state) {
   SUMI_CHECK(state.first.size() == params_.size() && state.second.size() == params_.size(),
-             "an optimizer's state of {} parameters for {}", state.first.size(), params_.size());
+             "the optimizer's state has {} parameters, the model {}", state.first.size(), params_.size());
   for (size_t i = 0; i < params_.size(); ++i) {
     SUMI_CHECK(
         state.first[i].shape() == params_[i].value.shape() && state.second[i].shape() == params_[i].value.shape(),

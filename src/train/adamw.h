@@ -5,7 +5,7 @@
 
 namespace sumi::train {
 
-// What gradients of that norm are multiplied by to have at most the norm `clip`; 0: any norm will do.
+// The factor that limits gradients of this norm to the norm `clip`; 0: no limit.
 inline double clip_scale(double norm, double clip) { return clip > 0.0 && norm > clip ? clip / norm : 1.0; }
 
 struct AdamWOptions {
@@ -16,8 +16,8 @@ class AdamW {
  public:
   explicit AdamW(const std::vector<NamedTensor>& params, const AdamWOptions& options = {});
 
-  // Changes the parameters in place by their gradients times `grad_scale`, and clears these. A parameter without a
-  // gradient stays as it is.
+  // Updates the parameters in place by their gradients times `grad_scale`, and clears the gradients. A parameter
+  // without a gradient is not changed.
   void step(double lr, double grad_scale = 1.0);
   // √Σ g² over all parameters.
   double grad_norm() const;
@@ -25,10 +25,10 @@ class AdamW {
   // What a checkpoint must keep.
   struct State {
     int64_t steps = 0;
-    std::vector<Tensor> first, second;  // one a parameter
+    std::vector<Tensor> first, second;  // one per parameter
   };
   const State& state() const { return state_; }
-  // Copies, from wherever it is; throws Error(kData) where it does not fit the parameters.
+  // Copies `state` from any device. Throws Error(kData) if its shapes differ from the parameters'.
   void restore(const State& state);
 
  private:

@@ -26,7 +26,7 @@ TEST(AdamW, TheFirstStepIsTheLearningRate) { EXPECT_NEAR(moved(1.0), 0.1, 1e-6);
 TEST(AdamW, AParameterHasItsOwnShareOfTheLearningRate) {
   EXPECT_NEAR(moved(0.25), 0.025, 1e-6);
   EXPECT_EQ(moved(0.0, 0.5), 0.0);
-  // Decay goes by the same rate: 2·0.025·0.5 on top.
+  // Weight decay uses the same rate and adds 2·0.025·0.5.
   EXPECT_NEAR(moved(0.25, 0.5), 0.05, 1e-6);
 }
 

@@ -25,7 +25,7 @@
 namespace sumi::train {
 namespace {
 
-constexpr double kMostAdaptive = 1e4;  // of the adaptive weight
+constexpr double kMostAdaptive = 1e4;  // upper limit of the adaptive weight
 const std::string kPrefix(models::kVaePrefix);
 constexpr int64_t kSheetPictures = 8;
 
@@ -43,7 +43,7 @@ Tensor leaf(const Tensor& x) {
   return out;
 }
 
-// A discriminator of the same numbers that takes no gradients: the generator's step goes through it.
+// A copy of the discriminator that shares its values and takes no gradients, for the generator's step.
 models::PatchDiscriminator without_gradients(models::PatchDiscriminator& discriminator,
                                              const models::DiscriminatorConfig& config) {
   std::vector<Tensor> values;
@@ -88,7 +88,7 @@ AutoencoderLosses autoencoder_gradients(const models::AutoencoderKL& model, mode
   {
     Tape inner;
     const Tensor reconstruction = mean_absolute_error(seen, x), term = perceptual(x, seen);
-    const int64_t values = x.numel() / x.dim(0);  // sums over a picture
+    const int64_t values = x.numel() / x.dim(0);  // the loss sums over a picture
     const Tensor nll =
         static_cast<float>(values) * affine(1.0f, reconstruction, static_cast<float>(loss.perceptual_weight), term);
     inner.backward(nll);
@@ -153,7 +153,7 @@ class AutoencoderTrainer {
                 config.embed_dim},
         discriminator_(discriminator_config(options.loss)),
         perceptual_(perceptual_term(options, device)),
-        examples_(find_examples(options.data)),  // before a folder is made
+        examples_(find_examples(options.data)),  // before the output folder is created
         run_(options, hooks_),
         share_(run_.ranks(), options.batch),
         batches_(
@@ -249,7 +249,7 @@ class AutoencoderTrainer {
     return did;
   }
 
-  // The first pictures of the run above what the autoencoder makes of them.
+  // The first pictures of the run above their reconstructions.
   void write_sheet(int64_t step) {
     if (!shown_) {
       const Tensor first = batches_(0);
@@ -262,7 +262,7 @@ class AutoencoderTrainer {
       const Tensor latent = slice_channels(moments, 0, moments.dim(3) / 2);
       pictures.push_back(image::to_images(model_.decode(latent)).front());
     }
-    std::error_code ignored;  // told when the sheet is written
+    std::error_code ignored;  // reported when the sheet is written
     std::filesystem::create_directories(options_.out / "samples", ignored);
     image::write_png(options_.out / "samples" / fmt::format("{:08}.png", step), image::make_grid(pictures, count));
   }
@@ -289,7 +289,7 @@ class AutoencoderTrainer {
   PictureBatches batches_;
   TrainedGroup& trained_;
   GradientSum sum_;
-  TrainedGroup* judge_ = nullptr;  // null: there is no discriminator
+  TrainedGroup* judge_ = nullptr;  // null: no discriminator
   std::optional<GradientSum> judge_sum_;
   Tensor shown_;
 };
@@ -311,8 +311,8 @@ void check_autoencoder_options(const AutoencoderOptions& o, const models::Autoen
   check_range("--disc-start", static_cast<double>(o.loss.disc_start), 0, 1e12);
   check_range("--disc-width", static_cast<double>(o.loss.disc_width), 1, 1024);
   check_range("--disc-layers", static_cast<double>(o.loss.disc_layers), 1, 8);
-  SUMI_CHECK_KIND(kUsage, o.vgg.empty() == o.lpips.empty(), "--vgg and --lpips go together");
-  // The discriminator's last two layers take a pixel off each.
+  SUMI_CHECK_KIND(kUsage, o.vgg.empty() == o.lpips.empty(), "--vgg and --lpips must be given together");
+  // The discriminator's last two layers shrink the picture by a pixel each.
   const int64_t side = o.crop > 0 ? o.crop : o.size, least = int64_t{1} << (o.loss.disc_layers + 2);
   SUMI_CHECK_KIND(kUsage, o.loss.disc_weight == 0.0 || side >= least,
                   "pictures of {} pixels a side are too small for the discriminator, which needs {}; --disc-layers "

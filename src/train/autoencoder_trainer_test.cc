@@ -1,4 +1,4 @@
-// The autoencoder's loss and what it is made of: gradients against differences of the loss itself.
+// The autoencoder's loss and its terms: gradients against finite differences of the loss.
 #include "train/autoencoder_trainer.h"
 
 #include <gtest/gtest.h>
@@ -165,7 +165,7 @@ TEST(StructuralTerm, SeesEdgesAndNotEvenColour) {
   const Tensor x = test::random({1, 32, 32, 3}, 0.3f);
   EXPECT_EQ(structural_term(x, x).host<float>()[0], 0.0f);
   const Tensor grey = Tensor::zeros({1, 32, 32, 3}), white = Tensor::full({1, 32, 32, 3}, 0.5f);
-  EXPECT_LT(structural_term(grey, white).host<float>()[0], 0.06f);  // the frame of zeros around it is all it sees
+  EXPECT_LT(structural_term(grey, white).host<float>()[0], 0.06f);  // only the zero padding contributes
   Tensor edge = grey.clone();
   for (int64_t y = 0; y < 32; ++y) {
     for (int64_t i = 16 * 3; i < 32 * 3; ++i) edge.host_edit<float>()[y * 96 + i] = 0.5f;
@@ -173,8 +173,8 @@ TEST(StructuralTerm, SeesEdgesAndNotEvenColour) {
   EXPECT_GT(structural_term(grey, edge).host<float>()[0], structural_term(grey, white).host<float>()[0]);
 }
 
-// VGG's layers and LPIPS's heads with made-up weights: names, shapes and that the distance behaves as one. Held against
-// the published weights it was not: they are not here.
+// VGG's layers and LPIPS's heads with made-up weights: names, shapes, and that the result is a distance. Not compared
+// with the published weights, which are not in this repository.
 TEST(Lpips, IsADistanceAndRefusesOtherFiles) {
   const test::TempFolder folder;
   std::vector<std::pair<std::string, Tensor>> vgg, heads;

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Less a byte order mark and the blanks around it.
+// Without a byte order mark and surrounding whitespace.
 std::string trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
   text = without_byte_order_mark(text);
@@ -82,7 +82,7 @@ std::vector<fs::path> archives_in(const fs::path& folder) {
   return archives;
 }
 
-// What a webdataset has under one key: everything before the first dot of the name.
+// The files of a webdataset with the same key, the part of the name before the first dot.
 struct Sample {
   std::optional<io::TarEntry> picture, text, json;
 };
@@ -147,18 +147,18 @@ std::vector<Example> find_examples(const fs::path& place) {
   std::error_code error;
   const bool is_archive = fs::is_regular_file(place, error) && place.extension() == ".tar";
   SUMI_CHECK_KIND(kNoInput, is_archive || fs::is_directory(place, error),
-                  "{}: there is no such folder of pictures, nor a tar archive", place.string());
+                  "{}: is neither a folder of pictures nor a tar archive", place.string());
   std::vector<Example> examples = is_archive ? from_archive(place) : in_folder(place);
   SUMI_CHECK_KIND(kNoInput, !examples.empty(),
-                  "{}: no pictures in it (PNG, JPEG or WebP, captions in .txt files of the same names or in "
-                  "metadata.jsonl; or tar archives of such)",
+                  "{}: contains no pictures (PNG, JPEG or WebP, with captions in .txt files of the same names or in "
+                  "metadata.jsonl; or tar archives of these)",
                   place.string());
   std::stable_sort(examples.begin(), examples.end(),
                    [](const Example& a, const Example& b) { return a.name < b.name; });
   const auto named_again = std::unique(examples.begin(), examples.end(),
                                        [](const Example& a, const Example& b) { return a.name == b.name; });
   if (named_again != examples.end())
-    warn("{}: {} pictures are named more than once; each is taken once", place.string(), examples.end() - named_again);
+    warn("{}: {} pictures are listed more than once; each is used once", place.string(), examples.end() - named_again);
   examples.erase(named_again, examples.end());
   for (const Example& example : examples) {
     try {
@@ -187,7 +187,7 @@ std::string fingerprint(const std::vector<Example>& examples, const fs::path& pl
   for (const Example& example : examples) {
     std::string name = example.name.starts_with(front) ? example.name.substr(front.size()) : example.name;
     if (const size_t slashes = name.find_first_not_of('/'); slashes > 0 && slashes != std::string::npos)
-      name.erase(0, slashes - 1);  // one, however many the folder was named with
+      name.erase(0, slashes - 1);  // keep one slash, however many `place` ends in
     hash.add(name);
     std::error_code error;
     const uintmax_t whole = fs::file_size(example.picture.path, error);
@@ -214,11 +214,11 @@ image::Image cut_square(const image::Image& picture, const Cut& cut) {
 }
 
 LoadedPicture load_picture(const Example& example) {
-  constexpr int64_t kLongest = 64;  // times the shorter side: scaled to that, a thread of pixels would fill memory
+  constexpr int64_t kLongest = 64;  // times the shorter side; a longer picture would not fit in memory once scaled
   try {
     LoadedPicture out{.picture = image::read_picture(example.picture, example.name)};
     const auto [shorter, longer] = std::minmax(out.picture.width, out.picture.height);
-    SUMI_CHECK(longer <= kLongest * shorter, "{}: {}x{} pixels are too long and thin", example.name, out.picture.width,
+    SUMI_CHECK(longer <= kLongest * shorter, "{}: {}x{} pixels are too elongated", example.name, out.picture.width,
                out.picture.height);
     return out;
   } catch (const Error& error) {

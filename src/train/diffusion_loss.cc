@@ -26,7 +26,7 @@ Tensor by_sample(const diffusion::NoiseSchedule& schedule, const Tensor& x, cons
   return concat_rows(rows);
 }
 
-// min(SNR, γ) as a weight on the error of x_0, made one on the error of what is predicted.   (Hang et al. 2023)
+// min(SNR, γ) as a weight on the error of x_0, converted to one on the error of the prediction. (Hang et al. 2023)
 double min_snr_weight(diffusion::Prediction prediction, double snr, double gamma) {
   const double clamped = std::min(snr, gamma);
   switch (prediction) {

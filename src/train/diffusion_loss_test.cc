@@ -20,7 +20,7 @@ TEST(ShiftTimesteps, OneLeavesThemAsTheyAre) { EXPECT_EQ(shift_timesteps(all(100
 TEST(ShiftTimesteps, FollowsTheFormula) {
   // u = (t + ½)/T: 4·u/(1 + 3·u) of 0.5/10, 5.5/10 and 9.5/10 is 0.173…, 0.830… and 0.987….
   EXPECT_EQ(shift_timesteps({0, 5, 9}, 10, 4.0), (std::vector<int64_t>{1, 8, 9}));
-  // And of their mirror images.
+  // The same for the mirrored values.
   EXPECT_EQ(shift_timesteps({9, 4, 0}, 10, 0.25), (std::vector<int64_t>{8, 1, 0}));
 }
 
@@ -34,14 +34,14 @@ TEST(ShiftTimesteps, StaysInRangeAndInOrder) {
 }
 
 TEST(ShiftTimesteps, MovesTheMedian) {
-  // Half of the drawn are late by the median's image, s/(1 + s).
+  // The median moves to s/(1 + s).
   const std::vector<int64_t> shifted = shift_timesteps(all(1000), 1000, 3.0);
   EXPECT_EQ(std::count_if(shifted.begin(), shifted.end(), [](int64_t t) { return t >= 750; }), 500);
 }
 
 // ---- targets and weights
 
-// Answers `answer` whatever it is asked.
+// A network that always returns `answer`.
 class Constant : public models::Denoiser {
  public:
   explicit Constant(Tensor answer) : answer_(std::move(answer)) {}
@@ -61,7 +61,7 @@ class Constant : public models::Denoiser {
 
 class Targets : public testing::TestWithParam<diffusion::Prediction> {
  protected:
-  // Of what the network should say at ᾱ for z and noise e.
+  // The correct prediction at ᾱ for z and noise e.
   static double target(double alpha, double z, double e) {
     switch (GetParam()) {
       case diffusion::Prediction::kEpsilon: return e;
@@ -87,8 +87,8 @@ TEST_P(Targets, AreWhatTheNetworkIsSaidToPredict) {
   EXPECT_NEAR(loss(Tensor::full({1, 1, 1, 1}, static_cast<float>(right + 0.25)), batch, 0.0), 0.0625, 1e-6);
 }
 
-// One weight on the error of the signal, whatever is predicted: an error of the signal by δ is one of the noise by
-// √SNR·δ and one of the velocity by √(SNR+1)·δ.
+// The error of the signal has the same weight for every kind of prediction: an error δ of the signal is √SNR·δ in the
+// noise and √(SNR+1)·δ in the velocity.
 TEST_P(Targets, MinSnrWeighsTheErrorOfTheSignal) {
   for (const int64_t t : {5, 300, 900}) {
     const double alpha = schedule().alphas_cumprod[static_cast<size_t>(t)], snr = alpha / (1.0 - alpha);

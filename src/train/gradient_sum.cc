@@ -19,7 +19,7 @@ Tape::AfterRecord GradientSum::watch() {
   };
 }
 
-// Sends what is done, and moves what was sent on: MPI works while it is called.
+// Sends complete buckets and polls those under way: MPI makes progress only inside its calls.
 void GradientSum::move_on() {
   while (sent_ < buckets_.size() && buckets_[sent_].ready <= record_) send(buckets_[sent_++]);
   for (size_t i = 0; i < sent_; ++i) buckets_[i].sum.done();
@@ -45,7 +45,7 @@ void GradientSum::plan() {
 void GradientSum::send(Bucket& bucket) {
   int64_t values = 0;
   for (const size_t i : bucket.params) values += params_[i].value.numel();
-  if (!bucket.values) bucket.values = Tensor::empty({values});  // on the host, where MPI works
+  if (!bucket.values) bucket.values = Tensor::empty({values});  // on the host, where MPI reads it
   const HostEdit<float> all(bucket.values);
   float* to = all.data();
   for (const size_t i : bucket.params) {

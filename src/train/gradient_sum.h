@@ -1,4 +1,4 @@
-// Gradients summed over several processes while the backward pass is under way.
+// Sums gradients over several processes during the backward pass.
 #pragma once
 
 #include <vector>
@@ -9,23 +9,24 @@
 
 namespace sumi::train {
 
-// The first step tells in which order parameters' gradients are done; from the second on they are summed in buckets, as
-// soon as a bucket's are, while the rest is computed. (Li et al. 2020, PyTorch's DistributedDataParallel)
+// The first step records the order in which gradients are completed. From the second step on they are summed in
+// buckets: each bucket is sent once its gradients are complete, while the rest is computed. (Li et al. 2020, PyTorch's
+// DistributedDataParallel)
 class GradientSum {
  public:
-  // Buckets of `bucket` values, or of one larger parameter.
+  // A bucket has up to `bucket` values, or one larger parameter.
   GradientSum(const Ranks& ranks, const std::vector<NamedTensor>& params, int64_t bucket = int64_t{1} << 20);
 
-  // For the last backward pass of a step; nothing where there is one rank.
+  // To be passed to the last backward pass of a step. Empty with a single rank.
   Tape::AfterRecord watch();
-  // Ends the step: afterwards each gradient is the sum of all ranks'. A parameter that has none keeps none; which have
-  // must be the same on all ranks.
+  // Ends the step: afterwards each gradient is the sum over all ranks. Parameters without a gradient are left without
+  // one; they must be the same on all ranks.
   void finish();
 
  private:
   struct Bucket {
     std::vector<size_t> params;
-    int64_t ready = 0;  // the record, counted from the end of the tape, after which all its gradients are done
+    int64_t ready = 0;  // record, counted from the tape's end, after which all its gradients are complete
     Tensor values;
     Ranks::Pending sum;
   };

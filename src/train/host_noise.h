@@ -1,4 +1,4 @@
-// Noise for a step: drawn on the host, for its user to move.
+// Noise for a step, drawn on the host; the caller moves it to the device.
 #pragma once
 
 #include "base/rng.h"

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the cache depends on: every file's path, size and time, the autoencoder's weights, and how it was made.
+// The cache's key: every file's path, size and time, the autoencoder's weights, and the options.
 std::string key_of(const std::vector<Example>& examples, const models::StableDiffusion& model,
                    const LatentCacheOptions& options) {
   Fnv1a hash;
@@ -37,7 +37,7 @@ std::string key_of(const std::vector<Example>& examples, const models::StableDif
   return hash.hex();
 }
 
-// Whether there is a cache with that key. A broken one is made again.
+// Whether there is a cache with that key. A broken cache counts as missing.
 bool holds(const fs::path& path, const std::string& key) {
   std::error_code error;
   if (!fs::exists(path, error)) return false;
@@ -113,7 +113,7 @@ void LatentCache::open(const fs::path& path) {
     if (flags[i] != 0) usable_.push_back(i);
   }
   skipped_ = flags.size() - static_cast<int64_t>(usable_.size());
-  SUMI_CHECK(!usable_.empty(), "{}: none of its pictures could be read", file_->path().string());
+  SUMI_CHECK(!usable_.empty(), "{}: none of the pictures could be read", file_->path().string());
 }
 
 double LatentCache::deviation(int64_t examples) const {

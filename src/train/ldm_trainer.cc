@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kLatentsForScale = 256;            // the scale factor is computed from
+constexpr int64_t kLatentsForScale = 256;            // for the scale factor
 constexpr int64_t kContextBytes = int64_t{1} << 30;  // of encoded captions kept
 
 class LdmTrainer {
@@ -65,7 +65,7 @@ class LdmTrainer {
     const ConvAlgorithmScope convolutions(options_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto);
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
-    if (!run_.ranks().first()) run_.ranks().wait_for_all();  // for the first to make the cache
+    if (!run_.ranks().first()) run_.ranks().wait_for_all();  // until the first rank has written the cache
     latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
                                                                 .flip = options_.flip,
@@ -97,7 +97,7 @@ class LdmTrainer {
   }
 
  private:
-  // The weights that are not trained. --dtype changes their values.
+  // A hash of the weights that are not trained, as rounded by --dtype.
   std::string hash_of_frozen() const {
     Fnv1a hash;
     add_frozen_values(hash, model_.denoiser());
@@ -124,7 +124,7 @@ class LdmTrainer {
     return concat_rows(contexts);
   }
 
-  // The encoder does not change: captions are encoded once, as long as there is room.
+  // For a frozen encoder: each caption is encoded once and kept, up to kContextBytes.
   Tensor context_of(const std::string& caption) {
     const auto known = contexts_.find(caption);
     if (known != contexts_.end()) return known->second;
@@ -192,7 +192,7 @@ class LdmTrainer {
     return did;
   }
 
-  // Tensors of the starting model that have no place in the trained one.
+  // Tensors of the starting model that are not written to the trained one.
   bool is_replaced(const std::string& name) const {
     return name.starts_with("model_ema.") || (options_.from_scratch && name.starts_with(models::kUNetPrefix)) ||
            (options_.from_scratch && options_.train_text && name.starts_with(models::kConditionerPrefix));
@@ -212,7 +212,7 @@ class LdmTrainer {
     io::write_safetensors(options_.out / "model.safetensors", tensors, metadata(steps));
   }
 
-  // The file carries the configuration, and the vocabulary where the text encoder was trained on one of its own.
+  // The file carries the configuration, and the vocabulary if the text encoder was trained on its own.
   std::map<std::string, std::string> metadata(int64_t steps) const {
     models::ModelConfig config = model_.config();
     config.scale_by_std = false;
@@ -226,7 +226,7 @@ class LdmTrainer {
     return out;
   }
 
-  // The ecosystem's tools take a change of a 1x1 convolution as two such convolutions, [r,in,1,1] and [out,r,1,1].
+  // Other tools expect the change of a 1x1 convolution as two 1x1 convolutions, [r,in,1,1] and [out,r,1,1].
   Tensor as_stored(const NamedTensor& change) const {
     const io::TensorInfo* weight = checkpoint_.find(change.name.substr(0, change.name.rfind('.')));
     if (weight == nullptr || weight->shape.rank() != 4) return change.value;
@@ -297,7 +297,7 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
-  const std::vector<Example> examples = find_examples(options.data);  // before a folder is made
+  const std::vector<Example> examples = find_examples(options.data);  // before the output folder is created
   if (model.config().unet.context_dim > 0 && options.caption_dropout < 1.0) {
     const int64_t without = check_captions(examples, options.data);
     if (without > 0 && hooks.note)

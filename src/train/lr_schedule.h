@@ -12,9 +12,9 @@ struct LrSchedule {
   std::string shape = "constant";  // after the warm-up: "constant", or "cosine" down to 0 at the last step
   int64_t steps = 0;               // of the run
 
-  // For step 0, 1, …
+  // The rate of step 0, 1, …
   double at(int64_t step) const;
-  // Throws Error(kUsage) for an unknown shape or numbers that make no sense.
+  // Throws Error(kUsage) for an unknown shape or numbers out of range.
   void check() const;
 };
 

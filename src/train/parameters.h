@@ -1,4 +1,4 @@
-// The parameters that are trained, and copies of them.
+// The trained parameters, and averages of them.
 #pragma once
 
 #include <initializer_list>
@@ -14,25 +14,24 @@ namespace sumi::train {
 struct NamedTensor {
   std::string name;
   Tensor value;
-  double lr_scale = 1.0;  // of the run's learning rate
+  double lr_scale = 1.0;  // factor on the run's learning rate
 };
 
-// How many numbers they are.
+// The number of values in all parameters.
 int64_t count_values(const std::vector<NamedTensor>& params);
 
-// Replaces the parameters of `module` by float32 copies that require a gradient, and returns them: what an optimizer
-// changes in place, the module then computes with. Names are prefixed with `prefix`.
+// Replaces the parameters of `module` by float32 copies that require a gradient, and returns them. They are shared: the
+// module computes with what an optimizer changes in place. Names are prefixed with `prefix`.
 std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix = "");
 
-// The same for the changes of low rank that the parameters have (models/lora.h): "NAME.lora_down" and "NAME.lora_up".
-// The weights themselves stay as they are.
+// The same for the low-rank changes of the parameters (models/lora.h): "NAME.lora_down" and "NAME.lora_up". The weights
+// themselves are not changed.
 std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix = "");
 
-// Adds the values of the parameters whose names begin with one of `prefixes` to `hash`; those that are trained are
-// left out.
+// Adds the values of the parameters whose names begin with one of `prefixes` to `hash`, except trained ones.
 void add_frozen_values(Fnv1a& hash, nn::Module& module, std::initializer_list<std::string_view> prefixes = {""});
 
-// The exponential moving average of parameters that evaluation uses. (LDM's `LitEma`)
+// The exponential moving average of parameters, for evaluation. (LDM's `LitEma`)
 class Ema {
  public:
   // Starts as a copy of the parameters.
@@ -41,9 +40,9 @@ class Ema {
   void update();
   const std::vector<NamedTensor>& averages() const { return averages_; }
   int64_t updates() const { return updates_; }
-  // Exchanges the averages with the parameters, in place: to look at what they draw. Twice is not at all.
+  // Swaps the averages with the parameters, in place, to evaluate the averages. A second call restores both.
   void swap();
-  // Goes on from a saved state: copies the averages.
+  // Restores a saved state: copies the averages.
   void restore(const std::vector<Tensor>& averages, int64_t updates);
 
  private:

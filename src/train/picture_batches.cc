@@ -13,7 +13,7 @@ namespace sumi::train {
 PictureBatches::PictureBatches(std::vector<Example> examples, const PictureBatchOptions& options)
     : examples_(std::move(examples)), options_(options) {}
 
-// The square; chances: two for its place, one for the mirror.
+// The training square. chances: two for its position, one for mirroring.
 image::Image PictureBatches::cut(const image::Image& picture, const float* chances) const {
   Cut cut{.size = options_.size, .side = options_.crop};
   if (options_.crop > 0) {

@@ -14,9 +14,9 @@ namespace sumi::train {
 
 struct PictureBatchOptions {
   int64_t size = 256;  // pixels of the shorter side once scaled
-  int64_t crop = 0;    // pixels a side of the square cut out, anywhere; 0: `size`, from the middle
+  int64_t crop = 0;    // pixels a side of a randomly placed square; 0: `size`, from the middle
   bool flip = false;   // mirrored half of the time
-  BatchShare share;    // of each batch
+  BatchShare share;    // this rank's part of each batch
   uint64_t seed = 42;
 };
 
@@ -24,19 +24,18 @@ class PictureBatches {
  public:
   PictureBatches(std::vector<Example> examples, const PictureBatchOptions& options);
 
-  // This rank's share of the number-th batch [N,side,side,3] in [-1, 1]; the next one is begun on a thread of its own.
-  // What is in it follows from the seed and the number. In the place of a picture that cannot be read comes the next
-  // that can. Throws Error(kNoInput) where none can, Error(kData) where too
-  // many cannot (check_broken).
+  // This rank's share of the number-th batch [N,side,side,3] in [-1, 1]; starts loading the next one on another thread.
+  // Its contents depend only on the seed and the number. A picture that cannot be read is replaced by the next readable
+  // one. Throws Error(kNoInput) if none can be read, Error(kData) if too many cannot (check_broken).
   Tensor operator()(int64_t number);
-  // How many pictures could not be read so far; each was told as a warning.
+  // The number of pictures that could not be read so far; each was reported as a warning.
   int64_t skipped() const { return static_cast<int64_t>(broken_.size()); }
 
  private:
   struct Batch {
     int64_t number;
     Tensor pictures;
-    std::vector<std::pair<int64_t, std::string>> broken;  // and why
+    std::vector<std::pair<int64_t, std::string>> broken;  // index and reason
   };
   Batch load(int64_t number, std::set<int64_t> broken) const;
   image::Image cut(const image::Image& picture, const float* chances) const;

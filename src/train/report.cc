@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The columns of metrics.csv, by name; text that is no number counts as nan.
+// The columns of metrics.csv, by name; text that is not a number becomes NaN.
 struct Metrics {
   std::vector<std::string> names;
   std::vector<std::vector<double>> columns;
@@ -43,7 +43,7 @@ Metrics read_metrics(const fs::path& path) {
   return out;
 }
 
-// What people call a column.
+// The title of a column.
 std::string title_of(const std::string& name) {
   if (name == "loss") return "Loss";
   if (name == "grad_norm") return "Norm of the gradient";
@@ -65,7 +65,7 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-// The means of at most `most` consecutive parts; values that are no numbers are left out.
+// The means of at most `most` consecutive parts; values that are not finite are left out.
 std::vector<std::pair<double, double>> thinned(const std::vector<double>& x, const std::vector<double>& y,
                                                size_t most) {
   std::vector<std::pair<double, double>> points;

@@ -1,4 +1,4 @@
-// A page about a run for people to look at: loss curves and sample sheets.
+// An HTML report of a run: loss curves and sample sheets.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,8 @@
 
 namespace sumi::train {
 
-// Writes FOLDER/report.html from metrics.csv and samples/*.png, one file without scripts that shows the pictures beside
-// it. `facts` become a table at its head, in order of their names.
+// Writes FOLDER/report.html from metrics.csv and samples/*.png, one file without scripts that shows the sample sheets.
+// `facts` become a table at its top, sorted by name.
 void write_report(const std::filesystem::path& folder, const std::map<std::string, std::string>& facts);
 
 }  // namespace sumi::train

@@ -15,9 +15,9 @@
 namespace sumi::train {
 namespace {
 
-constexpr int64_t kMostSkipped = 20;  // losses in a row that are no numbers
+constexpr int64_t kMostSkipped = 20;  // losses in a row that are not finite
 
-// The averages in the parameters' place, as long as it lives.
+// Puts the averages in the parameters' place during its lifetime.
 class Averages {
  public:
   explicit Averages(std::deque<TrainedGroup>& groups) : groups_(groups) { exchange(); }
@@ -94,9 +94,9 @@ int64_t ExampleOrder::operator()(int64_t number) {
 
 Run::Run(const RunOptions& options, const RunHooks& hooks)
     : options_(options), hooks_(hooks), ranks_(Ranks::world()), folder_(options.out, !ranks_.first()) {
-  ranks_.wait_for_all();  // the first has made the folder, or failed
+  ranks_.wait_for_all();  // the first rank has created the folder, or failed
   SUMI_CHECK_KIND(kUsage, options.resume || folder_.checkpoints().empty(),
-                  "{} holds a run already; go on with it with --resume, or choose another --out", options.out.string());
+                  "{} already holds a run; continue it with --resume, or choose another --out", options.out.string());
 }
 
 TrainedGroup& Run::add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema) {
@@ -128,14 +128,14 @@ void Run::restore(std::map<std::string, std::string> notes) {
       break;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kData || left == 0) throw;
-      if (hooks_.note) hooks_.note(fmt::format("{}; going back to the checkpoint before it", error.what()));
+      if (hooks_.note) hooks_.note(fmt::format("{}; using the checkpoint before it", error.what()));
     }
   }
   check_ranks_agree();
-  if (step_ > 0 && hooks_.note) hooks_.note(fmt::format("going on after step {}", step_));
+  if (step_ > 0 && hooks_.note) hooks_.note(fmt::format("resuming after step {}", step_));
 }
 
-// A rank that finds another checkpoint, or none, or was asked for something else, would spoil the sums of all.
+// A rank with another checkpoint, none, or other options would corrupt the sums of all ranks.
 void Run::check_ranks_agree() const {
   Fnv1a hash;
   add_notes(hash, notes_);
@@ -147,22 +147,22 @@ void Run::check_ranks_agree() const {
   ranks_.sum(differ);
   SUMI_CHECK_KIND(
       kUsage, differ[0] == 0.0,
-      "the ranks found different checkpoints, this one that of step {}; --out {} must be one folder that all "
+      "the ranks found different checkpoints, this rank the one of step {}; --out {} must be one folder that all "
       "of them see",
       step_, options_.out.string());
   SUMI_CHECK_KIND(kUsage, differ[1] == 0.0, "the ranks have different data, models or options; all must have the same");
 }
 
-// Before anything is restored: a run that was begun otherwise is told by what it was asked for, not by shapes.
+// Runs before anything is restored, so that the error names options that differ rather than shapes.
 void Run::check_notes(const std::map<std::string, std::string>& kept) const {
   std::string differences;
   for (const auto& [key, value] : notes_) {
     const auto found = kept.find(key);
-    if (found == kept.end() || found->second == value) continue;  // older runs noted less
+    if (found == kept.end() || found->second == value) continue;  // older checkpoints have fewer notes
     differences += fmt::format("{}{} {}, not {}", differences.empty() ? "" : "; ", key, found->second, value);
   }
-  SUMI_CHECK_KIND(kUsage, differences.empty(), "this run had {}; a run goes on as it began, or in another --out",
-                  differences);
+  SUMI_CHECK_KIND(kUsage, differences.empty(),
+                  "this run was started with {}; use the same options and data, or another --out", differences);
 }
 
 RunResult Run::run(const Steps& steps) {
@@ -195,7 +195,7 @@ RunResult Run::run(const Steps& steps) {
   return result_;
 }
 
-// Asked of one rank, all stop.
+// If one rank is asked to stop, all stop.
 bool Run::cancelled() const {
   double asked = hooks_.cancel != nullptr && hooks_.cancel->load() ? 1.0 : 0.0;
   ranks_.sum(std::span(&asked, 1));
@@ -209,7 +209,7 @@ void Run::mean_over_ranks(std::span<double> values) const {
 
 void Run::save() {
   if (saved_ == step_) return;
-  io::check_mappings_intact();  // what was learnt beside another model's weights is nothing to keep
+  io::check_mappings_intact();  // do not save a run whose mapped model file was changed
   if (!ranks_.first()) return;
   std::map<std::string, std::string> notes = notes_;
   notes["skipped_steps"] = std::to_string(result_.skipped_steps);
@@ -223,7 +223,7 @@ void Run::sample() {
   try {
     hooks_.on_sample(step_);
   } catch (const Error& error) {
-    // Hours of training are not lost for a sheet. Who asked to stop is heard before the next step.
+    // A failed sheet must not end a training run. A request to stop is handled before the next step.
     if (error.kind() != ErrorKind::kCancelled && hooks_.note)
       hooks_.note(fmt::format("no sample sheet of step {}: {}", step_, error.what()));
   }
@@ -240,8 +240,8 @@ void Run::one_step(const Steps& steps) {
     }
     ++result_.skipped_steps;
     SUMI_CHECK_KIND(kInternal, ++in_a_row_ < kMostSkipped,
-                    "the loss has not been a number for {} steps; nothing of them is saved. A smaller --lr, or --clip, "
-                    "may help",
+                    "the loss has not been finite for {} steps, which are not saved; try a smaller --lr or a smaller "
+                    "--clip",
                     kMostSkipped);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

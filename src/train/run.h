@@ -1,4 +1,4 @@
-// What every training run does, whatever it trains: steps, checkpoints, metrics, samples and an end.
+// The training loop that all trainers share: steps, checkpoints, metrics, samples and the end of a run.
 #pragma once
 
 #include <atomic>
@@ -21,33 +21,33 @@ namespace sumi::train {
 struct RunOptions {
   std::filesystem::path data, out;
   int64_t size = 0;                   // pixels a side; 0: the model's
-  int64_t batch = 4, accumulate = 1;  // pictures at once on each rank; batches a step
+  int64_t batch = 4, accumulate = 1;  // pictures at once on each rank; batches per step
   LrSchedule lr{.peak = 1e-5, .steps = 1000};
-  bool flip = false;  // pictures mirrored half the time
+  bool flip = false;  // mirror pictures half of the time
   bool resume = false;
   uint64_t seed = 42;
   int64_t save_every = 500;    // steps
-  int64_t sample_every = 500;  // steps, where there is something to sample
-  std::string model;           // name of what training starts from, for the record
+  int64_t sample_every = 500;  // steps, if there is something to sample
+  std::string model;           // name of the starting model, kept in checkpoints
 };
 
-// Throws Error(kUsage). `factor` divides the pictures' sides.
+// Throws Error(kUsage). The pictures' sides must be multiples of `factor`.
 void check_run_options(const RunOptions& options, int64_t factor);
-// Throws Error(kUsage) that names the option.
+// Throws Error(kUsage), with `name` in the message, unless `value` is from `least` to `most`.
 void check_range(const char* name, double value, double least, double most);
 
 struct RunProgress {
-  int64_t step, steps;  // done, of all
+  int64_t step, steps;  // done; of the whole run
   double loss, grad_norm, lr, seconds;
-  bool skipped;  // the loss was no number
+  bool skipped;  // the loss was not finite
 };
 
 struct RunHooks {
   std::function<void(const RunProgress&)> on_step;
-  std::function<void(int64_t done, int64_t total)> on_latent;  // of pictures encoded beforehand
+  std::function<void(int64_t done, int64_t total)> on_latent;  // pictures encoded before the first step
   std::function<void(const std::string&)> note;
-  // Draws something with the model as it is after `step` steps, the averaged weights in place. An Error of it is noted,
-  // and the run goes on.
+  // Draws samples after `step` steps, with the averaged weights in the model. If it throws Error, the run notes it and
+  // continues.
   std::function<void(int64_t step)> on_sample = {};
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -55,41 +55,40 @@ struct RunHooks {
 struct RunResult {
   int64_t steps = 0, skipped_steps = 0, skipped_pictures = 0;
   double last_loss = 0.0;
-  bool stopped = false;  // before the end, saved
+  bool stopped = false;  // stopped before the end, and saved
 };
 
-// What a run will cost.
+// The memory and time of a run.
 struct RunPlan {
   int64_t trained_values = 0;
-  int64_t bytes = 0;     // of fresh memory at the peak: parameters, gradients, optimizer, averages, activations
-  double seconds = 0.0;  // a step
-  double seconds_a_picture = 0.0;  // before the first step: to encode it
+  int64_t bytes = 0;     // of allocated memory at the peak: parameters, gradients, optimizer, averages, activations
+  double seconds = 0.0;  // per step
+  double seconds_a_picture = 0.0;  // to encode it, before the first step
 };
-// Runs `step` twice, once to warm up, and notes the time of the second and the memory at the peak.
+// Runs `step` twice and records the second run's time and the peak memory.
 void measure(RunPlan& plan, const std::function<void()>& step);
 
-// Tells configurations apart, for notes. How a model is best drawn with is of no meaning here.
+// A hash of the configuration, for notes. It does not cover the drawing defaults.
 std::string fingerprint(models::ModelConfig config);
 std::string fingerprint(const models::AutoencoderConfig& config);
 
-// Streams of random numbers, one for each step, pass over the data or batch of pictures: nothing has to be saved of
-// them.
+// Random streams, one for each step, pass over the data or batch of pictures. A checkpoint need not save their state.
 enum class Stream : unsigned char { kStep, kOrder, kPictures };
 uint64_t stream_seed(uint64_t seed, Stream stream, int64_t number);
 
-// The part of each batch that is this rank's: of `all` examples, `count` from `begin` on. Random numbers are drawn for
-// all, so that a run on several ranks draws what one with their batches together would.
+// This rank's part of each batch: of `all` examples, `count` from `begin` on. Every rank draws the random numbers of
+// all examples, so several ranks see the same numbers as one rank with the whole batch.
 struct BatchShare {
   BatchShare(const Ranks& ranks, int64_t batch)
       : all(batch * ranks.size()), begin(batch * ranks.rank()), count(batch) {}
   int64_t all, begin, count;
 };
 
-// The order of the examples: every pass over them has one of its own.
+// The order of the examples, shuffled again for each pass over them.
 class ExampleOrder {
  public:
   ExampleOrder(int64_t count, uint64_t seed) : count_(count), seed_(seed) {}
-  // Which of the `count` examples is the number-th of the run.
+  // The index, below `count`, of the run's number-th example.
   int64_t operator()(int64_t number);
 
  private:
@@ -98,37 +97,36 @@ class ExampleOrder {
   std::vector<int64_t> order_;  // in pass `pass_`
 };
 
-// What one step came to. Where `usable` is false nothing was changed.
+// The result of one step. If `usable` is false, nothing was changed.
 struct StepResult {
   double loss = 0.0, grad_norm = 0.0, lr = 0.0;
   bool usable = true;
-  std::vector<double> more = {};  // for the columns that the run was begun with
+  std::vector<double> more = {};  // values of Steps::more_columns
 };
 
-// Under mpirun every rank makes one, and all do the same steps; the first alone writes.
+// Under mpirun every rank makes one, and all do the same steps; only the first writes.
 class Run {
  public:
-  // Holds the folder. Throws Error(kUsage) where it has a run and options.resume is not set, and as RunFolder does.
+  // Locks the folder. Throws Error(kUsage) if it holds a run and options.resume is not set, and as RunFolder does.
   Run(const RunOptions& options, const RunHooks& hooks);
 
-  // Parameters to train, with an optimizer and, for a decay above 0, averages. The reference stays valid.
+  // Adds parameters to train, with an optimizer and, for `ema` above 0, averages. The reference stays valid.
   TrainedGroup& add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema = 0.0);
 
-  // Goes on from the last checkpoint that is whole, if there is one. `notes` are what must be the same for the bytes to
-  // be the same, beside what the options themselves say; learning rate and steps may differ. Throws Error(kUsage) that
-  // lists all differences. Call once, after add().
+  // Resumes from the last undamaged checkpoint, if there is one. `notes` are everything, beside the options, that must
+  // be equal for the run to give the same bytes; learning rate and steps may differ. Throws Error(kUsage) that lists
+  // all differences. Call once, after add().
   void restore(std::map<std::string, std::string> notes);
 
   struct Steps {
-    std::vector<std::string> more_columns;  // of metrics.csv: names of StepResult::more
+    std::vector<std::string> more_columns;  // in metrics.csv: names of StepResult::more
     // Does the step-th step, counted from 0.
     std::function<StepResult(int64_t step)> step;
-    // For the report, beside what every run tells.
+    // For the report, in addition to the facts of every run.
     std::function<std::map<std::string, std::string>()> facts;
     std::function<int64_t()> skipped_pictures;  // so far
   };
-  // Steps to the end, or until it is asked to stop. Throws Error(kInternal) after twenty losses in a row that are no
-  // numbers.
+  // Runs all steps, or until asked to stop. Throws Error(kInternal) after twenty losses in a row that are not finite.
   RunResult run(const Steps& steps);
 
   const Ranks& ranks() const { return ranks_; }

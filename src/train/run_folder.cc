@@ -35,14 +35,14 @@ int64_t step_of(const std::string& name) {
   return is_number ? std::stoll(number) : -1;
 }
 
-// The first group's notes have plain names.
+// The first group's notes have no number in their names.
 std::string numbered(const char* key, size_t group) {
   return group == 0 ? std::string(key) : fmt::format("{}_{}", key, group);
 }
 
 constexpr const char* kHash = "fingerprint";  // of the notes and of all tensors, in the file's order
 
-constexpr const char* kOlderHash = "hash";  // of tensors alone, in files of 0.1.0 from before it covered the notes
+constexpr const char* kOlderHash = "hash";  // of tensors only, without the notes, in checkpoints of 0.1.0
 
 void add_to(Fnv1a& hash, const std::string& name, const Tensor& value) {
   hash.add(name);
@@ -66,24 +66,24 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
   if (only_reads) return;
   std::error_code error;
   fs::create_directories(path_, error);
-  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_), "{}: cannot be made: {}", path_.string(), error.message());
+  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_), "{}: cannot be created: {}", path_.string(), error.message());
   lock_ = open((path_ / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   SUMI_CHECK_KIND(kCannotCreate, lock_ >= 0, "{}: cannot be written to: {}", path_.string(), std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const int why = errno;
     if (why == EWOULDBLOCK) {
       close(lock_);
-      fail(ErrorKind::kUnavailable, "another trainer works in {}; wait for its end, or choose another --out",
+      fail(ErrorKind::kUnavailable, "another trainer is using {}; wait until it ends, or choose another --out",
            path_.string());
     }
-    // Some file systems of networks have no locks.
-    warn("{}: cannot be locked ({}); see that no other trainer works in it", path_.string(), std::strerror(why));
+    // Some network file systems have no locks.
+    warn("{}: cannot be locked ({}); make sure that no other trainer uses it", path_.string(), std::strerror(why));
   }
   error.clear();
   for (const auto& entry : fs::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
-    // ".NAME.safetensors.XXXXXX": what a killed trainer was writing.
+    // ".NAME.safetensors.XXXXXX": left by a killed trainer.
     const bool is_temporary = name.find(".safetensors.") != std::string::npos || name.starts_with(".metrics.csv.") ||
                               name.starts_with(".report.html.");
     if (name.starts_with(".") && is_temporary) fs::remove(entry.path(), ignored);
@@ -138,7 +138,7 @@ void RunFolder::save(int64_t step, const std::deque<TrainedGroup>& groups,
   io::write_safetensors(checkpoint_path(step), tensors, all);
   std::error_code ignored;
   std::vector<int64_t> there = checkpoints();
-  // Later ones are damaged: this run went back behind them.
+  // Later checkpoints are damaged: this run resumed from an earlier one.
   for (; !there.empty() && there.back() > step; there.pop_back()) fs::remove(checkpoint_path(there.back()), ignored);
   for (size_t i = 0; i + kKept < there.size(); ++i) fs::remove(checkpoint_path(there[i]), ignored);
 }
@@ -150,7 +150,7 @@ std::map<std::string, std::string> RunFolder::notes(int64_t step) const {
     Fnv1a found;
     if (has_notes) add_notes(found, file->metadata());
     for (const io::TensorInfo& info : file->tensors()) add_to(found, info.name, file->tensor(info.name));
-    SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its bytes are not those that were written",
+    SUMI_CHECK(found.hex() == hash->second, "{}: is damaged: its hash does not match its contents",
                file->path().string());
   }
   return file->metadata();
@@ -175,7 +175,7 @@ void RunFolder::restore(int64_t step, std::deque<TrainedGroup>& groups) const {
     optimizer->restore(state);
     if (ema) ema->restore(averages, count_in(file->metadata(), numbered("ema_updates", g), file->path().string()));
   }
-  SUMI_CHECK(used == file->tensors().size(), "{}: holds {} tensors, this run has {}: it trained something else",
+  SUMI_CHECK(used == file->tensors().size(), "{}: holds {} tensors, this run has {}: it belongs to another run",
              file->path().string(), file->tensors().size(), used);
 }
 
@@ -195,7 +195,7 @@ int64_t count_in(const std::map<std::string, std::string>& notes, const std::str
     const auto [stopped, trouble] = std::from_chars(begin, end, value);
     if (trouble != std::errc() || stopped != end) value = -1;
   }
-  SUMI_CHECK(value >= 0, "{}: no \"{}\" in it: not a trainer's checkpoint, or of another kind", source, key);
+  SUMI_CHECK(value >= 0, "{}: has no \"{}\": it is not a checkpoint of this kind of training run", source, key);
   return value;
 }
 
@@ -205,7 +205,7 @@ void RunFolder::begin_metrics(const std::string& header, int64_t step) {
   if (std::ifstream old(path); step > 0 && old.is_open()) {
     std::string line;
     std::getline(old, line);
-    // A line cut short by a kill has no newline, and is of a step that will be done again.
+    // A line cut short by a kill has no newline; its step will be repeated.
     while (std::getline(old, line) && !old.eof()) {
       if (std::atoll(line.c_str()) < step) kept += line + "\n";
     }

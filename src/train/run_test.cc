@@ -1,4 +1,4 @@
-// What every run does, driven by steps that are made up.
+// The training loop, driven by made-up steps.
 #include "train/run.h"
 
 #include <gtest/gtest.h>
@@ -17,8 +17,8 @@ class TheRun : public testing::Test {
     return {.data = folder_ / "data", .out = folder_ / "run", .lr = {.peak = 0.1, .steps = 40}, .save_every = 1000};
   }
 
-  // A run of one parameter, 1, from which the learning rate is taken at each step but those of which `is_number` says
-  // no.
+  // A run of one parameter, 1, from which each step subtracts the learning rate, except steps where `is_number` is
+  // false.
   RunResult run_with(const std::function<bool(int64_t step)>& is_number, const RunHooks& hooks = {}) {
     const RunOptions chosen = options();
     sumi::train::Run run(chosen, hooks);
@@ -56,10 +56,10 @@ TEST_F(TheRun, StepsOverLossesThatAreNoNumbers) {
 TEST_F(TheRun, EndsAfterTwentyInARowAndSavesNothingOfThem) {
   try {
     run_with([](int64_t step) { return step < 5; });
-    FAIL() << "it went on";
+    FAIL() << "the run continued";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInternal);
-    EXPECT_NE(std::string(error.what()).find("has not been a number for 20 steps"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("has not been finite for 20 steps"), std::string::npos);
   }
   EXPECT_NEAR(weight_.host<float>()[0], 0.95f, 1e-5f);
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run"))

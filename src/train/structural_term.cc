@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kScales = 4, kLeastSide = 8, kFilters = 4;
 
-// Sobel's filters and their diagonal kin, a quarter of their sum to weigh as a plain difference does.
+// Sobel filters and their diagonal versions, divided by four to have the scale of a plain difference.
 constexpr std::array<std::array<float, 9>, kFilters> kDerivatives{{{-1, 0, 1, -2, 0, 2, -1, 0, 1},
                                                                    {-1, -2, -1, 0, 0, 0, 1, 2, 1},
                                                                    {-2, -1, 0, -1, 0, 1, 0, 1, 2},
@@ -35,7 +35,7 @@ Tensor derivative_weight(int64_t channels, Device device) {
 
 Tensor structural_term(const Tensor& x, const Tensor& y) {
   const Tensor weight = derivative_weight(x.dim(3), x.device());
-  Tensor difference = x - y, sum;  // derivatives are linear: those of the difference are the differences of them
+  Tensor difference = x - y, sum;  // derivatives are linear, so filter the difference once
   int64_t scales = 0;
   const auto can_be_halved = [&] {
     const int64_t height = difference.dim(1), width = difference.dim(2);

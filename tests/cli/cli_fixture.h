@@ -25,7 +25,7 @@ inline Words operator+(Words a, const Words& b) {
   return a;
 }
 
-// A tokenizer that fits the synthetic models and belongs to nobody.
+// A made-up tokenizer that fits the synthetic models.
 inline fs::path byte_tokenizer() {
   fs::path folder = fs::path(SUMI_TEST_MODELS) / "byte_tokenizer";
   fs::create_directories(folder);
@@ -36,7 +36,7 @@ inline fs::path byte_tokenizer() {
   return folder;
 }
 
-// CLIP's own vocabulary, which is not ours to ship; empty where it is not on this machine.
+// The folder of CLIP's vocabulary, which is not shipped; empty if it is not on this machine.
 inline fs::path clip_tokenizer_folder() {
   const char* named = std::getenv("SUMI_CLIP_DIR");
   const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
@@ -111,7 +111,7 @@ class CliTest : public testing::Test {
   // Small and quick.
   static Words small() { return {"--H", "64", "--W", "64", "--steps", "2"}; }
 
-  // Nothing of the person's own data folder or environment is found, but for what `options` say themselves.
+  // Hides the user's data folder and environment, except what `options` set.
   RunOptions isolated(RunOptions options) const {
     if (options.folder.empty()) options.folder = here();
     const std::string nowhere = (here() / "nowhere").string();
@@ -123,7 +123,8 @@ class CliTest : public testing::Test {
     return options;
   }
 
-  // A rejected command line or file: this exit code, one line on standard error that holds `part`, nothing written.
+  // A rejected command line or file: exits with this code, prints one line on standard error that contains `part`,
+  // writes nothing.
   void expect_refused(const Words& arguments, int code, const std::string& part) const {
     const Outcome outcome = sumi(arguments);
     EXPECT_EQ(outcome.code, code) << outcome.err;

@@ -55,7 +55,7 @@ TEST_F(EndToEndTest, PlmsOfAnotherShape) {
   expect_like_reference(here() / "o/samples/00000.png", "e2e_tiny_plms_s42_0.png");
 }
 
-// The line people know, as it stands, but for fewer and smaller pictures.
+// The original's well-known command line, with fewer and smaller pictures.
 TEST_F(EndToEndTest, TheLinePeopleKnow) {
   fs::create_symlink(synthetic_model(), here() / "sd-v1-4.ckpt");
   const Outcome outcome = sumi(Words{"txt2img",      "--prompt",

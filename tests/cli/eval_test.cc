@@ -1,4 +1,4 @@
-// sumi eval: figures of a model beside a folder of captioned pictures.
+// sumi eval: measures a model against a folder of captioned pictures.
 #include <nlohmann/json.hpp>
 
 #include "io/safetensors.h"

@@ -1,4 +1,4 @@
-// Models that are none, do not fit, or are broken. Bad-input items 97, 102, 147; faults F8, F9, F22.
+// Files that are not models, do not fit, or are broken. Bad-input items 97, 102, 147; faults F8, F9, F22.
 #include "tests/cli/cli_fixture.h"
 
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ class ModelFaultTest : public CliTest {
   Outcome draw(const Words& model, const Words& more = small(), RunOptions options = {}) const {
     return sumi(Words{"a cat", "-o", (here() / "a.png").string()} + more + model, std::move(options));
   }
-  // By a copy of the program that is in no source tree, and so comes with no model.
+  // Run by a copy of the program outside the source tree, which has no bundled model.
   Outcome draw_elsewhere(const Words& more, RunOptions options = {}) const {
     const fs::path program = here() / "prefix/bin/sumi";
     fs::create_directories(program.parent_path());

@@ -1,4 +1,5 @@
-// Files that come out: layout, numbering, grid, metadata; outputs that cannot be. Bad-input items 140, 144 to 146, 149.
+// Output files: layout, numbering, grid, metadata; outputs that cannot be written. Bad-input items 140, 144 to 146,
+// 149.
 #include "tests/cli/cli_fixture.h"
 
 #include <memory>
@@ -159,7 +160,7 @@ TEST_F(CliTest, SeedMinusOneIsDrawnAndTold) {  // item 140
 TEST_F(CliTest, OutputsThatCannotBeAreFoundFirst) {  // items 144 and 145
   expect_refused(Words{"a cat", "-o", "absent/a.png", "--ckpt", "/absent.ckpt"}, 64, "no folder absent");
   expect_refused(Words{"a cat", "-o", "/", "--ckpt", "/absent.ckpt"}, 64, "is a folder");
-  expect_refused(Words{"a cat", "-o", "/dev/null", "--ckpt", "/absent.ckpt"}, 64, "no ordinary file");
+  expect_refused(Words{"a cat", "-o", "/dev/null", "--ckpt", "/absent.ckpt"}, 64, "not a regular file");
   expect_refused(Words{"a cat", "-o", "a.jpg", "--ckpt", "/absent.ckpt"}, 64, "PNG");
   const Outcome proc = sumi(Words{"txt2img", "--outdir", "/proc/sumi"} + small() + model());
   EXPECT_EQ(proc.code, 73) << proc.err;
@@ -176,12 +177,12 @@ TEST_F(CliTest, AnExistingFileIsReplacedWhole) {  // item 146
   EXPECT_THAT(names_in(here()), ElementsAre("a.png"));
 }
 
-// What is there stays, even where looking for a file finds none: so it is with one that another process puts there
-// between the look and the writing.
+// An existing name is never replaced, even one that exists() does not see, as a file that another process creates
+// between the check and the writing.
 TEST_F(CliTest, AFileThatNobodyNamedReplacesNothing) {
   fs::create_directories(here() / "o/samples");
   for (const char* taken : {"o/samples/00001.png", "o/grid-0001.png", "a-cat-7.png"})
-    fs::create_symlink("absent", here() / taken);  // numbers begin with how many entries there are
+    fs::create_symlink("absent", here() / taken);  // numbers start from the number of entries
   const Words rest = small() + model();
   EXPECT_EQ(sumi(Words{"txt2img", "--n_samples", "2", "--n_iter", "1", "--outdir", "o"} + rest).out,
             "o/samples/00002.png\no/samples/00003.png\no/grid-0002.png\n");
@@ -191,7 +192,7 @@ TEST_F(CliTest, AFileThatNobodyNamedReplacesNothing) {
 }
 
 TEST_F(CliTest, SeveralAtOnceInOneFolderKeepAllPictures) {
-  // The files that five processes of one command line told; none was told twice.
+  // The files that five processes with the same command line report; none is reported twice.
   const auto told_by_five = [&](const Words& line) {
     std::vector<std::unique_ptr<Child>> runs;
     for (int i = 0; i < 5; ++i) runs.push_back(std::make_unique<Child>(Words{SUMI_BINARY} + line, isolated({})));

@@ -45,7 +45,7 @@ TEST_F(Precision, PicturesOfEachTypeAreNearlyTheSame) {
   EXPECT_NE(parameters(brain).find("Precision: bf16"), std::string::npos);
   const double of_half = distance(full.image, half.image), of_brain = distance(full.image, brain.image);
   printf("mean difference of 8-bit values: f16 %.3f, bf16 %.3f\n", of_half, of_brain);
-  // Other numbers, the same picture: another seed's is 60 away.
+  // The bytes differ but the picture is nearly the same: another seed differs by 60.
   EXPECT_GT(of_half, 0.0);
   EXPECT_GT(of_brain, 0.0);
   EXPECT_LT(of_half, 0.5);

@@ -1,4 +1,4 @@
-// sumi probe: the numeric door, through files.
+// sumi probe: single parts of the engine, through files.
 #include "tests/cli/cli_fixture.h"
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// Several processes under mpirun give what one gives.
+// Several processes under mpirun give the same results as one.
 #include <cmath>
 
 #include "io/checkpoint.h"
@@ -7,7 +7,7 @@
 namespace sumi::test {
 namespace {
 
-// The command that starts two processes on this machine; empty where there is none.
+// The command that starts two processes on this machine; empty if there is no mpirun.
 Words mpirun() {
   for (const char* folder : {"/usr/bin", "/usr/local/bin", "/usr/lib64/openmpi/bin", "/opt/homebrew/bin"}) {
     const fs::path program = fs::path(folder) / "mpirun";
@@ -20,7 +20,7 @@ class Ranks : public testing::Test {
  protected:
   void SetUp() override {
     if (mpirun().empty()) GTEST_SKIP() << "no mpirun on this machine (openmpi-bin)";
-    // Tests may run in a container, where everybody is root.
+    // Tests may run as root in a container.
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
     write_pictures(data(), 5, 64, 64);
@@ -28,7 +28,7 @@ class Ranks : public testing::Test {
 
   fs::path data() const { return folder_ / "data"; }
 
-  // Runs both commands, which must both end well.
+  // Runs both commands, which must both succeed.
   static void run_both(const Words& alone, const Words& together) {
     const Outcome one = run_program(alone);
     ASSERT_EQ(one.code, 0) << one.err;
@@ -59,8 +59,8 @@ class Ranks : public testing::Test {
       EXPECT_NEAR(a[i].second, b[i].second, 1e-4 * a[i].second) << "norm of step " << i;
     }
     const auto of_one = io::open_checkpoint(folder_ / one / file), of_two = io::open_checkpoint(folder_ / two / file);
-    // All values together: where a gradient is nothing but rounding, as a bias's before a norm, Adam makes a step of
-    // it.
+    // All values together: where a gradient is only rounding error, like a bias's before a norm, Adam still makes a
+    // full step.
     double difference = 0.0, size = 0.0;
     for (const io::TensorInfo& info : of_one->tensors()) {
       const Tensor x = of_one->tensor(info.name), y = of_two->tensor(info.name);
@@ -155,7 +155,7 @@ TEST_F(Ranks, TwoDrawThePromptsOfAFileAsOneDoes) {
     EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
 }
 
-// One rank each of two commands.
+// One rank for each of two commands.
 Words side_by_side(const Words& one, const Words& other) {
   Words each = mpirun();
   each.back() = "1";

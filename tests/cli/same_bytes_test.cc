@@ -1,4 +1,4 @@
-// The same picture, whatever the number of threads and the form of the checkpoint. F23 of the bad-input list.
+// The same picture for any number of threads and any form of the checkpoint. F23 of the bad-input list.
 #include "tests/cli/cli_fixture.h"
 
 namespace sumi::test {
@@ -58,7 +58,7 @@ TEST_F(SameBytesTest, TheNextBatchDependsOnTheSamplerBefore) {
   const auto picture = [&](const std::string& name) { return image::read_png(here() / name).image; };
   EXPECT_EQ(picture("a/samples/00000.png"), picture("b/samples/00000.png"));
   EXPECT_NE(picture("a/samples/00001.png"), picture("a/samples/00000.png"));
-  EXPECT_EQ(picture("b/samples/00001.png"), picture("b/samples/00000.png"));  // eta 0: the noise drawn has no weight
+  EXPECT_EQ(picture("b/samples/00001.png"), picture("b/samples/00000.png"));  // eta 0: the noise drawn is not used
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ using testing::HasSubstr;
 
 class SignalTest : public CliTest, public testing::WithParamInterface<int> {
  protected:
-  // A run that would take for ever: many small pictures, or one of many steps.
+  // A run that does not end by itself: many small pictures, or one with many steps.
   Words pictures() const {
     return Words{SUMI_BINARY, "txt2img", "--n_iter", "100000", "--n_samples", "1", "--outdir", "o"} + small() + model();
   }
@@ -18,7 +18,7 @@ class SignalTest : public CliTest, public testing::WithParamInterface<int> {
            model();
   }
 
-  // Every name in samples/ is a whole picture; nothing else lies about, hidden or not.
+  // Every file in samples/ is a whole picture; there are no other files, hidden or not.
   void expect_whole_pictures() const {
     const Words names = names_in(here() / "o/samples");
     for (const std::string& name : names) {

@@ -42,7 +42,7 @@ TEST_F(TrainAutoencoder, GoesOnAfterAKillToTheSameBytes) {
   EXPECT_NE(whole.err.find("1 pictures could not be read"), std::string::npos) << whole.err;
   const image::Image sheet = image::read_png(folder_ / "whole" / "samples" / "00000009.png").image;
   EXPECT_EQ(sheet.width, 2 * 32 + 3 * 2);
-  EXPECT_EQ(sheet.height, sheet.width);  // pictures, and below them what becomes of them
+  EXPECT_EQ(sheet.height, sheet.width);  // pictures above their reconstructions
   const std::string report = read_bytes(folder_ / "whole" / "report.html");
   for (const char* curve : {"reconstruction", "kl", "discriminator"})
     EXPECT_NE(report.find(std::string("<h2>") + curve), std::string::npos) << curve;
@@ -80,7 +80,7 @@ TEST_F(TrainAutoencoder, GoesOnFromAModelsAutoencoder) {
   EXPECT_FALSE(fs::exists(folder_ / "none"));
 }
 
-// From a folder of pictures to a model that draws by itself: vocabulary, autoencoder, diffusion.
+// From a folder of pictures to a complete model: vocabulary, autoencoder, diffusion.
 TEST_F(TrainAutoencoder, AWholeModelFromNothing) {
   const std::string yaml = (folder_ / "whole.yaml").string(), out = (folder_ / "model").string();
   write_file(yaml, R"(
@@ -118,7 +118,7 @@ sampling: {sampler: ddim, steps: 3, scale: 2}
                    out, "--from-scratch", "--train-text", "--steps", "3", "--batch", "2"});
   ASSERT_EQ(second.code, 0) << second.err;
   EXPECT_NE(second.err.find("scale factor"), std::string::npos) << second.err;
-  // The file says everything: sizes, scale, vocabulary, how it is drawn with.
+  // The file holds everything: sizes, scale, vocabulary, drawing defaults.
   const std::string model = out + "/model.safetensors";
   const auto file = io::open_checkpoint(model);
   const models::ModelConfig config = models::config_for(*file, {});
@@ -134,7 +134,7 @@ sampling: {sampler: ddim, steps: 3, scale: 2}
   EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: ddim, Schedule type: uniform, CFG scale: 2"),
             std::string::npos)
       << drawing.texts[0].second;
-  // And training goes on from it.
+  // And it can be trained further.
   const Outcome tuned = run_program({SUMI_BINARY, "train", "ldm", "--ckpt", model, "--data", data().string(), "--out",
                                      (folder_ / "tuned").string(), "--steps", "1", "--batch", "2"});
   ASSERT_EQ(tuned.code, 0) << tuned.err;
@@ -147,7 +147,7 @@ TEST_F(TrainAutoencoder, RefusesWhatMakesNoSense) {
       {fresh() + Words{"--crop", "0", "--size", "33"}, 64, "given twice"},
       {Words{"--config", (folder_ / "small.yaml").string(), "--size", "33"}, 64, "multiple of 2"},
       {Words{"--config", (folder_ / "small.yaml").string(), "--size", "32", "--crop", "64"}, 64, "--crop"},
-      {fresh() + Words{"--vgg", "x.pth"}, 64, "go together"},
+      {fresh() + Words{"--vgg", "x.pth"}, 64, "given together"},
       {fresh() + Words{"--kl-weight", "-1"}, 64, "--kl-weight"},
       {fresh() + Words{"--disc-layers", "4"}, 64, "too small for the discriminator"},
       {Words{"--config", (folder_ / "nowhere.yaml").string()}, 66, "no such file"},

@@ -1,4 +1,4 @@
-// sumi train ldm, from the outside: runs that are stopped, killed and gone on with, and what it refuses.
+// sumi train ldm, from the outside: runs that are stopped, killed and resumed, and rejected inputs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -50,7 +50,7 @@ class TrainLdm : public testing::Test {
   std::string losses(const std::string& out) const {
     std::istringstream lines(content(folder_ / out / "metrics.csv"));
     std::string all, line;
-    while (std::getline(lines, line)) all += line.substr(0, line.rfind(',')) + "\n";  // less the seconds
+    while (std::getline(lines, line)) all += line.substr(0, line.rfind(',')) + "\n";  // without the seconds
     return all;
   }
 
@@ -71,7 +71,7 @@ TEST_F(TrainLdm, GoesOnAfterKillsToTheSameBytes) {
   const std::vector<std::string> again = command("killed", {"--steps", "14", "--save-every", "2", "--resume"});
   for (int i = 0; i < 4; ++i) {
     Child child(again, {});
-    // Somewhere in the i-th part of the run.
+    // At some point in the i-th part of the run.
     const std::string checkpoint = "checkpoint-0000000" + std::to_string(2 * i) + ".safetensors";
     if (i > 0) {
       EXPECT_TRUE(child.wait_until([&] { return fs::exists(folder_ / "killed" / checkpoint); })) << checkpoint;
@@ -136,7 +136,7 @@ TEST_F(TrainLdm, RefusesASecondTrainerAndARunThatIsThere) {
 TEST_F(TrainLdm, NoNumberIsNeverSaved) {
   const Outcome outcome =
       run_program(command("run", {"--steps", "60", "--save-every", "1", "--clip", "0", "--lr", "1"}));
-  // A learning rate of 1 throws the weights so far that the loss overflows, or it does not; saved weights are numbers.
+  // A learning rate of 1 may make the loss overflow; whatever is saved must be finite.
   for (const auto& entry : fs::directory_iterator(folder_ / "run")) {
     if (!entry.path().filename().string().starts_with("checkpoint-")) continue;
     const auto file = io::open_checkpoint(entry.path());
@@ -145,8 +145,8 @@ TEST_F(TrainLdm, NoNumberIsNeverSaved) {
       for (const float value : values.host<float>()) ASSERT_TRUE(std::isfinite(value)) << info.name;
     }
   }
-  EXPECT_TRUE(outcome.code == 0 || outcome.err.find("no number") != std::string::npos ||
-              outcome.err.find("has not been a number") != std::string::npos)
+  EXPECT_TRUE(outcome.code == 0 || outcome.err.find("is not finite") != std::string::npos ||
+              outcome.err.find("has not been finite") != std::string::npos)
       << outcome.err;
 }
 
@@ -160,10 +160,15 @@ TEST_F(TrainLdm, CheckpointingChangesNothingButMemory) {
   const auto kept = io::open_checkpoint(folder_ / "kept" / "model.safetensors"),
              again = io::open_checkpoint(folder_ / "again" / "model.safetensors");
   for (const io::TensorInfo& info : kept->tensors()) {
-    // AdamW divides by the gradient's own size: what is rounding of zero may become a step of the learning rate.
+    // AdamW divides by the gradient's size: rounding error of a zero gradient may become a full step.
     const bool vanishes = info.name.find("in_layers.2.bias") != std::string::npos ||
                           info.name.find("emb_layers.1.bias") != std::string::npos;
-    EXPECT_LE(relative_l2(again->tensor(info.name), kept->tensor(info.name)), vanishes ? 1e-2 : 1e-4) << info.name;
+    const Tensor got = again->tensor(info.name), want = kept->tensor(info.name);
+    if (want.dtype() != DType::kF32) {
+      EXPECT_TRUE(same_bytes(got, want)) << info.name;
+      continue;
+    }
+    EXPECT_LE(relative_l2(got, want), vanishes ? 1e-2 : 1e-4) << info.name;
   }
 }
 
@@ -187,7 +192,7 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
   };
   const image::Image plain = picture({});
   EXPECT_EQ(picture({"--lora", lora + ":0"}), plain);
-  // As other programs have it: convolutions for what is a convolution in the model, matrices for the rest.
+  // As in other programs: convolutions for convolutions of the model, matrices for the rest.
   const auto stored = io::open_checkpoint(lora);
   for (const io::TensorInfo& info : stored->tensors()) {
     if (info.name.ends_with(".alpha")) continue;
@@ -251,7 +256,7 @@ TEST_F(TrainLdm, BadInputIsOneSentence) {
   const Outcome inside = run_program(command((data() / "run").string()));
   EXPECT_EQ(inside.code, 64);
   EXPECT_NE(inside.err.find("lies in --data"), std::string::npos) << inside.err;
-  // Relative, and not there yet.
+  // A relative path that does not exist yet.
   Words words = command("run");
   *(std::find(words.begin(), words.end(), "--data") + 1) = ".";
   *(std::find(words.begin(), words.end(), "--out") + 1) = "run";
@@ -283,17 +288,17 @@ TEST_F(TrainLdm, GoesBackWhereTheLastCheckpointIsDamaged) {
   const std::string model = content(folder_ / "run" / "model.safetensors");
   const fs::path last = folder_ / "run" / "checkpoint-00000004.safetensors";
   std::string bytes = content(last);
-  bytes[bytes.size() - 1000] ^= 1;  // of an average
+  bytes[bytes.size() - 1000] ^= 1;  // in an average
   write_file(last, bytes);
   const Outcome flipped = run_program(command("run", {"--steps", "4", "--save-every", "2", "--resume"}));
   ASSERT_EQ(flipped.code, 0) << flipped.err;
   EXPECT_NE(flipped.err.find("is damaged"), std::string::npos) << flipped.err;
-  EXPECT_NE(flipped.err.find("going on after step 2"), std::string::npos) << flipped.err;
+  EXPECT_NE(flipped.err.find("resuming after step 2"), std::string::npos) << flipped.err;
   EXPECT_EQ(content(folder_ / "run" / "model.safetensors"), model);
   write_file(last, bytes.substr(0, bytes.size() / 2));
   const Outcome cut = run_program(command("run", {"--steps", "4", "--save-every", "2", "--resume"}));
   ASSERT_EQ(cut.code, 0) << cut.err;
-  EXPECT_NE(cut.err.find("going on after step 2"), std::string::npos) << cut.err;
+  EXPECT_NE(cut.err.find("resuming after step 2"), std::string::npos) << cut.err;
   EXPECT_EQ(content(folder_ / "run" / "model.safetensors"), model);
 }
 
@@ -309,8 +314,8 @@ TEST_F(TrainLdm, DamagedNotesAreDamageToo) {
   const Outcome gone_on = run_program(command("run", {"--steps", "3", "--save-every", "1", "--resume"}));
   ASSERT_EQ(gone_on.code, 0) << gone_on.err;
   EXPECT_NE(gone_on.err.find("is damaged"), std::string::npos) << gone_on.err;
-  EXPECT_NE(gone_on.err.find("going on after step 2"), std::string::npos) << gone_on.err;
-  // It is in nobody's way: the last two are those of this run.
+  EXPECT_NE(gone_on.err.find("resuming after step 2"), std::string::npos) << gone_on.err;
+  // The damaged file is gone: the last two are those of this run.
   EXPECT_FALSE(fs::exists(last));
   for (const char* kept : {"checkpoint-00000002.safetensors", "checkpoint-00000003.safetensors"})
     EXPECT_TRUE(fs::exists(folder_ / "run" / kept)) << kept;
@@ -395,7 +400,7 @@ TEST_F(TrainLdm, ALoraGoesOnWithTheTypeAndTheVocabularyItBeganWith) {
   const Outcome rounded = run_program(command("run", {"--steps", "2", "--lora", "2", "--resume", "--dtype", "q4_0"}));
   EXPECT_EQ(rounded.code, 64) << rounded.err;
   EXPECT_NE(rounded.err.find("weights that are not trained"), std::string::npos) << rounded.err;
-  // Other bytes, be they of no meaning: nobody reads two vocabularies to compare them.
+  // Other bytes with the same meaning count as another vocabulary.
   const fs::path other = folder_ / "tokenizer";
   fs::copy(byte_tokenizer(), other);
   write_file(other / "vocab.json", content(other / "vocab.json") + "\n");

@@ -1,4 +1,4 @@
-// The command line itself: what is said, what is refused. Bad-input items 134 to 143 and 148.
+// The command line: help, lists and rejected arguments. Bad-input items 134 to 143 and 148.
 #include "tests/cli/cli_fixture.h"
 
 #include <nlohmann/json.hpp>
@@ -104,7 +104,7 @@ TEST_F(CliTest, MissingValue) {  // item 136
   expect_refused({"txt2img", "--plms=yes"}, 64, "--plms takes no value");
   expect_refused({"inspect"}, 64, "file is required");
   expect_refused({"pull"}, 64, "sumi pull tokenizer");
-  // What "$UNSET" leaves behind is no wish for the default.
+  // An empty value, as from "$UNSET", does not mean the default.
   expect_refused({"a cat", "--ckpt", ""}, 64, "--ckpt is empty");
   expect_refused({"a cat", "-o", ""}, 64, "-o is empty");
   expect_refused({"bench", "--size="}, 64, "--size is empty");
@@ -165,7 +165,7 @@ TEST_F(CliTest, ThreadsThatCannotBeStartedAreAnError) {
   ASSERT_TRUE(child.wait_until([&] { return !child.err().empty(); })) << "it hangs";
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.code, 69) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("of 1024 threads could be started; --threads N takes fewer"));
+  EXPECT_THAT(outcome.err, HasSubstr("of 1024 threads could be started; use fewer with --threads N"));
   EXPECT_LT(outcome.cpu_seconds, 5.0);
   EXPECT_THAT(names_in(here()), testing::IsEmpty());
 }

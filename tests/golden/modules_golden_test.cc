@@ -68,7 +68,7 @@ TEST_P(ModulesGolden, EqualTheOriginal) {
   }
 }
 
-// The autoencoder itself in f16, which StableDiffusion runs in float32 then.
+// The autoencoder with f16 activations; StableDiffusion would run it in float32.
 class AutoencoderGolden : public ModulesGolden {};
 
 TEST_P(AutoencoderGolden, EqualsTheOriginalInEveryType) {

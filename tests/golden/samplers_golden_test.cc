@@ -61,8 +61,7 @@ TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
                         reference.options, [&](const Shape& shape) { return draw(shape); });
   const Tensor want = golden->tensor(reference.name);
   ASSERT_EQ(nhwc_to_nchw(latent).shape(), want.shape());
-  // float32 rounding, amplified by guidance along the way, gives 3e-6 to 7e-6 here; a wrong rule
-  // of any kind gives 1e-3 and more.
+  // float32 rounding, amplified by guidance along the way, gives 3e-6 to 7e-6 here; a wrong formula gives 1e-3 or more.
   EXPECT_LE(test::relative_l2(nhwc_to_nchw(latent), want), 1e-4);
 }
 

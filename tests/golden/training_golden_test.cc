@@ -45,8 +45,8 @@ TEST_P(TrainingGolden, ThreeStepsEqualTheOriginal) {
     ++compared;
     const size_t dot = name.find('.');
     if (dot != std::string::npos && norm(want->tensor("grad" + name.substr(dot))) < 1e-6 * whole) {
-      // What only shifts the channels before a GroupNorm of one channel a group has no gradient: both engines have
-      // rounding there, which AdamW makes into steps of up to the learning rate.
+      // A bias before a GroupNorm with one channel per group has zero gradient: both engines have rounding error there,
+      // which AdamW turns into steps of up to the learning rate.
       const double bound = name.starts_with("grad") ? 1e-6 * whole : 3 * 2e-4;
       const HostView<float> of_ours(ours), of_theirs(theirs);
       for (int64_t i = 0; i < ours.numel(); ++i) ASSERT_NEAR(of_ours[i], of_theirs[i], bound) << name;

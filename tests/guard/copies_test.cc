@@ -1,4 +1,4 @@
-// What crosses between host and device while a latent is sampled: the noise that is drawn, and the final latent.
+// The copies between host and device while a latent is sampled: the noise and the final latent.
 #include <gtest/gtest.h>
 
 #include "core/allocator.h"
@@ -13,7 +13,7 @@ namespace {
 
 struct Case {
   std::string sampler;
-  int64_t draws;  // in 20 steps, x_T aside
+  int64_t draws;  // in 20 steps, without x_T
 };
 
 class Copies : public testing::TestWithParam<Case> {};

@@ -1,6 +1,5 @@
-// The whole program on the guard device, whose memory nothing but kernels and copies can reach. It runs the cpu
-// backend's kernels, so what comes out must be the same to the last bit; what touches an element anywhere else ends in
-// a segmentation fault.
+// The whole program on the guard device, whose memory only kernels and copies can access; any other access is a
+// segmentation fault. It runs the cpu backend's kernels, so results must be bit-identical.
 #include "io/checkpoint.h"
 #include "tests/cli/cli_fixture.h"
 
@@ -9,7 +8,7 @@ namespace {
 
 class GuardedProgram : public CliTest {
  protected:
-  // The same words on both devices; `out` names the file or folder that each writes, with the device's name in front.
+  // The same arguments on both devices; each writes to `out` prefixed with the device's name.
   void run_both(Words words, const std::string& option, const std::string& out) {
     for (const std::string device : {"cpu", "guard"}) {
       const char* program = device == "guard" ? SUMI_GUARDED_BINARY : SUMI_BINARY;

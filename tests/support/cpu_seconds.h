@@ -1,11 +1,11 @@
-// Processor time, in which tests bound what must not take long: seconds by the clock are longer on a busy machine.
+// Processor time, for upper bounds in tests: wall-clock time is longer on a busy machine.
 #pragma once
 
 #include <ctime>
 
 namespace sumi::test {
 
-// That all threads of this process have had so far.
+// The processor time of all threads of this process so far.
 inline double cpu_seconds() {
   std::timespec time{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);

@@ -39,7 +39,7 @@ inline std::vector<int64_t> machine_targets() {
 
 inline std::string target_name(const testing::TestParamInfo<int64_t>& param) { return hwy::TargetName(param.param); }
 
-// `run` gives the same bytes with 1, 2, 3 and 7 threads, be they the process's or those of a context of its own.
+// `run` gives the same bytes with 1, 2, 3 and 7 threads, of the process's pool or of a context's own.
 inline void expect_same_bytes_with_any_threads(const std::function<std::vector<Tensor>()>& run) {
   const int before = num_threads();
   std::vector<Tensor> first;

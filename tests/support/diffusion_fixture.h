@@ -1,4 +1,4 @@
-// What the tests of schedules and of samplers share.
+// Shared by the tests of schedules and samplers.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@ namespace sumi::diffusion {
 
 inline NoiseSchedule original_noise() { return make_noise_schedule("linear", 1000, 0.00085, 0.012); }
 
-// Counts what it is asked for; the noise itself is PyTorch's stream.
+// Counts the draws; the noise itself is PyTorch's stream.
 struct CountedNoise {
   TorchCpuGenerator generator{7};
   int draws = 0;
@@ -24,7 +24,7 @@ struct CountedNoise {
   }
 };
 
-// The timesteps of every network call, with a network that sees no noise anywhere.
+// The timesteps of every network call, with a network that always predicts zero noise.
 inline std::vector<double> network_calls(const SampleOptions& options) {
   std::vector<double> calls;
   const Predictor network = [&](const Tensor& x, double t) {

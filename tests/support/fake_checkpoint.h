@@ -1,4 +1,4 @@
-// A checkpoint of names and shapes without values, for tests of what is told from those.
+// A checkpoint of names and shapes without values, for tests of what is inferred from them.
 #pragma once
 
 #include <fstream>

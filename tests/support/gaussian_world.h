@@ -1,5 +1,5 @@
 // A world in which every value of a clean latent is drawn from N(kMean, kDeviation²): the best network and the whole
-// trajectory are known in closed form. What a sampler's test compares with.
+// trajectory are known in closed form. The reference for the samplers' tests.
 #pragma once
 
 #include <cmath>
@@ -12,10 +12,10 @@ namespace sumi::diffusion {
 
 inline constexpr double kMean = 0.6, kDeviation = 0.8;
 
-// Of x = x_0 + σ·e.
+// The standard deviation of x = x_0 + σ·e.
 inline double variance_at(double sigma) { return kDeviation * kDeviation + sigma * sigma; }
 
-// The perfect network: E[e | x] for x = √ᾱ x_0 + √(1-ᾱ) e, or the velocity or the signal that say the same.
+// The perfect network: E[e | x] for x = √ᾱ x_0 + √(1-ᾱ) e, or the equivalent velocity or signal.
 inline Predictor gaussian(Prediction prediction = Prediction::kEpsilon) {
   return [prediction, table = SigmaTable(original_noise())](const Tensor& x, double t) {
     const double sigma = table.at(t), alpha = 1.0 / std::hypot(1.0, sigma), noise = sigma * alpha;
@@ -41,7 +41,7 @@ inline double flow(double x, double from, double to) {
   return kMean + (x - kMean) * std::sqrt(variance_at(to) / variance_at(from));
 }
 
-// What the perfect network makes of x = x_0 + σe.
+// The perfect network's estimate of x_0 for x = x_0 + σe.
 inline double denoised(double x, double sigma) {
   return kMean + (x - kMean) * kDeviation * kDeviation / variance_at(sigma);
 }

@@ -27,7 +27,7 @@ struct GradientCase {
   std::function<Tensor(const Inputs&)> op;
 };
 
-// What a gradient comes from: a fixed mixture of the result's elements.
+// The scalar to differentiate: a fixed weighted sum of the result's elements.
 inline Tensor pull(const Shape& shape, Device device) {
   Tensor out = Tensor::empty(shape, DType::kF32, device);
   const HostEdit<float> values(out);
@@ -35,7 +35,7 @@ inline Tensor pull(const Shape& shape, Device device) {
   return out;
 }
 
-// x made small and put beside 1, -2, 3, -1, 2, -3, …: functions with a kink are checked where they have none.
+// Small x added to 1, -2, 3, -1, 2, -3, …: keeps functions with a kink away from it.
 inline Tensor off_kinks(const Tensor& x) {
   Tensor steps = Tensor::empty(x.shape(), DType::kF32, x.device());
   {
@@ -45,7 +45,7 @@ inline Tensor off_kinks(const Tensor& x) {
   return affine(0.2f, x, 1.0f, steps);
 }
 
-// The gradients of Σ pull·op(inputs), one an input.
+// The gradients of Σ pull·op(inputs), one per input.
 inline Inputs gradients(const GradientCase& c, const Inputs& values, Device device) {
   Inputs inputs;
   for (const Tensor& value : values) {

@@ -1,5 +1,4 @@
-// A web server on 127.0.0.1 for one test, one connection at a time: it answers what the test's handler says, byte for
-// byte.
+// A web server on 127.0.0.1 for one test, one connection at a time: it sends the bytes that the test's handler returns.
 #pragma once
 
 #include <arpa/inet.h>
@@ -19,8 +18,8 @@ namespace sumi::test {
 
 struct ServerRequest {
   std::string target;  // path and query
-  std::string head;    // all lines, as they came
-  // The value of a header line, "" where there is none.
+  std::string head;    // all lines, as received
+  // The value of a header line, "" if there is none.
   std::string header(const std::string& name) const {
     const size_t at = head.find("\r\n" + name + ": ");
     if (at == std::string::npos) return "";
@@ -31,10 +30,10 @@ struct ServerRequest {
 
 struct ServerReply {
   std::string bytes;  // status line, headers, body
-  bool hold = false;  // then leave the connection open until the client or the server goes
+  bool hold = false;  // keep the connection open until the client or the server closes it
 };
 
-// A whole answer with its length.
+// A complete answer with Content-Length.
 inline ServerReply reply(int status, const std::string& body, const std::string& more_headers = "") {
   return {"HTTP/1.1 " + std::to_string(status) + " x\r\nConnection: close\r\nContent-Length: " +
           std::to_string(body.size()) + "\r\n" + more_headers + "\r\n" + body};

@@ -16,7 +16,7 @@ struct MadeJpeg {
   J_COLOR_SPACE space = JCS_RGB;
   int channels = 3;
   std::function<const uint8_t*(int64_t y)> row;
-  std::function<void(jpeg_compress_struct&)> choose = {};  // sets what else libjpeg shall do
+  std::function<void(jpeg_compress_struct&)> choose = {};  // sets further options of libjpeg
   std::function<void(jpeg_compress_struct&)> begun = {};   // writes markers before the pixels
 };
 

@@ -1,4 +1,4 @@
-// A small tokenizer in CLIP's two files, for tests that need one and not CLIP's own vocabulary.
+// A small made-up tokenizer in the format of CLIP's two files.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// A reader of small, trusted safetensors fixtures for the tests of rooms below io.
+// A reader of small, trusted safetensors fixtures for the tests of modules below io.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Inputs for tests of numbers.
+// Random inputs for numeric tests.
 #pragma once
 
 #include <random>

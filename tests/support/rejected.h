@@ -17,12 +17,12 @@
 namespace sumi::test {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;  // slower, and with memory of its own: those two bounds say nothing then
+inline constexpr bool kSanitized = true;  // slower, with extra memory: the time and memory bounds do not apply
 #else
 inline constexpr bool kSanitized = false;
 #endif
 
-// A line of /proc/self/status such as "VmRSS", in kB; 0 where there is none.
+// A line of /proc/self/status such as "VmRSS", in kB; 0 if there is none.
 inline int64_t status_kb(const std::string& field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -40,7 +40,7 @@ inline std::set<std::filesystem::path> files_beside(const std::filesystem::path&
 // Runs `open`, which must throw Error for `file`; returns its message, or "" and a failed test.
 inline std::string rejection(const std::filesystem::path& file, const std::function<void()>& open) {
   const auto before = files_beside(file);
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak counts from here on, where the system allows it
+  std::ofstream("/proc/self/clear_refs") << "5";  // resets the peak, if the system allows it
   const int64_t resident = status_kb("VmRSS");
   const double begin = cpu_seconds();
   std::string message;

@@ -1,4 +1,4 @@
-// How results are compared: by their distance, or byte by byte.
+// Compares results by relative L2 distance or byte by byte.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace sumi::test {
 
-// ‖got − want‖ / ‖want‖ over all elements, in double; 0 where both are nothing. Throws where the sizes differ.
+// ‖got − want‖ / ‖want‖ over all elements, in double; 0 if both are zero. Throws if the sizes differ.
 inline double relative_l2(const Tensor& got, const Tensor& want) {
   if (got.numel() != want.numel()) throw std::runtime_error(got.shape().str() + " is not " + want.shape().str());
   const HostView<float> a(got), b(want);

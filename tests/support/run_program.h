@@ -1,4 +1,4 @@
-// Runs a program as a child process and keeps what it said.
+// Runs a program as a child process and keeps its output.
 #pragma once
 
 #include <fcntl.h>
@@ -22,21 +22,21 @@
 namespace sumi::test {
 
 struct Outcome {
-  int code = -1;  // exit status; 128 + the signal's number where one killed it
+  int code = -1;  // exit status; 128 + the signal's number if one killed it
   bool killed = false;
   std::string out, err;
   double cpu_seconds = 0.0;  // processor time of all its threads
 };
 
 struct RunOptions {
-  std::filesystem::path folder;                                  // working folder; empty: this one's
-  std::vector<std::pair<std::string, std::string>> environment;  // set besides what is inherited
+  std::filesystem::path folder;                                  // working folder; empty: this process's
+  std::vector<std::pair<std::string, std::string>> environment;  // set in addition to the inherited one
   std::string stdout_file;                                       // instead of keeping it
   bool close_stdout = false;
   std::optional<rlim_t> address_space;  // bytes, RLIMIT_AS
 };
 
-// A program that runs; wait() must be called once.
+// A running program; wait() must be called once.
 class Child {
  public:
   Child(const std::vector<std::string>& command, const RunOptions& options)
@@ -71,7 +71,7 @@ class Child {
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
   }
 
-  // False when the program ended before `condition` held, or hangs: after ten minutes, which bound nothing else.
+  // False if the program ended before `condition` held, or after ten minutes, when it is taken to hang.
   bool wait_until(const std::function<bool()>& condition) const {
     for (int i = 0; i < 60'000; ++i) {
       if (condition()) return true;

@@ -13,8 +13,8 @@
 
 namespace sumi::test {
 
-// Path of the checkpoint that `options` describes, for instance {.dtype = DType::kF16}. Tests run several at once and
-// each in its own process, so the one that makes a checkpoint holds a lock that the others wait for.
+// Path of the checkpoint that `options` describes, for instance {.dtype = DType::kF16}. Tests run in parallel in
+// separate processes, so the one that makes a checkpoint holds a lock that the others wait for.
 inline std::filesystem::path synthetic_model(const tools::SyntheticOptions& options = {}) {
   namespace fs = std::filesystem;
   const char* ending = options.format == tools::CheckpointFormat::kTorch         ? ".ckpt"

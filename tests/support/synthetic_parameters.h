@@ -1,4 +1,4 @@
-// Modules with synthetic weights, without a checkpoint between.
+// Modules with synthetic weights, without a checkpoint.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace sumi::test {
 
-// Gives every parameter the values that a synthetic checkpoint has under `prefix` and its name.
+// Sets every parameter to the values of the synthetic checkpoint's tensor named `prefix` + its name.
 inline void fill_synthetic(nn::Module& module, const std::string& prefix) {
   nn::for_each_param(module, prefix, [](const std::string& name, nn::Param& param) {
     param.value = Tensor::empty(param.shape);

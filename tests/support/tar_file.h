@@ -7,7 +7,7 @@
 
 namespace sumi::test {
 
-// A header and its contents, filled up to blocks of 512 bytes. (POSIX.1-2001, "ustar Interchange Format")
+// A header and its contents, padded to blocks of 512 bytes. (POSIX.1-2001, "ustar Interchange Format")
 inline std::string tar_entry(const std::string& name, const std::string& content, char type = '0') {
   std::string header(512, '\0');
   std::memcpy(header.data(), name.data(), std::min<size_t>(name.size(), 100));

@@ -1,4 +1,4 @@
-// Torch checkpoints made on the spot, whole and broken.
+// Generated torch checkpoints, valid and broken.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -38,7 +38,7 @@ class TorchCkpt : public testing::Test {
   std::string error_of(const std::vector<ZipPart>& parts, const ZipEnd& end = {}) {
     return error_of(test::zip(parts, end));
   }
-  // What a pickle brings that has a good archive around it.
+  // The outcome for a given pickle in a valid archive.
   std::string error_of_pickle(const std::string& code) { return error_of(torch_parts(code)); }
   std::string error_of_tensor(const TensorCode& tensor) { return error_of_pickle(good_pickle(tensor)); }
 

@@ -1,4 +1,4 @@
-// Torch checkpoints put together byte by byte, so that any byte can be wrong.
+// Torch checkpoints written byte by byte, so that a test can corrupt any byte.
 #pragma once
 
 #include <zlib.h>
@@ -18,7 +18,7 @@ inline std::string little_endian(uint64_t value, int width) {
   return bytes;
 }
 
-// One zip entry; what is set replaces what would be true.
+// One zip entry; fields that are set replace the correct values.
 struct ZipPart {
   std::string name, data;
   uint16_t method = 0, flags = 0;
@@ -96,7 +96,7 @@ inline std::string tensor(const TensorCode& t) {
          integers(t.strides) + "\x89" + global("collections", "OrderedDict") + ")RtR";
 }
 
-// A dictionary of names and the codes of their values.
+// A dictionary of names and their values' pickle codes.
 inline std::string dict(const std::vector<std::pair<std::string, std::string>>& entries) {
   std::string code = "}(";
   for (const auto& [key, value] : entries) code += text(key) + value;

@@ -11,7 +11,7 @@
 namespace sumi::app {
 namespace {
 
-// Levenshtein's distance, for "did you mean".
+// Levenshtein distance, for "did you mean".
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -47,7 +47,7 @@ bool takes(const std::string& name, const std::string& option) {
 }
 
 [[noreturn]] void fail_unknown(const CLI::App& app, const std::string& name, const std::string& command) {
-  // The short form's users know the original's script.
+  // Users of the short form may know the original's script.
   const std::string shown = name.substr(0, 60);
   if (command.empty() && takes("txt2img", name))
     fail(ErrorKind::kUsage, "{} is an option of sumi txt2img, which takes its prompt with --prompt", shown);
@@ -57,10 +57,10 @@ bool takes(const std::string& name, const std::string& option) {
        command.empty() ? "\"\"" : command);
 }
 
-// An argument taken apart.
+// A parsed argument.
 struct Token {
   std::string name;                  // "--n-samples", "-o"; empty: a value
-  std::optional<std::string> value;  // what was joined to it
+  std::optional<std::string> value;  // after "="
 };
 
 Token split(const std::string& argument) {
@@ -100,7 +100,7 @@ constexpr const char* kNumber = "a number";
 
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known) {
   std::string nearest;
-  size_t best = word.size() > 5 ? 3 : 2;  // of more changes it is another word
+  size_t best = word.size() > 5 ? 3 : 2;  // with more edits it is a different word
   for (const std::string& candidate : known) {
     const size_t changes = distance(word, candidate);
     if (changes < best) {
@@ -137,9 +137,9 @@ std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vec
     if (!token.value && i + 1 < arguments.size() && find_option(app, split(arguments[i + 1]).name) == nullptr) {
       token.value = arguments[++i];
     }
-    SUMI_CHECK_KIND(kUsage, token.value, "{} needs a value; one that begins like an option is written {}=VALUE",
-                    token.name, token.name);
-    // What an unset variable of the shell leaves behind.
+    SUMI_CHECK_KIND(kUsage, token.value, "{} needs a value; if it begins like an option, write {}=VALUE", token.name,
+                    token.name);
+    // The result of an unset shell variable.
     SUMI_CHECK_KIND(kUsage, !token.value->empty() || option->get_type_name() == "TEXT", "{} is empty", token.name);
     out.push_back(*token.value);
   }

@@ -1,4 +1,4 @@
-// What CLI11 leaves to do: underscores for dashes, one sentence for every mistake, numbers read strictly.
+// Additions to CLI11: underscores for dashes, one-sentence errors, strict numbers.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -10,17 +10,17 @@
 
 namespace sumi::app {
 
-// `arguments` with the names of long options spelled with dashes and "--name=value" split in two; values stay as they
-// are. Throws Error(kUsage) for an unknown option (with the nearest known one), one that is given twice under whatever
-// spelling, one whose value is missing (a value that is itself an option of the command is taken for a missing one) and
-// one whose value is empty, but for texts.
+// `arguments` with the names of long options spelled with dashes and "--name=value" split in two; values are not
+// changed. Throws Error(kUsage) for an unknown option (with the nearest known one), one given twice in any spelling,
+// one without a value (a following option of the command is not taken as a value), and one with an empty value, except
+// texts.
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command);
 
-// That of `known` which is at most two changes of letters from `word`, of a short word one; empty: there is none.
+// The nearest of `known` within two letter edits of `word`, one for a short word; empty if there is none.
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known);
 
-// Options with numbers. Decimal digits only, no surplus characters; throw Error(kUsage) naming the option.
+// Options with numbers. Only decimal digits, no trailing characters; throw Error(kUsage) naming the option.
 CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value, const std::string& help);
 CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int64_t>& value,
                          const std::string& help);
@@ -34,7 +34,7 @@ CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector
 // A seed: 0 to 2^64-1, or -1 for none (the caller draws one).
 std::optional<uint64_t> parse_seed(const std::string& text);
 
-// A seed nobody chose, below 2^32 so that it is easily passed on.
+// A random seed, below 2^32 so that it is easy to copy.
 uint64_t random_seed();
 
 }  // namespace sumi::app

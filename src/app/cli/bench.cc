@@ -95,7 +95,7 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("--only", bench->options.only,
                  "unet_step, vae_decode, text_encode or train_step (a UNet of its own, 25 million parameters)")
       ->type_name("NAME");
-  add_integer(app, "--repetitions", bench->repetitions, "Medians are taken over so many runs");
+  add_integer(app, "--repetitions", bench->repetitions, "Runs of each network; medians are reported");
   add_integer(app, "--size", bench->options.size, "Pixels a side");
   app.add_flag("--profile", bench->options.profile, "Also the time of every operation by shape");
   app.add_flag("--json", bench->json, "One JSON object on standard output");

@@ -34,7 +34,7 @@ Examples:
 `sumi COMMAND --help` lists a command's options, `sumi "" --help` those of the short form.
 )";
 
-// The two-word commands of one first word take one line.
+// Two-word commands with the same first word share a line.
 std::string help_text() {
   std::string text = kIntroduction;
   for (const Command* command : commands()) {
@@ -50,7 +50,7 @@ const Command* find_command(const std::string& name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-// Commands that begin with `word` and another, as a list for a sentence; empty where there are none.
+// The second words of two-word commands that begin with `word`, as a list; empty if there are none.
 std::string second_words(const std::string& word) {
   std::string list;
   for (const Command* command : commands()) {
@@ -75,7 +75,7 @@ std::vector<const Command*> commands() {
 int run_command(const Command& command, std::vector<std::string> arguments) {
   const std::string called = command.name.empty() ? "sumi PROMPT" : "sumi " + command.name;
   CLI::App app(command.help, called);
-  app.set_help_flag("-h,--help", "Show this and leave");
+  app.set_help_flag("-h,--help", "Show this help and exit");
   app.get_formatter()->column_width(38);
   if (!command.examples.empty()) app.footer("\n" + command.examples);
   const std::function<int()> run = command.declare(app);

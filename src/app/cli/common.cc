@@ -34,7 +34,7 @@ bool has_unet(const fs::path& path) {
   }
 }
 
-// Checkpoints in a folder OWNER--NAME of `sumi pull`. Others it may have fetched there: LoRAs, CLIP.
+// Checkpoints in a folder OWNER--NAME of `sumi pull`. It may also hold LoRAs or a CLIP model.
 void add_pulled(const fs::path& folder, std::vector<fs::path>& found) {
   if (folder.filename().string().find("--") == std::string::npos) return;
   std::error_code error;
@@ -64,8 +64,8 @@ std::vector<fs::path> models_in(const fs::path& folder) {
   return found;
 }
 
-// The file of a LoRA that a prompt names: in the folder chosen, else beside the model, in its loras/, or in the data
-// folder's.
+// The file of a LoRA named in a prompt: in the folder given, else beside the model, in its loras/, or in the data
+// folder's loras/.
 fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::path& model) {
   std::vector<fs::path> folders;
   std::error_code error;
@@ -85,7 +85,7 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
     looked += (looked.empty() ? "" : ", ") + folder.string();
   }
   fail(ErrorKind::kNoInput,
-       "the prompt names the lora \"{}\"; there is no {}.safetensors in {}; --lora-dir names a folder",
+       "the prompt names the lora \"{}\"; there is no {}.safetensors in {}; choose its folder with --lora-dir",
        strip_control(name), strip_control(name), looked);
 }
 
@@ -95,24 +95,24 @@ void add_engine_options(CLI::App& app, EngineOptions& options, bool with_weights
   app.add_option("--backend", options.backend, "Where to compute: cpu, or ref (plain loops, slow)")
       ->type_name("NAME")
       ->default_str("cpu");
-  add_integer(app, "--threads", options.threads, "Threads, 1 to 1024; by default one a core");
+  add_integer(app, "--threads", options.threads, "Threads, 1 to 1024; by default one per core");
   if (!with_weights) return;
   app.add_option(
          "--dtype", options.dtype,
          "Type the weights are rounded to: f32, f16, bf16, q8_0, q4_0 (8 or 4 bits and a scale for every 32), or auto "
-         "(as the file has them). Arithmetic is in f32")
+         "(as in the file). Arithmetic is in f32")
       ->type_name("TYPE")
       ->default_str("auto");
   app.add_flag(
       "--exact", options.exact,
-      "Convolutions as plain sums of products: rounds a little less; steps take 1.4, decoding 2.8 times as long");
+      "Direct instead of Winograd convolutions: less rounding error; steps take 1.4, decoding 2.8 times as long");
 }
 
 void add_precision_option(CLI::App& app, EngineOptions& options) {
   app.add_option(
          "--precision", options.precision,
          "What the networks compute in: full (f32), f16 or bf16 (results of layers are rounded to that type, sums "
-         "are f32; the autoencoder stays in f32 under f16), or autocast, the original's word: full, here")
+         "are f32; the autoencoder stays in f32 under f16), or autocast, the original's default: full")
       ->type_name("TYPE")
       ->default_str("autocast");
 }
@@ -152,7 +152,7 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) 
   app.add_option("--ckpt", choice.checkpoint, "Checkpoint: .ckpt, .safetensors, or a diffusers folder")
       ->type_name("FILE");
   app.add_option("--config", choice.config,
-                 "LDM configuration (YAML); else the folder's own, else told from the tensors")
+                 "LDM configuration (YAML); by default the folder's, else inferred from the tensors")
       ->type_name("FILE");
   app.add_option("--prediction", choice.prediction, "What the UNet predicts: eps, v, x0, or auto")
       ->type_name("KIND")

@@ -22,11 +22,11 @@ struct Convert {
 };
 
 int Convert::run() const {
-  SUMI_CHECK_KIND(kUsage, !model.checkpoint.empty(), "--ckpt names the model to convert");
+  SUMI_CHECK_KIND(kUsage, !model.checkpoint.empty(), "no model to convert; name one with --ckpt");
   const EngineOptions engine{.dtype = dtype};
   const auto type = engine.weights_dtype();
   model.parsed_prediction();
-  SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; f32, f16 and bf16 it has", dtype);
+  SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; use f32, f16 or bf16", dtype);
   check_writable_file(out);
   const std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
   std::error_code error;
@@ -34,7 +34,7 @@ int Convert::run() const {
                   "--out is the model itself; choose another name");
   const auto file = type ? pipeline::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
-  // A folder's configuration is in files that do not come along; shapes alone do not tell everything.
+  // A folder's configuration files are not copied, and shapes alone do not determine everything.
   const auto prediction = model.parsed_prediction();
   const bool comes_along = metadata.contains(models::kConfigKey) || file->format() != "diffusers folder";
   if (!comes_along || !model.config.empty() || prediction) {

@@ -33,7 +33,7 @@ struct Eval {
   int run(const CLI::App& app);
 };
 
-// What is compared of pictures. They themselves are not kept: a folder of photographs is larger than memory.
+// The features that are compared. The pictures are not kept: a folder of photographs may exceed memory.
 class Traits {
  public:
   void add(const image::Image& picture) {
@@ -49,7 +49,7 @@ class Traits {
   std::vector<Tensor> features_;
 };
 
-// Of a folder's pictures that can be read, one for each caption.
+// From the folder's readable pictures, one for each caption.
 struct References {
   std::vector<std::string> captions;
   Traits traits;
@@ -78,7 +78,7 @@ References read_references(const std::string& data, bool quiet) {
     bar.update(static_cast<int64_t>(i) + 1);
   }
   SUMI_CHECK_KIND(kNoInput, out.captions.size() >= 2,
-                  "{}: {} pictures with captions of their own; evaluation needs two", data, out.captions.size());
+                  "{}: {} pictures with different captions; evaluation needs at least two", data, out.captions.size());
   return out;
 }
 
@@ -145,14 +145,14 @@ int Eval::run(const CLI::App& app) {
 
 std::function<int()> declare(CLI::App& app) {
   auto eval = std::make_shared<Eval>();
-  app.add_option("--data", eval->data, "Folder of captioned pictures, or tar archives of such")
+  app.add_option("--data", eval->data, "Folder of captioned pictures, or of tar archives of them")
       ->required()
       ->type_name("DIR");
   add_integer(app, "--count", eval->count, "Captions to draw, chosen at random");
   add_integer(app, "--batch", eval->batch, "Pictures at once");
   app.add_option(
          "--clip", eval->clip,
-         "A CLIP model with both halves (transformers' CLIPModel), its tokenizer beside it: also the CLIP score")
+         "Also print the CLIP score, by this text and image model (transformers' CLIPModel, tokenizer beside it)")
       ->type_name("FILE");
   add_shared_flags(app, eval->shared, eval->job);
   return [eval, &app] { return eval->run(app); };

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// A1111 reads the name of the model, not where it lies.
+// A1111 expects the model's name, without its path.
 std::string model_name(const fs::path& checkpoint) {
   const fs::path path = checkpoint.has_filename() ? checkpoint : checkpoint.parent_path();
   const std::string ending = path.extension().string();
@@ -33,7 +33,7 @@ std::string model_name(const fs::path& checkpoint) {
                                                                           : path.filename().string();
 }
 
-// Puts into the request what nobody chose: as the model says, else as the request's form has it.
+// Fills in what the command line leaves open: the model's defaults, else the form's.
 void take_defaults(const GenerateJob& job, const models::ModelConfig& config, pipeline::Txt2ImgRequest& request) {
   const models::DrawingDefaults drawing = models::resolve_defaults(config, {.sampler = request.sampling.sampler,
                                                                             .schedule = request.sampling.schedule,

@@ -20,7 +20,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   add_number(app, "--eta,--ddim-eta", flags.eta, "Fresh noise in each step: 0 is none");
   add_integer(app, "--W,--width", flags.width, "Width in pixels, a multiple of 8");
   add_integer(app, "--H,--height", flags.height, "Height in pixels, a multiple of 8");
-  app.add_option("--seed", flags.seed, "0 to 2^64-1; -1 draws one and tells it")
+  app.add_option("--seed", flags.seed, "0 to 2^64-1; -1 draws one and prints it")
       ->type_name("N")
       ->default_str(flags.seed);
   app.add_option(
@@ -32,7 +32,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
       ->type_name("KIND")
       ->default_str("cpu");
   app.add_flag("--vae-tiling", job.request.tiled_decode,
-               "Decode pictures beyond 1024x1024 in tiles: less memory, half as long again, a small error");
+               "Decode pictures beyond 1024x1024 in tiles: less memory, 1.5 times the time, a small error");
   add_repeatable(app, "--lora", job.model.loras, "FILE[:WEIGHT]",
                  "LoRA file, and its weight [1]; may be given several times");
   app.add_option(
@@ -43,7 +43,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   add_precision_option(app, job.engine);
-  app.add_flag("--quiet", job.quiet, "Say nothing but errors");
+  app.add_flag("--quiet", job.quiet, "Print only errors");
   app.add_flag("--json", job.json, "One JSON object on standard output at the end");
 }
 
@@ -53,7 +53,7 @@ void take_lora_tags(GenerateJob& job) {
     for (std::string& prompt : prompts) {
       text::TaggedPrompt tagged = text::take_lora_tags(prompt);
       SUMI_CHECK_KIND(kUsage, first || tagged.loras == job.model.named_loras,
-                      "the prompts name different loras; draw those with the same ones together");
+                      "the prompts name different LoRAs; put only prompts with the same ones into one run");
       first = false;
       job.model.named_loras = std::move(tagged.loras);
       prompt = std::move(tagged.prompt);
@@ -76,7 +76,7 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
   job.height_from_model = !flags.height;
   pipeline::Txt2ImgRequest& request = job.request;
   request.negative_prompt = flags.negative_prompt;
-  // A command's preset schedule is its preset sampler's, not another's.
+  // A command's preset schedule applies only to its preset sampler.
   std::string implied;
   const bool is_preset =
       diffusion::resolve_sampler(flags.sampler, &implied) == app.get_option("--sampler")->get_default_str() &&

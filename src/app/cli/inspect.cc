@@ -40,7 +40,7 @@ std::map<std::string, Counts> count_types(const io::Checkpoint& checkpoint) {
   return types;
 }
 
-// The configuration, or why there is none: a file of tensors need not be a model.
+// The configuration, or the reason why there is none: not every file of tensors is a model.
 struct Recognised {
   std::optional<models::ModelConfig> config;
   std::string why_not;

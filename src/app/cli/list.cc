@@ -35,7 +35,7 @@ Entries list_families() {
   return entries;
 }
 
-// The file's own words on where it comes from; a folder, or a file without such, is told by what it is.
+// The description in the file; for a folder, or a file without one, its format.
 Entries list_models() {
   Entries entries;
   const auto add = [&](const std::filesystem::path& path) {
@@ -51,7 +51,8 @@ Entries list_models() {
   };
   for (const auto& path : bundled_models()) add(path);
   for (const auto& path : own_models()) add(path);
-  if (entries.empty()) complain("sumi: no models here; --ckpt FILE names one, `sumi pull OWNER/NAME` fetches one\n");
+  if (entries.empty())
+    complain("sumi: no models found; name one with --ckpt FILE, or fetch one with `sumi pull OWNER/NAME`\n");
   return entries;
 }
 
@@ -86,14 +87,15 @@ std::function<std::function<int()>(CLI::App&)> listing(Entries (*entries)()) {
   };
 }
 
-const CommandRegistration kSamplersRegistration({"list samplers", "Samplers, with the names others know them by", "",
+const CommandRegistration kSamplersRegistration({"list samplers", "Samplers, with their aliases", "",
                                                  listing(diffusion::list_samplers)});
 const CommandRegistration kSchedulesRegistration({"list schedules", "Noise schedules", "",
                                                   listing(diffusion::list_schedules)});
-const CommandRegistration kModelsRegistration({"list models", "Models found without --ckpt: sumi's own and pulled ones",
+const CommandRegistration kModelsRegistration({"list models", "Models found without --ckpt: bundled and pulled ones",
                                                "", listing(list_models)});
 const CommandRegistration kFamiliesRegistration({"list families", "Kinds of models", "", listing(list_families)});
-const CommandRegistration kBackendsRegistration({"list backends", "What can compute here", "", listing(list_backends)});
+const CommandRegistration kBackendsRegistration({"list backends", "Backends built into this program", "",
+                                                 listing(list_backends)});
 
 }  // namespace
 }  // namespace sumi::app

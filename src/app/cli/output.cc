@@ -28,7 +28,8 @@ void check_writable_file(const fs::path& path) {
   SUMI_CHECK_KIND(kUsage, !path.filename().empty() && !fs::is_directory(path, error),
                   "{}: is a folder; name a file in it", path.string());
   const fs::file_status status = fs::status(path, error);
-  SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status), "{}: is no ordinary file", path.string());
+  SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status),
+                  "{}: is not a regular file; choose another name", path.string());
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   SUMI_CHECK_KIND(kUsage, fs::is_directory(folder, error), "{}: there is no folder {}", path.string(), folder.string());
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder {} cannot be written to", path.string(),
@@ -45,8 +46,8 @@ void check_output_file(const fs::path& path) {
 void make_output_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  SUMI_CHECK_KIND(kCannotCreate, !error && fs::is_directory(folder), "{}: the folder cannot be made: {}",
-                  folder.string(), error ? error.message() : "something else has that name");
+  SUMI_CHECK_KIND(kCannotCreate, !error && fs::is_directory(folder), "{}: the folder cannot be created: {}",
+                  folder.string(), error ? error.message() : "another file has that name");
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder cannot be written to", folder.string());
 }
 
@@ -54,7 +55,7 @@ void check_output_folder(const fs::path& folder) {
   std::error_code error;
   fs::path place = fs::absolute(folder, error).lexically_normal();
   while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
-  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(place, error), "{}: the folder cannot be made: {} is a file",
+  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(place, error), "{}: the folder cannot be created: {} is a file",
                   folder.string(), place.string());
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(place), "{}: the folder {} cannot be written to", folder.string(),
                   place.string());
@@ -83,7 +84,7 @@ OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), sample
   make_output_folder(folder_);
   make_output_folder(samples_);
   sample_ = entries_of(samples_);
-  grid_ = entries_of(folder_) - 1;  // less samples/ itself
+  grid_ = entries_of(folder_) - 1;  // without samples/ itself
   for (const auto& entry : fs::directory_iterator(samples_)) {
     const std::string name = entry.path().stem().string();
     if (!name.empty() && name.size() < 16 && name.find_first_not_of("0123456789") == std::string::npos)

@@ -12,23 +12,23 @@ namespace sumi::app {
 
 class ProbeInput {
  public:
-  // Throws Error where the file is missing or is no checkpoint.
+  // Throws Error if the file is missing or not a checkpoint.
   explicit ProbeInput(const std::string& path);
 
   bool has(const std::string& name) const { return file_->has(name); }
-  // Endings of the tensors named `stem` or `stem` and digits: "" for "x", "0" for "x0". Throws Error(kData) where there
-  // is none.
+  // Endings of the tensors named `stem` or `stem` and digits: "" for "x", "0" for "x0". Throws Error(kData) if there
+  // are none.
   std::vector<std::string> endings(const std::string& stem) const;
-  // `stem + ending`, or `stem` alone where there is none of that ending.
+  // `stem + ending`, or `stem` if there is no such tensor.
   std::string resolve(const std::string& stem, const std::string& ending) const;
 
   // In float32; throws Error(kData) unless it has `rank` dimensions and is not empty.
   Tensor floats(const std::string& name, int rank) const;
-  // A picture or latent, given as NCHW, as the engine has it: NHWC.
+  // A picture or latent, converted from the file's NCHW to NHWC.
   Tensor image(const std::string& name) const;
   // In int64; throws Error(kData) for another type or rank.
   Tensor ids(const std::string& name, int rank) const;
-  // Numbers of any type, one for each of `count`; a single one stands for all.
+  // Numbers of any type, one for each of `count`; a single value is repeated.
   std::vector<double> numbers(const std::string& name, int64_t count) const;
 
  private:
@@ -40,10 +40,10 @@ class ProbeInput {
 
 class ProbeOutput {
  public:
-  // Throws Error unless a file can be put at `path`.
+  // Throws Error unless a file can be written at `path`.
   explicit ProbeOutput(std::string path);
   void add(const std::string& name, const Tensor& tensor) { tensors_.emplace_back(name, tensor); }
-  // NHWC, to be written as NCHW.
+  // Takes NHWC, written as NCHW.
   void add_image(const std::string& name, const Tensor& image);
   void write() const;
 

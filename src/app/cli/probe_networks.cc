@@ -15,7 +15,7 @@ struct Probe {
   std::string in, out;
 };
 
-// Reads what it needs of `in`, runs the model, adds to `out`.
+// Reads inputs from `in`, runs the model, adds the results to `out`.
 using Work = void (*)(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out);
 
 void run_text(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {

@@ -27,7 +27,7 @@ struct SampleProbe {
 pipeline::SampleJob checked_job(const SampleProbe& probe) {
   pipeline::SampleJob job;
   set_sampler(job.options, probe.sampler, probe.schedule);
-  // The limits of a request; it has no text here.
+  // Checks the limits of a request; it has no text here.
   pipeline::Txt2ImgRequest request;
   request.batches = pipeline::repeat_prompt("", 1);
   request.scale = probe.scale;
@@ -47,7 +47,7 @@ int run(const SampleProbe& probe) {
   probe.engine.apply();
   pipeline::SampleJob job = checked_job(probe);
   const auto seed = parse_seed(probe.seed);
-  SUMI_CHECK_KIND(kUsage, seed, "a probe's seed is from 0 to 2^64-1");
+  SUMI_CHECK_KIND(kUsage, seed, "--seed must be from 0 to 2^64-1");
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
   const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
@@ -73,8 +73,7 @@ int run(const SampleProbe& probe) {
                shape[0], shape[3], shape[1], shape[2]);
   }
   pipeline::NoiseStream noise(probe.rng, *seed, model.device());
-  const Tensor drawn =
-      noise(shape);  // drawn in any case: the noise after it is then the same with and without a given x_T
+  const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
   job.start = {given ? given : drawn};
   out.add_image("latent", pipeline::sample_latent(model, job, noise, &stop_requested(), {}));
   out.write();

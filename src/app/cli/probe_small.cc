@@ -34,7 +34,7 @@ int run_tokens(const TokensProbe& probe) {
   const text::ClipTokenizer tokenizer = probe.model.load_tokenizer(probe.model.checkpoint, checkpoint.get());
   auto result = nlohmann::ordered_json::array();
   for (const auto& prompt : prompts) {
-    SUMI_CHECK(prompt.is_string(), "{}: entry {} is no string", probe.in, result.size());
+    SUMI_CHECK(prompt.is_string(), "{}: entry {} is not a string", probe.in, result.size());
     const auto text = prompt.get<std::string>();
     result.push_back({{"prompt", text}, {"ids", tokenizer.encode(text)}, {"padded", tokenizer.encode_padded(text)}});
   }
@@ -66,7 +66,7 @@ int run_randn(const RandnProbe& probe) {
   SUMI_CHECK_KIND(kUsage, probe.count >= 1 && probe.count <= kMaxCount, "--count must be from 1 to {}, not {}",
                   kMaxCount, probe.count);
   const auto seed = parse_seed(probe.seed);
-  SUMI_CHECK_KIND(kUsage, seed, "a probe's seed is from 0 to 2^64-1");
+  SUMI_CHECK_KIND(kUsage, seed, "--seed must be from 0 to 2^64-1");
   const auto generator = make_generator(probe.rng, *seed);
   ProbeOutput out(probe.out);
   Tensor values = Tensor::empty({probe.count});
@@ -80,7 +80,7 @@ int run_randn(const RandnProbe& probe) {
 std::function<int()> declare_randn(CLI::App& app) {
   auto probe = std::make_shared<RandnProbe>();
   app.add_option("--seed", probe->seed, "0 to 2^64-1")->type_name("N")->default_str(probe->seed);
-  add_integer(app, "--count", probe->count, "How many, in one draw")->required();
+  add_integer(app, "--count", probe->count, "Number of values, in one draw")->required();
   app.add_option("--rng", probe->rng, "Whose numbers: PyTorch's on the cpu, or on cuda")
       ->type_name("KIND")
       ->default_str("cpu");

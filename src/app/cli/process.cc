@@ -19,7 +19,7 @@ namespace {
 std::atomic<bool> stop{false};
 std::atomic<int> stop_signal{0};
 std::atomic<int> waits{0};           // SignalsWaits alive
-std::atomic<bool> leave_now{false};  // a second signal came meanwhile
+std::atomic<bool> leave_now{false};  // a second signal came during a SignalsWait
 int output_error = 0;                // errno of the first write to standard output that failed
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
@@ -28,7 +28,7 @@ void on_signal(int number) {
     stop_signal = number;
     return;
   }
-  if (number == SIGHUP) return;  // a terminal that is closed may send several; nobody is in a hurry
+  if (number == SIGHUP) return;  // a closed terminal may send several; none forces an exit
   leave_now = true;
   if (waits == 0) _exit(128 + number);
 }
@@ -40,7 +40,7 @@ void catch_signal(int number) {
   sigemptyset(&action.sa_mask);
   struct sigaction before {};
   sigaction(number, nullptr, &before);
-  if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);  // nohup and the like are heeded
+  if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);  // keeps signals ignored by nohup
 }
 
 int report(const std::string& message, int exit_code) {
@@ -48,7 +48,7 @@ int report(const std::string& message, int exit_code) {
   return exit_code;
 }
 
-// What was said must have arrived, but a reader who has seen enough is no error.
+// Output must have been written; a reader that closes the pipe is not an error.
 int finish_output(int exit_code) {
   if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
   if (output_error == 0 || output_error == EPIPE) return exit_code;

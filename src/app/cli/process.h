@@ -1,4 +1,4 @@
-// The process's own affairs: standard streams, signals, and how an error ends it.
+// Process setup: standard streams, signals, and exit on errors.
 #pragma once
 
 #include <atomic>
@@ -8,27 +8,26 @@
 
 namespace sumi::app {
 
-// Opens closed standard streams on /dev/null (else the next file opened would take their place and our messages would
-// end up in it), ignores SIGPIPE, and catches SIGINT and SIGTERM: the first sets stop_requested(), the second ends the
-// process.
+// Opens closed standard streams on /dev/null (otherwise the next file opened would get their number and our messages),
+// ignores SIGPIPE, and catches SIGINT and SIGTERM: the first sets stop_requested(), the second ends the process.
 void prepare_process();
 
-// From now on a terminal that is closed asks to stop, too, instead of ending the process. For work that looks at
-// stop_requested() and has something to save.
+// From now on closing the terminal also sets stop_requested() instead of ending the process. For work that has
+// something to save.
 void stop_on_hangup();
 
 // Set when the user asked to stop.
 const std::atomic<bool>& stop_requested();
 
-// Runs `body` and turns what it throws into one line on standard error and an exit code; after a signal the code is 128
-// plus its number. Output that could not be written to standard output is an error, unless the reader is gone.
+// Runs `body` and turns an exception into one line on standard error and an exit code; after a signal the code is 128
+// plus its number. A failed write to standard output is an error, unless the reader has closed the pipe.
 int guarded(const std::function<int()>& body);
 
-// To standard output, and to standard error. Neither throws.
+// Print to standard output and to standard error. Neither throws.
 void say(std::string_view text);
 void complain(std::string_view text);
 
-// While one lives, a second signal waits for its end: a file that is being put in place is finished or removed.
+// Delays a second signal during its lifetime, so that a file being written is finished or removed.
 class SignalsWait {
  public:
   SignalsWait();

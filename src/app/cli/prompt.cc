@@ -39,7 +39,7 @@ std::string default_name(const std::string& prompt, uint64_t seed) {
   return name + std::to_string(seed);
 }
 
-// Writes to NAME.png, NAME-2.png, …: the first that is not taken.
+// Writes to the first unused name of NAME.png, NAME-2.png, ….
 fs::path write_as_default(const std::string& name, const image::Image& image, const std::string& parameters) {
   int tried = 0;
   const auto next = [&] { return fs::path(++tried == 1 ? name + ".png" : fmt::format("{}-{}.png", name, tried)); };
@@ -52,7 +52,7 @@ int run(const CLI::App& app, PromptFlags& flags) {
     for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
     const std::string meant = nearest_of(flags.prompt, names);
     SUMI_CHECK_KIND(kUsage, meant.empty(),
-                    "there is no command {}; did you mean sumi {}? A prompt of several words stands in quotes",
+                    "there is no command {}; did you mean sumi {}? Put a prompt of several words in quotes",
                     flags.prompt, meant);
     fail(ErrorKind::kUsage,
          "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "

@@ -12,8 +12,7 @@ namespace sumi::app {
 namespace {
 
 int run(PullOptions& options, int64_t retries) {
-  SUMI_CHECK_KIND(kUsage, !options.what.empty(),
-                  "what to fetch is missing: sumi pull tokenizer, or sumi pull OWNER/NAME");
+  SUMI_CHECK_KIND(kUsage, !options.what.empty(), "pull needs a name: sumi pull tokenizer, or sumi pull OWNER/NAME");
   SUMI_CHECK_KIND(kUsage, retries >= 0 && retries <= 100, "--retries must be from 0 to 100, not {}", retries);
   options.retries = static_cast<int>(retries);
   options.cancelled = [] { return stop_requested().load(); };
@@ -34,7 +33,7 @@ std::function<int()> declare(CLI::App& app) {
       ->type_name("URL");
   app.add_option("--token", options->token, "Access token; by default $HF_TOKEN")->type_name("TEXT");
   app.add_flag("--fp16", options->fp16, "Weights in half precision, where the model has them");
-  add_integer(app, "--retries", *retries, "How often to try again when the line breaks");
+  add_integer(app, "--retries", *retries, "Retries when the connection breaks");
   app.add_flag("--quiet", options->quiet, "No progress bar");
   return [options, retries] { return run(*options, *retries); };
 }

@@ -18,7 +18,7 @@
 namespace sumi::app {
 namespace {
 
-// As LDM: a base rate times the pictures of a step.
+// As in LDM: a base rate times the number of pictures per step.
 constexpr double kBaseRate = 4.5e-6;
 
 struct TrainAutoencoder {
@@ -34,16 +34,17 @@ struct TrainAutoencoder {
   models::AutoencoderConfig choose(const io::Checkpoint* file);
 };
 
-// Sizes and loss: the configuration's, then what the command line says.
+// Sizes and loss: the configuration's, overridden by the command line.
 models::AutoencoderConfig TrainAutoencoder::choose(const io::Checkpoint* file) {
-  SUMI_CHECK_KIND(kUsage, !config.empty() || file != nullptr,
-                  "--config FILE.yaml tells the autoencoder's sizes, or --ckpt FILE an autoencoder to go on from");
+  SUMI_CHECK_KIND(
+      kUsage, !config.empty() || file != nullptr,
+      "give the autoencoder's sizes with --config FILE.yaml, or an autoencoder to train further with --ckpt");
   models::AutoencoderTraining training;
   if (!config.empty()) {
     training = models::autoencoder_from_yaml(config);
   } else {
     SUMI_CHECK_KIND(kUsage, has_network(*file, models::kUNetPrefix),
-                    "{}: an autoencoder alone does not tell its sizes; --config FILE.yaml does", checkpoint);
+                    "{}: has no UNet, so its autoencoder's sizes are unknown; add --config FILE.yaml", checkpoint);
     training.model = models::config_for(*file, {}).autoencoder;
   }
   const auto choose = [](auto& value, const auto& chosen) {
@@ -98,24 +99,24 @@ std::function<int()> declare(CLI::App& app) {
   add_run_options(app, train->run_options, o, "");
   app.add_option("--config", train->config, "LDM configuration (YAML), of an autoencoder or of a whole model")
       ->type_name("FILE");
-  app.add_option("--ckpt", train->checkpoint, "Go on from the autoencoder of this checkpoint")->type_name("FILE");
-  add_number(app, "--lr", train->lr, "Learning rate; by default 4.5e-6 times the pictures of a step");
+  app.add_option("--ckpt", train->checkpoint, "Start from the autoencoder of this checkpoint")->type_name("FILE");
+  add_number(app, "--lr", train->lr, "Learning rate; by default 4.5e-6 times the pictures per step");
   add_integer(app, "--size", o.size, "Pixels to which the shorter side is scaled; 0: the configuration's resolution");
-  add_integer(app, "--crop", o.crop, "Pixels a side of squares cut out anywhere; 0: the middle, of --size");
-  add_number(app, "--beta1", o.beta1, "Adam's; 0.9 is better without a discriminator");
-  add_number(app, "--beta2", o.beta2, "Adam's; 0.99 is better without a discriminator");
-  add_number(app, "--clip", o.clip, "Largest norm of the gradients; 0: any");
+  add_integer(app, "--crop", o.crop, "Pixels a side of randomly placed squares; 0: the middle, of --size");
+  add_number(app, "--beta1", o.beta1, "Adam's beta1; 0.9 is better without a discriminator");
+  add_number(app, "--beta2", o.beta2, "Adam's beta2; 0.99 is better without a discriminator");
+  add_number(app, "--clip", o.clip, "Limit of the gradients' norm; 0: none");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
-  add_number(app, "--kl-weight", train->kl_weight, "Of the latents' divergence from the normal distribution");
-  add_number(app, "--perceptual-weight", train->perceptual_weight, "Of the perceptual term");
-  app.add_option("--vgg", train->vgg, "VGG16's weights, for LPIPS in the place of sumi's own structural term")
+  add_number(app, "--kl-weight", train->kl_weight, "Weight of the latents' divergence from the normal distribution");
+  add_number(app, "--perceptual-weight", train->perceptual_weight, "Weight of the perceptual term");
+  app.add_option("--vgg", train->vgg, "VGG16's weights, for LPIPS instead of sumi's structural term")
       ->type_name("FILE");
-  app.add_option("--lpips", train->lpips, "LPIPS's weights, which go with --vgg")->type_name("FILE");
-  add_number(app, "--disc-weight", train->disc_weight, "Of the discriminator; 0: there is none");
-  add_integer(app, "--disc-start", train->disc_start, "The step at which it comes in");
-  add_integer(app, "--disc-width", train->disc_width, "Channels of its first layer");
-  add_integer(app, "--disc-layers", train->disc_layers, "Its layers that halve the picture");
-  app.add_flag("--dry-run", train->dry_run, "Only tell what is trained, how much memory it takes and how long");
+  app.add_option("--lpips", train->lpips, "LPIPS's weights, with --vgg")->type_name("FILE");
+  add_number(app, "--disc-weight", train->disc_weight, "Weight of the discriminator; 0: none");
+  add_integer(app, "--disc-start", train->disc_start, "Step from which the discriminator is used");
+  add_integer(app, "--disc-width", train->disc_width, "Channels of the discriminator's first layer");
+  add_integer(app, "--disc-layers", train->disc_layers, "Discriminator layers that halve the picture");
+  app.add_flag("--dry-run", train->dry_run, "Only report what would be trained, and the memory and the time it takes");
   add_engine_options(app, train->engine, false);
   return [train] { return train->run(); };
 }
@@ -127,7 +128,7 @@ const CommandRegistration kRegistration({.name = "train autoencoder",
   sumi train autoencoder --config small.yaml --data pictures/ --out ae --size 256 --crop 128 --disc-start 20000
   sumi train autoencoder --ckpt sd-v1-4.ckpt --data pictures/ --out ae --size 256 --crop 128 --lr 4.5e-6
   sumi train ldm --ckpt ae/autoencoder.safetensors --config small.yaml --from-scratch …
-A stopped or killed run goes on with --resume and ends with the same bytes.
+A stopped or killed run continues with --resume and ends with the same bytes.
 )",
                                          .declare = declare});
 

@@ -14,8 +14,9 @@ namespace sumi::app {
 void RunChoice::put_into(train::RunOptions& options) const {
   options.data = data;
   options.out = out;
-  SUMI_CHECK_KIND(kUsage, seed != "-1", "a run can only be gone on with under a seed that is known: --seed N");
   const auto parsed = parse_seed(seed);
+  SUMI_CHECK_KIND(kUsage, parsed,
+                  "training needs a fixed seed, so that the run can be resumed; give --seed N from 0 to 2^64-1");
   options.seed = *parsed;
 }
 
@@ -30,17 +31,17 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, con
       ->type_name("DIR");
   add_integer(app, "--steps", o.lr.steps, "Optimizer steps");
   add_integer(app, "--batch", o.batch, "Pictures at once");
-  add_integer(app, "--accumulate", o.accumulate, "Batches a step");
-  add_integer(app, "--warmup", o.lr.warmup, "Steps in which it rises from 0");
-  app.add_option("--lr-shape", o.lr.shape, "After the warm-up: constant or cosine")
+  add_integer(app, "--accumulate", o.accumulate, "Batches per step");
+  add_integer(app, "--warmup", o.lr.warmup, "Steps over which the learning rate rises from 0");
+  app.add_option("--lr-shape", o.lr.shape, "Learning rate after the warm-up: constant or cosine")
       ->type_name("KIND")
       ->default_str(o.lr.shape);
   app.add_flag("--flip", o.flip, "Mirror pictures half of the time");
   add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
   add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
-  app.add_flag("--resume", o.resume, "Go on from the last checkpoint in --out");
-  app.add_option("--seed", choice.seed, "Of everything random")->type_name("N")->default_str(choice.seed);
-  app.add_flag("--quiet", choice.quiet, "Say nothing but errors");
+  app.add_flag("--resume", o.resume, "Continue from the last checkpoint in --out");
+  app.add_option("--seed", choice.seed, "Seed of all random numbers")->type_name("N")->default_str(choice.seed);
+  app.add_flag("--quiet", choice.quiet, "Print only errors");
   app.add_flag("--json", choice.json, "One JSON object on standard output at the end");
 }
 
@@ -55,7 +56,7 @@ void TrainingWatch::begin(const std::string& what, int64_t total, int64_t before
 
 void TrainingWatch::step(const train::RunProgress& p) {
   if (!p.skipped) mean_ = mean_ ? 0.98 * *mean_ + 0.02 * p.loss : p.loss;
-  if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is no number; nothing was changed", p.step));
+  if (p.skipped && !quiet_) note(fmt::format("step {}: the loss is not finite; the step was skipped", p.step));
   begin("training", p.steps, p.step);
   bar_->label(fmt::format("training, loss {:.4f}, lr {:.2g}", mean_.value_or(p.loss), p.lr));
   bar_->update(p.step);
@@ -98,7 +99,7 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
   say(fmt::format("{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n", pictures,
                   static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes)));
   if (before > 0.0) say(fmt::format("{} to encode the pictures, once\n", format_duration(before)));
-  say(fmt::format("{:.2f} s a step, {} for {} steps\n", plan.seconds,
+  say(fmt::format("{:.2f} s per step, {} for {} steps\n", plan.seconds,
                   format_duration(plan.seconds * static_cast<double>(steps)), steps));
   return 0;
 }
@@ -116,7 +117,7 @@ void check_run_place(const train::RunOptions& options, const std::filesystem::pa
                      const std::string& result) {
   namespace fs = std::filesystem;
   std::error_code error;
-  // A relative path of which nothing is there yet would stay relative.
+  // weakly_canonical leaves a relative path that does not exist relative.
   const auto canonical = [&](const fs::path& path) { return fs::weakly_canonical(fs::absolute(path, error), error); };
   const fs::path out = canonical(options.out), data = canonical(options.data);
   const auto [of_data, of_out] = std::mismatch(data.begin(), data.end(), out.begin(), out.end());
@@ -124,7 +125,7 @@ void check_run_place(const train::RunOptions& options, const std::filesystem::pa
                   "--out {} lies in --data {}: sample sheets would be trained on; choose another folder",
                   options.out.string(), options.data.string());
   SUMI_CHECK_KIND(kUsage, checkpoint.empty() || !fs::equivalent(checkpoint, options.out / result, error),
-                  "the trained model would take the place of {}; choose another --out", checkpoint.string());
+                  "the trained model would overwrite {}; choose another --out", checkpoint.string());
 }
 
 int report_run(const train::RunResult& result, const RunChoice& choice, const std::filesystem::path& file,
@@ -133,7 +134,7 @@ int report_run(const train::RunResult& result, const RunChoice& choice, const st
   Ranks::world().finish();
   if (!first) return 0;
   if (result.skipped_pictures > 0) watch.note(fmt::format("{} pictures could not be read", result.skipped_pictures));
-  if (result.stopped) watch.note(fmt::format("stopped after step {}, saved; go on with --resume", result.steps));
+  if (result.stopped) watch.note(fmt::format("stopped after step {} and saved; continue with --resume", result.steps));
   if (choice.json) {
     say(as_line({{"steps", result.steps},
                  {"loss", result.last_loss},

@@ -36,12 +36,12 @@ struct TrainLdm {
   pipeline::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
 };
 
-// Pictures of each prompt, the same noise every time.
+// A picture of each prompt, from the same noise every time.
 pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
   pipeline::Txt2ImgRequest request;
   for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
   request.width = request.height = train::picture_size(options, config);
-  const models::DrawingDefaults drawing = models::resolve_defaults(config, {.steps = 20});  // quick: it is for a look
+  const models::DrawingDefaults drawing = models::resolve_defaults(config, {.steps = 20});  // few steps: only a preview
   set_sampler(request.sampling, drawing.sampler, drawing.schedule);
   request.sampling.steps = static_cast<int>(drawing.steps);
   request.scale = drawing.scale;
@@ -50,7 +50,7 @@ pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& con
   return request;
 }
 
-// Names the network that a file lacks, rather than the tensors that binding would miss.
+// Names the network that is missing in a file, instead of its tensors.
 void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
   SUMI_CHECK(options.from_scratch || has_network(file, models::kUNetPrefix),
              "{}: has no UNet: --from-scratch makes a fresh one, or name a whole model", file.path().string());
@@ -65,7 +65,7 @@ int TrainLdm::run() {
   run_options.put_into(options);
   const pipeline::ModelOptions model_options = model.options(engine);
   SUMI_CHECK_KIND(kUsage, !model_options.dtype || !is_quantized(*model_options.dtype) || options.lora_rank > 0,
-                  "--dtype {} quantises weights, which cannot be trained then; use it with --lora", engine.dtype);
+                  "--dtype {} quantises the weights, which cannot be trained; use it with --lora", engine.dtype);
   options.exact = engine.exact;
   const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
   check_run_place(options, model_options.checkpoint, result);
@@ -112,22 +112,23 @@ std::function<int()> declare(CLI::App& app) {
   add_model_options(app, train->model);
   add_number(app, "--lr", o.lr.peak, "Learning rate");
   add_integer(app, "--size", o.size, "Pixels a side; 0: the model's");
-  add_integer(app, "--crops", o.crops, "Squares cut out of each picture, anywhere; 0: its middle");
-  add_number(app, "--clip", o.clip, "Largest norm of the gradient; 0: any");
+  add_integer(app, "--crops", o.crops, "Randomly placed squares per picture; 0: its middle");
+  add_number(app, "--clip", o.clip, "Limit of the gradient's norm; 0: none");
   add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
   add_number(app, "--beta2", o.beta2, "AdamW's decay of the squared gradients' mean");
   add_number(app, "--ema", o.ema, "Decay of the averaged weights; 0: none");
   add_number(app, "--caption-dropout", o.caption_dropout, "Share of captions left empty, for guidance");
   add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
-  add_number(app, "--timestep-shift", o.timestep_shift,
-             "Above 1: more of the timesteps are noisy ones, where the caption decides");
+  add_number(app, "--timestep-shift", o.timestep_shift, "Above 1: draw more timesteps with much noise");
   app.add_flag("--train-text", o.train_text, "Train the text encoder as well");
   add_number(app, "--text-lr-scale", o.text_lr_scale,
              "The text encoder's learning rate, as a multiple of --lr; with --train-text");
   add_integer(app, "--lora", o.lora_rank, "Train a LoRA of that rank instead of the weights; 0: the weights");
-  add_number(app, "--lora-alpha", o.lora_alpha, "Its alpha; 0: the rank");
-  app.add_flag("--from-scratch", o.from_scratch, "Fresh weights for what is trained; the autoencoder stays");
-  app.add_flag("--checkpointing", o.checkpoint_activations, "Compute activations again instead of keeping them");
+  add_number(app, "--lora-alpha", o.lora_alpha, "The LoRA's alpha; 0: the rank");
+  app.add_flag("--from-scratch", o.from_scratch,
+               "Start the trained networks from fresh weights; the autoencoder is kept");
+  app.add_flag("--checkpointing", o.checkpoint_activations,
+               "Recompute activations in the backward pass instead of keeping them");
   add_repeatable(app, "--sample-prompt", train->sample_prompts, "TEXT",
                  "Draw this every --sample-every steps; may be repeated");
   app.add_flag("--dry-run", train->dry_run, "Only report what would be trained, and the memory and the time it takes");
@@ -142,7 +143,7 @@ const CommandRegistration kRegistration({.name = "train ldm",
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run2 --lora 8 --size 512 --lr 1e-4 --checkpointing
   sumi txt2img --ckpt sd-v1-4.ckpt --lora run2/lora.safetensors:0.8 --prompt "…"
   sumi train ldm --ckpt sd-v1-4.ckpt --data pictures/ --out run1 --resume --size 256 --steps 2000 --lr 1e-5 --checkpointing
-A stopped or killed run goes on with --resume and ends with the same bytes.
+A stopped or killed run continues with --resume and ends with the same bytes.
 )",
                                          .declare = declare});
 

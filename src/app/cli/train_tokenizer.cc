@@ -32,7 +32,7 @@ int TrainTokenizer::run() const {
   for (const std::string& caption : captions) longest = std::max(longest, tokenizer.encode(caption).size());
   make_output_folder(out);
   text::write_tokenizer(out, text);
-  say(fmt::format("{}: {} tokens from {} captions, the longest of {} tokens and two marks\n", out,
+  say(fmt::format("{}: {} tokens from {} captions, the longest of {} tokens plus two marks\n", out,
                   tokenizer.vocab_size(), captions.size(), longest));
   return 0;
 }
@@ -43,12 +43,12 @@ std::function<int()> declare(CLI::App& app) {
       ->required()
       ->type_name("DIR");
   app.add_option("--out", train->out, "Folder for vocab.json and merges.txt")->required()->type_name("DIR");
-  add_integer(app, "--size", train->size, "Tokens, 515 at least");
+  add_integer(app, "--size", train->size, "Tokens, at least 515");
   return [train] { return train->run(); };
 }
 
 const CommandRegistration kRegistration({.name = "train tokenizer",
-                                         .help = "Make a vocabulary of one's own from captions",
+                                         .help = "Make a vocabulary from captions",
                                          .examples = R"(Examples:
   sumi train tokenizer --data pictures/ --out tokenizer --size 4096
   sumi train ldm --from-scratch --train-text --tokenizer tokenizer …

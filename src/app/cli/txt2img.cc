@@ -24,15 +24,15 @@ struct Txt2ImgFlags {
   std::string prompt = "a painting of a virus monster playing guitar";
   std::string from_file;
   std::string outdir = "outputs/txt2img-samples";
-  bool tell = true;  // the files' names
+  bool tell = true;  // print the files' names
   bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
   int64_t n_iter = 2, n_samples = 3, n_rows = 0;
-  std::optional<int64_t> channels, downsampling;  // the model's
+  std::optional<int64_t> channels, downsampling;  // nullopt: the model's
 };
 
 constexpr std::streamoff kMaxPromptsFile = 16 << 20;
 
-// The file's lines, whatever ends them.
+// The file's lines, with any line ending.
 std::vector<std::string> read_lines(const std::string& path) {
   std::error_code error;
   SUMI_CHECK_KIND(kNoInput, fs::exists(path, error) && !fs::is_directory(path, error),
@@ -51,7 +51,7 @@ std::vector<std::string> read_lines(const std::string& path) {
                lines.size());
     begin = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
   }
-  SUMI_CHECK(!lines.empty(), "{}: holds no prompt", path);
+  SUMI_CHECK(!lines.empty(), "{}: contains no prompt", path);
   return lines;
 }
 
@@ -77,7 +77,7 @@ void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   pipeline::check_request(request);
 }
 
-// Puts pictures into OUTDIR/samples as they come and, at the end, all of them into a grid, if it is not too large.
+// Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if it is not too large.
 class Outputs {
  public:
   explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
@@ -86,7 +86,7 @@ class Outputs {
     return {.begin =
                 [this] {
                   folder_.emplace(flags_.outdir);
-                  Ranks::world().wait_for_all();  // all count what is there before one writes
+                  Ranks::world().wait_for_all();  // all count the existing files before one writes
                 },
             .picture = [this](const pipeline::Picture& picture, const std::string& parameters,
                               GenerateReport& report) { take(picture, parameters, report); },
@@ -104,7 +104,7 @@ class Outputs {
     if (*wants_grid_) pictures_.push_back(picture.image);
   }
 
-  // Ranks have numbers of their own: they cannot take the next one.
+  // Each rank has its own numbers and cannot take the next one.
   fs::path write_sample(const pipeline::Picture& picture, const std::string& parameters) {
     if (Ranks::world().alone()) return folder_->write_sample(picture.image, parameters);
     bool asked = false;
@@ -120,12 +120,12 @@ class Outputs {
 
   int64_t per_row() const { return flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples; }
 
-  // With the first picture, before others are kept: a model may have its own size.
+  // Decided at the first picture, since a model may have its own size.
   bool decide_on_grid(const image::Image& first) const {
     if (flags_.skip_grid || !Ranks::world().alone()) return false;
     const image::GridSize size = image::grid_size(flags_.job.request.pictures(), first, per_row());
     if (size.can_be_made()) return true;
-    warn("there will be no grid: it would have {}x{} pixels, over {} megapixels; --skip-grid asks for none", size.width,
+    warn("no grid is made: it would have {}x{} pixels, over {} megapixels; --skip-grid avoids this warning", size.width,
          size.height, image::kMostGridPixels >> 20);
     return false;
   }
@@ -142,12 +142,12 @@ class Outputs {
   }
 
   const Txt2ImgFlags& flags_;
-  std::optional<OutputFolder> folder_;  // made when the work begins
+  std::optional<OutputFolder> folder_;  // created when drawing begins
   std::optional<bool> wants_grid_;      // known with the first picture
   std::vector<image::Image> pictures_;  // for the grid
 };
 
-// Under mpirun each process draws some of the batches. A seed nobody chose is the first one's.
+// Under mpirun each process draws some of the batches. A random seed is drawn by the first rank.
 void share_with_other_ranks(GenerateJob& job) {
   const Ranks& ranks = Ranks::world();
   if (ranks.alone()) return;
@@ -180,15 +180,15 @@ std::function<int()> declare(CLI::App& app) {
       ->type_name("DIR")
       ->default_str(flags->outdir);
   app.add_flag("--skip-save", flags->skip_save, "Do not write single pictures");
-  app.add_flag("--skip-grid", flags->skip_grid, "Do not write a grid of all");
+  app.add_flag("--skip-grid", flags->skip_grid, "Do not write a grid of all pictures");
   app.add_flag("--plms", flags->plms, "The same as --sampler plms");
   app.add_flag("--dpm-solver", flags->dpm_solver, "The same as --sampler dpm_solver");
   app.add_flag("--fixed-code", flags->job.request.fixed_code, "Start every batch from the same noise");
-  add_integer(app, "--n-iter", flags->n_iter, "Times the prompts are gone through");
+  add_integer(app, "--n-iter", flags->n_iter, "Times all prompts are drawn");
   add_integer(app, "--n-samples", flags->n_samples, "Pictures at once");
   add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
   add_integer(app, "--C", flags->channels, "Channels of a latent; by default the model's");
-  add_integer(app, "--f", flags->downsampling, "Pixels a latent stands for on each side; by default the model's");
+  add_integer(app, "--f", flags->downsampling, "Pixels per latent on each side; by default the model's");
   add_shared_flags(app, flags->shared, flags->job);
   return [flags, &app] { return run(app, *flags); };
 }

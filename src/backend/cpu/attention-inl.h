@@ -1,4 +1,4 @@
-// What attention and its gradient share: tiles of a head's channels, and panels of kCols queries or keys beside them.
+// Shared by attention and its gradient: tiles of a head's channels, and panels of kCols queries or keys beside them.
 
 #if defined(SUMI_CPU_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUMI_CPU_ATTENTION_INL_H_
@@ -19,7 +19,7 @@ namespace HWY_NAMESPACE {
 // Heights of the tile whose rows are channels of a head.
 constexpr int kHeights[] = {kRows, kRows * 10 / 12, kRows * 8 / 12};
 
-// The one that leaves the least of its rows empty.
+// The one that leaves the fewest rows empty.
 inline int64_t tile_height(int64_t dim) {
   int64_t best = kHeights[0];
   for (const int64_t h : kHeights) {

@@ -38,7 +38,7 @@ constexpr int64_t kPanelFloats = 65536;
 constexpr int64_t kMaxBlock = 192;
 static_assert(kMaxBlock % kRows == 0);
 
-// What a head's width decides, so that the order of summation depends on nothing else.
+// Blocking that a head's width alone decides, so that the order of summation depends on nothing else.
 struct Plan {
   int64_t dim, height, padded_dim;  // channels of a head; rows of a tile of mixed values; channels in whole tiles
   int64_t block, panels;            // keys a block, panels of queries a task

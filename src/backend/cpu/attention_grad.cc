@@ -4,7 +4,7 @@
 // queries; for each it makes the scores again against all keys, Sᵀ [keys][queries], their softmax Pᵀ, and the gradient
 // that reaches the weights, dPᵀ = V·dOᵀ. With D = Σ_keys P∘dP (which is dO·O), dS = scale·P∘(dP - D), and
 //   dQᵀ [channels][queries]  = Kᵀ·dSᵀ        dKᵀ [channels][keys] += Qᵀ·dS        dVᵀ [channels][keys] += dOᵀ·P
-// As forward, queries or keys are lanes and channels the rows of the register tile.
+// As in the forward pass, queries or keys are lanes, and channels are the rows of the register tile.
 //
 // Work: five products of queries × keys × channels, and for each score one exponential and two transpositions (half a
 // cycle each, against a sixteenth of 5 · channels). Scratch: keys and values packed twice and once, their gradients,
@@ -104,8 +104,8 @@ class HeadGrad {
       tile<kRows>(strips + key * a_.head_dim, panel, a_.head_dim, out + key * kCols, kCols, false);
   }
 
-  // `count` rows from `from` on: [channel][row], and tiles of channels. Rows beyond the last are repeated in the one,
-  // zero in the other.
+  // `count` rows from `from` on: [channel][row], and tiles of channels. Beyond the last row, the first repeats it and
+  // the second holds zeros.
   void pack_panel(const float* from, int64_t count, float* panel, float* tiles) const {
     const float* rows[kCols];
     for (int j = 0; j < kCols; ++j) rows[j] = from + std::min<int64_t>(j, count - 1) * stride();
@@ -124,7 +124,7 @@ class HeadGrad {
     if (a_.causal) mask_later_keys(weights_, a_.keys, 0, first);
     multiply_strips(value_strips_, pulls_, scores_);
     for (int v = 0; v < kTileVectors; ++v) soften(v * kLanes);
-    // What strips beyond the last key have left there.
+    // Clears what the strips wrote beyond the last key.
     std::fill_n(weights_ + a_.keys * kCols, (padded_keys - a_.keys) * kCols, 0.0f);
     std::fill_n(scores_ + a_.keys * kCols, (padded_keys - a_.keys) * kCols, 0.0f);
     std::fill_n(dq_, padded_dim_ * kCols, 0.0f);

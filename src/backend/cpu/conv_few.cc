@@ -20,7 +20,7 @@ namespace HWY_NAMESPACE {
 
 constexpr int64_t kFewTaps = 9;
 constexpr int64_t kGather = 4;     // outputs gathered at once
-constexpr int64_t kBandRows = 16;  // rows of a task, at least: two more are multiplied for the neighbours' sake
+constexpr int64_t kBandRows = 16;  // rows of a task, at least: two more are multiplied for the neighbours
 
 class FewOutputs {
  public:

@@ -5,7 +5,7 @@
 
 namespace sumi::backend::cpu {
 
-// Sums as the direct algorithm makes them, up to their order.
+// The same sums as the direct algorithm's, up to their order.
 bool few_outputs_apply(const ConvArgs& args);
 void few_outputs_conv(const Context& context, const ConvArgs& args);
 

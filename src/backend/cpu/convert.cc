@@ -1,5 +1,5 @@
-// Conversions in integer arithmetic, the bits that core/dtype.h defines on every instruction set: Highway's own leave
-// infinities, NaN and subnormals of f16 to what the machine has.
+// Conversions in integer arithmetic, with the bits of core/dtype.h on every instruction set: Highway's own leave
+// infinities, NaN and subnormals of f16 to the machine.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/convert.cc"
 #include "hwy/foreach_target.h"

@@ -1,4 +1,4 @@
-// Activations on their way between the type they are stored in and the floats that kernels compute with.
+// Converts activations between their storage type and the floats that kernels compute with.
 #pragma once
 
 #include "core/context.h"

@@ -10,7 +10,7 @@
 
 namespace sumi::backend::cpu {
 
-// Float copies in the place of a kernel's views, while it runs.
+// Float copies that replace a kernel's views while it runs.
 class FloatCopies {
  public:
   explicit FloatCopies(const Context& context) : context_(context) {}
@@ -63,7 +63,7 @@ class FloatCopies {
   std::vector<Output> outputs_;
 };
 
-// A kernel for all types of activations made of one for float32.
+// Makes a kernel for all types of activations from one for float32.
 template <class Args, Kernel<Args>* kKernel> void f32_only(Context& context, const Args& args) {
   Args wide = args;
   bool needed = false;

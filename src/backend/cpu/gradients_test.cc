@@ -77,7 +77,7 @@ TEST_P(CpuGradients, NormsEqualReference) {
     expect_equal_reference({"layer_norm",
                             {{300, channels}, {channels}, {channels}},
                             [](const Inputs& x) { return layer_norm(x[0], x[1], x[2]); }},
-                           channels == 1 ? 1e30 : 1e-5);  // of one channel nothing is left but rounding
+                           channels == 1 ? 1e30 : 1e-5);  // with one channel only rounding is left
   }
 }
 

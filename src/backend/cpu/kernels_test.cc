@@ -31,7 +31,7 @@ double distance(const Tensor& a, const Tensor& b) {
 constexpr double kSumTolerance = 4e-6;
 constexpr double kPointTolerance = 1e-6;
 
-// NaN in the same places, and somewhere.
+// NaN in the same places, at least one.
 void expect_same_nans(const Tensor& got, const Tensor& want) {
   ASSERT_EQ(got.shape(), want.shape());
   const HostView<float> values(got), wanted(want);
@@ -317,8 +317,8 @@ std::vector<StoredCase> stored_cases() {
 TEST_P(CpuKernels, StoredActivationsEqualReference) {
   for (const DType dtype : {DType::kF16, DType::kBF16}) {
     for (const StoredCase& c : stored_cases()) {
-      // Where the two backends' sums differ in their last bits, few elements round to neighbours: half of what rounding
-      // itself errs. A composition rounds what is between its parts too, where one kernel does not.
+      // Where the two backends' sums differ in their last bits, a few elements round to neighbours: half of the
+      // rounding error itself. A composition also rounds between its parts, a single kernel does not.
       const double rounding = dtype == DType::kF16 ? 0x1p-11 : 0x1p-8,
                    tolerance = rounding * (c.is_composed_on_ref ? 2.0 : 0.5);
       const Tensors x = each(c.x, [&](const Tensor&t) { return cast(t, dtype); }),

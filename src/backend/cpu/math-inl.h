@@ -19,9 +19,8 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // e^x for x ≤ 88, relative error below 2e-7 (tested over the whole range); 0 below -87.3. x = n·ln2 + r with |r| ≤
-// ln2/2; the degree-6 Taylor polynomial of e^r is off by at most 0.35^7/7! = 1.3e-7, and rounding comes to it. Max and
-// Min may drop a NaN, so that e^NaN is some number; all who call this have x as a factor beside it, which brings the
-// NaN back.
+// ln2/2; the degree-6 Taylor polynomial of e^r is off by at most 0.35^7/7! = 1.3e-7, plus rounding. Max and Min may
+// drop a NaN, so e^NaN is some number; every caller also multiplies by x, which restores the NaN.
 template <class D, class V = hn::Vec<D>> HWY_INLINE V exp(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V clamped = hn::Min(hn::Max(x, set(-87.4f)), set(88.0f));
@@ -42,9 +41,9 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V exp(D d, V x) {
   return hn::IfThenZeroElse(hn::Lt(x, set(-87.3f)), result);
 }
 
-// 2^x for x ≤ 0, relative error below 2e-7; 2^-126, which vanishes beside any other weight, from there down. The
-// polynomial is the one of degree 5 with the least largest relative error on |r| ≤ 1/2, 7.5e-8 (fitted by reweighted
-// least squares). NaN stays NaN, and through the sum of a row's weights makes the row NaN.
+// 2^x for x ≤ 0, relative error below 2e-7; never below 2^-126, which vanishes beside any other weight. The polynomial
+// is the one of degree 5 with the least largest relative error on |r| ≤ 1/2, 7.5e-8 (fitted by reweighted least
+// squares). NaN stays NaN, and through the sum of a row's weights makes the row NaN.
 template <class D, class V = hn::Vec<D>> HWY_INLINE V exp2_below_one(D d, V x) {
   const auto set = [&](float value) HWY_ATTR { return hn::Set(d, value); };
   const V clamped = hn::Max(x, set(-126.0f));

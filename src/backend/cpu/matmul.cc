@@ -51,7 +51,7 @@ void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, cons
   }
 }
 
-// out [m, n] = left · weightᵀ with the rows of the left as `pack_strip` packs them, and what comes after.
+// out [m, n] = left · weightᵀ, then bias, activation and residual; `pack_strip` packs the rows of the left.
 template <class PackStrip>
 void weighted_product(const Context& context, const WeightRows& weights, int64_t m, int64_t in_c, int64_t taps,
                       float* out, const float* bias, const float* residual, Act act, const PackStrip& pack_strip) {

@@ -1,5 +1,5 @@
-// Statistics of what is normalised together, summed in double: per channel over blocks of pixels, then over blocks in
-// order. At 512x512 a float sum of squares would lose the variance; the conversion hides behind memory.
+// Statistics of the values that are normalised together, summed in double: per channel over blocks of pixels, then over
+// blocks in order. At 512x512 a float sum of squares would lose the variance; the conversion hides behind memory.
 
 #if defined(SUMI_CPU_NORM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUMI_CPU_NORM_INL_H_

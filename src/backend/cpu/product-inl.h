@@ -3,8 +3,8 @@
 // A task owns a block of the output (rows × columns) and runs over the whole inner dimension in slices. For each slice
 // it packs its part of the right-hand side into panels, then, strip by strip, packs kRows rows of the left and
 // multiplies. Cost of packing: half a cycle a value, against columns/16 cycles of multiplication for each value of the
-// left and rows/16 for each of the right (AVX-512, one multiply-add a cycle). Packing in a phase of its own what
-// several tasks need was tried and won nothing: 2048x640 → 640 0.91 and 0.90 of the peak, a 3x3 layer of stride 2 at
+// left and rows/16 for each of the right (AVX-512, one multiply-add a cycle). Packing shared operands in a phase of
+// their own was tried and gained nothing: 2048x640 → 640 0.91 and 0.90 of the peak, a 3x3 layer of stride 2 at
 // 32x32x640 0.83 and 0.75.
 //
 // Every output element is summed over the inner dimension in an order that depends on the product's sizes alone, never
@@ -59,11 +59,11 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int threads) {
   return b;
 }
 
-// The input rows of the next strip, asked for while this one is multiplied. Pays where a strip has few columns to wait
-// behind: 8192x320 → 320 0.88 → 0.91 of the peak, wider layers as before.
+// The input rows of the next strip, prefetched while this one is multiplied. Pays where a strip has few columns to hide
+// the latency: 8192x320 → 320 0.88 → 0.91 of the peak, wider layers as before.
 struct Ahead {
   const float* rows[kRows];
-  int64_t count;  // floats a row; 0: nothing is asked for
+  int64_t count;  // floats a row; 0: nothing is prefetched
 
   // Part `part` of `parts`.
   void fetch(int64_t part, int64_t parts) const {
@@ -97,8 +97,8 @@ inline void multiply_strip(const float* strip, const float* panels, int64_t dept
   }
 }
 
-// The inner dimension: `units` (input channels), each of `taps` values, in slices. Inner order of a slice is whatever
-// the packing makes it.
+// The inner dimension: `units` (input channels), each of `taps` values, in slices. The packing decides the order within
+// a slice.
 struct Inner {
   int64_t units, taps;
   int64_t granularity = 1;  // slices begin and end at multiples of it (in units)
@@ -111,8 +111,9 @@ struct Inner {
 
 // out [m, n] = left · right. `pack_panel(column, c0, channels, to, staging)` packs kCols columns of the right-hand
 // side, any beyond the last repeated, with 2·kCols·channels·taps floats to work in; `pack_strip(row, next, c0,
-// channels, to)` packs kRows rows of the left, any beyond the last repeated, and says what of row `next` on it will
-// read; `finish(row, rows, column, columns)` is called for every part of the output as soon as its sums are complete.
+// channels, to)` packs kRows rows of the left, any beyond the last repeated, and returns what it will read from row
+// `next` on; `finish(row, rows, column, columns)` is called for every part of the output as soon as its sums are
+// complete.
 template <class PackPanel, class PackStrip, class Finish>
 void blocked_product(const Context& context, int64_t m, int64_t n, const Inner& inner, float* out,
                      const PackPanel& pack_panel, const PackStrip& pack_strip, const Finish& finish) {

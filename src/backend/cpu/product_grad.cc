@@ -1,6 +1,6 @@
-// Gradients of the weights of linear layers and convolutions (3x3 ones of stride 1 mostly go another way,
-// winograd_grad.cc), as one blocked product over all pixels: outputs are the rows, taps and input channels the columns.
-// Both operands lie with the channels together, which is how the register tile reads them: packing is copying.
+// Gradients of the weights of linear layers and convolutions (3x3 of stride 1 mostly use winograd_grad.cc), as one
+// blocked product over all pixels: outputs are the rows, taps and input channels the columns. Both operands lie with
+// the channels together, which is how the register tile reads them: packing is copying.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/product_grad.cc"
 #include "hwy/foreach_target.h"

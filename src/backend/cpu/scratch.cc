@@ -18,13 +18,13 @@ struct Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() { std::free(data); }
 
-  // The block, made anew where it is smaller than `floats`.
+  // The block, reallocated where it is smaller than `floats`.
   float* of_at_least(size_t floats) {
     if (floats <= capacity) return data;
     std::free(data);
     data = nullptr;
     capacity = 0;
-    // Large blocks in pages of 2 MB: kernels walk over them in strides that ask for many small pages at once.
+    // Large blocks in pages of 2 MB: kernels walk over them in strides that touch many small pages at once.
     constexpr size_t kHugePage = size_t{2} << 20;
     const size_t alignment = floats * sizeof(float) >= kHugePage ? kHugePage : 64;
     const size_t bytes = (floats * sizeof(float) + alignment - 1) / alignment * alignment;

@@ -137,7 +137,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, i
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::Zero(d);
   }
-  // The lines of C come in while the products run: they are written at the end, and read before if accumulated to.
+  // Prefetches the lines of C while the products run: they are written at the end, and read first when accumulating.
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4

@@ -1,4 +1,4 @@
-// Weights on their way from the file's type into panels of floats.
+// Packs weights of the file's type into panels of floats.
 
 #if defined(SUMI_CPU_WEIGHTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUMI_CPU_WEIGHTS_INL_H_
@@ -50,7 +50,7 @@ struct WeightRows {
   WeightView weight;
   int64_t rows, length;
 
-  // What a slice of a row must begin and end at.
+  // Slices of a row begin and end at multiples of this.
   int64_t granularity() const { return is_quantized(weight.dtype) ? kQuantBlock : 1; }
 
   // packed[k·kCols + j] = row first + j, value begin + k, for `count` values; beyond the last row it is repeated.

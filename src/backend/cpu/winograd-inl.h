@@ -12,7 +12,7 @@
 //   weights 36 × kDepth × kCols floats          64 × 32: 295 KB
 //   sums    36 × kTiles × 32 floats             96 × 32: 442 KB
 // in a 1 MB L2; the transformed inputs (36 × kTiles × channels floats) come from the outer cache at two bytes a cycle,
-// asked for a strip ahead. Cycles a (tile, channel, output), AVX-512, one multiply-add a cycle: the product 36/16; the
+// prefetched a strip ahead. Cycles a (tile, channel, output), AVX-512, one multiply-add a cycle: the product 36/16; the
 // input transform 9/outputs; the weight transform 12/kTiles; the output transform 8/in_c: at 320 channels 2.25 + 0.03 +
 // 0.13 + 0.03, where direct convolution spends 9.
 //

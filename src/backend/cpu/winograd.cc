@@ -21,7 +21,7 @@ constexpr int64_t kTiles = 96 / kRows * kRows;         // tiles a task
 constexpr int64_t kChunk = kPoints * kTiles * kDepth;  // transformed inputs of a block of tiles and a slice
 constexpr int64_t kColumns = kCols < 32 ? 32 : kCols;  // output channels a task: whole panels of kCols
 
-// Inputs are transformed once, for as many blocks of tiles as fill so much of the outer cache, and at least one; every
+// Inputs are transformed once, for as many blocks of tiles as fill this much of the outer cache, at least one; every
 // task on these blocks reads them, at two bytes a cycle and core.
 constexpr int64_t kKeptInputs = 8 << 20;
 

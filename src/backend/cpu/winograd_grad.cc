@@ -166,7 +166,7 @@ class WeightGrad {
   float* pulls_at(int64_t strip, int64_t point) const { return pulls_ + (strip * kPoints + point) * group_ * kRows; }
   float* inputs_at(int64_t panel, int64_t point) const { return inputs_ + (panel * kPoints + point) * group_ * kCols; }
 
-  // A vector of a patch that reaches beyond the last channel: what there is of it, and zeros.
+  // A vector of a patch that reaches beyond the last channel: the channels it has, then zeros.
   static void cut_off(const float** patch, int64_t pixels, int64_t available, float* memory) {
     for (int64_t i = 0; i < pixels; ++i) {
       float* to = memory + i * kLanes;
@@ -193,7 +193,7 @@ class WeightGrad {
     }
   }
 
-  // Where a strip is no whole number of vectors, the last one spills into the next tile, which is written after it.
+  // Where a strip is not a whole number of vectors, the last one spills into the next tile, which is written after it.
   void pack_pulls(int64_t strip, int64_t begin, int64_t end) const {
     HWY_ALIGN static constexpr float kZeros[kLanes] = {};
     HWY_ALIGN float edge[16 * kLanes], last[kPoints * kLanes];

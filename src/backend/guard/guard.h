@@ -1,8 +1,8 @@
-// A device whose memory nobody can touch by accident, for tests alone.
+// A device whose memory cannot be touched by accident, for tests only.
 //
 // Its memory is mapped without access rights: a read or a write anywhere but in a kernel or a copy ends the program.
-// Kernels are those of the cpu backend (and of ref, where that has none), run while the blocks that their views name
-// are open. So whatever runs on it would run on a graphics card, as far as memory goes.
+// Its kernels are the cpu backend's (ref's where that has none), run while the blocks of their views are open. So a
+// program that runs on it would run on a graphics card, as far as memory goes.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace sumi::backend::guard {
 
-// Stands for a graphics card's queue: put into a context, it counts the kernels that were run in it.
+// Stands in for a graphics card's queue: put into a context, it counts the kernels run there.
 struct Queue {
   std::atomic<int64_t> kernels{0};
 };

@@ -32,7 +32,7 @@ TEST(Guard, MemoryIsClosedAgainAfterKernelsAndCopies) {
   EXPECT_DEATH({ [[maybe_unused]] const volatile float value = *static_cast<const float*>(y.buffer()->handle()); }, "");
 }
 
-// What a graphics card needs to run everything: a slot that somebody computes in has a kernel here too.
+// Every slot that another backend fills has a kernel here too: a graphics card needs as much to run everything.
 TEST(Guard, EveryOpHasAKernel) {
   int slots = 0;
   for (const AnyKernelSlot* slot : AnyKernelSlot::all()) {

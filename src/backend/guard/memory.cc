@@ -53,7 +53,7 @@ class Blocks {
 
  private:
   static void allow(void* at, const Block& block, int rights) {
-    // Every open block may be a mapping of its own for the system, which has some 65,000.
+    // Every open block may need a mapping of its own, and the system allows some 65,000.
     SUMI_CHECK_KIND(kUnavailable, mprotect(at, block.bytes, rights) == 0, "the rights of a block cannot be changed");
   }
 

@@ -1,4 +1,4 @@
-// The blocks of the guard device, and who has them open.
+// The blocks of the guard device, and which are open.
 #pragma once
 
 #include <vector>
@@ -17,7 +17,7 @@ class OpenBlocks {
   OpenBlocks(const OpenBlocks&) = delete;
   OpenBlocks& operator=(const OpenBlocks&) = delete;
 
-  // `handle` is a buffer's; anything else is our own mistake: Error(kInternal).
+  // `handle` is a buffer's; throws Error(kInternal) for anything else.
   void open(void* handle);
 
  private:

@@ -1,4 +1,4 @@
-// Reference kernels: gradients as calculus has them, accumulated in double, and what an optimizer does with them.
+// Reference kernels: gradients by their formulas, accumulated in double, and optimizer steps.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -174,7 +174,7 @@ void conv2d_grad_weight(Context& context, const ConvGradWeightArgs& a) {
 }
 
 // weight [outs, ins, taps] → [ins, outs, taps], for inputs `begin` to `end`. `kTaps` is the number of taps where the
-// compiler is to know it.
+// compiler should know it.
 template <int64_t kTaps> void turn_inputs(const TurnWeightArgs& a, int64_t begin, int64_t end) {
   const int64_t taps = kTaps > 0 ? kTaps : a.taps;
   const float* from = a.weight.f32();

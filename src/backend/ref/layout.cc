@@ -124,7 +124,7 @@ void mean_pool_2x2(Context& context, const ResampleArgs& a) {
   });
 }
 
-// Where the four pixels lie from which element i of row `row` of the result comes.
+// Positions of the four pixels that give element i of row `row` of the result.
 std::array<int64_t, 4> window_of(int64_t row, int64_t i, int64_t in_h, int64_t in_w, int64_t channels) {
   const int64_t height = in_h / 2, first = (row / height * in_h + row % height * 2) * in_w * channels;
   const int64_t a = first + i / channels * 2 * channels + i % channels, below = in_w * channels;

@@ -23,7 +23,7 @@ void unit_rows(Context& context, const UnitRowsArgs& a) {
   });
 }
 
-// y = x/(l + eps): dx = (dy - x·(x·dy)/(l·(l + eps)))/(l + eps); at l = 0 the second part is none
+// y = x/(l + eps): dx = (dy - x·(x·dy)/(l·(l + eps)))/(l + eps); at l = 0 the second part is 0
 void unit_rows_grad(Context& context, const UnitRowsGradArgs& a) {
   context.parallel_for(a.rows, [&](int64_t row) {
     const float *from = a.x.f32() + row * a.channels, *pull = a.dy.f32() + row * a.channels;

@@ -1,5 +1,5 @@
-// How reference kernels serve every type that activations have: one loop, written for T, run for float, Half and
-// BFloat16. Elements are widened to double as they are read and rounded once as they are written.
+// Reference kernels for every type of activations: one loop, written for T, run for float, Half and BFloat16. Elements
+// are widened to double as they are read and rounded once as they are written.
 #pragma once
 
 #include "core/dtype.h"

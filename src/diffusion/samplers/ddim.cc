@@ -1,5 +1,5 @@
-// DDIM (Song et al. 2021, equation 12). On `uniform` it is the original's, which draws a noise tensor every step, used
-// or not: the next batch's x_T depends on it.
+// DDIM (Song et al. 2021, equation 12). On `uniform` it matches the original, which draws a noise tensor every step,
+// used or not: the next batch's x_T depends on it.
 #include <algorithm>
 #include <cmath>
 

@@ -27,7 +27,7 @@ Tensor ddpm(const Trajectory& path, Tensor x) {
 }
 
 const Registration<Sampler> kDdpm(Sampler{.name = "ddpm",
-                                          .help = "DDPM (Ho et al. 2020), ancestral; wants many steps",
+                                          .help = "DDPM (Ho et al. 2020), ancestral; needs many steps",
                                           .aliases = {"DDPM"},
                                           .space = Space::kTimesteps,
                                           .schedules = {"leading", "trailing", "linspace", "uniform"},

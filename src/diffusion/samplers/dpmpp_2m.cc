@@ -1,6 +1,6 @@
 // DPM-Solver++(2M) (Lu et al. 2023, algorithm 2): multistep of order 2, one network call a step. Written in σ: with
 // λ = -log σ the paper's α_t cancels. `dpm_solver` is the same on the original's grid, which ends at the first
-// timestep's noise instead of none, and takes its last step in order 1 where there are fewer than 15.
+// timestep's noise instead of 0, and takes its last step with order 1 if there are fewer than 15 steps.
 #include <algorithm>
 #include <cmath>
 
@@ -30,7 +30,7 @@ Tensor dpmpp_2m(const Trajectory& path, Tensor x) {
   return x;
 }
 
-// steps + 1 times, evenly from the last timestep to the first, log ᾱ linear between whole ones.
+// steps + 1 timesteps, evenly spaced from the last to the first; log ᾱ is linear between whole ones.
 void original_grid(Trajectory& path) {
   const int steps = path.options.steps, last = path.noise.timesteps() - 1;
   for (int i = 0; i <= steps; ++i) {

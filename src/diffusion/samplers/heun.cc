@@ -1,4 +1,4 @@
-// Heun's method (Karras et al. 2022, algorithm 1): order 2, two network calls a step but for the last.
+// Heun's method (Karras et al. 2022, algorithm 1): order 2, two network calls a step, one in the last.
 #include "diffusion/sampler.h"
 #include "ops/elementwise.h"
 

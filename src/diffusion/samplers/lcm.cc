@@ -1,5 +1,5 @@
 // Latent consistency models (Luo et al. 2023): each call jumps to the signal, then noise is added for the next level.
-// Its grid is picked from the 50 steps it was distilled on, which are `trailing`.
+// Its grid is a subset of the 50 `trailing` steps that the model was distilled on.
 #include <algorithm>
 #include <cmath>
 

@@ -9,7 +9,7 @@
 namespace sumi::diffusion {
 namespace {
 
-// The estimates and the point the last step started from.
+// The point that the last step started from, and the estimates so far.
 struct History {
   Tensor start;          // x before the last prediction
   Tensor newest, older;  // estimates at σ_{i-1} and σ_{i-2}
@@ -18,7 +18,7 @@ struct History {
 
 double h_of(const Trajectory& path, size_t i) { return std::log(path.sigmas[i] / path.sigmas[i + 1]); }
 
-// Order 1 of both: x·σ'/σ + (1 - σ'/σ)·estimate.
+// The step of order 1, which predictor and corrector share: x·σ'/σ + (1 - σ'/σ)·estimate.
 Tensor base(const Trajectory& path, size_t i, const Tensor& x, const Tensor& estimate) {
   const double ratio = path.sigmas[i + 1] / path.sigmas[i];
   return affine(static_cast<float>(ratio), x, static_cast<float>(1.0 - ratio), estimate);

@@ -1,4 +1,4 @@
-// k-diffusion's default: σ at timesteps spaced evenly from the last to the first, between whole ones linear in log σ.
+// k-diffusion's default: σ at timesteps spaced evenly from the last to the first; log σ is linear between whole ones.
 #include "diffusion/schedule.h"
 
 namespace sumi::diffusion {

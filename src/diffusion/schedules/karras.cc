@@ -20,7 +20,7 @@ std::vector<double> karras(const SigmaTable& table, int steps) {
 const Registration<Schedule> kKarras(Schedule{.name = "karras", .help = "Karras et al. 2022, rho 7", .sigmas = karras});
 const Registration<Schedule> kLinspaceKarras(Schedule{
     .name = "linspace_karras",
-    .help = "the same as diffusers has it: its solvers round the timesteps and start from unit variance",
+    .help = "diffusers' variant of karras: its solvers round the timesteps and start from unit variance",
     .aliases = {"karras_linspace", "diffusers_karras"},
     .sigmas = karras,
     .diffusers_sigmas = true});

@@ -1,4 +1,4 @@
-// diffusers' "leading" spacing with steps_offset 1, as Stable Diffusion's folders have it.
+// diffusers' "leading" spacing with steps_offset 1, as in Stable Diffusion's folders.
 #include <algorithm>
 
 #include "base/check.h"

@@ -1,6 +1,6 @@
-// The original's grid: every (T / steps)-th timestep, plus 1. At steps that do not divide T it has a few points more
-// (steps 30 makes 31), as the original has. Where the added 1 would leave the schedule (steps 3, 9, 27, …, at which the
-// original fails) it is left off.
+// The original's grid: every (T / steps)-th timestep, plus 1. If `steps` does not divide T it has a few more points (30
+// steps give 31), as in the original. If the added 1 would leave the schedule (steps 3, 9, 27, …, at which the original
+// fails) it is omitted.
 #include "base/check.h"
 #include "diffusion/schedule.h"
 

@@ -144,7 +144,7 @@ Tensor AutoencoderKL::decode(const Tensor& z) const {
 Tensor AutoencoderKL::features(const Tensor& z) const { return decoder_.features(post_quant_(z)); }
 
 Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) const {
-  SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "a picture is decoded in tiles one by one, not {}", z.shape().str());
+  SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "tiled decoding takes one latent [1,h,w,z], not {}", z.shape().str());
   const TilePlan plan = plan_tiles(config_, z.dim(1), z.dim(2), budget);
   const Tensor h = decoder_.head(post_quant_(cast(z, Context::current().activations)), plan.level);
   const std::vector<TileSide> rows = cut(h.dim(1), plan), columns = cut(h.dim(2), plan);

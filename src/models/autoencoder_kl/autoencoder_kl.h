@@ -10,8 +10,8 @@
 
 namespace sumi::models {
 
-// One resolution of the encoder or decoder: residual blocks, each with attention where the configuration asks for it,
-// then a change of size.
+// One resolution of the encoder or decoder: residual blocks, each with attention if the configuration has it, then a
+// change of size.
 struct VaeLevel {
   std::vector<std::unique_ptr<VaeResBlock>> blocks;
   std::vector<std::unique_ptr<VaeAttention>> attentions;  // empty, or one a block
@@ -19,7 +19,7 @@ struct VaeLevel {
 
   Tensor run(Tensor h) const;  // the blocks, without the change of size
   Tensor run_and_enlarge(
-      Tensor h) const;  // a decoder's level: the blocks, then twice the size if there is a convolution for it
+      Tensor h) const;  // a decoder's level: the blocks, then twice the size if it has an upsampling convolution
   void visit(nn::ParamVisitor& v, const std::string& name, const char* resample_name);
 };
 
@@ -74,8 +74,8 @@ class AutoencoderKL : public nn::Module {
   Tensor features(const Tensor& z) const;
   const nn::Conv2d& last_layer() const { return decoder_.last_layer(); }
   // The same for a large picture [1,h,w,embed], with the upper levels tile by tile (see plan_tiles). Norms take the
-  // statistics of the whole picture at fewer pixels, refined by `passes` passes over the tiles: as many as there are
-  // norms make the result exact, without any it is near.
+  // statistics of the whole picture at fewer pixels, refined by `passes` passes over the tiles: one pass per norm makes
+  // the result exact, no passes approximate.
   Tensor decode_tiled(const Tensor& z, int64_t budget, int passes = 0) const;
   void visit(nn::ParamVisitor& v) override;
 

@@ -15,8 +15,8 @@ VaeResBlock::VaeResBlock(int64_t in, int64_t out, int64_t groups)
   if (in != out) shortcut_.emplace(in, out, nn::Conv2dConfig{.kernel = 1});
 }
 
-// At 512x512 each activation holds 134 or 268 MB, so norms work in place and nothing lives longer than it must: x with
-// its shortcut and the first convolution are the most there is at once.
+// At 512x512 each activation holds 134 or 268 MB, so norms work in place and nothing lives longer than needed: the peak
+// is x with its shortcut and the first convolution.
 Tensor VaeResBlock::operator()(Tensor x) const {
   const Tensor skip = shortcut_ ? (*shortcut_)(x) : x;
   Tensor h = conv1_(norm1_(std::move(x)));

@@ -15,7 +15,7 @@ inline GroupNormOptions vae_norm(int64_t groups, Act act = Act::kSilu) {
 class VaeResBlock : public nn::Module {
  public:
   VaeResBlock(int64_t in, int64_t out, int64_t groups);
-  // Takes x over: with a shortcut its memory serves the norm.
+  // Takes ownership of x: with a shortcut, the norm reuses its memory.
   Tensor operator()(Tensor x) const;
   void visit(nn::ParamVisitor& v) override;
 

@@ -18,7 +18,7 @@ int64_t channels_into(const AutoencoderConfig& c, size_t level) {
   return c.ch * c.ch_mult[std::min(level + 1, c.ch_mult.size() - 1)];
 }
 
-// Every 3x3 convolution looks one pixel further: two a block, one after each enlargement, one at the end.
+// Every 3x3 convolution reads one pixel further: two a block, one after each enlargement, one at the end.
 int64_t reach(const AutoencoderConfig& c, size_t level) {
   int64_t pixels = 1;
   for (size_t i = 0; i <= level; ++i) {

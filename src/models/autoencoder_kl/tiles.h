@@ -12,9 +12,9 @@ inline constexpr int64_t kTileBudget = 300'000'000;
 
 struct TilePlan {
   size_t level;      // of the decoder (0: the full resolution) at whose input tiles begin
-  int64_t factor;    // pixels of the picture for one there, on each side
-  int64_t own;       // pixels there of a tile's own on each side, at most
-  int64_t halo;      // pixels around these that decide what becomes of them
+  int64_t factor;    // pixels of the picture per pixel of that input, on each side
+  int64_t own;       // maximum side of a tile without its halo, in pixels there
+  int64_t halo;      // pixels around a tile that its result depends on
   int64_t channels;  // that enter the level
 };
 

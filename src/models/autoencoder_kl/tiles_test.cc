@@ -43,7 +43,7 @@ TEST_F(TiledDecode, ComesToTheExactPictureFromAnyLevel) {
     const TilePlan plan = plan_tiles(small(), 40, 52, budget);
     EXPECT_GT(cut(40 * 4 / plan.factor, plan).size() * cut(52 * 4 / plan.factor, plan).size(), 1u);
     EXPECT_GT(error(budget, 0), 1e-4);
-    // As many passes as there are norms leave rounding.
+    // With one pass per norm, only rounding is left.
     EXPECT_LT(error(budget, 13), 1e-5) << budget;
   }
 }

@@ -14,7 +14,7 @@
 namespace sumi::models {
 namespace {
 
-// Of each channel, from 0 to 1, over the pictures that CLIP was trained on.    (openai/CLIP, clip.py `_transform`)
+// Mean and deviation of each channel, from 0 to 1, over CLIP's training pictures. (openai/CLIP, clip.py `_transform`)
 constexpr std::array<float, 3> kMean{0.48145466f, 0.4578275f, 0.40821073f};
 constexpr std::array<float, 3> kDeviation{0.26862954f, 0.26130258f, 0.27577711f};
 constexpr int64_t kHeadWidth = 64;
@@ -29,7 +29,7 @@ const Shape& shape_of(const io::Checkpoint& file, const std::string& name, int r
   return info->shape;
 }
 
-// What the transformer of the half `half` ("text_model.") is made of.
+// The sizes of the transformer in the half `half` ("text_model.").
 ClipTextConfig half_of(const io::Checkpoint& file, const std::string& half) {
   const Shape& fc1 = shape_of(file, half + "encoder.layers.0.mlp.fc1.weight", 2);
   int64_t layers = 1;
@@ -91,7 +91,8 @@ ClipPair::ClipPair(const io::Checkpoint& file, Device device) : device_(device) 
   const auto a_side =
       static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(std::max<int64_t>(0, places - 1)))));
   SUMI_CHECK(a_side >= 1 && a_side * a_side == places - 1 && patch >= 1 && patch * a_side <= 2048,
-             "{}: {} places for patches of {} pixels make no square picture", file.path().string(), places, patch);
+             "{}: {} places for patches of {} pixels do not make a square picture", file.path().string(), places,
+             patch);
   side_ = patch * a_side;
   const int64_t common = shape_of(file, "visual_projection.weight", 2)[0];
   text_ = std::make_unique<ClipText>(text);

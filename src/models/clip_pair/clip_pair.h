@@ -8,12 +8,12 @@
 
 namespace sumi::models {
 
-// The picture half: a transformer over patches of the picture, before which stands a token of the class.
+// The picture half: a transformer over patches of the picture, preceded by a class token.
 class ClipVision : public nn::Module {
  public:
   // `layer`: width, layers, heads and activation; `side` and `patch` in pixels.
   ClipVision(const ClipTextConfig& layer, int64_t side, int64_t patch);
-  // Pictures [N,side,side,3], each channel less CLIP's mean and divided by its deviation → [N,width].
+  // Pictures [N,side,side,3], each channel minus CLIP's mean, divided by its deviation → [N,width].
   Tensor operator()(const Tensor& pictures) const;
   void visit(nn::ParamVisitor& v) override;
 
@@ -29,8 +29,8 @@ class ClipVision : public nn::Module {
 class ClipPair {
  public:
   // A file or folder with the names of transformers' CLIPModel (`text_model.…`, `vision_model.…`,
-  // `visual_projection.weight`, `text_projection.weight`). Sizes are told from the shapes: heads of 64 channels and the
-  // quick GELU, as all of OpenAI's have. Throws Error(kData) where it is something else.
+  // `visual_projection.weight`, `text_projection.weight`). Sizes are read from the shapes; heads have 64 channels and
+  // the activation is the quick GELU, as in all of OpenAI's. Throws Error(kData) for other files.
   ClipPair(const io::Checkpoint& checkpoint, Device device);
 
   int64_t side() const { return side_; }            // pixels of a picture
@@ -39,8 +39,8 @@ class ClipPair {
 
   // Pictures [N,side,side,3] in [-1, 1], from the host → [N,E], of length 1.
   Tensor embed_pictures(const Tensor& pictures) const;
-  // ids [N,T] on the host, each row with an end mark `end` → [N,E], of length 1: what the text half says at the first
-  // of them.
+  // ids [N,T] on the host, each row with an end mark `end` → [N,E], of length 1: the text half's output at the first of
+  // them.
   Tensor embed_texts(const Tensor& ids, int64_t end) const;
 
  private:

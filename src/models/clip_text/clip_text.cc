@@ -8,7 +8,7 @@
 namespace sumi::models {
 namespace {
 
-// Of each row the first largest id.
+// The position of the first largest id in each row.
 std::vector<int64_t> end_marks(const Tensor& ids) {
   const HostView<int64_t> all(ids);
   const int64_t tokens = ids.dim(1);

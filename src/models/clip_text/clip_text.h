@@ -10,11 +10,11 @@
 
 namespace sumi::models {
 
-// One pre-norm transformer layer, of the text half and of the picture half alike.
+// One pre-norm transformer layer, in both the text half and the picture half.
 //   x [B,T,D] → x + attn(ln1(x)), then + mlp(ln2(·))            (Radford et al. 2021; parameter names of transformers)
 class ClipLayer : public nn::Module {
  public:
-  // `causal`: a token sees none that come after it.
+  // `causal`: a token does not attend to later ones.
   explicit ClipLayer(const ClipTextConfig& config, bool causal = true);
   Tensor operator()(const Tensor& x) const;
   void visit(nn::ParamVisitor& v) override;
@@ -27,8 +27,8 @@ class ClipLayer : public nn::Module {
   Act act_;
 };
 
-// States normed by the final layer norm are what Stable Diffusion 1 and 2 take (2: with skip 1). The pooled vector is
-// the last layer's, normed, at each text's end mark: the first of its largest ids, as CLIP finds it.
+// Stable Diffusion 1 and 2 use states after the final layer norm (2: with skip 1). The pooled vector is the last
+// layer's, normed, at each text's end mark: the first of its largest ids, as CLIP finds it.
 class ClipText : public TextEncoder {
  public:
   explicit ClipText(const ClipTextConfig& config);

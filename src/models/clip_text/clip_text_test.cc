@@ -51,7 +51,7 @@ TEST_F(ClipTextTest, TheFinalNormIsOptional) {
 TEST_F(ClipTextTest, ThePooledVectorIsTheLastLayersAtTheFirstEndMark) {
   const Tensor last = three_.encode(ids_, {}).hidden;
   EXPECT_FALSE(three_.encode(ids_, {}).pooled);
-  for (const int64_t skip : {0, 1, 3}) {  // whatever states are asked for beside it
+  for (const int64_t skip : {0, 1, 3}) {  // whichever states are requested with it
     const Tensor pooled = three_.encode(ids_, {.skip = skip, .pooled = true}).pooled;
     EXPECT_TRUE(equal(pooled, pick_tokens(last, {2, 3}))) << skip;
   }

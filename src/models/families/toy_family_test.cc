@@ -1,4 +1,4 @@
-// A new family, made of nothing but what docs/add_a_model.md names: one registration. The rest of this file is its
+// A new family, added with only what docs/add_a_model.md describes: one registration. The rest of this file is its
 // test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ void complete(ModelConfig& c, const std::string& source) {
   c.sampling = {.sampler = "euler", .steps = 7, .scale = 2.5};
 }
 
-// The toy's text encoder normalises with an epsilon of its own.
+// The toy's text encoder has its own layer norm epsilon.
 ClipTextConfig words_config(ClipTextConfig c) {
   c.layer_norm_eps = 1e-2;
   return c;
@@ -65,7 +65,7 @@ Recipe recipe() {
 }
 
 const FamilyRegistration kRegistration({.name = "toy",
-                                        .help = "a family of a test",
+                                        .help = "a family for a test",
                                         .rank = 50,
                                         .fits = fits,
                                         .complete = complete,

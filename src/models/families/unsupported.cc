@@ -1,4 +1,4 @@
-// Checkpoints that people have beside Stable Diffusion 1's, known by names that no other kind has.
+// Common checkpoints that are not supported, recognised by tensor names that no other kind has.
 #include <algorithm>
 
 #include "models/family.h"

@@ -36,7 +36,7 @@ const io::TensorInfo* find_parameter(const io::Checkpoint& checkpoint, const std
   return plain != nullptr ? plain : average;
 }
 
-// Tensors that a network carries along but that are no parameters of ours.
+// Tensors stored with a network that are not parameters here.
 bool is_ignorable(const std::string& name) {
   return name.ends_with("position_ids") || name.starts_with(std::string(kVaePrefix) + "loss.");
 }
@@ -60,7 +60,7 @@ int64_t bytes_in(const io::Checkpoint& checkpoint) {
   return total;
 }
 
-// Of every `step`-th value.
+// Looks at every `step`-th value.
 template <class T> int64_t count_non_finite_of(const Tensor& tensor, int64_t step) {
   constexpr int64_t kChunk = 1 << 16;
   const HostView<T> values(tensor);

@@ -11,8 +11,8 @@ namespace sumi::models {
 
 struct BindOptions {
   Device device = Device::kCpu;
-  bool use_ema =
-      false;  // take the running average (LDM's `model_ema.`) where the file has both; else where it has only that
+  bool use_ema = false;  // true: use the running average (LDM's `model_ema.`) if there is one; false: only if there is
+                         // nothing else
 };
 
 // What did not fit, over one or several modules.
@@ -23,16 +23,16 @@ struct BindReport {
   void check() const;
 };
 
-// Binds each parameter of `module` to the tensor `prefix` + its name: as it lies in the file, in the file's type (f64
-// becomes f32). Names under the prefix that no parameter took are unexpected. Values that are not finite are warned of;
-// in files over 256 MB a sample of each tensor is looked at.
+// Binds each parameter of `module` to the tensor `prefix` + its name: as stored, in the file's type (f64 becomes f32).
+// Names under the prefix that no parameter took are unexpected. Values that are not finite are warned of; in files over
+// 256 MB only a sample of each tensor is checked.
 void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
                  const BindOptions& options = {});
 
 // How many values are NaN or infinite, looking at up to `limit` of them, evenly spread.
 int64_t count_non_finite(const Tensor& tensor, int64_t limit);
 
-// Warns where there are such values in the tensor `name` of the file `file`.
+// Warns if the tensor `name` of the file `file` has such values.
 void warn_of_non_finite(const std::string& file, const std::string& name, const Tensor& tensor, int64_t limit);
 
 }  // namespace sumi::models

@@ -111,7 +111,7 @@ TEST_F(Bind, MatrixForAOneByOneConvolution) {
   Tensors tensors = fitting("");
   tensors[2].second = Tensor::full({2, 3}, 3.0f);
   EXPECT_EQ(message_of(bind_net(tensors, "")), "");
-  tensors[2].second = Tensor::full({3, 2}, 3.0f);  // as many values, but another matrix
+  tensors[2].second = Tensor::full({3, 2}, 3.0f);  // the same number of values, but another matrix
   EXPECT_THAT(bind_net(tensors, "").misshapen, testing::SizeIs(1));
   tensors[2].second = Tensor::full({6}, 3.0f);
   EXPECT_THAT(bind_net(tensors, "").misshapen, testing::SizeIs(1));
@@ -168,7 +168,7 @@ TEST_F(Bind, AverageIsPreferredWhereAskedFor) {
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = true})), "");
   EXPECT_EQ(net_.weight.value.host<float>()[0], 10.0f);
   EXPECT_EQ(net_.bias.value.host<float>()[0], 20.0f);
-  EXPECT_EQ(net_.conv.value.host<float>()[0], 3.0f);  // there is no average of it
+  EXPECT_EQ(net_.conv.value.host<float>()[0], 3.0f);  // it has no average
   EXPECT_EQ(message_of(bind_net(with_average(), "model.diffusion_model.", {.use_ema = false})), "");
   EXPECT_EQ(net_.weight.value.host<float>()[0], 1.0f);
 }

@@ -1,4 +1,4 @@
-// Configurations of a diffusers folder: one JSON a component.
+// Configurations of a diffusers folder: one JSON file per component.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -20,14 +20,15 @@ std::string shown(const Json& value) {
   return text.size() <= kLength ? text : text.substr(0, kLength) + "…";
 }
 
-// One component's configuration. Null counts as absent; keys that mean nothing here are passed over, as there are many.
+// One component's configuration. Null counts as absent; keys without a meaning here are ignored without a warning:
+// there are many.
 class Section {
  public:
   explicit Section(const std::filesystem::path& file) : file_(file.string()), json_(io::read_json_file(file)) {
     SUMI_CHECK(json_.is_object(), "{}: is not a JSON object", file_);
     for (const char* key : {"auto_map", "trust_remote_code", "custom_pipeline", "custom_code"}) {
       if (has(key))
-        warn("{}: names code of its own ({}: {}); it is ignored and never run", file_, key, shown(json_[key]));
+        warn("{}: refers to custom code ({}: {}), which is ignored and never run", file_, key, shown(json_[key]));
     }
   }
 
@@ -59,13 +60,13 @@ class Section {
       return entry.get<std::string>();
     });
   }
-  // Refuses the component unless it is of one of these classes (or says nothing about it).
+  // Refuses the component unless it is of one of these classes or names no class.
   void check_class(const char* key, std::initializer_list<const char*> accepted, const std::string& name) const {
     const bool fits = name.empty() || std::find(accepted.begin(), accepted.end(), name) != accepted.end();
     SUMI_CHECK(fits, "{}: {} is \"{}\", which is not supported; {} is", file_, key, strip_control(name),
                *accepted.begin());
   }
-  // Refuses anything but `expected` where the key is there.
+  // Refuses anything but `expected` if the key is present.
   void require(const char* key, const Json& expected) const {
     SUMI_CHECK(!has(key) || json_[key] == expected, "{}: {} is {}; only {} is supported", file_, key, shown(json_[key]),
                expected.is_null() ? "a model without it" : shown(expected));
@@ -104,14 +105,15 @@ std::vector<int64_t> multipliers(const Section& s, const std::vector<int64_t>& w
   std::vector<int64_t> out;
   for (const int64_t width : widths) {
     SUMI_CHECK(width >= 1 && width <= 65536, "{}: block_out_channels holds {}; widths are 1 to 65536", s.file(), width);
-    SUMI_CHECK(width % widths[0] == 0, "{}: block_out_channels holds {}, which is no multiple of the first level's {}",
-               s.file(), width, widths[0]);
+    SUMI_CHECK(width % widths[0] == 0,
+               "{}: block_out_channels holds {}, which is not a multiple of the first level's {}", s.file(), width,
+               widths[0]);
     out.push_back(width / widths[0]);
   }
   return out;
 }
 
-// Which levels attend, finest first, after the types of their blocks; the way up must mirror the way down.
+// Which levels attend, finest first, by the types of their blocks; the way up must mirror the way down.
 std::vector<bool> attending_levels(const Section& s, size_t levels, const std::string& plain,
                                    const std::string& attending, const std::string& plain_up,
                                    const std::string& attending_up) {
@@ -133,7 +135,7 @@ std::vector<bool> attending_levels(const Section& s, size_t levels, const std::s
   return attends;
 }
 
-// `attention_head_dim` is, for all its name, the number of heads; where it differs by level the heads have one width.
+// Despite its name, `attention_head_dim` is the number of heads; if it differs by level, all heads have one width.
 void read_heads(const Section& s, const std::vector<int64_t>& widths, UNetConfig& c) {
   const char* key = s.has("num_attention_heads") ? "num_attention_heads" : "attention_head_dim";
   const std::vector<int64_t> heads = s.integers(key, {8});
@@ -155,8 +157,8 @@ void read_heads(const Section& s, const std::vector<int64_t>& widths, UNetConfig
   c.num_head_channels = widths[0] / heads[0];
 }
 
-// The depth of each level's transformers, where its blocks have any. The middle block has the last level's, as it is
-// given, even where that level itself has none.
+// The transformer depth of each level with attention. The middle block takes the last level's entry, even if that level
+// has no attention.
 void read_depths(const Section& s, size_t levels, UNetConfig& c) {
   const char *key = "transformer_layers_per_block", *reversed_key = "reverse_transformer_layers_per_block";
   const auto attends =
@@ -272,7 +274,7 @@ AutoencoderConfig read_autoencoder(const Section& s) {
                                         "UpDecoderBlock2D", "AttnUpDecoderBlock2D");
   SUMI_CHECK(widths.size() <= 12, "{}: block_out_channels has {} levels; at most 12", s.file(), widths.size());
   c.resolution =
-      int64_t{1} << (widths.size() + 4);  // any will do that can be halved at each level; attention goes by it
+      int64_t{1} << (widths.size() + 4);  // any value that halves at each level; attention is stated relative to it
   for (size_t i = 0; i < attends.size(); ++i) {
     if (attends[i]) c.attn_resolutions.push_back(c.resolution >> i);
   }
@@ -297,7 +299,7 @@ ClipTextConfig read_text(const Section& s) {
   return c;
 }
 
-// Of a scheduler only the forward process is taken: which sampler runs is the job's choice.
+// Only the forward process is read from a scheduler: the job chooses the sampler.
 void read_scheduler(const Section& s, ModelConfig& config) {
   const std::string name = s.text("_class_name", "");
   SUMI_CHECK(!name.starts_with("FlowMatch"),
@@ -337,11 +339,12 @@ void read_scheduler(const Section& s, ModelConfig& config) {
                                                      : diffusion::Prediction::kSample;
 }
 
-// The kind of pipeline, and whether it names classes of its own.
+// The kind of pipeline, and whether it refers to custom classes.
 void check_model_index(const Section& s) {
   constexpr const char* kLibraries[] = {"diffusers", "transformers", "stable_diffusion"};
   if (s.has("_class_name") && s.value("_class_name").is_array()) {
-    warn("{}: names a pipeline of its own ({}); it is ignored and never run", s.file(), shown(s.value("_class_name")));
+    warn("{}: refers to a custom pipeline ({}), which is ignored and never run", s.file(),
+         shown(s.value("_class_name")));
   } else {
     const std::string name = s.text("_class_name", "");
     for (const char* other :
@@ -356,7 +359,8 @@ void check_model_index(const Section& s) {
     const bool known =
         library.is_null() || std::find(std::begin(kLibraries), std::end(kLibraries), library) != std::end(kLibraries);
     if (!known)
-      warn("{}: the {} names code of its own ({}); it is ignored and never run", s.file(), component, shown(library));
+      warn("{}: the {} refers to custom code ({}), which is ignored and never run", s.file(), component,
+           shown(library));
   }
 }
 
@@ -377,8 +381,7 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder) {
   if (there("scheduler/scheduler_config.json")) {
     read_scheduler(section("scheduler/scheduler_config.json"), config);
   } else {
-    warn("{}: has no scheduler/scheduler_config.json; the noise schedule is taken to be Stable Diffusion's",
-         folder.string());
+    warn("{}: has no scheduler/scheduler_config.json; using Stable Diffusion's noise schedule", folder.string());
   }
   check_config(config, folder.string());
   config.family = family_of(config).name;

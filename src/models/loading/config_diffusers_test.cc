@@ -20,7 +20,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// The configurations of a published Stable Diffusion 1 folder, to be changed and written.
+// The configurations of a published Stable Diffusion 1 folder, which tests change and write.
 struct Folder {
   json index = {{"_class_name", "StableDiffusionPipeline"},
                 {"_diffusers_version", "0.6.0"},
@@ -98,7 +98,7 @@ template <class Change> ModelConfig changed(Change change) {
   return read(folder);
 }
 
-// The one-line error that the folder brings.
+// The one-line error that the folder causes.
 std::string error_at(const std::filesystem::path& folder) {
   try {
     config_from_diffusers(folder);
@@ -111,7 +111,7 @@ std::string error_at(const std::filesystem::path& folder) {
   return "no error";
 }
 
-// The same, of a valid folder with a change.
+// The same, for a valid folder with a change.
 template <class Change> std::string error_of(Change change) {
   Folder folder;
   change(folder);
@@ -238,7 +238,7 @@ TEST(DiffusersConfig, Item92BlockOutChannels) {
   EXPECT_THAT(error_of([](Folder& f) {
                 f.unet["block_out_channels"] = {320, 500, 1280, 1280};
               }),
-              HasSubstr("no multiple of the first level's 320"));
+              HasSubstr("not a multiple of the first level's 320"));
   EXPECT_THAT(error_of([](Folder& f) { f.unet["block_out_channels"] = json(std::vector<int>(1000, 320)); }),
               HasSubstr("1000 entries"));
   EXPECT_THAT(error_of([](Folder& f) {
@@ -309,8 +309,8 @@ TEST(DiffusersConfig, Item98CustomCodeIsIgnoredWithAWarning) {
   });
   EXPECT_THAT(
       warnings.messages(),
-      ElementsAre(HasSubstr("names a pipeline of its own"), HasSubstr("the unet names code of its own (\"my_unet\")"),
-                  HasSubstr("unet/config.json: names code of its own (auto_map"), HasSubstr("trust_remote_code")));
+      ElementsAre(HasSubstr("refers to a custom pipeline"), HasSubstr("the unet refers to custom code (\"my_unet\")"),
+                  HasSubstr("unet/config.json: refers to custom code (auto_map"), HasSubstr("trust_remote_code")));
 }
 
 TEST(DiffusersConfig, RefusesOtherKinds) {
@@ -332,7 +332,7 @@ TEST(DiffusersConfig, RefusesOtherKinds) {
   EXPECT_THAT(error_of([](Folder& f) { f.unet = json::array({1}); }), HasSubstr("not a JSON object"));
 }
 
-// Any value of the wrong kind in any place: a configuration or one sentence, never anything else.
+// Any value of the wrong kind in any place: a configuration or a one-line error, never anything else.
 TEST(DiffusersConfig, SurvivesEveryWrongValue) {
   const CollectWarnings quiet;
   const test::TempFolder temp;

@@ -21,7 +21,7 @@ std::unique_ptr<io::Checkpoint> open_part(const fs::path& file) {
   return file.extension() == ".bin" ? io::open_torch_ckpt(file) : io::open_safetensors(file);
 }
 
-// Why `folder` has no model_index.json: the mistakes people make.
+// Why `folder` has no model_index.json: the common mistakes.
 std::string hint_for(const fs::path& folder) {
   std::error_code ignored;
   if (fs::exists(folder / "config.json", ignored)) {
@@ -80,7 +80,7 @@ class DiffusersFolder : public io::Checkpoint {
     SUMI_CHECK(io::read_json_file(file).is_object(), "{}: is not a JSON object", file.string());
   }
 
-  // Opens the parts of `component` and lists their tensors; false where the folder has none.
+  // Opens the parts of `component` and lists their tensors; false if the folder has none.
   bool add_component(const std::string& component, std::string_view prefix, const std::string& variant,
                      const MakeNameMap& make_map) {
     const auto weights = io::find_weights(path_, component, variant);

@@ -139,13 +139,12 @@ TEST_F(Folder, FullPrecisionFirstThenVariants) {
   EXPECT_EQ(value_of(), 32.0f);
   EXPECT_EQ(value_of("fp16"), 16.0f);
   EXPECT_THAT(error("bf16"),
-              AllOf(HasSubstr("no diffusion_pytorch_model.bf16.safetensors"), HasSubstr("variant that was asked for")));
+              AllOf(HasSubstr("no diffusion_pytorch_model.bf16.safetensors"), HasSubstr("the requested variant")));
 }
 
 TEST_F(Folder, WeightsUnderNamesThatAreNotKnown) {
   write_tensors(root() / "unet/weights.safetensors", kUNet);
-  EXPECT_THAT(error(),
-              AllOf(HasSubstr("no diffusion_pytorch_model.safetensors"), HasSubstr("goes by a name that is known")));
+  EXPECT_THAT(error(), AllOf(HasSubstr("no diffusion_pytorch_model.safetensors"), HasSubstr("has a known name")));
 }
 
 TEST_F(Folder, TorchFiles) {
@@ -264,7 +263,7 @@ TEST_F(Folder, Item91OneTensorInTwoShards) {
   EXPECT_THAT(error(), AllOf(HasSubstr("\"conv_in.weight\" is also in"), HasSubstr("a.safetensors")));
   test::write_file(root() / "unet/diffusion_pytorch_model.safetensors.index.json",
                    R"({"weight_map": {"conv_in.weight": "a.safetensors", "conv_in.weight": "b.safetensors"}})");
-  EXPECT_THAT(error(), HasSubstr("\"conv_in.weight\" is there twice"));
+  EXPECT_THAT(error(), HasSubstr("\"conv_in.weight\" appears twice"));
 }
 
 TEST_F(Folder, OneParameterUnderTwoNames) {
@@ -280,8 +279,8 @@ TEST_F(Folder, BadIndexes) {
                                          {R"({"weight_map": {}})", "no weight_map"},
                                          {R"({"weight_map": []})", "no weight_map"},
                                          {R"({"weight_map": {"a": 1}})", "is not a name"},
-                                         {R"({"weight_map": {"a": ""}})", "no file name"},
-                                         {R"({"weight_map": {"a": "x\u0000"}})", "no file name"},
+                                         {R"({"weight_map": {"a": ""}})", "not a file name"},
+                                         {R"({"weight_map": {"a": "x\u0000"}})", "not a file name"},
                                          {R"({"weight_map": {"a": "."}})", ""},
                                          {"{", "not valid JSON"},
                                          {R"({"weight_map": {"a": "\ud800"}})", "not valid JSON"}}) {
@@ -298,7 +297,7 @@ TEST_F(Folder, BadIndexes) {
   EXPECT_THAT(error(), HasSubstr("more than 1000 shards"));
 }
 
-// The stand-in as a folder holds just what the single file holds.
+// The synthetic model as a folder holds the same as the single file.
 TEST(SyntheticFolder, EqualsTheSingleFile) {
   const auto folder = open_diffusers_folder(test::synthetic_model({.format = tools::CheckpointFormat::kDiffusers}));
   const auto file = io::open_safetensors(test::synthetic_model());

@@ -23,7 +23,7 @@ constexpr Pair kUNetEnds[] = {{"time_embed.0", "time_embedding.linear_1"},
 constexpr Pair kUNetResBlock[] = {{"in_layers.0", "norm1"},          {"in_layers.2", "conv1"},
                                   {"emb_layers.1", "time_emb_proj"}, {"out_layers.0", "norm2"},
                                   {"out_layers.3", "conv2"},         {"skip_connection", "conv_shortcut"}};
-// Spatial transformers are named alike inside.
+// Inside spatial transformers the names are the same.
 constexpr Pair kTransformer[] = {
     {"norm", "norm"}, {"proj_in", "proj_in"}, {"transformer_blocks", "transformer_blocks"}, {"proj_out", "proj_out"}};
 
@@ -132,7 +132,7 @@ NameMap::NameMap(const std::vector<Rename>& renames) {
   }
 #ifndef NDEBUG
   std::string_view rest;
-  for (const Rename& rename : renames) {  // cut one part off, so that only modules that contain it are found
+  for (const Rename& rename : renames) {  // drop the last part, so that only modules that contain it are found
     const auto parent = [](const std::string& name) { return std::string_view(name).substr(0, name.rfind('.')); };
     assert(rename.diffusers.find('.') == std::string::npos || !find(to_compvis_, parent(rename.diffusers), &rest));
     assert(!find(to_diffusers_, parent(rename.compvis), &rest));
@@ -141,7 +141,7 @@ NameMap::NameMap(const std::vector<Rename>& renames) {
 }
 
 const NameMap::Target* NameMap::find(const Table& table, std::string_view name, std::string_view* rest) {
-  constexpr size_t kMaxNameBytes = 512;  // names have about 80; a file may hold one of a million dots
+  constexpr size_t kMaxNameBytes = 512;  // names have about 80; a hostile one may have a million dots
   if (name.size() > kMaxNameBytes) return nullptr;
   for (size_t end = name.size(); end != std::string_view::npos && end > 0; end = name.rfind('.', end - 1)) {
     const auto found = table.find(std::string(name.substr(0, end)));
@@ -218,7 +218,7 @@ NameMap vae_name_map(const VaeLevels& levels) {
   return b.build();
 }
 
-// The text encoder is named alike inside.
+// Inside the text encoder the names are the same.
 NameMap text_name_map() {
   return NameMap({{std::string(kTextPrefix.substr(0, kTextPrefix.size() - 1)), "text_model"}});
 }

@@ -1,7 +1,7 @@
 // Names of the same parameter in a diffusers component and in a CompVis (LDM) checkpoint, both ways.
 //
-// A component's table is written out from what it is made of: the UNet's from its topology, the autoencoder's from the
-// residual blocks of each level. Both can be read off the names that are present, so any configuration is covered.
+// A component's table is generated from its structure: the UNet's from its topology, the autoencoder's from the
+// residual blocks of each level. Both can be read from the names in a file, so every configuration is covered.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,7 @@
 
 namespace sumi::models {
 
-// One module under its two names; its parameters (".weight", ".bias", or whole subtrees that are named alike) follow
-// it.
+// One module under its two names; its parameters (".weight", ".bias", or whole subtrees with the same names) follow it.
 struct Rename {
   std::string compvis;
   std::string diffusers;
@@ -29,7 +28,7 @@ class NameMap {
   // No module of the list may contain another, on either side.
   explicit NameMap(const std::vector<Rename>& renames);
 
-  // The parameter's other name; nothing where no module of the table holds it. Each is the other's inverse.
+  // The parameter's other name; nullopt if no module of the table holds it. The two functions are inverses.
   std::optional<std::string> to_compvis(std::string_view diffusers_name) const;
   std::optional<std::string> to_diffusers(std::string_view compvis_name) const;
   // The shape that the parameter `compvis_name` has in a CompVis checkpoint, `shape` being that of the component's

@@ -74,7 +74,7 @@ TEST_P(WholeManifest, TextBothWays) {
   check_both_ways(text_name_map(), below(manifest(GetParam()), kTextPrefix), kTextPrefix);
 }
 
-// The table of the synthetic checkpoints is made the other way, from the architecture.
+// The table of the synthetic checkpoints is derived independently, from the architecture.
 TEST_P(WholeManifest, AgreesWithTheLayoutOfTheSyntheticCheckpoints) {
   const auto all = manifest(GetParam());
   const auto unet = below(all, kUNetPrefix), vae = below(all, kVaePrefix);
@@ -185,7 +185,7 @@ std::vector<UNetConfig> made_up() {
   return configs;
 }
 
-// What is read off the names on either side makes the same table again.
+// The structure read from the names of either side gives the same table.
 TEST(NameMap, AnyLayoutBothWays) {
   for (const UNetConfig& config : made_up()) {
     UNet unet(config);
@@ -206,10 +206,10 @@ TEST(NameMap, AnyLayoutBothWays) {
   }
 }
 
-// Of levels and depths that no published model has, the layout derived from the architecture says the same.
+// The same as the layout derived from the architecture, for levels and depths that no published model has.
 TEST(NameMap, AgreesWithTheLayoutOfOtherConfigurations) {
   for (const UNetConfig& config : made_up()) {
-    if (config.resblock_updown) continue;  // not known there
+    if (config.resblock_updown) continue;  // not supported there
     ModelConfig model = tools::synthetic_config("tiny");
     model.unet = config;
     const NameMap map = unet_name_map(make_topology(config));

@@ -10,7 +10,7 @@
 namespace sumi::models {
 namespace {
 
-// A file of a family with names of its own, under the engine's.
+// A file with a family's own tensor names, seen under the engine's names.
 class Renamed : public io::Checkpoint {
  public:
   Renamed(std::unique_ptr<io::Checkpoint> file, const Family& family) : file_(std::move(file)) {

@@ -9,8 +9,8 @@
 namespace sumi::models {
 
 // Opens a model: a diffusers folder (see open_diffusers_folder), or one file (see io::open_checkpoint) whose tensors
-// are renamed if a family knows it for its own. No weight is read. Throws Error(kData) or Error(kNoInput) with one
-// sentence that names the file and the rule.
+// are renamed if they have a family's own names. No weight is read. Throws Error(kData) or Error(kNoInput), naming the
+// file and the rule.
 std::unique_ptr<io::Checkpoint> open_model_files(const std::filesystem::path& path);
 
 }  // namespace sumi::models

@@ -1,4 +1,4 @@
-// Where each network lies in a CompVis checkpoint: what its parameters' names begin with.
+// The prefix of each network's parameter names in a CompVis checkpoint.
 #pragma once
 
 #include <string_view>

@@ -9,14 +9,14 @@
 namespace sumi::models {
 namespace {
 
-// `before` + 0, 1, 2 … + `after`: how many there are in a row.
+// How many of the names `before` + 0, 1, 2 … + `after` exist without a gap.
 int64_t count(const HasTensor& has, const std::string& before, const char* after) {
   int64_t n = 0;
   while (has(before + std::to_string(n) + after)) ++n;
   return n;
 }
 
-// Of the attention layer at `at`; 0 where there is none.
+// The transformer depth of the attention layer at `at`; 0 if there is none.
 int64_t depth_at(const HasTensor& has, const std::string& at) {
   if (!has(at + ".norm.weight")) return 0;
   return std::max<int64_t>(1, count(has, at + ".transformer_blocks.", ".attn1.to_q.weight"));
@@ -30,8 +30,8 @@ void set_levels(UNetConfig& c, size_t levels) {
 
 }  // namespace
 
-// The way up tells the levels apart: each ends in the block that has a layer more, which doubles the resolution. On the
-// way down a residual block that halves the resolution has the names of any other.
+// Levels are read from the way up: each ends in a block with an additional layer, which doubles the resolution. On the
+// way down, a residual block that halves the resolution has the same names as any other.
 UNetConfig unet_of_compvis_names(const HasTensor& has) {
   UNetConfig c;
   std::vector<int64_t> blocks;  // of each level on its way up, the coarsest first

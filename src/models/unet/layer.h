@@ -9,8 +9,8 @@ namespace sumi::models {
 struct LayerInput {
   Tensor emb;      // timestep embedding [N, 4·model_channels]
   Tensor context;  // text [N,S,D], or undefined
-  // What an upsampling layer makes: the size of the skip that is joined next. Odd sizes are halved upwards on the way
-  // down, so doubling them may be a row or column too much.
+  // The output size of an upsampling layer: that of the skip joined next. Odd sizes are rounded up when halved on the
+  // way down, so doubling may give one row or column too many.
   int64_t up_height = -1, up_width = -1;
   ContextCache* cache = nullptr;  // of this context, if its keys and values are to be kept
 };

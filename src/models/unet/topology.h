@@ -1,6 +1,6 @@
-// The UNet's blocks as its configuration gives them: which layers, in which order, at which level, how wide.
+// The UNet's blocks, derived from its configuration: their layers, order, level and width.
 //
-// This is the one walk through a UNet. Building, the memory plan, detection from shapes and the tables of names read
+// The only description of a UNet's order. Building, the memory plan, detection from shapes and the tables of names read
 // it.
 #pragma once
 
@@ -36,10 +36,10 @@ struct BlockPlan {
 
   // Whether the last layer leads to another level.
   bool resamples() const { return layers.back().resample != Resample::kNone; }
-  // The residual blocks that do not resample: 1 but for the first convolution and resampling blocks (0) and the middle
-  // (2).
+  // The number of residual blocks that do not resample: 1, except 0 for the first convolution and resampling blocks,
+  // and 2 for the middle.
   int64_t res_blocks() const;
-  // The attention layer; nullptr where there is none.
+  // The attention layer; nullptr if there is none.
   const LayerPlan* attention() const;
 };
 
@@ -51,7 +51,7 @@ struct UNetTopology {
 };
 
 // LDM's `UNetModel.__init__` (openaimodel.py), with a transformer depth for each level as in SGM's. The configuration's
-// vectors must have the lengths that check_config demands; nothing else need be sound.
+// vectors must have the lengths that check_config demands; nothing else has to be valid.
 UNetTopology make_topology(const UNetConfig& config);
 
 // Residual blocks of a level on its way down; one more on its way up.

@@ -16,7 +16,7 @@ using Kind = LayerPlan::Kind;
 
 UNetConfig sd1() { return tools::synthetic_config("sd1").unet; }
 
-// As Stable Diffusion XL's UNet, less its size labels.
+// Stable Diffusion XL's UNet, without its size labels.
 UNetConfig deep_where_coarse() {
   UNetConfig c = sd1();
   c.channel_mult = {1, 2, 4};
@@ -40,7 +40,7 @@ UNetConfig uneven() {
   return c;
 }
 
-// Names and shapes of the module that is built, against the list that tools/ derives on its own.
+// Names and shapes of the built module, against the list that tools/ derives independently.
 TEST(UNetTopology, BuildsTheTensorsOfTheLayout) {
   UNetConfig one_level = sd1();
   one_level.channel_mult = {1};

@@ -12,7 +12,7 @@ namespace sumi::models {
 class CrossAttention : public nn::Module {
  public:
   CrossAttention(int64_t channels, int64_t context_dim, int64_t heads, int64_t head_dim);
-  // Returns residual + attention. Where a `cache` is given, keys and values of the context come from there.
+  // Returns residual + attention. If a `cache` is given, keys and values of the context are kept there.
   Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
                     ContextCache* cache = nullptr) const;
   void visit(nn::ParamVisitor& v) override;

@@ -19,7 +19,7 @@ class UNet : public Denoiser {
   void set_checkpointing(bool on) override { checkpointing_ = on; }
 
  protected:
-  // Takes any H and W where convolutions do the halving; else multiples of 2^(levels-1).
+  // Takes any H and W if convolutions do the halving; else multiples of 2^(levels-1).
   Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                  ContextCache* cache) const override;
 

@@ -1,4 +1,4 @@
-// What a UNet does with each part of a Conditioning: uses it, or refuses it with a sentence.
+// What a UNet does with each part of a Conditioning: uses it, or refuses it with an error.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-// Any other latent diffusion model of the same parts: whatever sizes an LDM configuration can give.
+// Any other latent diffusion model with the same parts, in any sizes that an LDM configuration can give.
 #include "base/check.h"
 #include "models/family.h"
 
 namespace sumi::models {
 namespace {
 
-// Published CLIP text encoders all have heads of 64 channels; other widths are somebody's own.
+// Published CLIP text encoders all have heads of 64 channels; for other widths the heads cannot be determined.
 bool is_clip_width(int64_t width) { return width == 512 || width == 768 || width == 1024 || width == 1280; }
 
 void complete(ModelConfig& c, const std::string& source) {
