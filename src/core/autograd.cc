@@ -60,7 +60,11 @@ void add_grad_rows(const Tensor& x, int64_t begin, const Tensor& grad) {
   x.grad_slot()->last_record = Context::current().backward_record;
   if (!sum) sum = Tensor::zeros(x.shape(), DType::kF32, x.device());
   if (!sum.is_sole_owner()) sum = sum.clone();
-  const Tensor part = sum.detach().rows(begin, begin + grad.dim(0));
+  // The sum may have come in another shape of as many elements, from a reshaped use of x.
+  const Tensor part = sum.detach().reshape(x.shape()).rows(begin, begin + grad.dim(0));
+  SUMI_CHECK_KIND(kInternal, part.numel() == grad.numel() && grad.dtype() == DType::kF32,
+                  "a gradient {} for rows {} to {} of {}", grad.shape().str(), begin, begin + grad.dim(0),
+                  x.shape().str());
   accumulate_slot(sum.device(), {.from = grad.view(), .to = {part.view()}});
 }
 
@@ -72,7 +76,12 @@ Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inpu
     const NoGrad off;
     out = f(inputs);
   }
-  tape->record(out, [f, inputs](const Tensor& grad) {
+  const Context& now = Context::current();
+  tape->record(out, [f, inputs, convolutions = now.convolutions, activations = now.activations](const Tensor& grad) {
+    const ContextScope as_before([&](Context& context) {
+      context.convolutions = convolutions;
+      context.activations = activations;
+    });
     std::vector<Tensor> leaves;
     for (const Tensor& input : inputs) {
       leaves.push_back(input.detach());

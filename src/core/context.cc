@@ -1,5 +1,6 @@
 #include "core/context.h"
 
+#include <cassert>
 #include <utility>
 
 namespace sumi {
@@ -15,6 +16,9 @@ Context& Context::current() { return t_current != nullptr ? *t_current : t_initi
 
 void ContextScope::enter() { outer_ = std::exchange(t_current, &context_); }
 
-ContextScope::~ContextScope() { t_current = outer_; }
+ContextScope::~ContextScope() {
+  assert(t_current == &context_ && "scopes end in reverse order, on the thread where they began");
+  t_current = outer_;
+}
 
 }  // namespace sumi

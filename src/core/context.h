@@ -49,7 +49,8 @@ struct Context {
   static Context& current();
 };
 
-// While one lives, its thread's ops run in this context. Scopes end in reverse order.
+// While one lives, its thread's ops run in this context. Scopes end in reverse order, on the thread
+// where they began. What an outer scope changes after that is not seen inside.
 class ContextScope {
  public:
   // `change(context)` changes a copy of the thread's context.

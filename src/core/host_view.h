@@ -2,6 +2,7 @@
 // with memory of its own each view is a copy, which its allocator counts.
 #pragma once
 
+#include <exception>
 #include <span>
 
 #include "core/tensor.h"
@@ -33,10 +34,13 @@ template <class T> class HostView {
 // The elements to change or to write; they reach the device when the view is destroyed.
 template <class T> class HostEdit {
  public:
-  explicit HostEdit(Tensor& x) : held_(detail::host_bytes(x, detail::code_of<T>())) {
+  explicit HostEdit(Tensor& x) : held_(detail::editable_bytes(x, detail::code_of<T>())) {
     values_ = {reinterpret_cast<T*>(held_.data), static_cast<size_t>(held_.bytes) / sizeof(T)};
   }
-  ~HostEdit() { detail::put_back(held_); }
+  // Nothing is written back where an exception ends the edit.
+  ~HostEdit() noexcept(false) {
+    if (std::uncaught_exceptions() == exceptions_) detail::put_back(held_);
+  }
   HostEdit(const HostEdit&) = delete;
   HostEdit& operator=(const HostEdit&) = delete;
 
@@ -52,6 +56,7 @@ template <class T> class HostEdit {
  private:
   detail::HostBytes held_;
   std::span<T> values_;
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 template <class T> HostView<T> Tensor::host() const { return HostView<T>(*this); }

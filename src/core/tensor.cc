@@ -42,17 +42,27 @@ View Tensor::view() const {
   return {.device = device_, .dtype = dtype_, .handle = buffer_->handle(), .offset = offset_, .count = numel_};
 }
 
-MutableView Tensor::mutable_view() { return {view()}; }
+void Tensor::check_writable() const {
+  SUMI_CHECK_KIND(kInternal, !buffer_ || buffer_->is_fresh(), "a tensor {} of a file is not to be written to",
+                  shape_.str());
+}
+
+MutableView Tensor::mutable_view() {
+  check_writable();
+  return {view()};
+}
 
 void Tensor::write(std::span<const std::byte> bytes) {
   SUMI_CHECK_KIND(kInternal, static_cast<int64_t>(bytes.size()) == this->bytes(), "{} bytes for a tensor of {}",
                   bytes.size(), this->bytes());
+  check_writable();
   if (!bytes.empty()) allocator_of(device_).upload(bytes.data(), *buffer_, offset_, this->bytes());
 }
 
 void Tensor::copy_from(const Tensor& from) {
   SUMI_CHECK_KIND(kInternal, from.numel_ == numel_ && from.dtype_ == dtype_, "a tensor {} of {} cannot take {} of {}",
                   shape_.str(), name_of(dtype_), from.shape_.str(), name_of(from.dtype_));
+  check_writable();
   if (numel_ == 0) return;
   if (memory_of(from.device_) == memory_of(device_)) {
     allocator_of(device_).copy(*from.buffer_, from.offset_, *buffer_, offset_, bytes());
@@ -102,6 +112,8 @@ Tensor Tensor::to(Device device) const {
   }
   Tensor out = empty(shape_, dtype_, device);
   out.copy_from(*this);
+  if (Tape* tape = Tape::recording({this}))
+    tape->record(out, [x = *this](const Tensor& grad) { add_grad(x, grad.to(x.device())); });
   return out;
 }
 
@@ -139,6 +151,11 @@ HostBytes host_bytes(const Tensor& x, int type) {
   auto* data = static_cast<std::byte*>(copy->handle());
   if (bytes > 0) allocator_of(x.device()).download(*x.buffer(), x.offset(), data, bytes);
   return {data, bytes, copy, x.buffer(), x.offset()};
+}
+
+HostBytes editable_bytes(Tensor& x, int type) {
+  x.mutable_view();  // refuses a file's tensor
+  return host_bytes(x, type);
 }
 
 void put_back(const HostBytes& held) {

@@ -90,6 +90,8 @@ class Tensor {
   Tensor clone() const;
 
  private:
+  void check_writable() const;  // throws Error(kInternal) for a file's tensor
+
   BufferPtr buffer_;
   int64_t offset_ = 0;
   Shape shape_;
@@ -110,6 +112,7 @@ struct HostBytes {
   int64_t origin_offset = 0;  // of a copy
 };
 HostBytes host_bytes(const Tensor& x, int type);
+HostBytes editable_bytes(Tensor& x, int type);
 void put_back(const HostBytes& held);
 
 // What HostView<T> asks of a tensor's type; -1 takes any.

@@ -4,6 +4,7 @@
 // arguments. Only backends read elements through a view; all other code uses HostView (core/host_view.h).
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -34,12 +35,22 @@ struct View {
     assert(handle == nullptr || dtype == DType::kF32);
     return data<float>();
   }
+
+  // The elements from number `first` on.
+  View from(int64_t first) const {
+    View part = *this;
+    const int64_t skipped = std::min(first, count);
+    part.offset += bytes_of(dtype, skipped);
+    part.count -= skipped;
+    return part;
+  }
 };
 
 // Elements that a kernel writes, and may read first.
 struct MutableView : View {
   template <class T> T* data() const { return const_cast<T*>(View::data<T>()); }
   float* f32() const { return const_cast<float*>(View::f32()); }
+  MutableView from(int64_t first) const { return {View::from(first)}; }
 };
 
 // A weight: f32, f16 or bf16 elements, or blocks of q8_0 or q4_0, whatever the file has; kernels widen it while they

@@ -192,10 +192,15 @@ Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedul
               const NoiseSource& source, const SampleHooks& hooks) {
   const Choice choice = choose(options);
   const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, start.first_step);
-  if (choice.sampler.space == Space::kTimesteps) return choice.sampler.run(path, start.x);
-  const Tensor x = choice.sampler.run(path, start.x * static_cast<float>(initial_scale(path, choice.sampler)));
-  const double rest = path.sigmas.back();  // 0 except for dpm_solver
-  return rest == 0.0 ? x : x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
+  Tensor x;
+  if (choice.sampler.space == Space::kTimesteps) {
+    x = choice.sampler.run(path, start.x);
+  } else {
+    x = choice.sampler.run(path, start.x * static_cast<float>(initial_scale(path, choice.sampler)));
+    const double rest = path.sigmas.back();  // 0 except for dpm_solver
+    if (rest != 0.0) x = x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
+  }
+  return hooks.constrain ? hooks.constrain(x, 0.0) : x;
 }
 
 }  // namespace sumi::diffusion

@@ -44,9 +44,9 @@ struct StepInfo {
 // Throw to stop.
 using StepCallback = std::function<void(const StepInfo& info)>;
 
-// Called with every estimate of the clean latent [N,H,W,C] and the noise level σ it was made at; returns the one to
-// continue with, of the same shape. Inpainting inserts the known part of a picture: every sampler moves along the
-// estimate, so every trajectory ends in the known part.
+// Called with every estimate of the clean latent [N,H,W,C] and the noise level σ it was made at, and once with the
+// final latent and σ 0, since some samplers end at the first timestep's noise. Returns the latent to go on with, of the
+// same shape. Inpainting puts the known part of a picture in.
 using Constraint = std::function<Tensor(const Tensor& denoised, double sigma)>;
 
 struct SampleHooks {

@@ -198,7 +198,10 @@ ModelConfig detect_config(const io::Checkpoint& checkpoint) {
   config.unet = detect_unet(lookup);
   config.autoencoder = detect_autoencoder(lookup);
   config.text = detect_text(lookup);
-  const Family family = family_of(config);
+  // A file with a family's own names is of that family, whatever else its sizes would fit.
+  const auto named = checkpoint.metadata().find(kFamilyKey);
+  if (named != checkpoint.metadata().end()) config.family = named->second;
+  const Family family = family_for(config);
   config.family = family.name;
   family.complete(config, path);
   check_config(config, path);

@@ -34,6 +34,10 @@ struct Family {
   Recipe recipe = compvis_recipe();
 };
 
+// Where a file that is seen under the engine's names has the name of the family that recognised its own names: a key of
+// its metadata (see loading/open.h).
+inline constexpr const char* kFamilyKey = "sumi.family";
+
 // By rank, then by name.
 std::vector<Family> list_families();
 

@@ -1,6 +1,12 @@
 // The gradient of every op against differences of the op itself, on the reference backend.
 #include <gtest/gtest.h>
 
+#include "core/autograd.h"
+
+#include "ops/loss.h"
+
+#include "ops/elementwise.h"
+
 #include <cmath>
 
 #include "core/host_memory.h"
@@ -84,6 +90,21 @@ TEST(Tape, RecordsOnlyWhereItLivesAndAGradientIsWanted) {
   EXPECT_FALSE((x.detach() + x.detach()).requires_grad());
   const NoGrad off;
   EXPECT_FALSE((x + x).requires_grad());
+}
+
+// A tensor that is used whole in another shape and by its rows: the gradients come in both shapes.
+TEST(Gradients, RowsAndReshapesOfOneTensorAddUp) {
+  for (const bool rows_first : {false, true}) {
+    Tensor x = Tensor::full({6, 4}, 2.0f);
+    x.set_requires_grad(true);
+    Tape tape;
+    const auto whole = [&] { return mean(x.reshape({2, 12})) * 24.0f; };
+    const auto part = [&] { return mean(x.rows(1, 2)) * 4.0f; };
+    const Tensor a = rows_first ? part() : whole(), b = rows_first ? whole() : part();
+    tape.backward(a + b);
+    const HostView<float> grad(x.grad());
+    for (int64_t i = 0; i < 24; ++i) EXPECT_FLOAT_EQ(grad[i], i / 4 == 1 ? 2.0f : 1.0f) << i;
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "ops/layout.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/allocator.h"
 #include "core/autograd.h"
@@ -27,6 +28,11 @@ void check_elements(const char* op, const Tensor& x) {
                   x.defined() ? name_of(x.dtype()) : "be absent");
 }
 
+// For what has no gradient of its own: better a sentence than a gradient that is missing.
+void check_no_gradient(const char* op, const Tensor& x) {
+  SUMI_CHECK_KIND(kInternal, Tape::recording({&x}) == nullptr, "{}: has no gradient; training computes in f32", op);
+}
+
 void check_picture(const char* op, const Tensor& x) {
   SUMI_CHECK(x.rank() == 4, "{}: {} does not have four dimensions", op, x.shape().str());
 }
@@ -45,14 +51,8 @@ Tensor transpose_last(const char* op, const Tensor& x, const Shape& shape, int64
 void copy_channels(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t width) {
   const int64_t from_channels = from.dim(-1), to_channels = to.dim(-1);
   const int64_t rows = from.numel() / std::max<int64_t>(1, from_channels);
-  View source = from.view();
-  MutableView target = to.mutable_view();
-  source.offset += bytes_of(from.dtype(), from_begin);
-  target.offset += bytes_of(to.dtype(), to_begin);
-  source.count -= from_begin;
-  target.count -= to_begin;
-  strided_copy_slot(from.device(), {.from = source,
-                                    .to = target,
+  strided_copy_slot(from.device(), {.from = from.view().from(from_begin),
+                                    .to = to.mutable_view().from(to_begin),
                                     .sizes = {1, 1, rows, width},
                                     .from_strides = {0, 0, from_channels},
                                     .to_strides = {0, 0, to_channels}});
@@ -78,12 +78,20 @@ Tensor resample(const char* op, const KernelSlot<ResampleArgs>& slot, const Tens
 
 Tensor nchw_to_nhwc(const Tensor& x) {
   check_picture("nchw_to_nhwc", x);
-  return transpose_last("nchw_to_nhwc", x, {x.dim(0), x.dim(2), x.dim(3), x.dim(1)}, x.dim(1), x.dim(2) * x.dim(3));
+  Tensor out =
+      transpose_last("nchw_to_nhwc", x, {x.dim(0), x.dim(2), x.dim(3), x.dim(1)}, x.dim(1), x.dim(2) * x.dim(3));
+  if (Tape* tape = Tape::recording({&x}))
+    tape->record(out, [x](const Tensor& grad) { add_grad(x, nhwc_to_nchw(grad)); });
+  return out;
 }
 
 Tensor nhwc_to_nchw(const Tensor& x) {
   check_picture("nhwc_to_nchw", x);
-  return transpose_last("nhwc_to_nchw", x, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dim(1) * x.dim(2), x.dim(3));
+  Tensor out =
+      transpose_last("nhwc_to_nchw", x, {x.dim(0), x.dim(3), x.dim(1), x.dim(2)}, x.dim(1) * x.dim(2), x.dim(3));
+  if (Tape* tape = Tape::recording({&x}))
+    tape->record(out, [x](const Tensor& grad) { add_grad(x, nchw_to_nhwc(grad)); });
+  return out;
 }
 
 Tensor concat_channels(const Tensor& x, const Tensor& y) {
@@ -138,43 +146,37 @@ Tensor slice_channels(const Tensor& x, int64_t begin, int64_t end) {
 
 namespace {
 
-// Copies between the part [top, …) × [left, …) of a picture and a picture of its size, in either direction.
-void check_part(const char* op, const Tensor& whole, const Tensor& part, int64_t top, int64_t left) {
+// Whether rows [top, bottom) and columns [left, right) are in pictures of that shape.
+void check_part(const char* op, const Tensor& whole, int64_t top, int64_t bottom, int64_t left, int64_t right) {
   check_elements(op, whole);
-  check_same_type(op, "the part", whole, part);
-  common_device(op, {&whole, &part});
-  SUMI_CHECK(whole.rank() == 4 && part.rank() == 4 && part.dim(0) == whole.dim(0) && part.dim(3) == whole.dim(3) &&
-                 top >= 0 && left >= 0 && top + part.dim(1) <= whole.dim(1) && left + part.dim(2) <= whole.dim(2),
-             "{}: {} at row {} and column {} is not in {}", op, part.shape().str(), top, left, whole.shape().str());
+  SUMI_CHECK(whole.rank() == 4 && 0 <= top && top <= bottom && bottom <= whole.dim(1) && 0 <= left && left <= right &&
+                 right <= whole.dim(2),
+             "{}: rows {} to {} and columns {} to {} are not in {}", op, top, bottom, left, right, whole.shape().str());
 }
 
-std::array<int64_t, 3> strides_of(const Tensor& pictures) {
-  const int64_t row = pictures.dim(2) * pictures.dim(3);
-  return {pictures.dim(1) * row, row, pictures.dim(3)};
+// Between `part` and the rows and columns of `whole` that begin at `top` and `left`; a row of pixels lies together.
+StridedCopyArgs part_copy(const Tensor& whole, const Tensor& part) {
+  const int64_t row = part.dim(2) * part.dim(3), whole_row = whole.dim(2) * whole.dim(3);
+  return {.from = {},
+          .to = {},
+          .sizes = {1, part.dim(0), part.dim(1), row},
+          .from_strides = {0, whole.dim(1) * whole_row, whole_row},
+          .to_strides = {0, part.dim(1) * row, row}};
 }
 
-// Bytes from a picture's first pixel to the part's.
-int64_t offset_of(const Tensor& whole, int64_t top, int64_t left) {
-  return bytes_of(whole.dtype(), (top * whole.dim(2) + left) * whole.dim(3));
-}
-
-std::array<int64_t, 4> sizes_of(const Tensor& x) { return {x.dim(0), x.dim(1), x.dim(2), x.dim(3)}; }
+// The element of `whole` that the part begins with.
+int64_t first_of(const Tensor& whole, int64_t top, int64_t left) { return (top * whole.dim(2) + left) * whole.dim(3); }
 
 }  // namespace
 
 Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t right) {
-  SUMI_CHECK(x.rank() == 4 && top <= bottom && left <= right, "crop: {} has no rows {} to {}, columns {} to {}",
-             x.shape().str(), top, bottom, left, right);
-  Tensor out = Tensor::empty({x.dim(0), bottom - top, right - left, x.dim(3)}, x.dtype(), x.device());
-  check_part("crop", x, out, top, left);
+  check_part("crop", x, top, bottom, left, right);
   const OpScope scope("crop", x);
-  View source = x.view();
-  source.offset += offset_of(x, top, left);
-  strided_copy_slot(x.device(), {.from = source,
-                                 .to = out.mutable_view(),
-                                 .sizes = sizes_of(out),
-                                 .from_strides = strides_of(x),
-                                 .to_strides = strides_of(out)});
+  Tensor out = Tensor::empty({x.dim(0), bottom - top, right - left, x.dim(3)}, x.dtype(), x.device());
+  StridedCopyArgs args = part_copy(x, out);
+  args.from = x.view().from(first_of(x, top, left));
+  args.to = out.mutable_view();
+  strided_copy_slot(x.device(), args);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(out, [x, top, left](const Tensor& grad) {
       Tensor dx = Tensor::zeros(x.shape(), DType::kF32, x.device());
@@ -188,19 +190,22 @@ Tensor crop(const Tensor& x, int64_t top, int64_t bottom, int64_t left, int64_t 
 Tensor pick_pixels(const Tensor& x, int64_t height, int64_t width) {
   SUMI_CHECK(x.rank() == 4 && 0 < height && height <= x.dim(1) && 0 < width && width <= x.dim(2),
              "pick_pixels: {} does not have {}x{} pixels", x.shape().str(), height, width);
+  check_no_gradient("pick_pixels", x);
   return resample("pick_pixels", pick_pixels_slot, x, height, width);
 }
 
 void paste(const Tensor& part, Tensor& whole, int64_t top, int64_t left) {
-  check_part("paste", whole, part, top, left);
+  SUMI_CHECK(part.rank() == 4 && whole.rank() == 4 && part.dim(0) == whole.dim(0) && part.dim(3) == whole.dim(3),
+             "paste: {} is not a part of {}", part.shape().str(), whole.shape().str());
+  check_part("paste", whole, top, top + part.dim(1), left, left + part.dim(2));
+  check_same_type("paste", "the part", whole, part);
+  common_device("paste", {&whole, &part});
   const OpScope scope("paste", part);
-  MutableView target = whole.mutable_view();
-  target.offset += offset_of(whole, top, left);
-  strided_copy_slot(whole.device(), {.from = part.view(),
-                                     .to = target,
-                                     .sizes = sizes_of(part),
-                                     .from_strides = strides_of(part),
-                                     .to_strides = strides_of(whole)});
+  StridedCopyArgs args = part_copy(whole, part);
+  std::swap(args.from_strides, args.to_strides);
+  args.from = part.view();
+  args.to = whole.mutable_view().from(first_of(whole, top, left));
+  strided_copy_slot(whole.device(), args);
 }
 
 Tensor concat_rows(const std::vector<Tensor>& parts) {
@@ -211,6 +216,7 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
     shape[0] = part.dim(0);
     SUMI_CHECK(part.shape() == shape && part.dtype() == parts[0].dtype(), "concat_rows: {} does not join {}",
                part.shape().str(), parts[0].shape().str());
+    common_device("concat_rows", {&parts[0], &part});
     rows += part.dim(0);
   }
   shape[0] = rows;
@@ -218,7 +224,6 @@ Tensor concat_rows(const std::vector<Tensor>& parts) {
   int64_t row = 0;
   bool recorded = false;
   for (const Tensor& part : parts) {
-    common_device("concat_rows", {&out, &part});
     Tensor to = out.rows(row, row + part.dim(0));
     to.copy_from(part);
     row += part.dim(0);
@@ -281,6 +286,7 @@ Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   SUMI_CHECK(cast_is_offered(x.dtype(), dtype), "cast: from {} to {} is not supported", name_of(x.dtype()),
              name_of(dtype));
+  check_no_gradient("cast", x);
   const bool blocks = is_quantized(x.dtype()) || is_quantized(dtype);
   SUMI_CHECK(!blocks || x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(),
              kQuantBlock);

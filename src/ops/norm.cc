@@ -1,5 +1,6 @@
 #include "ops/norm.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/autograd.h"
@@ -26,7 +27,7 @@ GroupNormArgs group_norm_args(const Tensor& x, const Tensor& gain32, const Tenso
           .bias = bias32.view(),
           .out = {},
           .batch = x.dim(0),
-          .pixels = x.dim(0) == 0 ? 0 : x.numel() / (x.dim(0) * channels),
+          .pixels = x.dim(0) == 0 ? 0 : x.numel() / std::max<int64_t>(1, x.dim(0) * channels),
           .channels = channels,
           .groups = options.groups,
           .eps = options.eps,
@@ -76,7 +77,7 @@ void layer_norm_backward(const Tensor& x, const Tensor& gain, const Tensor& bias
                                     .dx = dx.mutable_view(),
                                     .dgain = dgain.mutable_view(),
                                     .dbias = dbias.mutable_view(),
-                                    .rows = x.numel() / channels,
+                                    .rows = x.numel() / std::max<int64_t>(1, channels),
                                     .channels = channels,
                                     .eps = eps});
   add_grad(x, dx);
@@ -128,7 +129,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, doubl
                            .gain = gain32.view(),
                            .bias = bias32.view(),
                            .out = out.mutable_view(),
-                           .rows = x.numel() / channels,
+                           .rows = x.numel() / std::max<int64_t>(1, channels),
                            .channels = channels,
                            .eps = eps});
   if (Tape* tape = Tape::recording({&x, &gain, &bias}))

@@ -5,11 +5,28 @@
 
 #include "ops/elementwise.h"
 #include "ops/op_check.h"
+#include "ops/profile.h"
 
 namespace sumi {
 
 constinit KernelSlot<AdamWArgs> adamw_slot("adamw");
 constinit KernelSlot<SumSquaresArgs> sum_squares_slot("sum_squares");
+
+void adamw(Tensor& param, const Tensor& grad, Tensor& first, Tensor& second, const AdamWStep& step) {
+  for (const Tensor* x : std::initializer_list<const Tensor*>{&grad, &first, &second}) {
+    check_f32("adamw", "each tensor", *x);
+    SUMI_CHECK_KIND(kInternal, x->numel() == param.numel(), "adamw: {} for a parameter {}", x->shape().str(),
+                    param.shape().str());
+  }
+  check_f32("adamw", "the parameter", param);
+  const Device device = common_device("adamw", {&param, &grad, &first, &second});
+  const OpScope scope("adamw", param);
+  adamw_slot(device, {.grad = grad.view(),
+                      .param = param.mutable_view(),
+                      .first = first.mutable_view(),
+                      .second = second.mutable_view(),
+                      .step = step});
+}
 
 double global_norm(const std::vector<Tensor>& tensors) {
   const auto first = std::find_if(tensors.begin(), tensors.end(), [](const Tensor& x) { return x.defined(); });

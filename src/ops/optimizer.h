@@ -9,18 +9,25 @@
 namespace sumi {
 
 // One step of AdamW (Loshchilov and Hutter 2019) as PyTorch computes it.
-struct AdamWArgs {
-  MutableView param;
-  View grad;
-  MutableView first, second;  // running means of the gradient and of its square
-  float grad_scale;           // multiplies the gradient first (clipping, accumulation)
-  float decay;                // 1 - lr · weight decay
+struct AdamWStep {
+  float grad_scale;  // multiplies the gradient first (clipping, accumulation)
+  float decay;       // 1 - lr · weight decay
   float beta1, beta2, eps;
   float step_size;   // lr / (1 - beta1^step)
   float correction;  // sqrt(1 - beta2^step)
+};
+
+// Moves the parameter, and the running means of its gradient (`first`) and of the gradient's square (`second`); all of
+// one shape, on one device.
+void adamw(Tensor& param, const Tensor& grad, Tensor& first, Tensor& second, const AdamWStep& step);
+
+struct AdamWArgs {
+  View grad;
+  MutableView param, first, second;
+  AdamWStep step;
   template <class F> void each_view(const F& f) {
-    f(param);
     f(grad);
+    f(param);
     f(first);
     f(second);
   }

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "core/autograd.h"
 #include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -88,6 +89,24 @@ INSTANTIATE_TEST_SUITE_P(Devices, Types,
                            return std::string(name_of(std::get<0>(test.param))) + "_" +
                                   std::string(name_of(std::get<1>(test.param)));
                          });
+
+// 1 + 2^-11 is half-way between two halves; what lies above it must not be lost on the way from double.
+TEST(Types, TheReferenceRoundsOnce) {
+  const Tensor one = cast(Tensor::full({1}, 1.0f), DType::kF16).to(Device::kRef);
+  const Tensor weight = Tensor::from(std::vector<float>{1.0f + 0x1p-11f}, {1, 1}, Device::kRef);
+  const Tensor bias = Tensor::full({1}, 0x1p-40f, Device::kRef);
+  EXPECT_EQ(cast(linear(one, weight, bias), DType::kF32).host<float>()[0], 1.0f + 0x1p-10f);
+  EXPECT_EQ(cast(linear(one, weight, {}), DType::kF32).host<float>()[0], 1.0f);  // a tie goes to the even one
+}
+
+TEST(Types, GradientsThatWouldBeLostAreRefused) {
+  Tensor x = test::random({1, 4, 4, 2});
+  x.set_requires_grad(true);
+  Tape tape;
+  EXPECT_THROW(cast(x, DType::kF16), Error);
+  EXPECT_THROW(pick_pixels(x, 2, 2), Error);
+  EXPECT_EQ(cast(x, DType::kF32).grad_slot(), x.grad_slot());
+}
 
 TEST(Types, MixturesAreRefusedWithASentence) {
   const Tensor x = test::random({2, 24, 16}), half = cast(x, DType::kF16), brain = cast(x, DType::kBF16);

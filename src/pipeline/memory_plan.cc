@@ -42,14 +42,6 @@ int64_t MemoryPlan::allocated() const {
   return copied_weights + std::max(unet_activations, decoder_activations) / 4 * 5 + kOverhead;
 }
 
-namespace {
-
-// Two-byte activations: the host's kernels make float copies while an op runs, so the tensors of one op, up to three,
-// take 2 + 4 bytes a value instead of 4; all others take half.
-int64_t with_float_copies(int64_t float_bytes) { return float_bytes / 2 * 3; }
-
-}  // namespace
-
 MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
                        const JobSize& job) {
   MemoryPlan plan;
@@ -66,17 +58,14 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
   }
   plan.tiled_decode = job.tiled_decode;
   const int64_t networks = job.guided ? 2 * job.batch : job.batch;
-  plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width) +
-                          context_bytes(config.unet, networks, job.context_tokens);
+  plan.unet_activations = unet_peak(config.unet, networks, job.latent_height, job.latent_width, job.activations) +
+                          context_bytes(config.unet, networks, job.context_tokens, job.activations);
   plan.tiled_activations = tiled_decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
   plan.decoder_activations =
       job.tiled_decode ? plan.tiled_activations : decoder_peak(config.autoencoder, job.latent_height, job.latent_width);
-  if (job.activations != DType::kF32) {
-    plan.unet_activations = with_float_copies(plan.unet_activations);
-    if (job.activations != DType::kF16) {  // under f16 the autoencoder stays in float32
-      plan.tiled_activations = with_float_copies(plan.tiled_activations);
-      plan.decoder_activations = with_float_copies(plan.decoder_activations);
-    }
+  if (job.activations == DType::kBF16) {  // under f16 the autoencoder stays in float32
+    plan.tiled_activations = with_float_copies(plan.tiled_activations);
+    plan.decoder_activations = with_float_copies(plan.decoder_activations);
   }
   return plan;
 }

@@ -68,6 +68,8 @@ TEST(MemoryPlan, CoversEachTypeOfActivations) {
     const int64_t decoder = measured_peak([&] { model.decode(z); });
     EXPECT_GE(static_cast<double>(plan.unet_activations) + kScratch, static_cast<double>(unet)) << name_of(type);
     EXPECT_GE(static_cast<double>(plan.decoder_activations) + kScratch, static_cast<double>(decoder)) << name_of(type);
+    EXPECT_LE(static_cast<double>(plan.unet_activations), 1.6 * static_cast<double>(unet)) << name_of(type);
+    EXPECT_LE(static_cast<double>(plan.decoder_activations), 1.6 * static_cast<double>(decoder)) << name_of(type);
   }
 }
 

@@ -24,8 +24,12 @@ int64_t bytes_of(int64_t batch, int64_t height, int64_t width, int64_t channels)
 // Follows the UNet block by block.
 class UNetWalk {
  public:
-  UNetWalk(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width)
-      : topology_(models::make_topology(config)), batch_(batch), height_(height), width_(width) {}
+  UNetWalk(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width, DType activations)
+      : topology_(models::make_topology(config)),
+        batch_(batch),
+        height_(height),
+        width_(width),
+        narrow_(activations != DType::kF32) {}
 
   int64_t peak() {
     for (const models::BlockPlan& block : topology_.input_blocks) down(block);
@@ -37,7 +41,9 @@ class UNetWalk {
 
  private:
   int64_t size(int64_t channels) const { return bytes_of(batch_, height_, width_, channels); }
-  void note(int64_t working) { peak_ = std::max(peak_, skip_bytes_ + working); }
+  void note(int64_t working) {
+    peak_ = std::max(peak_, narrow_ ? skip_bytes_ / 2 + with_float_copies(working) : skip_bytes_ + working);
+  }
 
   // `held` is what the caller of the layer keeps meanwhile.
   void work(const models::LayerPlan& layer, int64_t held = 0) {
@@ -78,6 +84,7 @@ class UNetWalk {
 
   models::UNetTopology topology_;
   int64_t batch_, height_, width_;
+  bool narrow_;                                     // activations of two bytes
   std::vector<std::pair<int64_t, int64_t>> sizes_;  // of the levels above
   std::vector<int64_t> skip_sizes_;
   int64_t skip_bytes_ = 0;
@@ -86,21 +93,25 @@ class UNetWalk {
 
 }  // namespace
 
-int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width) {
-  return UNetWalk(config, batch, height, width).peak();
+int64_t with_float_copies(int64_t float_bytes) { return float_bytes / 2 * 3; }
+
+int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width, DType activations) {
+  return UNetWalk(config, batch, height, width, activations).peak();
 }
 
-int64_t context_bytes(const models::UNetConfig& config, int64_t batch, int64_t tokens) {
+int64_t context_bytes(const models::UNetConfig& config, int64_t batch, int64_t tokens, DType activations) {
   if (config.context_dim == 0) return 0;
   const models::UNetTopology topology = models::make_topology(config);
-  int64_t kept = config.context_dim;
+  int64_t kept = 0;
   const auto add = [&](const models::BlockPlan& block) {
     if (const models::LayerPlan* layer = block.attention()) kept += 2 * layer->out * layer->depth;  // keys and values
   };
   for (const models::BlockPlan& block : topology.input_blocks) add(block);
   add(topology.middle);
   for (const models::BlockPlan& block : topology.output_blocks) add(block);
-  return bytes_of(batch, tokens, 1, kept);
+  const int64_t sequence = bytes_of(batch, tokens, 1, config.context_dim);  // stays f32
+  const int64_t keys_values = bytes_of(batch, tokens, 1, kept);
+  return sequence + (activations == DType::kF32 ? keys_values : keys_values / 2);
 }
 
 namespace {

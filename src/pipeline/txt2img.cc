@@ -71,9 +71,7 @@ class Txt2Img {
     if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the denoiser's, for the last time
     for (int64_t i = 0; i < count; ++i) {
       check_cancelled(hooks_.cancel);
-      const Tensor decoded = decode(latents.rows(i, i + 1)), picture = decoded.to(Device::kCpu);
-      if (!is_host(decoded.device())) check_picture(picture);
-      std::vector<image::Image> images = image::to_images(picture);
+      std::vector<image::Image> images = draw(latents.rows(i, i + 1));
       io::check_mappings_intact();
       if (hooks_.on_picture) hooks_.on_picture({std::move(images.at(0)), prompts[static_cast<size_t>(i)], number_});
       ++number_;
@@ -81,8 +79,12 @@ class Txt2Img {
     ++batch_;
   }
 
-  Tensor decode(const Tensor& latent) const {
-    return request_.tiled_decode ? model_.decode_tiled(latent) : model_.decode(latent);
+  // The decoded floats are gone before the picture is handed out.
+  std::vector<image::Image> draw(const Tensor& latent) const {
+    const Tensor decoded = request_.tiled_decode ? model_.decode_tiled(latent) : model_.decode(latent);
+    const Tensor picture = decoded.to(Device::kCpu);
+    if (!is_host(decoded.device())) check_picture(picture);
+    return image::to_images(picture);
   }
 
   int64_t batches() const { return request_.n_iter * static_cast<int64_t>(request_.batches.size()); }

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "ops/optimizer.h"
-#include "ops/profile.h"
 
 namespace sumi::train {
 
@@ -21,19 +20,15 @@ void AdamW::step(double lr, double grad_scale) {
     Tensor& param = params_[i].value;
     const Tensor grad = param.grad();
     if (!grad) continue;
-    const OpScope scope("adamw", param);
     const double rate = lr * params_[i].lr_scale;
-    adamw_slot(param.device(), {.param = param.mutable_view(),
-                                .grad = grad.view(),
-                                .first = state_.first[i].mutable_view(),
-                                .second = state_.second[i].mutable_view(),
-                                .grad_scale = static_cast<float>(grad_scale),
-                                .decay = static_cast<float>(1.0 - rate * options_.weight_decay),
-                                .beta1 = static_cast<float>(options_.beta1),
-                                .beta2 = static_cast<float>(options_.beta2),
-                                .eps = static_cast<float>(options_.eps),
-                                .step_size = static_cast<float>(rate / (1.0 - std::pow(options_.beta1, n))),
-                                .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
+    adamw(param, grad, state_.first[i], state_.second[i],
+          {.grad_scale = static_cast<float>(grad_scale),
+           .decay = static_cast<float>(1.0 - rate * options_.weight_decay),
+           .beta1 = static_cast<float>(options_.beta1),
+           .beta2 = static_cast<float>(options_.beta2),
+           .eps = static_cast<float>(options_.eps),
+           .step_size = static_cast<float>(rate / (1.0 - std::pow(options_.beta1, n))),
+           .correction = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, n)))});
     param.clear_grad();
   }
 }

@@ -168,7 +168,7 @@ class AutoencoderTrainer {
       judge_sum_.emplace(run_.ranks(), judge_->params);
     }
     run_.restore({{"data", fingerprint(examples_, options.data)},
-                  {"configuration", fingerprint(config)},
+                  {"model configuration", fingerprint(config)},
                   {"crop", std::to_string(options.crop)},
                   {"disc_start", std::to_string(judge_ == nullptr ? -1 : options.loss.disc_start)},
                   {"disc_weight", fmt::format("{}", options.loss.disc_weight)},

@@ -20,6 +20,8 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
   const models::Recipe recipe = models::family_for(model.config()).recipe;
+  SUMI_CHECK_KIND(kUnavailable, recipe.text_encoders.size() == 1, "a model of {} text encoders cannot be trained yet",
+                  recipe.text_encoders.size());
   const auto begin = [&](nn::Module& module, const std::string& prefix, double lr_scale = 1.0) {
     if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
     for (NamedTensor& param :

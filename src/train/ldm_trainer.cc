@@ -45,7 +45,7 @@ class LdmTrainer {
     of_vocabulary.add(tokenizer.text().vocabulary);
     of_vocabulary.add(tokenizer.text().merges);
     run_.restore({{"data", fingerprint(examples, options.data)},
-                  {"configuration", fingerprint(model.config())},
+                  {"model configuration", fingerprint(model.config())},
                   {"vocabulary", of_vocabulary.hex()},
                   {"weights that are not trained", hash_of_frozen()},
                   {"crops", std::to_string(options.crops)},

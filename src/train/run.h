@@ -69,6 +69,8 @@ struct RunPlan {
 void measure(RunPlan& plan, const std::function<void()>& step);
 
 // A hash of the configuration, for notes. It does not cover the drawing defaults.
+// Checkpoints made before the attention's levels were written coarsest first have it as "configuration"; those now have
+// it as "model configuration", so that older runs can be resumed.
 std::string fingerprint(models::ModelConfig config);
 std::string fingerprint(const models::AutoencoderConfig& config);
 

@@ -25,8 +25,9 @@ struct Bench {
   int run();
 };
 
-std::string as_json(const pipeline::BenchResult& result) {
-  nlohmann::ordered_json json{{"fma_peak_gflops", result.fma_peak_gflops}, {"threads", num_threads()}};
+std::string as_json(const pipeline::BenchResult& result, DType activations) {
+  nlohmann::ordered_json json{
+      {"fma_peak_gflops", result.fma_peak_gflops}, {"threads", num_threads()}, {"precision", name_of(activations)}};
   for (const pipeline::BenchLine& line : result.lines) {
     json[line.name] = {{"seconds", line.seconds},
                        {"gflop", line.gflop},
@@ -36,12 +37,16 @@ std::string as_json(const pipeline::BenchResult& result) {
   return json.dump() + "\n";
 }
 
-std::string as_text(const pipeline::BenchResult& result) {
+std::string as_text(const pipeline::BenchResult& result, DType activations) {
   std::string text = fmt::format("{:<12} {:>9} {:>9} {:>9} {:>7}\n", "", "seconds", "GFLOP", "GFLOP/s", "ratio");
   for (const pipeline::BenchLine& line : result.lines) {
     text += fmt::format("{:<12} {:>9.3f} {:>9.0f} {:>9.1f} {:>7.2f}\n", line.name, line.seconds, line.gflop,
                         line.gflops(), line.gflops() / result.fma_peak_gflops);
   }
+  if (activations != DType::kF32)
+    text +=
+        fmt::format("activations {}; no training step, which computes in f32; the autoencoder is in f32 under f16\n",
+                    name_of(activations));
   return text +
          fmt::format("multiply-add peak of this machine, {} threads, measured between the runs: {:.1f} GFLOP/s\n",
                      num_threads(), result.fma_peak_gflops);
@@ -72,14 +77,15 @@ int Bench::run() {
   if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
   const pipeline::OpenModel opened = pipeline::open_model(model.options(engine));
   const models::StableDiffusion networks = pipeline::load_model(opened);
-  options.train_step = [this] { return train::make_bench_step(engine.device()); };
+  if (engine.activations() == DType::kF32)
+    options.train_step = [this] { return train::make_bench_step(engine.device()); };
   const pipeline::BenchResult result =
       pipeline::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
           complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
                                repetition == 0 ? " (warms up)" : ""));
       });
-  say(json ? as_json(result) : as_text(result));
+  say(json ? as_json(result, engine.activations()) : as_text(result, engine.activations()));
   if (json) return 0;
   for (const pipeline::BenchLine& line : result.lines) {
     if (options.profile) say(as_table(line, result.fma_peak_gflops));

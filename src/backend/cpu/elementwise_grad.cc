@@ -89,15 +89,15 @@ void run_adamw(const Context& context, const AdamWArgs& a) {
   for_chunks(context, a.param.count, [&](int64_t begin, int64_t end) HWY_ATTR {
     for_lanes(end - begin, [&](auto d, int64_t lane) HWY_ATTR {
       const int64_t i = begin + lane;
-      const auto grad = hn::Mul(hn::LoadU(d, grads + i), hn::Set(d, a.grad_scale));
+      const auto grad = hn::Mul(hn::LoadU(d, grads + i), hn::Set(d, a.step.grad_scale));
       auto first = hn::LoadU(d, firsts + i), second = hn::LoadU(d, seconds + i);
-      first = hn::MulAdd(hn::Set(d, 1.0f - a.beta1), hn::Sub(grad, first), first);
-      second = hn::MulAdd(hn::Set(d, 1.0f - a.beta2), hn::MulSub(grad, grad, second), second);
+      first = hn::MulAdd(hn::Set(d, 1.0f - a.step.beta1), hn::Sub(grad, first), first);
+      second = hn::MulAdd(hn::Set(d, 1.0f - a.step.beta2), hn::MulSub(grad, grad, second), second);
       hn::StoreU(first, d, firsts + i);
       hn::StoreU(second, d, seconds + i);
-      const auto size = hn::MulAdd(hn::Sqrt(second), hn::Set(d, 1.0f / a.correction), hn::Set(d, a.eps));
-      const auto kept = hn::Mul(hn::LoadU(d, param + i), hn::Set(d, a.decay));
-      hn::StoreU(hn::NegMulAdd(hn::Set(d, a.step_size), hn::Div(first, size), kept), d, param + i);
+      const auto size = hn::MulAdd(hn::Sqrt(second), hn::Set(d, 1.0f / a.step.correction), hn::Set(d, a.step.eps));
+      const auto kept = hn::Mul(hn::LoadU(d, param + i), hn::Set(d, a.step.decay));
+      hn::StoreU(hn::NegMulAdd(hn::Set(d, a.step.step_size), hn::Div(first, size), kept), d, param + i);
     });
   });
 }

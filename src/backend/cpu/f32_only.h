@@ -21,11 +21,11 @@ class FloatCopies {
   void replace(View& view) {
     if (needs(view)) view = copy_of(view);
   }
-  // Its contents are copied too, for kernels that read what they write to.
+  // Only a kernel that works in place reads what it writes to, and then its input, which comes first, has a copy.
   void replace(MutableView& view) {
     if (!needs(view)) return;
     const MutableView stored = view;
-    view = copy_of(stored);
+    view = copy_of(stored, /*with_contents=*/false);
     outputs_.push_back({stored, view});
   }
   void replace(WeightView&) const {}
@@ -46,14 +46,14 @@ class FloatCopies {
   };
 
   // Views of the same elements share a copy: kernels may work in place.
-  MutableView copy_of(const View& view) {
+  MutableView copy_of(const View& view, bool with_contents = true) {
     for (const Copy& copy : copies_) {
       if (copy.stored.handle == view.handle && copy.stored.offset == view.offset && copy.stored.count == view.count)
         return copy.wide;
     }
     const BufferPtr memory = allocator_of(Device::kCpu).allocate(bytes_of(DType::kF32, view.count));
     const MutableView wide = view_of(static_cast<float*>(memory->handle()), view.count, view.device);
-    widen(context_, view, wide.f32());
+    if (with_contents) widen(context_, view, wide.f32());
     copies_.push_back({view, wide, memory});
     return wide;
   }

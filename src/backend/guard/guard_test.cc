@@ -1,9 +1,10 @@
-#include "backend/guard/guard.h"
+#include "backend/guard/guarded.h"
 
 #include <gtest/gtest.h>
 
 #include "core/allocator.h"
 #include "core/autograd.h"
+#include "ops/activation.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
@@ -15,6 +16,16 @@ namespace sumi {
 namespace {
 
 CopyCounts copies() { return allocator_of(Device::kGuard).copies(); }
+
+// A kernel that writes to what it was given to read.
+struct ScribbleArgs {
+  View x;
+  template <class F> void each_view(const F& f) { f(x); }
+};
+constinit KernelSlot<ScribbleArgs> scribble_slot("scribble");
+void scribble(Context&, const ScribbleArgs& a) { *const_cast<float*>(a.x.f32()) = 1.0f; }
+const KernelRegistration kScribble(scribble_slot, Device::kRef, scribble);
+const KernelRegistration kGuardedScribble(scribble_slot, Device::kGuard, backend::guard::guarded<scribble_slot>);
 
 TEST(Guard, MemoryCannotBeReached) {
   const Tensor x = Tensor::from(std::vector<float>{1.0f, 2.0f}, {2}, Device::kGuard);
@@ -30,6 +41,16 @@ TEST(Guard, MemoryIsClosedAgainAfterKernelsAndCopies) {
   EXPECT_EQ(x.host<float>()[63], 1.0f);
   EXPECT_DEATH({ [[maybe_unused]] const volatile float value = *static_cast<const float*>(x.buffer()->handle()); }, "");
   EXPECT_DEATH({ [[maybe_unused]] const volatile float value = *static_cast<const float*>(y.buffer()->handle()); }, "");
+}
+
+// A view must lie in its buffer, and a kernel cannot write to what it was given to read.
+TEST(Guard, ViewsAreCheckedAndInputsAreReadOnly) {
+  const Tensor x = Tensor::zeros({8}, DType::kF32, Device::kGuard);
+  Tensor out = Tensor::zeros({8}, DType::kF32, Device::kGuard);
+  View beyond = x.view();
+  beyond.count = 9;
+  EXPECT_THROW(activate_slot(Device::kGuard, {.x = beyond, .out = out.mutable_view(), .act = Act::kSilu}), Error);
+  EXPECT_DEATH(scribble_slot(Device::kGuard, {.x = x.view()}), "");
 }
 
 // Every slot that another backend fills has a kernel here too: a graphics card needs as much to run everything.

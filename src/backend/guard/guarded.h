@@ -15,11 +15,11 @@ template <auto& kSlot>
 void guarded(Context& context, const typename std::remove_reference_t<decltype(kSlot)>::Arguments& args) {
   auto open_args = args;
   OpenBlocks blocks;
-  open_args.each_view([&](View& view) {
+  open_args.each_view([&]<class AnyView>(AnyView& view) {
     if (!view) return;
     SUMI_CHECK_KIND(kInternal, view.device == Device::kGuard, "op {}: a view of the {} among the guard device's",
                     kSlot.op(), name_of(view.device));
-    blocks.open(view.handle);
+    blocks.open(view.handle, std::is_same_v<AnyView, MutableView>, view.offset, view.bytes());
     view.device = Device::kCpu;
   });
   if (context.queue != nullptr) ++static_cast<Queue*>(context.queue)->kernels;

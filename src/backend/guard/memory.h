@@ -17,11 +17,16 @@ class OpenBlocks {
   OpenBlocks(const OpenBlocks&) = delete;
   OpenBlocks& operator=(const OpenBlocks&) = delete;
 
-  // `handle` is a buffer's; throws Error(kInternal) for anything else.
-  void open(void* handle);
+  // Opens the block for reading, or for writing too. `handle` is a buffer's and the bytes are in it; otherwise throws
+  // Error(kInternal).
+  void open(void* handle, bool writes, int64_t offset, int64_t bytes);
 
  private:
-  std::vector<void*> handles_;
+  struct Opened {
+    void* handle;
+    bool writes;
+  };
+  std::vector<Opened> opened_;
 };
 
 }  // namespace sumi::backend::guard

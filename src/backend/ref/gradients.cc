@@ -196,13 +196,13 @@ void turn_weight(Context& context, const TurnWeightArgs& a) {
 void adamw(Context&, const AdamWArgs& a) {
   float *param = a.param.f32(), *firsts = a.first.f32(), *seconds = a.second.f32();
   for (int64_t i = 0; i < a.param.count; ++i) {
-    const double grad = double{a.grad.f32()[i]} * a.grad_scale;
-    const double first = double{a.beta1} * firsts[i] + (1.0 - a.beta1) * grad;
-    const double second = double{a.beta2} * seconds[i] + (1.0 - a.beta2) * grad * grad;
+    const double grad = double{a.grad.f32()[i]} * a.step.grad_scale;
+    const double first = double{a.step.beta1} * firsts[i] + (1.0 - a.step.beta1) * grad;
+    const double second = double{a.step.beta2} * seconds[i] + (1.0 - a.step.beta2) * grad * grad;
     firsts[i] = static_cast<float>(first);
     seconds[i] = static_cast<float>(second);
-    param[i] = static_cast<float>(double{param[i]} * a.decay -
-                                  a.step_size * first / (std::sqrt(second) / a.correction + a.eps));
+    param[i] = static_cast<float>(double{param[i]} * a.step.decay -
+                                  a.step.step_size * first / (std::sqrt(second) / a.step.correction + a.step.eps));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "core/quantized.h"
 #include "ops/max_pool.h"
@@ -95,17 +96,16 @@ void sum_pool_2x2(Context& context, const ResampleArgs& a) {
     using T = decltype(type);
     const int64_t y = row % a.out_h * 2;
     const T* first = a.x.data<T>() + (row / a.out_h * a.in_h + y) * a.in_w * a.channels;
-    for (int64_t column = 0; column < a.out_w; ++column) {
-      T* to = a.out.data<T>() + (row * a.out_w + column) * a.channels;
-      for (int64_t c = 0; c < a.channels; ++c) {
-        float sum = 0.0f;
-        for (int64_t dy = 0; dy < 2 && y + dy < a.in_h; ++dy) {
-          for (int64_t x = 2 * column; x < std::min(a.in_w, 2 * column + 2); ++x)
-            sum += to_float(first[(dy * a.in_w + x) * a.channels + c]);
-        }
-        to[c] = narrow_to<T>(sum);
+    std::vector<float> sums(static_cast<size_t>(a.out_w * a.channels));
+    for (int64_t dy = 0; dy < std::min<int64_t>(2, a.in_h - y); ++dy) {
+      for (int64_t x = 0; x < a.in_w; ++x) {
+        const T* from = first + (dy * a.in_w + x) * a.channels;
+        float* to = sums.data() + x / 2 * a.channels;
+        for (int64_t c = 0; c < a.channels; ++c) to[c] += to_float(from[c]);
       }
     }
+    T* out = a.out.data<T>() + row * a.out_w * a.channels;
+    for (size_t i = 0; i < sums.size(); ++i) out[i] = narrow_to<T>(sums[i]);
   });
 }
 

@@ -17,6 +17,7 @@ class Renamed : public io::Checkpoint {
     path_ = file_->path();
     format_ = file_->format();
     metadata_ = file_->metadata();
+    metadata_[kFamilyKey] = family.name;
     for (const io::TensorInfo& info : file_->tensors()) {
       const std::string name = family.engine_name(info.name);
       const auto [other, fresh] = own_names_.emplace(name, info.name);
