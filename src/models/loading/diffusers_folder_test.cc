@@ -207,7 +207,7 @@ TEST_F(Folder, Item89LinkOutOfTheFolder) {
   EXPECT_THAT(error(), HasSubstr("a link that leads out of the model's folder"));
   fs::remove(root() / "unet/b.safetensors");
   fs::create_symlink(root() / "unet/nowhere", root() / "unet/b.safetensors");
-  EXPECT_THAT(error(), HasSubstr("a link to a file that is not there"));
+  EXPECT_THAT(error(), HasSubstr("a link to a missing file"));
 }
 
 TEST_F(Folder, Item89AWholeComponentThatIsALink) {
