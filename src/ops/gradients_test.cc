@@ -32,6 +32,7 @@ double mixture(const test::GradientCase& c, const test::Inputs& inputs) {
 
 TEST_P(Gradients, EqualDifferences) {
   const test::GradientCase& c = GetParam();
+  test::restart_random();
   test::Inputs inputs;
   for (const Shape& shape : c.shapes) inputs.push_back(test::random(shape).to(Device::kRef));
   const test::Inputs grads = test::gradients(c, inputs, Device::kRef);

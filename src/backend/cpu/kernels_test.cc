@@ -317,10 +317,11 @@ std::vector<StoredCase> stored_cases() {
 TEST_P(CpuKernels, StoredActivationsEqualReference) {
   for (const DType dtype : {DType::kF16, DType::kBF16}) {
     for (const StoredCase& c : stored_cases()) {
-      // Where the two backends' sums differ in their last bits, a few elements round to neighbours: half of the
-      // rounding error itself. A composition also rounds between its parts, a single kernel does not.
+      // Where the two backends' sums differ in their last bits, and where rounding to float first makes a tie that ref
+      // does not have, a few elements round to neighbours. A composition also rounds between its parts, a single kernel
+      // does not.
       const double rounding = dtype == DType::kF16 ? 0x1p-11 : 0x1p-8,
-                   tolerance = rounding * (c.is_composed_on_ref ? 2.0 : 0.5);
+                   tolerance = rounding * (c.is_composed_on_ref ? 2.0 : 1.0);
       const Tensors x = each(c.x, [&](const Tensor&t) { return cast(t, dtype); }),
                     floats = each(x, [&](const Tensor&t) { return cast(t, DType::kF32); });
       const Tensor got = c.op(x, c.p), want = c.op(each(x, on_ref), each(c.p, on_ref));
