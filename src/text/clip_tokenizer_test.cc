@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "tests/support/clip_vocabulary.h"
 #include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
 
@@ -16,23 +17,9 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// CLIP's own vocabulary is not ours to ship: it is used where the machine has it.
-std::optional<fs::path> clip_folder() {
-  const char* named = std::getenv("SUMI_CLIP_DIR");
-  if (named && *named) return fs::path(named);
-  const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
-  if (fs::exists(beside_the_checkout / "vocab.json")) return beside_the_checkout;
-  try {
-    return find_tokenizer(std::nullopt, "");
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 TEST(ClipVocabulary, IdsEqualTheOriginals) {
-  const auto folder = clip_folder();
-  if (!folder)
-    GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
+  const auto folder = test::clip_vocabulary();
+  if (!folder) GTEST_SKIP() << test::kNoClipVocabulary;
   const ClipTokenizer tokenizer = ClipTokenizer::load(*folder);
   EXPECT_EQ(tokenizer.vocab_size(), 49408);
   EXPECT_EQ(tokenizer.start_id(), 49406);

@@ -36,16 +36,20 @@ inline fs::path byte_tokenizer() {
   return folder;
 }
 
-// The folder of CLIP's vocabulary, which is not shipped; empty if it is not on this machine.
-inline fs::path clip_tokenizer_folder() {
-  const char* named = std::getenv("SUMI_CLIP_DIR");
-  const fs::path beside_the_checkout = fs::path(SUMI_TEST_DATA) / "../../../shared/reference/clip";
-  const auto data = text::find_data_folder();
-  const fs::path pulled = data ? *data / "tokenizer" : fs::path();
-  for (const fs::path& place : {fs::path(named == nullptr ? "" : named), beside_the_checkout, pulled}) {
-    if (!place.empty() && fs::exists(place / "vocab.json")) return place;
-  }
-  return {};
+// LDM's configuration of a small autoencoder and its training, with a discriminator from step `disc_start` on.
+inline std::string small_autoencoder_yaml(int disc_start, const std::string& attn_resolutions) {
+  return R"(
+model:
+  target: ldm.models.autoencoder.AutoencoderKL
+  params:
+    embed_dim: 4
+    lossconfig:
+      target: ldm.modules.losses.LPIPSWithDiscriminator
+      params: {disc_start: )" +
+         std::to_string(disc_start) + R"(, kl_weight: 1.0e-6, disc_weight: 0.5, disc_width: 16, disc_num_layers: 2}
+    ddconfig: {double_z: true, z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2],
+               num_res_blocks: 1, attn_resolutions: )" +
+         attn_resolutions + "}\n";
 }
 
 inline std::string read_bytes(const fs::path& file) {

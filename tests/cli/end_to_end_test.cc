@@ -1,5 +1,6 @@
 // Prompt to picture against the original script's own pictures, through the command line.
 #include "tests/cli/cli_fixture.h"
+#include "tests/support/clip_vocabulary.h"
 
 namespace sumi::test {
 namespace {
@@ -7,14 +8,12 @@ namespace {
 class EndToEndTest : public CliTest {
  protected:
   void SetUp() override {
-    if (clip_tokenizer_folder().empty()) {
-      GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
-    }
+    if (!vocabulary_) GTEST_SKIP() << kNoClipVocabulary;
   }
 
-  static Words model() {
-    return {"--ckpt",      synthetic_model().string(),      "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-            "--tokenizer", clip_tokenizer_folder().string()};
+  Words model() const {
+    return {"--ckpt",      synthetic_model().string(), "--config", std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+            "--tokenizer", vocabulary_->string()};
   }
 
   // At least 99 % of the values equal, none off by more than 1: float rounding may tip a truncation.
@@ -34,6 +33,7 @@ class EndToEndTest : public CliTest {
     EXPECT_GE(static_cast<double>(equal), 0.99 * static_cast<double>(got.pixels.size()));
   }
 
+  std::optional<fs::path> vocabulary_ = clip_vocabulary();
   static constexpr const char* kPrompt = "a photograph of an astronaut riding a horse";
 };
 
@@ -66,7 +66,7 @@ TEST_F(EndToEndTest, TheLinePeopleKnow) {
                                      "--ddim_steps", "50",
                                      "--cfg_scale",  "7.5",
                                      "--config",     std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                                     "--tokenizer",  clip_tokenizer_folder().string(),
+                                     "--tokenizer",  vocabulary_->string(),
                                      "--H",          "64",
                                      "--W",          "64"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -1,5 +1,6 @@
 // sumi probe: single parts of the engine, through files.
 #include "tests/cli/cli_fixture.h"
+#include "tests/support/clip_vocabulary.h"
 
 #include <nlohmann/json.hpp>
 
@@ -94,13 +95,13 @@ TEST_F(ProbeTest, RandomNumbersEqualPyTorchs) {
 }
 
 TEST_F(ProbeTest, TokensEqualTheReference) {
-  if (clip_tokenizer_folder().empty())
-    GTEST_SKIP() << "CLIP's vocabulary is not on this machine: set SUMI_CLIP_DIR or run `sumi pull tokenizer`";
+  const auto vocabulary = clip_vocabulary();
+  if (!vocabulary) GTEST_SKIP() << kNoClipVocabulary;
   const auto golden = nlohmann::json::parse(read_bytes(std::string(SUMI_TEST_DATA) + "/clip_tokens.json"));
   nlohmann::json prompts = nlohmann::json::array();
   for (const auto& entry : golden) prompts.push_back(entry["prompt"]);
   write_file(here() / "in.json", prompts.dump());
-  run({"tokens", "--tokenizer", clip_tokenizer_folder().string(), "--in", "in.json", "--out", "out.json"});
+  run({"tokens", "--tokenizer", vocabulary->string(), "--in", "in.json", "--out", "out.json"});
   EXPECT_EQ(nlohmann::json::parse(read_bytes(here() / "out.json")), golden);
 }
 

@@ -11,17 +11,7 @@ class TrainAutoencoder : public testing::Test {
   TrainAutoencoder() {
     write_pictures(data(), 6, 48, 40);
     write_file(data() / "broken.png", "\x89PNG and nothing after");
-    write_file(folder_ / "small.yaml", R"(
-model:
-  target: ldm.models.autoencoder.AutoencoderKL
-  params:
-    embed_dim: 4
-    lossconfig:
-      target: ldm.modules.losses.LPIPSWithDiscriminator
-      params: {disc_start: 4, kl_weight: 1.0e-6, disc_weight: 0.5, disc_width: 16, disc_num_layers: 2}
-    ddconfig: {double_z: true, z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2],
-               num_res_blocks: 1, attn_resolutions: []}
-)");
+    write_file(folder_ / "small.yaml", small_autoencoder_yaml(4, "[]"));
   }
 
   fs::path data() const { return folder_ / "data"; }

@@ -19,6 +19,15 @@ class GuardedProgram : public CliTest {
     }
   }
 
+  // `train ldm` on here()/data, less the program and its --out, which run_both adds.
+  Words train() const {
+    Words words = train_ldm(here() / "data", "");
+    words.erase(words.begin());
+    const auto out = std::find(words.begin(), words.end(), "--out");
+    words.erase(out, out + 2);
+    return words;
+  }
+
   void expect_equal_pictures(const std::string& file) const {
     const image::Image cpu = image::read_png(here() / ("cpu" + file)).image;
     const image::Image guard = image::read_png(here() / ("guard" + file)).image;
@@ -63,19 +72,13 @@ TEST_F(GuardedProgram, WeightsOfEveryTypeAndExactConvolutions) {
 
 TEST_F(GuardedProgram, ThreeTrainingStepsAndTheModelTheyMake) {
   write_pictures(here() / "data", 4, 64, 64);
-  Words train = train_ldm(here() / "data", "");
-  train.erase(train.begin());  // the program
-  train.erase(std::find(train.begin(), train.end(), "--out"), std::find(train.begin(), train.end(), "--size"));
-  run_both(train + Words{"--steps", "3", "--batch", "2", "--train-text", "--ema", "0.9"}, "--out", "ldm");
+  run_both(train() + Words{"--steps", "3", "--batch", "2", "--train-text", "--ema", "0.9"}, "--out", "ldm");
   expect_equal_tensors("ldm/model.safetensors");
 }
 
 TEST_F(GuardedProgram, ALoraIsTrainedAndDrawnWith) {
   write_pictures(here() / "data", 4, 64, 64);
-  Words train = train_ldm(here() / "data", "");
-  train.erase(train.begin());
-  train.erase(std::find(train.begin(), train.end(), "--out"), std::find(train.begin(), train.end(), "--size"));
-  run_both(train + Words{"--steps", "3", "--lora", "2", "--lr", "1e-2", "--ema", "0", "--checkpointing"}, "--out",
+  run_both(train() + Words{"--steps", "3", "--lora", "2", "--lr", "1e-2", "--ema", "0", "--checkpointing"}, "--out",
            "lora");
   expect_equal_tensors("lora/lora.safetensors");
   run_both(Words{"a picture", "--seed", "3", "--lora", (here() / "cpulora/lora.safetensors").string() + ":0.8"} +
@@ -86,17 +89,7 @@ TEST_F(GuardedProgram, ALoraIsTrainedAndDrawnWith) {
 
 TEST_F(GuardedProgram, AnAutoencoderIsTrainedWithItsDiscriminator) {
   write_pictures(here() / "data", 4, 48, 40);
-  write_file(here() / "small.yaml", R"(
-model:
-  target: ldm.models.autoencoder.AutoencoderKL
-  params:
-    embed_dim: 4
-    lossconfig:
-      target: ldm.modules.losses.LPIPSWithDiscriminator
-      params: {disc_start: 1, kl_weight: 1.0e-6, disc_weight: 0.5, disc_width: 16, disc_num_layers: 2}
-    ddconfig: {double_z: true, z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2],
-               num_res_blocks: 1, attn_resolutions: [16]}
-)");
+  write_file(here() / "small.yaml", small_autoencoder_yaml(1, "[16]"));
   run_both(Words{"train", "autoencoder", "--data", (here() / "data").string(), "--batch", "2", "--config",
                  (here() / "small.yaml").string(), "--crop", "32", "--steps", "3", "--ema", "0.9"},
            "--out", "kl");

@@ -6,8 +6,6 @@
 namespace sumi::backend::cpu {
 namespace {
 
-bool is_half(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16; }
-
 void cast(Context& context, const CastArgs& a) {
   if (is_half(a.x.dtype) && a.out.dtype == DType::kF32) return widen(context, a.x, a.out.f32());
   if (a.x.dtype == DType::kF32 && is_half(a.out.dtype)) return narrow(context, a.x.f32(), a.out);

@@ -6,6 +6,9 @@
 
 namespace sumi::backend::cpu {
 
+// Whether elements of the type are stored in two bytes and computed on as floats.
+inline bool is_half(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16; }
+
 // Writes the elements of x, f16 or bf16, as floats; exact.
 void widen(const Context& context, const View& x, float* out);
 

@@ -15,7 +15,7 @@ class FloatCopies {
  public:
   explicit FloatCopies(const Context& context) : context_(context) {}
 
-  static bool needs(const View& view) { return view && (view.dtype == DType::kF16 || view.dtype == DType::kBF16); }
+  static bool needs(const View& view) { return view && is_half(view.dtype); }
   static bool needs(const WeightView&) { return false; }  // kernels widen weights themselves
 
   void replace(View& view) {
