@@ -57,10 +57,7 @@ struct MutableView : View {
 // pack. Blocks do not cross from one output's values to the next.
 struct WeightView : View {};
 
-// A view of `count` floats in the host's memory, for kernels that call other kernels.
-inline View view_of(const float* values, int64_t count, Device device) {
-  return {.device = device, .handle = const_cast<float*>(values), .count = count};
-}
+// A view of `count` floats in the host's memory, for copies that kernels make of their operands.
 inline MutableView view_of(float* values, int64_t count, Device device) {
   return {{.device = device, .handle = values, .count = count}};
 }
