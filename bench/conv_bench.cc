@@ -106,8 +106,8 @@ void run(std::string_view only) {
              "oneDNN direct", "oneDNN auto", "distance", "peak");
   for (const ConvShape& s : kShapes) {
     if (label(s).find(only) == std::string::npos) continue;
-    const Tensor x = pipeline::waves({s.batch, s.side, s.side, s.in}),
-                 weight = pipeline::waves({s.out, s.in, s.kernel, s.kernel}, Device::kCpu, 0.3, 0.05),
+    const Tensor x = engine::waves({s.batch, s.side, s.side, s.in}),
+                 weight = engine::waves({s.out, s.in, s.kernel, s.kernel}, Device::kCpu, 0.3, 0.05),
                  half = cast(weight, DType::kF16);
     const Conv2dOptions options{.stride = s.stride, .pad_begin = s.kernel / 2};
     const auto with = [&](ConvAlgorithm algorithm) {

@@ -93,8 +93,8 @@ void run(std::string_view only) {
   for (const GradShape& s : kShapes) {
     const std::string label = fmt::format("{}x{}²x{} → {}, 3x3", s.batch, s.side, s.in, s.out);
     if (label.find(only) == std::string::npos) continue;
-    const Tensor x = pipeline::waves({s.batch, s.side, s.side, s.in}),
-                 dy = pipeline::waves({s.batch, s.side, s.side, s.out}, Device::kCpu, 0.3, 0.05);
+    const Tensor x = engine::waves({s.batch, s.side, s.side, s.in}),
+                 dy = engine::waves({s.batch, s.side, s.side, s.out}, Device::kCpu, 0.3, 0.05);
     const auto with = [&](ConvAlgorithm algorithm) {
       const ConvAlgorithmScope scope(algorithm);
       return conv2d_grad_weight(x, dy, {s.out, s.in, 3, 3}, {.pad_begin = 1});

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "pipeline/bench.h"
+#include "engine/bench.h"
 
 namespace sumi::bench {
 
@@ -35,7 +35,7 @@ inline std::vector<double> in_turns(const std::vector<Contender>& contenders, in
   }
   std::vector<double> medians;
   medians.reserve(times.size());
-  for (const std::vector<double>& t : times) medians.push_back(pipeline::median(t));
+  for (const std::vector<double>& t : times) medians.push_back(engine::median(t));
   return medians;
 }
 

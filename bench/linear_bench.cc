@@ -30,7 +30,7 @@ void run() {
   fmt::print("{:<22} {:>14} {:>14} {:>14} {:>9} {:>7}\n", "rows x in → out", "sumi f16", "sumi f32", "OpenBLAS f32",
              "distance", "peak");
   for (const Shape3& s : kShapes) {
-    const Tensor x = pipeline::waves({s.m, s.k}), weight = pipeline::waves({s.n, s.k}, Device::kCpu, 0.3, 0.05),
+    const Tensor x = engine::waves({s.m, s.k}), weight = engine::waves({s.n, s.k}, Device::kCpu, 0.3, 0.05),
                  half = cast(weight, DType::kF16);
     Tensor theirs = Tensor::zeros({s.m, s.n}), ours;
     std::vector<Contender> contenders{{"f16", [&] { linear(x, half, {}); }},

@@ -13,7 +13,7 @@
 #include "image/grid.h"
 #include "image/png.h"
 #include "models/defaults.h"
-#include "pipeline/open_model.h"
+#include "engine/open_model.h"
 #include "tools/emoji_set.h"
 
 namespace {
@@ -70,8 +70,8 @@ class Evaluation {
   explicit Evaluation(const Options& options)
       : options_(options),
         emoji_(read_emoji(options.names)),
-        opened_(pipeline::open_model({.checkpoint = options.checkpoint})),
-        model_(pipeline::load_model(opened_)),
+        opened_(engine::open_model({.checkpoint = options.checkpoint})),
+        model_(engine::load_model(opened_)),
         tokenizer_(tokenizer_of(*opened_.stored)) {
     if (emoji_.size() != kEmojiTrainedOn)
       std::fprintf(stderr,
@@ -85,7 +85,7 @@ class Evaluation {
     request_.sampling.steps = static_cast<int>(options.steps > 0 ? options.steps : drawing.steps);
     request_.scale = options.scale > 0.0 ? options.scale : drawing.scale;
     request_.width = request_.height = drawing.size;
-    request_.syntax = pipeline::PromptSyntax::kWeighted;
+    request_.syntax = engine::PromptSyntax::kWeighted;
   }
 
   void run() {
@@ -181,11 +181,11 @@ class Evaluation {
 
   const Options& options_;
   std::vector<Emoji> emoji_;
-  pipeline::OpenModel opened_;
+  engine::OpenModel opened_;
   models::StableDiffusion model_;
   text::ClipTokenizer tokenizer_;
   std::vector<Glyph> glyphs_;
-  pipeline::Txt2ImgRequest request_;
+  engine::Txt2ImgRequest request_;
   std::array<std::vector<std::vector<float>>, kColours.size()> references_;
 };
 

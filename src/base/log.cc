@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include "base/text_util.h"
 
@@ -12,6 +13,8 @@ struct Log {
   std::mutex mutex;
   WarningSink sink;
 };
+
+thread_local WarningSink* t_sink = nullptr;
 
 Log& the_log() {
   static Log log;
@@ -28,6 +31,7 @@ WarningSink set_warning_sink(WarningSink sink) {
 
 void warn_line(const std::string& message) {
   const std::string line = strip_control(message);
+  if (t_sink != nullptr) return (*t_sink)(line);
   const std::lock_guard lock(the_log().mutex);
   if (the_log().sink) {
     the_log().sink(line);
@@ -36,9 +40,8 @@ void warn_line(const std::string& message) {
   }
 }
 
-CollectWarnings::CollectWarnings()
-    : before_(set_warning_sink([this](const std::string& message) { messages_.push_back(message); })) {}
+WarningScope::WarningScope(WarningSink sink) : sink_(std::move(sink)), outer_(std::exchange(t_sink, &sink_)) {}
 
-CollectWarnings::~CollectWarnings() { set_warning_sink(std::move(before_)); }
+WarningScope::~WarningScope() { t_sink = outer_; }
 
 }  // namespace sumi

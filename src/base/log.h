@@ -1,4 +1,5 @@
-// Warnings: something is wrong, but the work continues. Printed on standard error unless a sink is set.
+// Warnings: something is wrong, but the work continues. They go to the innermost WarningScope of the thread that warns,
+// else to the process's sink, else to standard error.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,8 +12,22 @@ namespace sumi {
 
 using WarningSink = std::function<void(const std::string& message)>;
 
-// Sends warnings to `sink` from now on (an empty one: to standard error); returns the previous sink.
+// Sends the process's warnings to `sink` from now on (an empty one: to standard error); returns the previous sink. For
+// the program; a library sets scopes.
 WarningSink set_warning_sink(WarningSink sink);
+
+// While one lives, its thread's warnings go to `sink` alone. Scopes nest and end in reverse order.
+class WarningScope {
+ public:
+  explicit WarningScope(WarningSink sink);
+  ~WarningScope();
+  WarningScope(const WarningScope&) = delete;
+  WarningScope& operator=(const WarningScope&) = delete;
+
+ private:
+  WarningSink sink_;
+  WarningSink* outer_;
+};
 
 // Sends one line to the sink, control characters removed.
 void warn_line(const std::string& message);
@@ -21,18 +36,14 @@ template <class... Args> void warn(fmt::format_string<Args...> format, Args&&...
   warn_line(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Collects the warnings of a scope instead of printing them, to show them elsewhere.
+// Collects the thread's warnings of a scope instead of printing them, to show them elsewhere.
 class CollectWarnings {
  public:
-  CollectWarnings();
-  ~CollectWarnings();
-  CollectWarnings(const CollectWarnings&) = delete;
-  CollectWarnings& operator=(const CollectWarnings&) = delete;
   const std::vector<std::string>& messages() const { return messages_; }
 
  private:
   std::vector<std::string> messages_;
-  WarningSink before_;
+  WarningScope scope_{[this](const std::string& message) { messages_.push_back(message); }};
 };
 
 }  // namespace sumi

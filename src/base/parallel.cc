@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -18,6 +19,7 @@ namespace sumi {
 namespace {
 
 thread_local bool t_inside = false;
+thread_local ThreadPool* t_pool = nullptr;  // of the innermost PoolScope
 
 // Tells the core that this is a waiting loop.
 inline void pause_core() {
@@ -47,19 +49,21 @@ void bind_to_core(int index) {
 // networks run hundreds of small jobs in a row and waking a sleeping thread costs up to 50 µs; then they sleep on a
 // condition variable. With more threads than cores they sleep at once.
 //
-// With one thread per core, each worker is bound to its own: otherwise a woken thread starts on the core of the thread
+// Pinned workers are each bound to a core: otherwise a woken thread starts on the core of the thread
 // that woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is
 // not bound.
 struct ThreadPool::Workers {
-  explicit Workers(int threads) : threads_(threads), spins_(threads <= available_cores() ? kSpins : 0) {
+  Workers(int threads, bool pin)
+      : threads_(threads),
+        pin_(pin && threads == available_cores()),
+        spins_(threads <= available_cores() ? kSpins : 0) {
     workers_.reserve(static_cast<size_t>(threads - 1));
     try {
       for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
     } catch (const std::exception&) {  // the system has no more threads, or no memory for one
       const size_t started = workers_.size() + 1;
       stop();  // the destructor will not run, and the started threads would wait forever
-      fail(ErrorKind::kUnavailable, "only {} of {} threads could be started; use fewer with --threads N", started,
-           threads);
+      fail(ErrorKind::kUnavailable, "only {} of {} threads could be started; use fewer `threads`", started, threads);
     }
   }
 
@@ -116,7 +120,7 @@ struct ThreadPool::Workers {
   }
 
   void work(int index) {
-    if (threads_ == available_cores()) bind_to_core(index);
+    if (pin_) bind_to_core(index);
     uint64_t seen = 0;
     for (;;) {
       spin_until([&] { return generation_.load(std::memory_order_acquire) != seen; });
@@ -132,7 +136,9 @@ struct ThreadPool::Workers {
     }
   }
 
-  const int threads_, spins_;
+  const int threads_;
+  const bool pin_;
+  const int spins_;
   std::vector<std::thread> workers_;
   std::mutex job_mutex_;  // one job at a time; callers from several threads queue here
   std::mutex mutex_;
@@ -146,7 +152,7 @@ struct ThreadPool::Workers {
   std::exception_ptr error_;
 };
 
-ThreadPool::ThreadPool(int threads) : workers_(std::make_unique<Workers>(threads)) {}
+ThreadPool::ThreadPool(int threads, bool pin) : workers_(std::make_unique<Workers>(threads, pin)) {}
 ThreadPool::~ThreadPool() = default;
 
 int ThreadPool::threads() const { return workers_->threads(); }
@@ -164,10 +170,12 @@ namespace {
 
 std::mutex g_pool_mutex;
 std::unique_ptr<ThreadPool> g_pool;
+bool g_pinning = false;
 
 ThreadPool& pool() {
+  if (t_pool != nullptr) return *t_pool;
   std::lock_guard lock(g_pool_mutex);
-  if (!g_pool) g_pool = std::make_unique<ThreadPool>(available_cores());
+  if (!g_pool) g_pool = std::make_unique<ThreadPool>(available_cores(), g_pinning);
   return *g_pool;
 }
 
@@ -182,12 +190,20 @@ int available_cores() {
 int num_threads() { return pool().threads(); }
 
 void set_num_threads(int threads) {
-  SUMI_CHECK_KIND(kUsage, threads >= 1 && threads <= 1024, "the number of threads must be 1 to 1024, not {}", threads);
+  SUMI_CHECK_KIND(kUsage, threads >= 1 && threads <= 1024, "`threads` must be from 1 to 1024, not {}", threads);
   std::lock_guard lock(g_pool_mutex);
   if (g_pool && g_pool->threads() == threads) return;
   g_pool.reset();  // stays empty if the new pool cannot be made; the next call that needs one tries again
-  g_pool = std::make_unique<ThreadPool>(threads);
+  g_pool = std::make_unique<ThreadPool>(threads, g_pinning);
 }
+
+void set_pinning(bool on) {
+  std::lock_guard lock(g_pool_mutex);
+  g_pinning = on;
+}
+
+PoolScope::PoolScope(ThreadPool* pool) : outer_(std::exchange(t_pool, pool)) {}
+PoolScope::~PoolScope() { t_pool = outer_; }
 
 void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) {
   if (tasks <= 0) return;

@@ -13,6 +13,9 @@
 
 namespace sumi {
 
+namespace nn {
+class Adapters;  // nn/adapters.h
+}
 class Profile;     // ops/profile.h
 class Tape;        // core/autograd.h
 class TiledNorms;  // ops/tiled_norms.h
@@ -26,24 +29,18 @@ enum class ConvAlgorithm : unsigned char {
 };
 
 struct Context {
-  ThreadPool* pool = nullptr;  // of host kernels; null: the process's own
-  void* queue = nullptr;       // the device's queue or stream; host kernels have none
+  void* queue = nullptr;  // the device's queue or stream; host kernels have none
   ConvAlgorithm convolutions = ConvAlgorithm::kAuto;
-  DType activations = DType::kF32;    // of networks: kF32, kF16 or kBF16; their inputs and outputs are f32
-  Tape* tape = nullptr;               // records gradients; null: nothing is recorded
-  int64_t backward_record = -1;       // of the outermost running backward pass; -1: none
-  Profile* profile = nullptr;         // counts and times the ops
-  TiledNorms* tiled_norms = nullptr;  // gives group norms of a tile the whole picture's statistics
+  DType activations = DType::kF32;         // of networks: kF32, kF16 or kBF16; their inputs and outputs are f32
+  Tape* tape = nullptr;                    // records gradients; null: nothing is recorded
+  int64_t backward_record = -1;            // of the outermost running backward pass; -1: none
+  Profile* profile = nullptr;              // counts and times the ops
+  TiledNorms* tiled_norms = nullptr;       // gives group norms of a tile the whole picture's statistics
+  const nn::Adapters* adapters = nullptr;  // the changes that this run makes to weights
 
-  int num_threads() const { return pool != nullptr ? pool->threads() : sumi::num_threads(); }
-  // See base/parallel.h.
-  void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) const {
-    if (pool != nullptr) {
-      pool->parallel_for(tasks, body);
-    } else {
-      sumi::parallel_for(tasks, body);
-    }
-  }
+  // The threads of the run are those of base/parallel.h: a PoolScope chooses them.
+  int num_threads() const { return sumi::num_threads(); }
+  void parallel_for(int64_t tasks, const std::function<void(int64_t)>& body) const { sumi::parallel_for(tasks, body); }
 
   // The calling thread's context.
   static Context& current();

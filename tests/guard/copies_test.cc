@@ -4,7 +4,7 @@
 #include "core/allocator.h"
 #include "io/checkpoint.h"
 #include "models/config.h"
-#include "pipeline/sample_latent.h"
+#include "engine/sample_latent.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/synthetic_models.h"
 
@@ -29,12 +29,12 @@ TEST_P(Copies, AreTheNoiseAndTheLatent) {
                uncond = test::random({1, 77, 64}).to(Device::kGuard);
   const Allocator& device = allocator_of(Device::kGuard);
   const CopyCounts before = device.copies();
-  pipeline::NoiseStream noise("cpu", 42, Device::kGuard);
-  const pipeline::SampleJob job{.start = {noise(shape)},
+  engine::NoiseStream noise("cpu", 42, Device::kGuard);
+  const engine::SampleJob job{.start = {noise(shape)},
                                 .cond = {.sequence = cond},
                                 .uncond = {.sequence = uncond},
                                 .options = {.sampler = GetParam().sampler, .steps = kSteps}};
-  const Tensor latent = pipeline::sample_latent(model, job, noise, nullptr, {});
+  const Tensor latent = engine::sample_latent(model, job, noise, nullptr, {});
   const Tensor here = latent.to(Device::kCpu);
   const int64_t bytes = here.bytes(), draws = 1 + GetParam().draws;
   EXPECT_EQ(device.copies() - before,

@@ -57,8 +57,8 @@ inline void expect_same_bytes_with_any_threads(const std::function<std::vector<T
   set_num_threads(before);
   for (int threads : {1, 2, 3, 7}) {
     ThreadPool pool(threads);
-    const ContextScope scope([&](Context& context) { context.pool = &pool; });
-    compare("the context", threads);
+    const PoolScope scope(&pool);
+    compare("a scope", threads);
   }
 }
 

@@ -8,8 +8,8 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/parallel.h"
-#include "pipeline/bench.h"
-#include "pipeline/open_model.h"
+#include "engine/bench.h"
+#include "engine/open_model.h"
 #include "train/bench_step.h"
 
 namespace sumi::app {
@@ -18,17 +18,17 @@ namespace {
 struct Bench {
   EngineOptions engine;
   ModelChoice model;
-  pipeline::BenchOptions options;
+  engine::BenchOptions options;
   int64_t repetitions = options.repetitions;
   bool json = false, quiet = false;
 
   int run();
 };
 
-std::string as_json(const pipeline::BenchResult& result, DType activations) {
+std::string as_json(const engine::BenchResult& result, DType activations) {
   nlohmann::ordered_json json{
       {"fma_peak_gflops", result.fma_peak_gflops}, {"threads", num_threads()}, {"precision", name_of(activations)}};
-  for (const pipeline::BenchLine& line : result.lines) {
+  for (const engine::BenchLine& line : result.lines) {
     json[line.name] = {{"seconds", line.seconds},
                        {"gflop", line.gflop},
                        {"gflops", line.gflops()},
@@ -37,9 +37,9 @@ std::string as_json(const pipeline::BenchResult& result, DType activations) {
   return json.dump() + "\n";
 }
 
-std::string as_text(const pipeline::BenchResult& result, DType activations) {
+std::string as_text(const engine::BenchResult& result, DType activations) {
   std::string text = fmt::format("{:<12} {:>9} {:>9} {:>9} {:>7}\n", "", "seconds", "GFLOP", "GFLOP/s", "ratio");
-  for (const pipeline::BenchLine& line : result.lines) {
+  for (const engine::BenchLine& line : result.lines) {
     text += fmt::format("{:<12} {:>9.3f} {:>9.0f} {:>9.1f} {:>7.2f}\n", line.name, line.seconds, line.gflop,
                         line.gflops(), line.gflops() / result.fma_peak_gflops);
   }
@@ -53,7 +53,7 @@ std::string as_text(const pipeline::BenchResult& result, DType activations) {
 }
 
 // Every op by shape, the longest first, with its share of the peak.
-std::string as_table(const pipeline::BenchLine& line, double peak) {
+std::string as_table(const engine::BenchLine& line, double peak) {
   std::string text = fmt::format("\n{:<20} {:<44} {:>5} {:>8} {:>6} {:>8} {:>8} {:>7}\n", line.name, "shape", "calls",
                                  "ms", "%", "GFLOP", "GFLOP/s", "of peak");
   double total = 0.0;
@@ -75,19 +75,19 @@ int Bench::run() {
   SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0,
                   "--size must be a multiple of 64 up to 4096, not {}", options.size);
   if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
-  const pipeline::OpenModel opened = pipeline::open_model(model.options(engine));
-  const models::StableDiffusion networks = pipeline::load_model(opened);
+  const engine::OpenModel opened = engine::open_model(model.options(engine));
+  const models::StableDiffusion networks = engine::load_model(opened);
   if (engine.activations() == DType::kF32)
     options.train_step = [this] { return train::make_bench_step(engine.device()); };
-  const pipeline::BenchResult result =
-      pipeline::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
+  const engine::BenchResult result =
+      engine::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
           complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
                                repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result, engine.activations()) : as_text(result, engine.activations()));
   if (json) return 0;
-  for (const pipeline::BenchLine& line : result.lines) {
+  for (const engine::BenchLine& line : result.lines) {
     if (options.profile) say(as_table(line, result.fma_peak_gflops));
   }
   return 0;

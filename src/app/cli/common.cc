@@ -126,7 +126,7 @@ DType EngineOptions::activations() const {
 
 Device EngineOptions::device() const {
   const Device device = device_from_name(backend);
-  const auto there = pipeline::available_devices();
+  const auto there = engine::available_devices();
   SUMI_CHECK_KIND(kUnavailable, std::find(there.begin(), there.end(), device) != there.end(),
                   "this program was built without the backend {}; `sumi list backends` shows those it has", backend);
   return device;
@@ -168,7 +168,7 @@ std::optional<diffusion::Prediction> ModelChoice::parsed_prediction() const {
   return parsed;
 }
 
-pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
+engine::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
   return {.checkpoint = checkpoint.empty() ? default_checkpoint() : fs::path(checkpoint),
           .config = config,
           .device = engine.device(),
@@ -179,8 +179,8 @@ pipeline::ModelOptions ModelChoice::options(const EngineOptions& engine) const {
           .loras = parsed_loras()};
 }
 
-std::vector<pipeline::LoraChoice> ModelChoice::parsed_loras() const {
-  std::vector<pipeline::LoraChoice> choices;
+std::vector<engine::LoraChoice> ModelChoice::parsed_loras() const {
+  std::vector<engine::LoraChoice> choices;
   for (const std::string& text : loras) {
     std::error_code error;
     const size_t colon = text.rfind(':');

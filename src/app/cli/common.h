@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "diffusion/sampling.h"
-#include "pipeline/open_model.h"
+#include "engine/open_model.h"
 #include "text/clip_tokenizer.h"
 #include "text/network_tags.h"
 
@@ -43,11 +43,11 @@ struct ModelChoice {
   std::string lora_folder;         // searched first for LoRAs named in prompts
   std::vector<text::LoraTag> named_loras;
 
-  pipeline::ModelOptions options(const EngineOptions& engine) const;
+  engine::ModelOptions options(const EngineOptions& engine) const;
   std::optional<diffusion::Prediction> parsed_prediction() const;
   // LoRAs given as files, then those named in prompts. Throws Error(kUsage), or Error(kNoInput) that lists the folders
   // searched.
-  std::vector<pipeline::LoraChoice> parsed_loras() const;
+  std::vector<engine::LoraChoice> parsed_loras() const;
   // The tokenizer given, else the one in `file`, else the one found beside the model or on this machine.
   text::ClipTokenizer load_tokenizer(const std::filesystem::path& model_path, const io::Checkpoint* file) const;
 };

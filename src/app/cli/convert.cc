@@ -9,7 +9,7 @@
 #include "base/progress.h"
 #include "io/safetensors.h"
 #include "models/loading/open.h"
-#include "pipeline/cast_checkpoint.h"
+#include "engine/cast_checkpoint.h"
 
 namespace sumi::app {
 namespace {
@@ -32,7 +32,7 @@ int Convert::run() const {
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, !std::filesystem::equivalent(model.checkpoint, out, error),
                   "--out is the model itself; choose another name");
-  const auto file = type ? pipeline::cast_checkpoint(stored, *type) : stored;
+  const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   // A folder's configuration files are not copied, and shapes alone do not determine everything.
   const auto prediction = model.parsed_prediction();

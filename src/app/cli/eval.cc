@@ -17,7 +17,7 @@
 #include "evaluate/kernel_distance.h"
 #include "evaluate/retrieval.h"
 #include "ops/layout.h"
-#include "pipeline/sample_latent.h"
+#include "engine/sample_latent.h"
 #include "text/clip_tokenizer.h"
 #include "train/dataset.h"
 
@@ -62,7 +62,7 @@ References read_references(const std::string& data, bool quiet) {
   std::vector<train::Example> examples = train::find_examples(data);
   Progress bar({.label = "reading pictures", .total = static_cast<int64_t>(examples.size()), .quiet = quiet});
   for (size_t i = 0; i < examples.size(); ++i) {
-    pipeline::check_cancelled(&stop_requested());
+    engine::check_cancelled(&stop_requested());
     const std::string& caption = examples[i].caption;
     if (!caption.empty() && !seen.contains(caption)) {
       const train::LoadedPicture loaded = train::load_picture(examples[i]);
@@ -87,9 +87,9 @@ int Eval::run(const CLI::App& app) {
   SUMI_CHECK_KIND(kUsage, batch >= 1 && batch <= 256, "--batch must be from 1 to 256, not {}", batch);
   apply_shared_flags(app, shared, job);
   job.request.batches = {{std::string()}};  // the captions take their place
-  pipeline::check_request(job.request);
+  engine::check_request(job.request);
   if (job.seed_was_drawn && !job.quiet) complain(fmt::format("sumi: seed {}\n", job.request.seed));
-  const pipeline::OpenModel opened = open_for(job, job.request);
+  const engine::OpenModel opened = open_for(job, job.request);
   const text::ClipTokenizer tokenizer =
       job.model.load_tokenizer(job.model.options(job.engine).checkpoint, opened.stored.get());
   std::optional<evaluate::ClipScore> score;
@@ -98,7 +98,7 @@ int Eval::run(const CLI::App& app) {
     score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
   }
   const References references = read_references(data, job.quiet);
-  const models::StableDiffusion model = pipeline::load_model(opened);
+  const models::StableDiffusion model = engine::load_model(opened);
 
   TorchCpuGenerator generator(job.request.seed);
   const std::vector<int64_t> order = generator.randperm(static_cast<int64_t>(references.captions.size()));

@@ -13,9 +13,9 @@
 #include "base/text_util.h"
 #include "image/metadata.h"
 #include "models/defaults.h"
-#include "pipeline/memory_plan.h"
-#include "pipeline/prompt_encoder.h"
-#include "pipeline/sample_latent.h"
+#include "engine/memory_plan.h"
+#include "engine/prompt_encoder.h"
+#include "engine/sample_latent.h"
 
 namespace sumi::app {
 namespace {
@@ -34,7 +34,7 @@ std::string model_name(const fs::path& checkpoint) {
 }
 
 // Fills in what the command line leaves open: the model's defaults, else the form's.
-void take_defaults(const GenerateJob& job, const models::ModelConfig& config, pipeline::Txt2ImgRequest& request) {
+void take_defaults(const GenerateJob& job, const models::ModelConfig& config, engine::Txt2ImgRequest& request) {
   const models::DrawingDefaults drawing = models::resolve_defaults(config, {.sampler = request.sampling.sampler,
                                                                             .schedule = request.sampling.schedule,
                                                                             .steps = request.sampling.steps,
@@ -48,10 +48,10 @@ void take_defaults(const GenerateJob& job, const models::ModelConfig& config, pi
 
 }  // namespace
 
-pipeline::OpenModel open_for(const GenerateJob& job, pipeline::Txt2ImgRequest& request) {
-  pipeline::OpenModel opened = pipeline::open_model(job.model.options(job.engine));
+engine::OpenModel open_for(const GenerateJob& job, engine::Txt2ImgRequest& request) {
+  engine::OpenModel opened = engine::open_model(job.model.options(job.engine));
   take_defaults(job, opened.config, request);
-  pipeline::check_request_for(request, opened.config);
+  engine::check_request_for(request, opened.config);
   return opened;
 }
 
@@ -66,17 +66,17 @@ class Generation {
   ~Generation() { set_warning_sink(std::move(warnings_before_)); }
 
   void operator()() {
-    const pipeline::OpenModel opened = open();
+    const engine::OpenModel opened = open();
     const text::ClipTokenizer tokenizer = job_.model.load_tokenizer(model_options_.checkpoint, opened.stored.get());
     models::check_vocabulary(opened.config, tokenizer.vocab_size());
     plan(opened, tokenizer);
-    pipeline::check_cancelled(&stop_requested());
-    const models::StableDiffusion model = pipeline::load_model(opened);
+    engine::check_cancelled(&stop_requested());
+    const models::StableDiffusion model = engine::load_model(opened);
     if (output_.begin) output_.begin();
-    pipeline::Txt2ImgHooks hooks{.on_step = [&](const pipeline::Txt2ImgProgress& info) { show_step(info); },
-                                 .on_picture = [&](pipeline::Picture&& picture) { take(std::move(picture)); },
+    engine::Txt2ImgHooks hooks{.on_step = [&](const engine::Txt2ImgProgress& info) { show_step(info); },
+                                 .on_picture = [&](engine::Picture&& picture) { take(std::move(picture)); },
                                  .cancel = &stop_requested()};
-    pipeline::txt2img(model, tokenizer, request_, hooks);
+    engine::txt2img(model, tokenizer, request_, hooks);
     progress_.reset();
     if (output_.end) output_.end(parameters(request_.batches[0][0], request_.width, request_.height), report_);
     if (job_.json) say_json();
@@ -89,25 +89,25 @@ class Generation {
     complain("sumi: " + strip_control(text) + "\n");
   }
 
-  pipeline::OpenModel open() {
-    pipeline::OpenModel opened = open_for(job_, request_);
+  engine::OpenModel open() {
+    engine::OpenModel opened = open_for(job_, request_);
     request_.sampling.schedule = diffusion::schedule_of(request_.sampling);
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", request_.seed));
     return opened;
   }
 
-  void plan(const pipeline::OpenModel& opened, const text::ClipTokenizer& tokenizer) {
+  void plan(const engine::OpenModel& opened, const text::ClipTokenizer& tokenizer) {
     size_t batch = 1;
     const auto tokens = [&](const std::string& prompt) {
-      return pipeline::count_tokens(opened.config, tokenizer, prompt, request_.syntax);
+      return engine::count_tokens(opened.config, tokenizer, prompt, request_.syntax);
     };
     int64_t longest = tokens(request_.negative_prompt);
     for (const auto& prompts : request_.batches) {
       batch = std::max(batch, prompts.size());
       for (const std::string& prompt : prompts) longest = std::max(longest, tokens(prompt));
     }
-    const pipeline::LatentSize size = pipeline::latent_size(request_, opened.config);
-    const pipeline::MemoryPlan plan = pipeline::plan_memory(*opened.stored, *opened.checkpoint, opened.config,
+    const engine::LatentSize size = engine::latent_size(request_, opened.config);
+    const engine::MemoryPlan plan = engine::plan_memory(*opened.stored, *opened.checkpoint, opened.config,
                                                             {.batch = static_cast<int64_t>(batch),
                                                              .guided = request_.scale != 1.0,
                                                              .latent_height = size.height,
@@ -115,13 +115,13 @@ class Generation {
                                                              .context_tokens = longest,
                                                              .tiled_decode = request_.tiled_decode,
                                                              .activations = job_.engine.activations()});
-    const pipeline::MemoryLimits limits = pipeline::memory_limits();
-    note(pipeline::describe(plan, limits));
-    pipeline::check_memory(plan, limits);
+    const engine::MemoryLimits limits = engine::memory_limits();
+    note(engine::describe(plan, limits));
+    engine::check_memory(plan, limits);
     planned_bytes_ = plan.resident();
   }
 
-  void show_step(const pipeline::Txt2ImgProgress& info) {
+  void show_step(const engine::Txt2ImgProgress& info) {
     if (job_.quiet) return;
     if (info.done > 0 && progress_) return progress_->update(info.done);
     progress_.reset();
@@ -130,7 +130,7 @@ class Generation {
   }
 
   std::string parameters(std::string prompt, int64_t width, int64_t height, int64_t number = -1) const {
-    for (const pipeline::LoraChoice& lora : model_options_.loras)
+    for (const engine::LoraChoice& lora : model_options_.loras)
       prompt += fmt::format(" <lora:{}:{}>", lora.file.stem().string(), lora.weight);
     return image::format_parameters({.prompt = prompt,
                                      .negative_prompt = request_.negative_prompt,
@@ -154,7 +154,7 @@ class Generation {
     return activations == DType::kF32 ? std::string() : std::string(name_of(activations));
   }
 
-  void take(pipeline::Picture&& picture) {
+  void take(engine::Picture&& picture) {
     progress_.reset();
     output_.picture(picture,
                     parameters(picture.prompt, picture.image.width, picture.image.height,
@@ -187,8 +187,8 @@ class Generation {
 
   const GenerateJob& job_;
   const GenerateOutput& output_;
-  pipeline::Txt2ImgRequest request_;
-  pipeline::ModelOptions model_options_;
+  engine::Txt2ImgRequest request_;
+  engine::ModelOptions model_options_;
   GenerateReport report_;
   std::unique_ptr<Progress> progress_;
   int64_t planned_bytes_ = 0;

@@ -4,12 +4,12 @@
 #include <functional>
 
 #include "app/cli/common.h"
-#include "pipeline/txt2img.h"
+#include "engine/txt2img.h"
 
 namespace sumi::app {
 
 struct GenerateJob {
-  pipeline::Txt2ImgRequest request;
+  engine::Txt2ImgRequest request;
   EngineOptions engine;
   ModelChoice model;
   bool quiet = false;           // only errors on standard error
@@ -34,13 +34,13 @@ struct GenerateReport {
 // after the last.
 struct GenerateOutput {
   std::function<void()> begin;
-  std::function<void(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report)> picture;
+  std::function<void(const engine::Picture& picture, const std::string& parameters, GenerateReport& report)> picture;
   std::function<void(const std::string& parameters, GenerateReport& report)> end;
 };
 
 // Opens the job's model and fills in what the command line leaves open in `request`: size, sampler, steps, scale.
 // Throws Error.
-pipeline::OpenModel open_for(const GenerateJob& job, pipeline::Txt2ImgRequest& request);
+engine::OpenModel open_for(const GenerateJob& job, engine::Txt2ImgRequest& request);
 
 // Opens the model, prints how much memory the job will take, refuses a job that does not fit, loads, draws and reports.
 // The outputs must have been checked before. Throws Error.

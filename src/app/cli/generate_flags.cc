@@ -74,7 +74,7 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
   job.scale_from_model = app.count("--scale") == 0;
   job.width_from_model = !flags.width;
   job.height_from_model = !flags.height;
-  pipeline::Txt2ImgRequest& request = job.request;
+  engine::Txt2ImgRequest& request = job.request;
   request.negative_prompt = flags.negative_prompt;
   // A command's preset schedule applies only to its preset sampler.
   std::string implied;
@@ -83,8 +83,8 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
       implied.empty();
   const bool is_anothers = names_sampler(app) && app.count("--schedule") == 0 && !is_preset;
   set_sampler(request.sampling, flags.sampler, is_anothers ? std::string() : flags.schedule);
-  SUMI_CHECK_KIND(kUsage, flags.steps >= 1 && flags.steps <= pipeline::kMaxSteps,
-                  "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, flags.steps);
+  SUMI_CHECK_KIND(kUsage, flags.steps >= 1 && flags.steps <= engine::kMaxSteps,
+                  "--steps must be from 1 to {}, not {}", engine::kMaxSteps, flags.steps);
   request.sampling.steps = static_cast<int>(flags.steps);
   request.sampling.eta = flags.eta;
   request.scale = flags.scale;
@@ -95,7 +95,7 @@ void apply_shared_flags(const CLI::App& app, const SharedFlags& flags, GenerateJ
   request.seed = seed ? *seed : random_seed();
   SUMI_CHECK_KIND(kUsage, flags.syntax == "exact" || flags.syntax == "weighted",
                   "--prompt-syntax must be exact or weighted, not {}", flags.syntax);
-  request.syntax = flags.syntax == "exact" ? pipeline::PromptSyntax::kExact : pipeline::PromptSyntax::kWeighted;
+  request.syntax = flags.syntax == "exact" ? engine::PromptSyntax::kExact : engine::PromptSyntax::kWeighted;
   SUMI_CHECK_KIND(kUsage, flags.rng == "cpu" || flags.rng == "cuda", "--rng must be cpu or cuda, not {}", flags.rng);
   request.rng = flags.rng;
   job.engine.apply();

@@ -11,7 +11,7 @@
 #include "models/config.h"
 #include "models/loading/open.h"
 #include "models/unet/topology.h"
-#include "pipeline/memory_plan.h"
+#include "engine/memory_plan.h"
 
 namespace sumi::app {
 namespace {
@@ -126,7 +126,7 @@ std::string as_text(const io::Checkpoint& checkpoint, const Recognised& known, b
       known.config ? config_text(*known.config) : "family       not recognised: " + strip_control(known.why_not) + "\n";
   for (const auto& [type, counts] : count_types(checkpoint)) {
     text += fmt::format("{:<12} {} tensors, {} values, {}\n", type, counts.tensors, counts.values,
-                        pipeline::format_bytes(counts.bytes));
+                        engine::format_bytes(counts.bytes));
   }
   const auto& tensors = checkpoint.tensors();
   const size_t shown = all ? tensors.size() : std::min(kShown, tensors.size());

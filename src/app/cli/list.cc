@@ -11,7 +11,7 @@
 #include "diffusion/sampling.h"
 #include "models/family.h"
 #include "models/loading/open.h"
-#include "pipeline/open_model.h"
+#include "engine/open_model.h"
 
 namespace sumi::app {
 namespace {
@@ -20,7 +20,7 @@ using Entries = std::vector<diffusion::NamedHelp>;
 
 Entries list_backends() {
   Entries entries;
-  for (const Device device : pipeline::available_devices()) {
+  for (const Device device : engine::available_devices()) {
     const char* help = device == Device::kRef   ? "plain loops with double accumulation: slow, the specification"
                        : device == Device::kCpu ? "vector kernels for this processor"
                                                 : "";

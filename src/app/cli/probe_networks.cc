@@ -50,8 +50,8 @@ int run(const Probe& probe, models::LoadOptions parts, Work work) {
   probe.engine.apply();
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
-  const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
-  work(pipeline::load_model(opened, parts), in, out);
+  const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
+  work(engine::load_model(opened, parts), in, out);
   out.write();
   return 0;
 }

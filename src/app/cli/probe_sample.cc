@@ -8,8 +8,8 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "models/defaults.h"
-#include "pipeline/request.h"
-#include "pipeline/sample_latent.h"
+#include "engine/request.h"
+#include "engine/sample_latent.h"
 
 namespace sumi::app {
 namespace {
@@ -24,19 +24,19 @@ struct SampleProbe {
 };
 
 // The job's numbers; the tensors come from the input file.
-pipeline::SampleJob checked_job(const SampleProbe& probe) {
-  pipeline::SampleJob job;
+engine::SampleJob checked_job(const SampleProbe& probe) {
+  engine::SampleJob job;
   set_sampler(job.options, probe.sampler, probe.schedule);
   // Checks the limits of a request; it has no text here.
-  pipeline::Txt2ImgRequest request;
-  request.batches = pipeline::repeat_prompt("", 1);
+  engine::Txt2ImgRequest request;
+  request.batches = engine::repeat_prompt("", 1);
   request.scale = probe.scale;
   if (probe.width) request.width = *probe.width;
   if (probe.height) request.height = *probe.height;
-  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= pipeline::kMaxSteps,
-                  "--steps must be from 1 to {}, not {}", pipeline::kMaxSteps, probe.steps);
+  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= engine::kMaxSteps,
+                  "--steps must be from 1 to {}, not {}", engine::kMaxSteps, probe.steps);
   request.sampling.eta = probe.eta;
-  pipeline::check_request(request);
+  engine::check_request(request);
   job.options.steps = static_cast<int>(probe.steps);
   job.options.eta = probe.eta;
   job.scale = probe.scale;
@@ -45,16 +45,16 @@ pipeline::SampleJob checked_job(const SampleProbe& probe) {
 
 int run(const SampleProbe& probe) {
   probe.engine.apply();
-  pipeline::SampleJob job = checked_job(probe);
+  engine::SampleJob job = checked_job(probe);
   const auto seed = parse_seed(probe.seed);
   SUMI_CHECK_KIND(kUsage, seed, "--seed must be from 0 to 2^64-1");
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
-  const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
+  const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
   const models::ModelConfig& config = opened.config;
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
   job.options.prediction = drawing.prediction;
-  const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
+  const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
   diffusion::check_sample_options(job.options, model.noise_schedule());
   const Tensor cond = in.floats("cond", 3).to(model.device());
   job.cond.sequence = cond;
@@ -72,10 +72,10 @@ int run(const SampleProbe& probe) {
                "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, cond.dim(0), config.unet.in_channels,
                shape[0], shape[3], shape[1], shape[2]);
   }
-  pipeline::NoiseStream noise(probe.rng, *seed, model.device());
+  engine::NoiseStream noise(probe.rng, *seed, model.device());
   const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
   job.start = {given ? given : drawn};
-  out.add_image("latent", pipeline::sample_latent(model, job, noise, &stop_requested(), {}));
+  out.add_image("latent", engine::sample_latent(model, job, noise, &stop_requested(), {}));
   out.write();
   return 0;
 }

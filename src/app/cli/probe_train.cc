@@ -43,8 +43,8 @@ int run(const TrainProbe& probe) {
   SUMI_CHECK_KIND(kUsage, probe.lr >= 0.0 && std::isfinite(probe.lr), "--lr must be 0 or more");
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
-  const pipeline::OpenModel opened = pipeline::open_model(probe.model.options(probe.engine));
-  const models::StableDiffusion model = pipeline::load_model(opened, {.text = false, .autoencoder = false});
+  const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
+  const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
   const std::vector<train::NamedTensor> params = train::make_trainable(model.denoiser());
   train::AdamW optimizer(params);
   train::Ema ema(params);

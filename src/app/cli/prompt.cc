@@ -60,15 +60,15 @@ int run(const CLI::App& app, PromptFlags& flags) {
          flags.more_words[0], flags.prompt);
   }
   apply_shared_flags(app, flags.shared, flags.job);
-  flags.job.request.batches = pipeline::repeat_prompt(flags.prompt, 1);
+  flags.job.request.batches = engine::repeat_prompt(flags.prompt, 1);
   take_lora_tags(flags.job);
-  pipeline::check_request(flags.job.request);
+  engine::check_request(flags.job.request);
   if (flags.output.empty()) {
     check_output_folder(".");
   } else {
     check_output_file(flags.output);
   }
-  const auto write = [&](const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
+  const auto write = [&](const engine::Picture& picture, const std::string& parameters, GenerateReport& report) {
     fs::path path = flags.output;
     if (path.empty()) {
       path = write_as_default(default_name(flags.prompt, flags.job.request.seed), picture.image, parameters);

@@ -7,7 +7,7 @@
 #include "app/cli/common.h"
 #include "app/cli/process.h"
 #include "base/check.h"
-#include "pipeline/memory_plan.h"
+#include "engine/memory_plan.h"
 
 namespace sumi::app {
 
@@ -97,7 +97,7 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
     return 0;
   }
   say(fmt::format("{} pictures, {:.1f} million trained values\n{} of memory beside the mapped file\n", pictures,
-                  static_cast<double>(plan.trained_values) / 1e6, pipeline::format_bytes(plan.bytes)));
+                  static_cast<double>(plan.trained_values) / 1e6, engine::format_bytes(plan.bytes)));
   if (before > 0.0) say(fmt::format("{} to encode the pictures, once\n", format_duration(before)));
   say(fmt::format("{:.2f} s per step, {} for {} steps\n", plan.seconds,
                   format_duration(plan.seconds * static_cast<double>(steps)), steps));
@@ -105,12 +105,12 @@ int report_plan(int64_t pictures, const train::RunPlan& plan, int64_t steps, con
 }
 
 void check_training_memory(int64_t bytes) {
-  const pipeline::MemoryLimits limits = pipeline::memory_limits();
+  const engine::MemoryLimits limits = engine::memory_limits();
   SUMI_CHECK_KIND(
       kUnavailable, !limits.available || bytes <= *limits.available,
       "weights, gradients and the optimizer's state take {} and {} are available; --lora R trains far fewer "
       "values, --ema 0 keeps no averages",
-      pipeline::format_bytes(bytes), pipeline::format_bytes(limits.available.value_or(0)));
+      engine::format_bytes(bytes), engine::format_bytes(limits.available.value_or(0)));
 }
 
 void check_run_place(const train::RunOptions& options, const std::filesystem::path& checkpoint,

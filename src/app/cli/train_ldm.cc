@@ -13,8 +13,8 @@
 #include "image/png.h"
 #include "models/defaults.h"
 #include "models/loading/prefixes.h"
-#include "pipeline/open_model.h"
-#include "pipeline/txt2img.h"
+#include "engine/open_model.h"
+#include "engine/txt2img.h"
 #include "train/dataset.h"
 #include "train/ldm_setup.h"
 
@@ -33,20 +33,20 @@ struct TrainLdm {
 
   int run();
   void check_parts(const io::Checkpoint& file, bool takes_text) const;
-  pipeline::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
+  engine::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
 };
 
 // A picture of each prompt, from the same noise every time.
-pipeline::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
-  pipeline::Txt2ImgRequest request;
+engine::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
+  engine::Txt2ImgRequest request;
   for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
   request.width = request.height = train::picture_size(options, config);
   const models::DrawingDefaults drawing = models::resolve_defaults(config, {.steps = 20});  // few steps: only a preview
   set_sampler(request.sampling, drawing.sampler, drawing.schedule);
   request.sampling.steps = static_cast<int>(drawing.steps);
   request.scale = drawing.scale;
-  pipeline::check_request(request);
-  pipeline::check_request_for(request, config);
+  engine::check_request(request);
+  engine::check_request_for(request, config);
   return request;
 }
 
@@ -63,20 +63,20 @@ void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
 int TrainLdm::run() {
   engine.apply();
   run_options.put_into(options);
-  const pipeline::ModelOptions model_options = model.options(engine);
+  const engine::ModelOptions model_options = model.options(engine);
   SUMI_CHECK_KIND(kUsage, !model_options.dtype || !is_quantized(*model_options.dtype) || options.lora_rank > 0,
                   "--dtype {} quantises the weights, which cannot be trained; use it with --lora", engine.dtype);
   options.exact = engine.exact;
   const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
   check_run_place(options, model_options.checkpoint, result);
-  const pipeline::OpenModel opened = pipeline::open_model(model_options);
+  const engine::OpenModel opened = engine::open_model(model_options);
   train::check_ldm_options(options, opened.config);
   check_parts(*opened.stored, opened.config.unet.context_dim > 0);
   const fs::path& path = model_options.checkpoint;
   options.model = strip_control((path.has_filename() ? path : path.parent_path()).filename().string());
   const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint, opened.stored.get());
   models::check_vocabulary(opened.config, tokenizer.vocab_size());
-  models::StableDiffusion networks = pipeline::load_model(
+  models::StableDiffusion networks = engine::load_model(
       opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
   check_training_memory(train::state_bytes(networks, options));
   if (dry_run) {
@@ -91,9 +91,9 @@ int TrainLdm::run() {
   if (!sample_prompts.empty()) {
     on_sample = [&, request = sample_request(opened.config)](int64_t step) {
       std::vector<image::Image> pictures;
-      pipeline::txt2img(
+      engine::txt2img(
           networks, tokenizer, request,
-          {.on_picture = [&](pipeline::Picture&& picture) { pictures.push_back(std::move(picture.image)); },
+          {.on_picture = [&](engine::Picture&& picture) { pictures.push_back(std::move(picture.image)); },
            .cancel = &stop_requested()});
       make_output_folder(options.out / "samples");
       image::write_png(options.out / "samples" / fmt::format("{:08}.png", step),

@@ -63,7 +63,7 @@ void choose_sampler(Txt2ImgFlags& flags, bool named) {
 }
 
 void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
-  pipeline::Txt2ImgRequest& request = flags.job.request;
+  engine::Txt2ImgRequest& request = flags.job.request;
   apply_shared_flags(app, flags.shared, flags.job);
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
   SUMI_CHECK_KIND(kUsage, flags.channels.value_or(1) >= 1 && flags.downsampling.value_or(1) >= 1,
@@ -71,10 +71,10 @@ void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
   request.n_iter = flags.n_iter;
   request.channels = flags.channels.value_or(0);
   request.downsampling = flags.downsampling.value_or(0);
-  request.batches = flags.from_file.empty() ? pipeline::repeat_prompt(flags.prompt, flags.n_samples)
-                                            : pipeline::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
+  request.batches = flags.from_file.empty() ? engine::repeat_prompt(flags.prompt, flags.n_samples)
+                                            : engine::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
   take_lora_tags(flags.job);
-  pipeline::check_request(request);
+  engine::check_request(request);
 }
 
 // Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if it is not too large.
@@ -88,13 +88,13 @@ class Outputs {
                   folder_.emplace(flags_.outdir);
                   Ranks::world().wait_for_all();  // all count the existing files before one writes
                 },
-            .picture = [this](const pipeline::Picture& picture, const std::string& parameters,
+            .picture = [this](const engine::Picture& picture, const std::string& parameters,
                               GenerateReport& report) { take(picture, parameters, report); },
             .end = [this](const std::string& parameters, GenerateReport& report) { end(parameters, report); }};
   }
 
  private:
-  void take(const pipeline::Picture& picture, const std::string& parameters, GenerateReport& report) {
+  void take(const engine::Picture& picture, const std::string& parameters, GenerateReport& report) {
     if (!wants_grid_) wants_grid_ = decide_on_grid(picture.image);
     if (!flags_.skip_save) {
       const fs::path path = write_sample(picture, parameters);
@@ -105,7 +105,7 @@ class Outputs {
   }
 
   // Each rank has its own numbers and cannot take the next one.
-  fs::path write_sample(const pipeline::Picture& picture, const std::string& parameters) {
+  fs::path write_sample(const engine::Picture& picture, const std::string& parameters) {
     if (Ranks::world().alone()) return folder_->write_sample(picture.image, parameters);
     bool asked = false;
     const auto next = [&] {

@@ -93,12 +93,8 @@ TEST(Guard, KernelsAreGivenTheContextOfTheRun) {
   const Tensor x = test::random({1, 6, 6, 8}).to(Device::kGuard);
   const Tensor weight = test::random({8, 8, 3, 3}).to(Device::kGuard);
   backend::guard::Queue queue;
-  ThreadPool pool(2);
   {
-    const ContextScope scope([&](Context& context) {
-      context.queue = &queue;
-      context.pool = &pool;
-    });
+    const ContextScope scope([&](Context& context) { context.queue = &queue; });
     conv2d(x, weight, {}, {.pad_begin = 1});
     silu(x);
     EXPECT_EQ(queue.kernels, 2);

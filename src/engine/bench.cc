@@ -1,4 +1,4 @@
-#include "pipeline/bench.h"
+#include "engine/bench.h"
 
 #include <fmt/ranges.h>
 
@@ -8,7 +8,7 @@
 
 #include "ops/machine_peak.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
@@ -84,4 +84,4 @@ BenchResult run_bench(const models::StableDiffusion& model, const BenchOptions& 
   return result;
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,4 +1,4 @@
-#include "pipeline/sample_latent.h"
+#include "engine/sample_latent.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "diffusion/guidance.h"
 #include "io/mapped_file.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 bool is_finite(const Tensor& x) {
@@ -62,4 +62,4 @@ void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& sha
                     });
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

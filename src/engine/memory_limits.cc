@@ -7,9 +7,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "pipeline/memory_plan.h"
+#include "engine/memory_plan.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 namespace fs = std::filesystem;
@@ -88,4 +88,4 @@ MemoryLimits memory_limits() {
   return limits;
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,4 +1,4 @@
-#include "pipeline/prompt_encoder.h"
+#include "engine/prompt_encoder.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@
 #include "ops/weigh_rows.h"
 #include "text/prompt_weights.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 // The beginning of a prompt, for messages.
@@ -106,4 +106,4 @@ PromptPair PromptEncoder::operator()(const std::vector<std::string>& prompts, co
   return pair;
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

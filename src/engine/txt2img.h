@@ -8,10 +8,10 @@
 
 #include "image/image.h"
 #include "models/stable_diffusion.h"
-#include "pipeline/request.h"
+#include "engine/request.h"
 #include "text/clip_tokenizer.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 struct Txt2ImgProgress {
   int64_t batch, batches;  // over all iterations
@@ -47,4 +47,4 @@ struct LatentSize {
 };
 LatentSize latent_size(const Txt2ImgRequest& request, const models::ModelConfig& config);
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -9,7 +9,7 @@
 #include "io/checkpoint.h"
 #include "models/stable_diffusion.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 struct LoraChoice {
   std::filesystem::path file;
@@ -51,4 +51,4 @@ models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions o
 // Backends that can run the networks here.
 std::vector<Device> available_devices();
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,15 +1,15 @@
-#include "pipeline/prompt_encoder.h"
+#include "engine/prompt_encoder.h"
 
 #include <gtest/gtest.h>
 
 #include "base/log.h"
 #include "ops/layout.h"
-#include "pipeline/open_model.h"
+#include "engine/open_model.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 class PromptEncoderTest : public testing::Test {
@@ -143,4 +143,4 @@ TEST(Components, ThoseNotLoadedAreNamed) {
 }
 
 }  // namespace
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -8,7 +8,7 @@
 #include "models/stable_diffusion.h"
 #include "ops/profile.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 // The middle value, or the mean of the two in the middle.
 double median(std::vector<double> values);
@@ -47,4 +47,4 @@ const std::vector<std::string>& bench_names();
 BenchResult run_bench(const models::StableDiffusion& model, const BenchOptions& options,
                       const std::function<void(const std::string&, int, int)>& on_run = {});
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "diffusion/sampling.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 // Draws shapes [N,H,W,C] as the [N,C,H,W] that PyTorch would have drawn: on the host, then to the device in one copy.
 class NoiseStream {
@@ -24,4 +24,4 @@ class NoiseStream {
   Device device_;
 };
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

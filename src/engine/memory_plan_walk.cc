@@ -1,4 +1,4 @@
-#include "pipeline/memory_plan_walk.h"
+#include "engine/memory_plan_walk.h"
 
 #include <algorithm>
 #include <tuple>
@@ -8,7 +8,7 @@
 #include "models/autoencoder_kl/tiles.h"
 #include "models/unet/topology.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 constexpr int64_t kFloat = 4;
@@ -160,4 +160,4 @@ int64_t tiled_decoder_peak(const models::AutoencoderConfig& c, int64_t height, i
                             bytes_of(1, tile_h, tile_w, plan.channels));
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,4 +1,4 @@
-#include "pipeline/cast_checkpoint.h"
+#include "engine/cast_checkpoint.h"
 
 #include <limits>
 
@@ -7,7 +7,7 @@
 #include "models/loading/bind.h"
 #include "ops/layout.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 // Small tensors, and rows that do not divide into whole blocks, are not quantised: they are few and matter most.
@@ -56,4 +56,4 @@ std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::
   return std::make_shared<CastCheckpoint>(std::move(inner), dtype);
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,8 +1,8 @@
-#include "pipeline/noise.h"
+#include "engine/noise.h"
 
 #include "ops/layout.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 NoiseStream::NoiseStream(std::string_view rng, uint64_t seed, Device device)
     : generator_(make_generator(rng, seed)), device_(device) {}
@@ -18,4 +18,4 @@ Tensor NoiseStream::operator()(const Shape& nhwc) { return nchw_to_nhwc(draw(nhw
 
 void NoiseStream::pass_over(const Shape& nhwc) { draw(nhwc); }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "models/stable_diffusion.h"
-#include "pipeline/request.h"
+#include "engine/request.h"
 #include "text/clip_tokenizer.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 struct PromptPair {
   models::Conditioning cond;    // sequence [B,T,D], and pooled [B,P] if the denoiser takes one
@@ -50,4 +50,4 @@ class PromptEncoder {
   std::map<std::string, Encoded> encoded_;
 };
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

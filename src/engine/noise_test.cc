@@ -1,10 +1,10 @@
-#include "pipeline/noise.h"
+#include "engine/noise.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 TEST(NoiseStream, DrawsInTheOrderOfChannelsFirst) {
@@ -29,4 +29,4 @@ TEST(NoiseStream, DrawsInTheOrderOfChannelsFirst) {
 }
 
 }  // namespace
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

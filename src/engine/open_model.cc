@@ -1,10 +1,10 @@
-#include "pipeline/open_model.h"
+#include "engine/open_model.h"
 
 #include "models/loading/open.h"
 #include "ops/conv.h"
-#include "pipeline/cast_checkpoint.h"
+#include "engine/cast_checkpoint.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 std::vector<Device> available_devices() {
   std::vector<Device> devices;
@@ -39,4 +39,4 @@ models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions o
   return networks;
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,4 +1,4 @@
-#include "pipeline/request.h"
+#include "engine/request.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 Txt2ImgRequest valid() { return {.batches = repeat_prompt("a cat", 2)}; }
@@ -60,4 +60,4 @@ TEST(Request, WeightsAreReadOnlyWhereTheyMeanSomething) {
 }
 
 }  // namespace
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

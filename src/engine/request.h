@@ -8,7 +8,7 @@
 
 #include "diffusion/sampling.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 // How a prompt's text is read.
 enum class PromptSyntax {
@@ -52,4 +52,4 @@ inline constexpr int64_t kMaxIterations = 1'000'000;
 inline constexpr int kMaxSteps = 10'000;
 inline constexpr double kMaxScale = 1000.0;
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

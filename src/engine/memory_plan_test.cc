@@ -1,15 +1,15 @@
-#include "pipeline/memory_plan.h"
+#include "engine/memory_plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/check.h"
 #include "core/host_memory.h"
-#include "pipeline/memory_plan_walk.h"
-#include "pipeline/open_model.h"
+#include "engine/memory_plan_walk.h"
+#include "engine/open_model.h"
 #include "tests/support/synthetic_models.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 using testing::AllOf;
@@ -144,4 +144,4 @@ TEST(MemoryPlan, TheSystemSaysWhatThereIs) {
 }
 
 }  // namespace
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

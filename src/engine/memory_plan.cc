@@ -1,13 +1,13 @@
-#include "pipeline/memory_plan.h"
+#include "engine/memory_plan.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "base/check.h"
 #include "models/loading/prefixes.h"
-#include "pipeline/memory_plan_walk.h"
+#include "engine/memory_plan_walk.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 // The program itself, its threads' scratch, packed panels of weights.
@@ -106,4 +106,4 @@ void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
        format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -1,4 +1,4 @@
-#include "pipeline/cast_checkpoint.h"
+#include "engine/cast_checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include "io/safetensors.h"
 #include "tests/support/temp_folder.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 using testing::AllOf;
@@ -63,4 +63,4 @@ TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
 }
 
 }  // namespace
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

@@ -5,7 +5,7 @@
 
 #include "models/config.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 // What tensors of `float_bytes` take that are stored as f16 or bf16 and of which the host's kernels make float copies
 // while an op runs: 2 + 4 bytes a value instead of 4.
@@ -24,4 +24,4 @@ int64_t decoder_peak(const models::AutoencoderConfig& config, int64_t height, in
 // The same for decoding in tiles.
 int64_t tiled_decoder_peak(const models::AutoencoderConfig& config, int64_t height, int64_t width);
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

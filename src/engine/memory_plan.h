@@ -8,7 +8,7 @@
 #include "io/checkpoint.h"
 #include "models/config.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 // The properties of a job that its memory depends on.
 struct JobSize {
@@ -59,4 +59,4 @@ void check_memory(const MemoryPlan& plan, const MemoryLimits& limits);
 // "812 MB", "3.1 GB" (decimal).
 std::string format_bytes(int64_t bytes);
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

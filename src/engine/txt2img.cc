@@ -1,14 +1,14 @@
-#include "pipeline/txt2img.h"
+#include "engine/txt2img.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 #include "image/convert.h"
 #include "io/mapped_file.h"
-#include "pipeline/prompt_encoder.h"
-#include "pipeline/sample_latent.h"
+#include "engine/prompt_encoder.h"
+#include "engine/sample_latent.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 // What the network predicts is a property of the model.
@@ -133,4 +133,4 @@ void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& to
   Txt2Img(model, tokenizer, request, hooks)();
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

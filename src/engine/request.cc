@@ -1,4 +1,4 @@
-#include "pipeline/request.h"
+#include "engine/request.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "text/normalize.h"
 #include "text/prompt_weights.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 namespace {
 
 void check_side(std::string_view name, int64_t pixels) {
@@ -68,4 +68,4 @@ void check_request(const Txt2ImgRequest& request) {
   }
 }
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

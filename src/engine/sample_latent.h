@@ -4,9 +4,9 @@
 #include <atomic>
 
 #include "models/stable_diffusion.h"
-#include "pipeline/noise.h"
+#include "engine/noise.h"
 
-namespace sumi::pipeline {
+namespace sumi::engine {
 
 struct SampleJob {
   diffusion::Start start;
@@ -33,4 +33,4 @@ void check_picture(const Tensor& picture);
 // Throws Error(kCancelled) if `cancel` is set.
 void check_cancelled(const std::atomic<bool>* cancel);
 
-}  // namespace sumi::pipeline
+}  // namespace sumi::engine

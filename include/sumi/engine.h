@@ -1,0 +1,124 @@
+// Stable Diffusion as a library: open a model, prepare a job, run it.
+//
+//   sumi::Engine engine;
+//   sumi::Model model = engine.open({.path = "sd-v1-4.ckpt"});
+//   sumi::Job job = model.prepare({.prompts = {"a red apple"}, .seed = 42});
+//   job.run({.picture = [](sumi::Picture&& p) { sumi::write_png("apple.png", p.image, p.parameters); }});
+//
+// Engine, Model and Job are handles: copies mean the same object, which lives as long as a handle, a Model made from an
+// Engine, or a Job made from a Model. All functions may be called from any thread; several jobs of one model may run at
+// once, and each gives the bytes that it gives alone. Everything throws sumi::Error.
+//
+// Nothing is process-wide: an engine has its own threads, installs no signal handler and pins no thread unless its
+// options ask for it, and reads no environment variable.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sumi/error.h"
+#include "sumi/image.h"
+#include "sumi/request.h"
+
+namespace sumi {
+
+struct EngineOptions {
+  int64_t threads = 0;       // 1 to 1024; 0: one per core that the process may run on
+  bool pin_threads = false;  // bind each worker thread to a core: fewer migrations where nothing else runs
+  // Survive a model file that is cut short while it is mapped: installs a handler of SIGBUS for the whole process,
+  // which passes on faults that are not its own. Without it such a file ends the process; with it the job fails.
+  bool catch_truncated_files = false;
+  int64_t memory_budget = 0;  // bytes that jobs and weights may take together; 0: what the machine has free. A job that
+                              // does not fit beside those that run waits; one that can never fit is refused.
+  std::string data_folder;    // has tokenizer/ and loras/; empty: none
+  std::string hub_cache;      // of Hugging Face, where CLIP's tokenizer may be; empty: none
+};
+
+struct ModelOptions {
+  std::string path;                    // .ckpt, .safetensors or a diffusers folder
+  std::string name;                    // under which Engine::model finds it; empty: the path
+  std::string config;                  // LDM configuration (YAML); empty: the folder's, else inferred from the tensors
+  std::string tokenizer;               // folder with vocab.json and merges.txt; empty: searched for
+  std::string prediction = "auto";     // what the UNet predicts: "eps", "v", "x0"; "auto": as configured
+  std::string backend = "cpu";         // a name of Engine::backends()
+  std::string dtype = "auto";          // weights rounded to "f32", "f16", "bf16", "q8_0" or "q4_0"; "auto": as stored
+  std::string precision = "autocast";  // what the networks compute in: "full", "f16", "bf16"; "autocast": full
+  bool exact = false;                  // direct instead of Winograd convolutions: less rounding, slower
+};
+
+struct ModelInfo {
+  std::string name, path, family, format;
+  int64_t default_size = 0;       // pixels on each side
+  std::string prediction;         // "eps", "v" or "x0"
+  std::string sampler, schedule;  // the model's own; empty: it names none
+  int64_t steps = 0;              // 0: it names none
+  double scale = 0.0;             // 0: it names none
+  int64_t multiple = 8;           // of pixels, that width and height must be
+  bool loaded = false;            // whether the weights are bound
+};
+
+struct NamedHelp {
+  std::string name, help;
+  std::vector<std::string> aliases;
+};
+
+// A job, prepared and checked; it runs once.
+class SUMI_API Job {
+ public:
+  struct Impl;
+  explicit Job(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+  const Settings& settings() const;
+  // Draws all pictures on the calling thread and the engine's, and returns when all are done. Loads the model's weights
+  // if no job has. Throws Error(kCancelled) within a step of cancel(), Error(kInternal) where numbers are not finite
+  // or the job has run before, Error(kData) where a file of the model changed meanwhile.
+  void run(const Hooks& hooks = {});
+  // From any thread, at any time, also before run().
+  void cancel();
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+class SUMI_API Model {
+ public:
+  struct Impl;
+  explicit Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+  ModelInfo info() const;
+  // Binds the weights now rather than in the first job.
+  void load();
+  // Decides everything that the request leaves open, checks it, and plans its memory. Reads no weights. Throws
+  // Error(kUsage) for what is wrong with the request, Error(kUnavailable) where memory will not do.
+  Job prepare(const Request& request) const;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+class SUMI_API Engine {
+ public:
+  struct Impl;
+  explicit Engine(const EngineOptions& options = {});
+
+  // Reads names and shapes, not weights. Throws Error(kNoInput) or Error(kData) naming the file, Error(kUnavailable)
+  // for a backend that this build does not have, Error(kUsage) for a name that is taken.
+  Model open(const ModelOptions& options);
+  // A model opened before and not closed; Error(kUsage) that lists the names.
+  Model model(const std::string& name) const;
+  std::vector<std::string> models() const;
+  // Forgets the model; it is freed once its handles and jobs are gone.
+  void close(const std::string& name);
+
+  static std::vector<NamedHelp> samplers();
+  static std::vector<NamedHelp> schedules();
+  static std::vector<NamedHelp> backends();
+  static std::string version();  // "0.1.0"
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace sumi
