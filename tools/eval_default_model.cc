@@ -8,12 +8,10 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rng.h"
-#include "evaluate/draw.h"
 #include "evaluate/retrieval.h"
 #include "image/grid.h"
 #include "image/png.h"
-#include "models/defaults.h"
-#include "engine/open_model.h"
+#include "sumi/engine.h"
 #include "tools/emoji_set.h"
 
 namespace {
@@ -70,9 +68,9 @@ class Evaluation {
   explicit Evaluation(const Options& options)
       : options_(options),
         emoji_(read_emoji(options.names)),
-        opened_(engine::open_model({.checkpoint = options.checkpoint})),
-        model_(engine::load_model(opened_)),
-        tokenizer_(tokenizer_of(*opened_.stored)) {
+        engine_({.threads = options.threads, .pin_threads = true}),
+        model_(engine_.open({.path = options.checkpoint})),
+        size_(model_.info().default_size) {
     if (emoji_.size() != kEmojiTrainedOn)
       std::fprintf(stderr,
                    "eval_default_model: this list has %zu emoji and the model was trained on %zu: other pairs are held "
@@ -80,12 +78,9 @@ class Evaluation {
                    emoji_.size(), kEmojiTrainedOn);
     const EmojiFont font(options.font);
     for (const Emoji& e : emoji_) glyphs_.push_back(font.draw(e.code_points));
-    const models::DrawingDefaults drawing = models::resolve_defaults(opened_.config, {.steps = 20});
-    request_.sampling.sampler = diffusion::resolve_sampler(drawing.sampler, nullptr);
-    request_.sampling.steps = static_cast<int>(options.steps > 0 ? options.steps : drawing.steps);
-    request_.scale = options.scale > 0.0 ? options.scale : drawing.scale;
-    request_.width = request_.height = drawing.size;
-    request_.syntax = engine::PromptSyntax::kWeighted;
+    request_ = {.batch = options.batch, .seed = options.seed, .syntax = "weighted", .defaults = "original"};
+    if (options.steps > 0) request_.steps = options.steps;
+    if (options.scale > 0.0) request_.scale = options.scale;
   }
 
   void run() {
@@ -114,14 +109,6 @@ class Evaluation {
   }
 
  private:
-  static text::ClipTokenizer tokenizer_of(const io::Checkpoint& file) {
-    const auto& metadata = file.metadata();
-    SUMI_CHECK(metadata.contains(models::kVocabularyKey) && metadata.contains(models::kMergesKey),
-               "{}: carries no vocabulary; is it the default model?", file.path().string());
-    return text::ClipTokenizer::parse(
-        {.vocabulary = metadata.at(models::kVocabularyKey), .merges = metadata.at(models::kMergesKey)});
-  }
-
   std::vector<Question> plain_questions() const {
     TorchCpuGenerator generator(options_.seed);
     std::vector<Question> out;
@@ -155,37 +142,37 @@ class Evaluation {
       known.resize(emoji_.size());
       parallel_for(static_cast<int64_t>(emoji_.size()), [&](int64_t i) {
         const auto at = static_cast<size_t>(i);
-        known[at] = evaluate::thumbnail(draw_emoji(glyphs_[at], kColours[colour], opened_.config.default_size));
+        known[at] = evaluate::thumbnail(draw_emoji(glyphs_[at], kColours[colour], size_));
       });
     }
     return known;
   }
 
   evaluate::Retrieval ask(const std::vector<Question>& questions, const std::string& what, int64_t* right_colour) {
-    std::vector<std::string> prompts;
-    for (const Question& q : questions) prompts.push_back(q.prompt);
+    request_.prompts.clear();
+    for (const Question& q : questions) request_.prompts.push_back(q.prompt);
     evaluate::Retrieval result;
     std::vector<image::Image> drawn;
-    Progress bar({.label = what, .total = static_cast<int64_t>(prompts.size()), .quiet = options_.json});
-    request_.seed = options_.seed;
-    evaluate::draw_all(model_, tokenizer_, prompts, request_, options_.batch, [&](size_t number, image::Image picture) {
-      const Question& q = questions[number];
-      result.add(evaluate::place_of(evaluate::thumbnail(picture), references(q.colour), q.emoji));
-      if (right_colour != nullptr) *right_colour += background_of(picture) == q.colour ? 1 : 0;
-      drawn.push_back(std::move(picture));
+    Progress bar({.label = what, .total = static_cast<int64_t>(questions.size()), .quiet = options_.json});
+    const auto take = [&](Picture&& picture) {
+      const Question& q = questions[static_cast<size_t>(picture.number)];
+      result.add(evaluate::place_of(evaluate::thumbnail(picture.image), references(q.colour), q.emoji));
+      if (right_colour != nullptr) *right_colour += background_of(picture.image) == q.colour ? 1 : 0;
+      drawn.push_back(std::move(picture.image));
       bar.update(static_cast<int64_t>(drawn.size()));
-    });
+    };
+    model_.prepare(request_).run({.picture = take});
     if (!options_.sheet.empty()) image::write_png(options_.sheet + "-" + what + ".png", image::make_grid(drawn, 20));
     return result;
   }
 
   const Options& options_;
   std::vector<Emoji> emoji_;
-  engine::OpenModel opened_;
-  models::StableDiffusion model_;
-  text::ClipTokenizer tokenizer_;
+  Engine engine_;
+  Model model_;
+  int64_t size_;
   std::vector<Glyph> glyphs_;
-  engine::Txt2ImgRequest request_;
+  Request request_;
   std::array<std::vector<std::vector<float>>, kColours.size()> references_;
 };
 

@@ -56,7 +56,9 @@ struct ModelInfo {
   int64_t steps = 0;              // 0: it names none
   double scale = 0.0;             // 0: it names none
   int64_t multiple = 8;           // of pixels, that width and height must be
-  bool loaded = false;            // whether the weights are bound
+  int64_t latent_channels = 4;
+  bool loaded = false;                // whether the weights are bound
+  std::vector<std::string> warnings;  // of opening, and of loading by load(); a job that loads reports its own
 };
 
 struct NamedHelp {

@@ -26,8 +26,8 @@ struct Image {
 };
 
 // Writes a PNG, whole or not at all (temporary file, fsync, rename). `parameters` becomes the text chunk of that name,
-// which carries a picture's settings (Picture::parameters); empty: none. Throws Error(kUsage) for an image that is not
-// of 1, 3 or 4 channels or whose pixels do not fit its size, Error(kCannotCreate) where the file cannot be written.
+// which carries a picture's settings (Picture::parameters); empty: none. Throws Error(kUsage) for an image that has
+// other than 3 channels or whose pixels do not fit its size, Error(kCannotCreate) where the file cannot be written.
 // May be called from any thread.
 SUMI_API void write_png(const std::string& path, const Image& image, const std::string& parameters = {});
 

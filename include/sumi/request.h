@@ -55,6 +55,10 @@ struct Request {
 
   bool tiled_decode = false;  // decode beyond 1024x1024 in tiles: less memory, more time, a small error
 
+  // This job draws batch number `share` of every `share_of`, with the same result as if it had drawn all: for processes
+  // that divide a request among them.
+  int64_t share = 0, share_of = 1;
+
   // Who decides what neither the request nor the model does. "quick": dpmpp_2m on karras, 25 steps, scale 7.5, weighted
   // syntax. "original": the original script's: ddim, 50 steps, scale 7.5, exact syntax. "quick".
   std::optional<std::string> defaults;
@@ -73,7 +77,8 @@ struct Settings {
   int64_t batch = 1;     // the most at once
   bool tiled_decode = false;
   std::vector<Lora> loras;  // those named in prompts too
-  std::string backend, precision;
+  std::string backend;
+  std::string precision;    // what the networks compute in: "f32", "f16" or "bf16"
   int threads = 0;
   int64_t planned_bytes = 0;  // memory that the job will take with its model's weights
   std::string memory;         // the same in a sentence
@@ -94,8 +99,8 @@ struct Picture {
   std::string parameters;  // its settings in the text that A1111 writes into PNG files
 };
 
-// The picture in the making, one eighth of its size on each side (one pixel for each point of the latent): a linear
-// estimate from the latent, no decoding.
+// The picture in the making, one pixel for each point of the latent (usually an eighth of the size on each side): a linear
+// estimate, fitted to the model's decoder by the first preview (the cost of decoding 128x128 pixels).
 struct Preview {
   Image image;
   int64_t number = 0;  // of the picture

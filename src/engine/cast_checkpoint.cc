@@ -44,6 +44,9 @@ class CastCheckpoint : public io::Checkpoint {
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
 
+  void check_intact() const override { inner_->check_intact(); }
+  void release_pages() const override { inner_->release_pages(); }
+
  private:
   std::shared_ptr<const io::Checkpoint> inner_;
   DType dtype_;

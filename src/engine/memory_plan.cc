@@ -28,18 +28,20 @@ Phase phase_of(std::string_view name) {
 
 }  // namespace
 
+int64_t MemoryPlan::of_the_job() const { return adapters + std::max(unet_activations, decoder_activations); }
+
 int64_t MemoryPlan::resident() const {
-  return unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) + kOverhead;
+  return adapters + unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) + kOverhead;
 }
 
 int64_t MemoryPlan::required() const {
-  return std::max({copied_weights, unet_weights, decoder_weights}) + std::max(unet_activations, decoder_activations) +
+  return adapters + std::max({copied_weights, unet_weights, decoder_weights}) + std::max(unet_activations, decoder_activations) +
          kOverhead;
 }
 
 int64_t MemoryPlan::allocated() const {
   // The allocator rounds sizes up, by a quarter at the worst; such a tail takes address space, but no memory.
-  return copied_weights + std::max(unet_activations, decoder_activations) / 4 * 5 + kOverhead;
+  return copied_weights + adapters + std::max(unet_activations, decoder_activations) / 4 * 5 + kOverhead;
 }
 
 MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
@@ -78,7 +80,7 @@ std::string format_bytes(int64_t bytes) {
 std::string describe(const MemoryPlan& plan, const MemoryLimits& limits) {
   std::string text =
       fmt::format("needs about {} of memory: {} of weights, {} to sample, {} to decode", format_bytes(plan.resident()),
-                  format_bytes(plan.unet_weights + plan.decoder_weights + plan.text_weights),
+                  format_bytes(plan.adapters + plan.unet_weights + plan.decoder_weights + plan.text_weights),
                   format_bytes(plan.unet_activations), format_bytes(plan.decoder_activations));
   if (limits.available) text += fmt::format("; {} are available", format_bytes(*limits.available));
   return text;

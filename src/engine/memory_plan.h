@@ -27,6 +27,7 @@ struct MemoryPlan {
   int64_t decoder_weights = 0;
   int64_t text_weights = 0;
   int64_t copied_weights = 0;  // the part of these that is converted into fresh memory
+  int64_t adapters = 0;        // what LoRAs add to the weights
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
   int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
@@ -34,6 +35,8 @@ struct MemoryPlan {
 
   // All weights and the larger of the two phases: what stays resident if there is room.
   int64_t resident() const;
+  // What a job takes for itself, without its model's mapped weights.
+  int64_t of_the_job() const;
   // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.
   int64_t required() const;
   // Address space for fresh memory, mapped files aside.

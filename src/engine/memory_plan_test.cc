@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "core/host_memory.h"
 #include "engine/memory_plan_walk.h"
-#include "engine/open_model.h"
+#include "engine/open.h"
 #include "tests/support/synthetic_models.h"
 
 namespace sumi::engine {

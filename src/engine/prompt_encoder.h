@@ -2,12 +2,10 @@
 #pragma once
 
 #include <map>
-#include <string>
 #include <vector>
 
+#include "engine/prompt.h"
 #include "models/stable_diffusion.h"
-#include "engine/request.h"
-#include "text/clip_tokenizer.h"
 
 namespace sumi::engine {
 
@@ -16,19 +14,17 @@ struct PromptPair {
   models::Conditioning uncond;  // of the same shapes; empty without guidance
 };
 
-// How many tokens the denoiser sees of a prompt: whole rows.
-int64_t count_tokens(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer, const std::string& prompt,
-                     PromptSyntax syntax);
-
-// A text that repeats within a batch or soon after is encoded once.
+// Encodes prompts; one that repeats within a batch or soon after is encoded once.
 class PromptEncoder {
  public:
-  // Throws Error(kData) if the tokenizer's vocabulary does not fit the model. Both must outlive it.
-  PromptEncoder(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, PromptSyntax syntax);
+  // `empty` is the empty text, whose rows fill up shorter prompts; read only where prompts of a batch take different
+  // numbers of rows. All must outlive the encoder and stay where they are.
+  PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty);
 
-  // Texts that take fewer rows of 77 tokens than the longest are padded with rows of the empty text, as A1111 does. The
+  // Prompts that take fewer rows than the longest of the batch are padded with rows of the empty text, as A1111 does. The
   // pooled vector of a long text is its first row's.
-  PromptPair operator()(const std::vector<std::string>& prompts, const std::string& negative, bool guided);
+  PromptPair operator()(const std::vector<const TokenizedPrompt*>& prompts, const TokenizedPrompt& negative,
+                        bool guided);
 
  private:
   struct Encoded {
@@ -36,18 +32,15 @@ class PromptEncoder {
     Tensor pooled;             // [1,P], or undefined
   };
 
-  const Encoded& encoded(const std::string& prompt);
-  Encoded encode(const std::string& prompt) const;
-  // Adds a row, and the pooled vector if it is the first.
-  void encode_row(const std::vector<int64_t>& ids, Encoded& out) const;
-  Tensor join(const std::string& prompt, size_t count);
-  models::Conditioning conditioning(const std::vector<std::string>& prompts, size_t count);
+  const Encoded& encoded(const TokenizedPrompt& prompt);
+  Encoded encode(const TokenizedPrompt& prompt) const;
+  Tensor join(const TokenizedPrompt& prompt, size_t count);
+  models::Conditioning conditioning(const std::vector<const TokenizedPrompt*>& prompts, size_t count);
 
   const models::StableDiffusion& model_;
-  const text::ClipTokenizer& tokenizer_;
-  PromptSyntax syntax_;
+  const TokenizedPrompt& empty_;
   bool pooled_;  // the denoiser takes a pooled vector
-  std::map<std::string, Encoded> encoded_;
+  std::map<const TokenizedPrompt*, Encoded> encoded_;
 };
 
 }  // namespace sumi::engine

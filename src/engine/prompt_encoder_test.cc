@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "ops/layout.h"
-#include "engine/open_model.h"
+#include "engine/open.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "diffusion/guidance.h"
-#include "io/mapped_file.h"
 
 namespace sumi::engine {
 namespace {
@@ -33,33 +33,31 @@ void check_cancelled(const std::atomic<bool>* cancel) {
   SUMI_CHECK_KIND(kCancelled, cancel == nullptr || !cancel->load(), "stopped");
 }
 
-Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
-                     const std::atomic<bool>* cancel, const diffusion::StepCallback& on_step) {
+Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, const diffusion::NoiseSource& noise,
+                     const SampleWatch& watch) {
   models::ContextCache cache;
   const auto network = [&](const Tensor& x, double timestep, const models::Conditioning& conditioning) {
-    check_cancelled(cancel);
+    check_cancelled(watch.cancel);
     return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), conditioning, &cache);
   };
   const auto after_step = [&](const diffusion::StepInfo& info) {
-    io::check_mappings_intact();
+    if (watch.check_files) watch.check_files();
     check_finite(info.latent, info.step + 1, info.steps);
-    if (on_step) on_step(info);
-    check_cancelled(cancel);
+    if (watch.on_step) watch.on_step(info);
+    check_cancelled(watch.cancel);
   };
-  return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start,
-                           model.noise_schedule(), job.options, [&](const Shape& shape) { return noise(shape); },
-                           {.on_step = after_step, .constrain = job.constrain});
+  return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start, job.grid, noise,
+                           {.on_step = after_step, .constrain = job.constrain, .wants_denoised = watch.wants_denoised});
 }
 
 // How much noise a sampler draws does not depend on what the network predicts: zeros will do.
-void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
-                      const diffusion::SampleOptions& options, NoiseStream& noise) {
+void pass_over_latent(const diffusion::Grid& grid, const Shape& shape,
+                      const std::function<void(const Shape&)>& pass_over) {
   const Tensor nothing = Tensor::zeros(shape);
-  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, schedule, options,
-                    [&](const Shape& drawn) {
-                      noise.pass_over(drawn);
-                      return nothing;
-                    });
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, grid, [&](const Shape& drawn) {
+    pass_over(drawn);
+    return nothing;
+  });
 }
 
 }  // namespace sumi::engine

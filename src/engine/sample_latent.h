@@ -2,29 +2,37 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 #include "models/stable_diffusion.h"
-#include "engine/noise.h"
 
 namespace sumi::engine {
 
 struct SampleJob {
+  const diffusion::Grid& grid;
   diffusion::Start start;
   models::Conditioning cond;
   models::Conditioning uncond;  // the same parts in the same shapes; may be empty at scale 1
   double scale = 7.5;
-  diffusion::SampleOptions options;
   diffusion::Constraint constrain = {};
 };
 
+// What watches a trajectory; any may be empty.
+struct SampleWatch {
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void()> check_files = {};  // throws if a mapped file changed; called after each step
+  diffusion::StepCallback on_step = {};
+  bool wants_denoised = false;  // whether on_step reads the estimate of the clean latent
+};
+
 // Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent on the host is not
-// finite, and Error(kData) where the checkpoint's file was truncated during the run.
-Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, NoiseStream& noise,
-                     const std::atomic<bool>* cancel, const diffusion::StepCallback& on_step);
+// finite, and what check_files throws.
+Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, const diffusion::NoiseSource& noise,
+                     const SampleWatch& watch = {});
 
 // Draws from `noise` what sample_latent would draw for latents of that shape, and discards it.
-void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
-                      const diffusion::SampleOptions& options, NoiseStream& noise);
+void pass_over_latent(const diffusion::Grid& grid, const Shape& shape,
+                      const std::function<void(const Shape&)>& pass_over);
 
 // Throws Error(kInternal) if a picture has values that are not finite. Needed on devices with memory of their own,
 // where latents are not checked at every step.

@@ -58,6 +58,7 @@ std::string format_parameters(const GenerationParameters& p) {
   field("Size", fmt::format("{}x{}", p.width, p.height));
   if (p.eta != 0.0) field("Eta", fmt::format("{:g}", p.eta));
   field("RNG", p.rng);
+  field("Seeding", p.seeding);
   field("Precision", p.precision);
   if (p.batch_pos >= 0) field("Batch pos", std::to_string(p.batch_pos));
   field("Model", p.model);

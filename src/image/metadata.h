@@ -22,6 +22,7 @@ struct GenerationParameters {
   int64_t height = 0;
   double eta = 0.0;        // 0: left out
   std::string rng;         // the random generator, where it is not PyTorch's on the CPU
+  std::string seeding;     // how pictures get their seeds, where it is not the original's way
   std::string precision;   // type that the networks computed in, where it is not f32
   int64_t batch_pos = -1;  // number of the picture among those of one seed, from 0 on; -1: the only one
   std::string model;       // name of the checkpoint, no path

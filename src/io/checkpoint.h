@@ -30,6 +30,10 @@ class Checkpoint {
   // The tensor itself: a view of the mapped file where its bytes can be used as they lie (aligned to the element,
   // contiguous, uncompressed, little-endian), else a copy. Throws Error(kData) if there is no tensor of that name.
   virtual Tensor tensor(std::string_view name) const = 0;
+  // Throws Error(kData) if a file that is mapped has changed since it was opened (see MappedFile).
+  virtual void check_intact() const {}
+  // Releases the pages of its mapped files; they are read again when needed.
+  virtual void release_pages() const {}
   // String metadata of the file (safetensors `__metadata__`); empty where the format has none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // "safetensors", "torch checkpoint"; "diffusers folder" for one made of several files.

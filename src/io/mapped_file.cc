@@ -44,18 +44,6 @@ void on_sigbus(int, siginfo_t* info, void*) {
   sigaction(SIGBUS, &g_previous, nullptr);
 }
 
-void install_handler() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    g_page_size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    struct sigaction action = {};
-    action.sa_sigaction = on_sigbus;
-    action.sa_flags = SA_SIGINFO;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &g_previous);
-  });
-}
-
 struct Descriptor {
   int fd;
   ~Descriptor() {
@@ -80,7 +68,6 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   mapped->path_ = path;
   mapped->bytes_ = status.st_size;
   if (status.st_size == 0) return mapped;
-  install_handler();
   void* address = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, file.fd, 0);
   SUMI_CHECK_KIND(kNoInput, address != MAP_FAILED, "{}: cannot be mapped: {}", path.string(), std::strerror(errno));
   mapped->handle_ = address;
@@ -132,11 +119,16 @@ void MappedFile::release_pages() const {
     madvise(handle_, static_cast<size_t>(bytes_), MADV_DONTNEED);
 }
 
-void release_mapped_pages() {
-  const std::lock_guard lock(g_mutex);
-  for (const Slot& slot : g_slots) {
-    if (slot.file != nullptr) slot.file->release_pages();
-  }
+void catch_truncated_files() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    g_page_size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    struct sigaction action = {};
+    action.sa_sigaction = on_sigbus;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, &g_previous);
+  });
 }
 
 void check_mappings_intact() {

@@ -1,9 +1,10 @@
 // A file mapped into memory for reading, safe against the file being cut short or written over meanwhile.
 //
-// A read beyond a mapped file's new end raises SIGBUS. Here the signal's handler puts a page of zeros under the fault,
-// remembers that the file is torn, and lets the read continue; check_mappings_intact() then reports it as an error.
-// What raises no signal, a file cut within its last page or written over in place (cp), shows in its size and time of
-// change. Call check_mappings_intact() after computing with mapped weights, before using the result.
+// A read beyond a mapped file's new end raises SIGBUS, which ends the process, unless it called
+// catch_truncated_files(): then the signal's handler puts a page of zeros under the fault, remembers that the file is
+// torn, and lets the read continue; check_intact() reports it as an error. What raises no signal, a file cut within its
+// last page or written over in place (cp), shows in its size and time of change. Call check_intact() after computing
+// with mapped weights, before using the result.
 #pragma once
 
 #include <ctime>
@@ -39,11 +40,11 @@ class MappedFile : public Buffer {
   std::timespec modified_{};  // when it was opened
 };
 
-// Releases the pages of every mapped file; a later read brings them back from the system's cache. For use between the
-// phases of a job, so that the weights of one do not stay resident through the next.
-void release_mapped_pages();
+// Installs the handler of SIGBUS described above, once, for the whole process. Faults that are not in a mapped file go to
+// the handler that was there before.
+void catch_truncated_files();
 
-// check_intact() of every open mapping.
+// check_intact() of every mapping that the process has open.
 void check_mappings_intact();
 
 }  // namespace sumi::io

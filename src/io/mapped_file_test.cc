@@ -23,6 +23,7 @@ constexpr int64_t kFloats = 1 << 20;
 
 class MappedFileTest : public testing::Test {
  protected:
+  MappedFileTest() { catch_truncated_files(); }
   static float last_of(const Tensor& tensor) { return tensor.host<float>()[tensor.numel() - 1]; }
 
   test::TempFolder folder_;

@@ -98,6 +98,9 @@ class SafetensorsFile : public Checkpoint {
     return copy;
   }
 
+  void check_intact() const override { file_->check_intact(); }
+  void release_pages() const override { file_->release_pages(); }
+
  private:
   std::shared_ptr<MappedFile> file_;
   std::vector<int64_t> offsets_;

@@ -63,6 +63,9 @@ class TorchFile : public Checkpoint {
     return gather(*info, layout);
   }
 
+  void check_intact() const override { file_->check_intact(); }
+  void release_pages() const override { file_->release_pages(); }
+
  private:
   static bool is_tar(std::span<const uint8_t> contents) {
     return contents.size() > 262 && std::memcmp(contents.data() + 257, "ustar", 5) == 0;

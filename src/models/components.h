@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "diffusion/noise_schedule.h"
 #include "io/checkpoint.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/config.h"
@@ -22,6 +23,7 @@ struct Components {
   std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
   std::unique_ptr<Denoiser> denoiser = nullptr;
   std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
+  std::shared_ptr<const diffusion::NoiseSchedule> noise_schedule = nullptr;  // null: made from the configuration
   std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;  // keeps the mapping
 };
 

@@ -20,6 +20,7 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
                   name_of(options.activations));
   Components parts{
       .config = config, .device = options.device, .exact = options.exact, .activations = options.activations};
+  parts.noise_schedule = options.noise_schedule;
   BindReport report;
   const BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   const Recipe recipe = family_for(config).recipe;
@@ -38,10 +39,12 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   return StableDiffusion(std::move(parts));
 }
 
-StableDiffusion::StableDiffusion(Components components)
-    : components_(std::move(components)),
-      noise_(diffusion::make_noise_schedule(components_.config.beta_schedule, components_.config.timesteps,
-                                            components_.config.linear_start, components_.config.linear_end)) {}
+StableDiffusion::StableDiffusion(Components components) : components_(std::move(components)) {
+  const ModelConfig& c = components_.config;
+  if (components_.noise_schedule) return;
+  components_.noise_schedule = std::make_shared<const diffusion::NoiseSchedule>(
+      diffusion::make_noise_schedule(c.beta_schedule, c.timesteps, c.linear_start, c.linear_end));
+}
 
 const std::vector<std::unique_ptr<TextEncoder>>& StableDiffusion::text_encoders() const {
   SUMI_CHECK_KIND(kInternal, !components_.text_encoders.empty(), "the text encoder was not loaded");

@@ -18,6 +18,7 @@ struct LoadOptions {
   // What the networks compute in: kF32, kF16 or kBF16. The autoencoder stays in float32 under kF16: activations of some
   // autoencoders go beyond 65504 (stable-diffusion.cpp issue 888).
   DType activations = DType::kF32;
+  std::shared_ptr<const diffusion::NoiseSchedule> noise_schedule = nullptr;  // null: made from the configuration
   bool use_ema = false;  // use the running average (model_ema.*) if a file has both; the original does not
 };
 
@@ -31,7 +32,7 @@ class StableDiffusion {
   explicit StableDiffusion(Components components);
 
   const ModelConfig& config() const { return components_.config; }
-  const diffusion::NoiseSchedule& noise_schedule() const { return noise_; }
+  const diffusion::NoiseSchedule& noise_schedule() const { return *components_.noise_schedule; }
   Device device() const { return components_.device; }
 
   // For training, which may compute it from the data.
@@ -67,7 +68,6 @@ class StableDiffusion {
   ContextScope scope(bool wide = false) const;
 
   Components components_;
-  diffusion::NoiseSchedule noise_;
 };
 
 }  // namespace sumi::models

@@ -4,6 +4,7 @@
 #include "core/allocator.h"
 #include "io/checkpoint.h"
 #include "models/config.h"
+#include "engine/noise.h"
 #include "engine/sample_latent.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/synthetic_models.h"
@@ -30,11 +31,11 @@ TEST_P(Copies, AreTheNoiseAndTheLatent) {
   const Allocator& device = allocator_of(Device::kGuard);
   const CopyCounts before = device.copies();
   engine::NoiseStream noise("cpu", 42, Device::kGuard);
-  const engine::SampleJob job{.start = {noise(shape)},
-                                .cond = {.sequence = cond},
-                                .uncond = {.sequence = uncond},
-                                .options = {.sampler = GetParam().sampler, .steps = kSteps}};
-  const Tensor latent = engine::sample_latent(model, job, noise, nullptr, {});
+  const diffusion::Grid grid =
+      diffusion::make_grid(model.noise_schedule(), {.sampler = GetParam().sampler, .steps = kSteps});
+  const engine::SampleJob job{
+      .grid = grid, .start = {noise(shape)}, .cond = {.sequence = cond}, .uncond = {.sequence = uncond}};
+  const Tensor latent = engine::sample_latent(model, job, [&](const Shape& drawn) { return noise(drawn); });
   const Tensor here = latent.to(Device::kCpu);
   const int64_t bytes = here.bytes(), draws = 1 + GetParam().draws;
   EXPECT_EQ(device.copies() - before,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <random>
 #include <set>
 
 #include "app/cli/command.h"
@@ -184,11 +183,6 @@ std::optional<uint64_t> parse_seed(const std::string& text) {
                   "the seed must be a whole number from 0 to 18446744073709551615, or -1 for a random one, not \"{}\"",
                   text.substr(0, 40));
   return value;
-}
-
-uint64_t random_seed() {
-  std::random_device device;
-  return device() & 0xFFFFFFFFu;
 }
 
 }  // namespace sumi::app

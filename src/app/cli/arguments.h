@@ -34,7 +34,4 @@ CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector
 // A seed: 0 to 2^64-1, or -1 for none (the caller draws one).
 std::optional<uint64_t> parse_seed(const std::string& text);
 
-// A random seed, below 2^32 so that it is easy to copy.
-uint64_t random_seed();
-
 }  // namespace sumi::app

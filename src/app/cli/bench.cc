@@ -9,14 +9,14 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "engine/bench.h"
-#include "engine/open_model.h"
+#include "engine/open.h"
 #include "train/bench_step.h"
 
 namespace sumi::app {
 namespace {
 
 struct Bench {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   engine::BenchOptions options;
   int64_t repetitions = options.repetitions;
@@ -74,18 +74,17 @@ int Bench::run() {
   options.repetitions = static_cast<int>(repetitions);
   SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0,
                   "--size must be a multiple of 64 up to 4096, not {}", options.size);
-  if (model.checkpoint.empty()) model.checkpoint = default_checkpoint().string();
   const engine::OpenModel opened = engine::open_model(model.options(engine));
   const models::StableDiffusion networks = engine::load_model(opened);
-  if (engine.activations() == DType::kF32)
-    options.train_step = [this] { return train::make_bench_step(engine.device()); };
+  if (opened.activations == DType::kF32)
+    options.train_step = [&] { return train::make_bench_step(opened.device); };
   const engine::BenchResult result =
       engine::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
           complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
                                repetition == 0 ? " (warms up)" : ""));
       });
-  say(json ? as_json(result, engine.activations()) : as_text(result, engine.activations()));
+  say(json ? as_json(result, opened.activations) : as_text(result, opened.activations));
   if (json) return 0;
   for (const engine::BenchLine& line : result.lines) {
     if (options.profile) say(as_table(line, result.fma_peak_gflops));

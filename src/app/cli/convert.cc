@@ -23,9 +23,9 @@ struct Convert {
 
 int Convert::run() const {
   SUMI_CHECK_KIND(kUsage, !model.checkpoint.empty(), "no model to convert; name one with --ckpt");
-  const EngineOptions engine{.dtype = dtype};
-  const auto type = engine.weights_dtype();
-  model.parsed_prediction();
+  const ModelOptions words{.prediction = model.prediction, .dtype = dtype};
+  engine::check_model_options(words);
+  const auto type = engine::weights_dtype_of(words);
   SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; use f32, f16 or bf16", dtype);
   check_writable_file(out);
   const std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
@@ -35,7 +35,7 @@ int Convert::run() const {
   const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   // A folder's configuration files are not copied, and shapes alone do not determine everything.
-  const auto prediction = model.parsed_prediction();
+  const auto prediction = engine::prediction_of(words);
   const bool comes_along = metadata.contains(models::kConfigKey) || file->format() != "diffusers folder";
   if (!comes_along || !model.config.empty() || prediction) {
     models::ModelConfig config = models::config_for(*stored, model.config);

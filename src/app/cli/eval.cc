@@ -8,16 +8,17 @@
 #include "app/cli/command.h"
 #include "app/cli/generate.h"
 #include "app/cli/process.h"
+#include "app/places.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "evaluate/clip_score.h"
-#include "evaluate/draw.h"
 #include "evaluate/kernel_distance.h"
 #include "evaluate/retrieval.h"
 #include "ops/layout.h"
 #include "engine/sample_latent.h"
+#include "io/checkpoint.h"
 #include "text/clip_tokenizer.h"
 #include "train/dataset.h"
 
@@ -25,12 +26,12 @@ namespace sumi::app {
 namespace {
 
 struct Eval {
-  SharedFlags shared{.sampler = "dpmpp_2m", .schedule = "karras", .seed = "1", .syntax = "exact", .steps = 25};
+  SharedFlags shared{.defaults = "quick", .seed = "1", .syntax = "exact"};
   GenerateJob job;
   std::string data, clip;
   int64_t count = 200, batch = 8;
 
-  int run(const CLI::App& app);
+  int run();
 };
 
 // The features that are compared. The pictures are not kept: a folder of photographs may exceed memory.
@@ -82,47 +83,54 @@ References read_references(const std::string& data, bool quiet) {
   return out;
 }
 
-int Eval::run(const CLI::App& app) {
+int Eval::run() {
   SUMI_CHECK_KIND(kUsage, count >= 2 && count <= 1'000'000, "--count must be from 2 to 1000000, not {}", count);
   SUMI_CHECK_KIND(kUsage, batch >= 1 && batch <= 256, "--batch must be from 1 to 256, not {}", batch);
-  apply_shared_flags(app, shared, job);
-  job.request.batches = {{std::string()}};  // the captions take their place
-  engine::check_request(job.request);
-  if (job.seed_was_drawn && !job.quiet) complain(fmt::format("sumi: seed {}\n", job.request.seed));
-  const engine::OpenModel opened = open_for(job, job.request);
-  const text::ClipTokenizer tokenizer =
-      job.model.load_tokenizer(job.model.options(job.engine).checkpoint, opened.stored.get());
+  job.request.prompts = {std::string()};  // the captions take its place
+  job.request.batch = batch;
+  apply_shared_flags(shared, job);
+  if (job.seed_was_drawn && !job.quiet) note(fmt::format("seed {}", *job.request.seed));
+  Engine engine(job.engine.options());
+  Model model = engine.open(job.model.options(job.engine));
+  const auto tell_warnings = [&, told = size_t{0}]() mutable {
+    for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);
+  };
+  tell_warnings();
+  model.prepare(job.request);  // finds what is wrong before pictures are read
   std::optional<evaluate::ClipScore> score;
   if (!clip.empty()) {
     const auto file = io::open_checkpoint(clip);
-    score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
+    score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip, find_places())),
+                  device_from_name(job.engine.backend));
   }
   const References references = read_references(data, job.quiet);
-  const models::StableDiffusion model = engine::load_model(opened);
+  model.load();
+  tell_warnings();
 
-  TorchCpuGenerator generator(job.request.seed);
+  TorchCpuGenerator generator(*job.request.seed);
   const std::vector<int64_t> order = generator.randperm(static_cast<int64_t>(references.captions.size()));
   std::vector<size_t> chosen;
-  std::vector<std::string> prompts;
+  job.request.prompts.clear();
   for (size_t i = 0; i < order.size() && i < static_cast<size_t>(count); ++i) {
     chosen.push_back(static_cast<size_t>(order[i]));
-    prompts.push_back(references.captions[chosen.back()]);
+    job.request.prompts.push_back(references.captions[chosen.back()]);
   }
   evaluate::Retrieval retrieval;
   double scores = 0.0;
   Traits drawn;
   {
-    Progress bar({.label = "drawing", .total = static_cast<int64_t>(prompts.size()), .quiet = job.quiet});
-    evaluate::draw_all(
-        model, tokenizer, prompts, job.request, batch,
-        [&](size_t number, image::Image picture) {
-          drawn.add(picture);
-          const auto& thumbnails = references.traits.thumbnails();
-          retrieval.add(evaluate::place_of(drawn.thumbnails().back(), thumbnails, chosen[number]));
-          if (score) scores += (*score)(picture, prompts[number]);
-          bar.update(retrieval.drawn);
-        },
-        &stop_requested());
+    Progress bar({.label = "drawing", .total = static_cast<int64_t>(chosen.size()), .quiet = job.quiet});
+    Job drawing = model.prepare(job.request);
+    run_job(drawing, {.picture =
+                          [&](Picture&& picture) {
+                            drawn.add(picture.image);
+                            retrieval.add(evaluate::place_of(drawn.thumbnails().back(),
+                                                             references.traits.thumbnails(),
+                                                             chosen[static_cast<size_t>(picture.number)]));
+                            if (score) scores += (*score)(picture.image, picture.prompt);
+                            bar.update(retrieval.drawn);
+                          },
+                      .warning = [](const std::string& warning) { warn("{}", warning); }});
   }
   const double distance = evaluate::kernel_distance(drawn.features(), references.traits.features());
   const double clip_score = scores / static_cast<double>(retrieval.drawn);
@@ -155,7 +163,7 @@ std::function<int()> declare(CLI::App& app) {
          "Also print the CLIP score, by this text and image model (transformers' CLIPModel, tokenizer beside it)")
       ->type_name("FILE");
   add_shared_flags(app, eval->shared, eval->job);
-  return [eval, &app] { return eval->run(app); };
+  return [eval] { return eval->run(); };
 }
 
 const CommandRegistration kRegistration({.name = "eval",

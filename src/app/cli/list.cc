@@ -5,13 +5,14 @@
 
 #include "app/cli/command.h"
 #include "app/cli/common.h"
+#include "app/cli/find_model.h"
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
 #include "models/family.h"
 #include "models/loading/open.h"
-#include "engine/open_model.h"
+#include "engine/open.h"
 
 namespace sumi::app {
 namespace {
@@ -20,12 +21,7 @@ using Entries = std::vector<diffusion::NamedHelp>;
 
 Entries list_backends() {
   Entries entries;
-  for (const Device device : engine::available_devices()) {
-    const char* help = device == Device::kRef   ? "plain loops with double accumulation: slow, the specification"
-                       : device == Device::kCpu ? "vector kernels for this processor"
-                                                : "";
-    entries.push_back({std::string(name_of(device)), help, {}});
-  }
+  for (const NamedHelp& backend : Engine::backends()) entries.push_back({backend.name, backend.help, {}});
   return entries;
 }
 

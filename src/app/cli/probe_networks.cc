@@ -10,7 +10,7 @@ namespace sumi::app {
 namespace {
 
 struct Probe {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   std::string in, out;
 };

@@ -8,14 +8,15 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "models/defaults.h"
-#include "engine/request.h"
+#include "engine/noise.h"
+#include "engine/resolve.h"
 #include "engine/sample_latent.h"
 
 namespace sumi::app {
 namespace {
 
 struct SampleProbe {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   std::string in, out, sampler = "ddim", schedule, seed = "42", rng = "cpu";
   std::optional<int64_t> width, height;
@@ -23,29 +24,20 @@ struct SampleProbe {
   double scale = 7.5, eta = 0.0;
 };
 
-// The job's numbers; the tensors come from the input file.
-engine::SampleJob checked_job(const SampleProbe& probe) {
-  engine::SampleJob job;
-  set_sampler(job.options, probe.sampler, probe.schedule);
-  // Checks the limits of a request; it has no text here.
-  engine::Txt2ImgRequest request;
-  request.batches = engine::repeat_prompt("", 1);
-  request.scale = probe.scale;
-  if (probe.width) request.width = *probe.width;
-  if (probe.height) request.height = *probe.height;
-  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= engine::kMaxSteps,
-                  "--steps must be from 1 to {}, not {}", engine::kMaxSteps, probe.steps);
-  request.sampling.eta = probe.eta;
-  engine::check_request(request);
-  job.options.steps = static_cast<int>(probe.steps);
-  job.options.eta = probe.eta;
-  job.scale = probe.scale;
-  return job;
+// Checks the limits of a request; it has no text here.
+void check_numbers(const SampleProbe& probe) {
+  engine::check_request({.prompts = {""},
+                         .width = probe.width,
+                         .height = probe.height,
+                         .steps = probe.steps,
+                         .scale = probe.scale,
+                         .eta = probe.eta,
+                         .rng = probe.rng});
 }
 
 int run(const SampleProbe& probe) {
   probe.engine.apply();
-  engine::SampleJob job = checked_job(probe);
+  check_numbers(probe);
   const auto seed = parse_seed(probe.seed);
   SUMI_CHECK_KIND(kUsage, seed, "--seed must be from 0 to 2^64-1");
   ProbeOutput out(probe.out);
@@ -53,9 +45,14 @@ int run(const SampleProbe& probe) {
   const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
   const models::ModelConfig& config = opened.config;
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
-  job.options.prediction = drawing.prediction;
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
-  diffusion::check_sample_options(job.options, model.noise_schedule());
+  const diffusion::Grid grid =
+      diffusion::make_grid(model.noise_schedule(), {.sampler = probe.sampler,
+                                                    .schedule = probe.schedule,
+                                                    .steps = static_cast<int>(probe.steps),
+                                                    .eta = probe.eta,
+                                                    .prediction = drawing.prediction});
+  engine::SampleJob job{.grid = grid, .scale = probe.scale};
   const Tensor cond = in.floats("cond", 3).to(model.device());
   job.cond.sequence = cond;
   if (in.has("uncond")) job.uncond.sequence = in.floats("uncond", 3).to(model.device());
@@ -75,7 +72,9 @@ int run(const SampleProbe& probe) {
   engine::NoiseStream noise(probe.rng, *seed, model.device());
   const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
   job.start = {given ? given : drawn};
-  out.add_image("latent", engine::sample_latent(model, job, noise, &stop_requested(), {}));
+  out.add_image("latent", engine::sample_latent(model, job, [&](const Shape& s) { return noise(s); },
+                                                {.cancel = &stop_requested(),
+                                                 .check_files = [&] { opened.stored->check_intact(); }}));
   out.write();
   return 0;
 }

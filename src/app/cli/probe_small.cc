@@ -7,9 +7,11 @@
 #include "app/cli/common.h"
 #include "app/cli/output.h"
 #include "app/cli/probe_io.h"
+#include "app/places.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/rng.h"
+#include "engine/open.h"
 #include "io/json_file.h"
 #include "models/loading/open.h"
 
@@ -17,7 +19,7 @@ namespace sumi::app {
 namespace {
 
 struct TokensProbe {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   std::string in, out;
 };
@@ -31,7 +33,7 @@ int run_tokens(const TokensProbe& probe) {
   SUMI_CHECK(prompts.is_array(), "{}: must be a JSON list of prompts", probe.in);
   std::unique_ptr<io::Checkpoint> checkpoint;
   if (!probe.model.checkpoint.empty()) checkpoint = models::open_model_files(probe.model.checkpoint);
-  const text::ClipTokenizer tokenizer = probe.model.load_tokenizer(probe.model.checkpoint, checkpoint.get());
+  const text::ClipTokenizer tokenizer = engine::load_tokenizer(checkpoint.get(), probe.model.checkpoint, probe.model.tokenizer, find_places());
   auto result = nlohmann::ordered_json::array();
   for (const auto& prompt : prompts) {
     SUMI_CHECK(prompt.is_string(), "{}: entry {} is not a string", probe.in, result.size());
@@ -54,7 +56,7 @@ std::function<int()> declare_tokens(CLI::App& app) {
 }
 
 struct RandnProbe {
-  EngineOptions engine;
+  EngineFlags engine;
   std::string seed = "0", rng = "cpu", out;
   int64_t count = 0;
 };

@@ -16,7 +16,7 @@ namespace sumi::app {
 namespace {
 
 struct TrainProbe {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   std::string in, out;
   int64_t steps = 1;

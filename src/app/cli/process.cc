@@ -11,7 +11,9 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "base/text_util.h"
+#include "io/mapped_file.h"
 
 namespace sumi::app {
 namespace {
@@ -65,6 +67,8 @@ void prepare_process() {
       std::_Exit(static_cast<int>(ErrorKind::kIo));
     }
   }
+  set_pinning(true);
+  io::catch_truncated_files();
   std::signal(SIGPIPE, SIG_IGN);
   catch_signal(SIGINT);
   catch_signal(SIGTERM);

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PromptFlags {
-  SharedFlags shared{.sampler = "dpmpp_2m", .schedule = "karras", .seed = "-1", .syntax = "weighted", .steps = 25};
+  SharedFlags shared{.defaults = "quick", .seed = "-1"};
   GenerateJob job;
   std::string prompt;
   std::vector<std::string> more_words;
@@ -46,7 +46,7 @@ fs::path write_as_default(const std::string& name, const image::Image& image, co
   return write_new_picture(next, image, parameters);
 }
 
-int run(const CLI::App& app, PromptFlags& flags) {
+int run(PromptFlags& flags) {
   if (!flags.more_words.empty()) {
     std::vector<std::string> names;
     for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
@@ -59,23 +59,21 @@ int run(const CLI::App& app, PromptFlags& flags) {
          "commands",
          flags.more_words[0], flags.prompt);
   }
-  apply_shared_flags(app, flags.shared, flags.job);
-  flags.job.request.batches = engine::repeat_prompt(flags.prompt, 1);
-  take_lora_tags(flags.job);
-  engine::check_request(flags.job.request);
+  flags.job.request.prompts = {flags.prompt};
+  apply_shared_flags(flags.shared, flags.job);
   if (flags.output.empty()) {
     check_output_folder(".");
   } else {
     check_output_file(flags.output);
   }
-  const auto write = [&](const engine::Picture& picture, const std::string& parameters, GenerateReport& report) {
+  const auto write = [&](const Picture& picture, GenerateReport& report) {
     fs::path path = flags.output;
     if (path.empty()) {
-      path = write_as_default(default_name(flags.prompt, flags.job.request.seed), picture.image, parameters);
+      path = write_as_default(default_name(flags.prompt, picture.seed), picture.image, picture.parameters);
     } else {
-      write_picture(path, picture.image, parameters);
+      write_picture(path, picture.image, picture.parameters);
     }
-    report.images.push_back({path, picture.prompt});
+    report.images.push_back({path, picture.prompt, picture.seed});
     if (!flags.job.json && !flags.job.quiet) say(path.string() + "\n");
   };
   generate(flags.job, {.begin = {}, .picture = write, .end = {}});
@@ -89,7 +87,7 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("-o,--output", flags->output, "Where the picture goes; by default PROMPT-SEED.png here")
       ->type_name("FILE.png");
   add_shared_flags(app, flags->shared, flags->job);
-  return [flags, &app] { return run(app, *flags); };
+  return [flags] { return run(*flags); };
 }
 
 const CommandRegistration kRegistration({

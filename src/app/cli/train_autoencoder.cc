@@ -4,6 +4,7 @@
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/common.h"
+#include "app/cli/find_model.h"
 #include "app/cli/train_common.h"
 #include "base/check.h"
 #include "base/rng.h"
@@ -22,7 +23,7 @@ namespace {
 constexpr double kBaseRate = 4.5e-6;
 
 struct TrainAutoencoder {
-  EngineOptions engine;
+  EngineFlags engine;
   RunChoice run_options;
   train::AutoencoderOptions options;
   std::string config, checkpoint, vgg, lpips;
@@ -68,7 +69,7 @@ int TrainAutoencoder::run() {
   run_options.put_into(options);
   options.vgg = vgg;
   options.lpips = lpips;
-  const Device device = engine.device();
+  const Device device = engine::device_of({.backend = engine.backend});
   const std::unique_ptr<io::Checkpoint> file = checkpoint.empty() ? nullptr : models::open_model_files(checkpoint);
   check_run_place(options, checkpoint, "autoencoder.safetensors");
   const models::AutoencoderConfig sizes = choose(file.get());

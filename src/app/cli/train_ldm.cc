@@ -4,17 +4,19 @@
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/common.h"
+#include "app/cli/find_model.h"
 #include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "app/cli/train_common.h"
+#include "app/places.h"
 #include "base/check.h"
 #include "base/text_util.h"
 #include "image/grid.h"
 #include "image/png.h"
 #include "models/defaults.h"
 #include "models/loading/prefixes.h"
-#include "engine/open_model.h"
-#include "engine/txt2img.h"
+#include "engine/open.h"
+#include "engine/run.h"
 #include "train/dataset.h"
 #include "train/ldm_setup.h"
 
@@ -24,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainLdm {
-  EngineOptions engine;
+  EngineFlags engine;
   ModelChoice model;
   train::LdmOptions options;
   RunChoice run_options;
@@ -33,21 +35,13 @@ struct TrainLdm {
 
   int run();
   void check_parts(const io::Checkpoint& file, bool takes_text) const;
-  engine::Txt2ImgRequest sample_request(const models::ModelConfig& config) const;
+  Request sample_request(const models::ModelConfig& config) const;
 };
 
 // A picture of each prompt, from the same noise every time.
-engine::Txt2ImgRequest TrainLdm::sample_request(const models::ModelConfig& config) const {
-  engine::Txt2ImgRequest request;
-  for (const std::string& prompt : sample_prompts) request.batches.push_back({prompt});
-  request.width = request.height = train::picture_size(options, config);
-  const models::DrawingDefaults drawing = models::resolve_defaults(config, {.steps = 20});  // few steps: only a preview
-  set_sampler(request.sampling, drawing.sampler, drawing.schedule);
-  request.sampling.steps = static_cast<int>(drawing.steps);
-  request.scale = drawing.scale;
-  engine::check_request(request);
-  engine::check_request_for(request, config);
-  return request;
+Request TrainLdm::sample_request(const models::ModelConfig& config) const {
+  const int64_t size = train::picture_size(options, config);
+  return {.prompts = sample_prompts, .width = size, .height = size, .seed = 42};
 }
 
 // Names the network that is missing in a file, instead of its tensors.
@@ -63,19 +57,19 @@ void TrainLdm::check_parts(const io::Checkpoint& file, bool takes_text) const {
 int TrainLdm::run() {
   engine.apply();
   run_options.put_into(options);
-  const engine::ModelOptions model_options = model.options(engine);
-  SUMI_CHECK_KIND(kUsage, !model_options.dtype || !is_quantized(*model_options.dtype) || options.lora_rank > 0,
+  const ModelOptions model_options = model.options(engine);
+  const auto dtype = engine::weights_dtype_of(model_options);
+  SUMI_CHECK_KIND(kUsage, !dtype || !is_quantized(*dtype) || options.lora_rank > 0,
                   "--dtype {} quantises the weights, which cannot be trained; use it with --lora", engine.dtype);
   options.exact = engine.exact;
   const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
-  check_run_place(options, model_options.checkpoint, result);
+  check_run_place(options, model_options.path, result);
   const engine::OpenModel opened = engine::open_model(model_options);
   train::check_ldm_options(options, opened.config);
   check_parts(*opened.stored, opened.config.unet.context_dim > 0);
-  const fs::path& path = model_options.checkpoint;
+  const fs::path path = model_options.path;
   options.model = strip_control((path.has_filename() ? path : path.parent_path()).filename().string());
-  const text::ClipTokenizer tokenizer = model.load_tokenizer(model_options.checkpoint, opened.stored.get());
-  models::check_vocabulary(opened.config, tokenizer.vocab_size());
+  const text::ClipTokenizer tokenizer = engine::load_tokenizer(opened, model.tokenizer, find_places());
   models::StableDiffusion networks = engine::load_model(
       opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
   check_training_memory(train::state_bytes(networks, options));
@@ -89,12 +83,16 @@ int TrainLdm::run() {
   TrainingWatch watch(run_options.quiet);
   std::function<void(int64_t)> on_sample;
   if (!sample_prompts.empty()) {
-    on_sample = [&, request = sample_request(opened.config)](int64_t step) {
-      std::vector<image::Image> pictures;
-      engine::txt2img(
-          networks, tokenizer, request,
-          {.on_picture = [&](engine::Picture&& picture) { pictures.push_back(std::move(picture.image)); },
-           .cancel = &stop_requested()});
+    // Few steps where the model names no number: only a preview.
+    const engine::Form form{.drawing = {.steps = 20}};
+    const auto job = std::make_shared<const engine::ResolvedJob>(
+        engine::resolve({.config = opened.config, .tokenizer = tokenizer, .noise_schedule = *opened.noise_schedule},
+                        sample_request(opened.config), form));
+    on_sample = [&, job](int64_t step) {
+      std::vector<Image> pictures;
+      engine::run_job(networks, *job,
+                      {.picture = [&](Picture&& picture) { pictures.push_back(std::move(picture.image)); }},
+                      {.cancel = &stop_requested(), .check_files = [&] { opened.stored->check_intact(); }});
       make_output_folder(options.out / "samples");
       image::write_png(options.out / "samples" / fmt::format("{:08}.png", step),
                        image::make_grid(pictures, std::min<int64_t>(8, static_cast<int64_t>(pictures.size()))));

@@ -27,7 +27,6 @@ struct Txt2ImgFlags {
   bool tell = true;  // print the files' names
   bool plms = false, dpm_solver = false, skip_grid = false, skip_save = false;
   int64_t n_iter = 2, n_samples = 3, n_rows = 0;
-  std::optional<int64_t> channels, downsampling;  // nullopt: the model's
 };
 
 constexpr std::streamoff kMaxPromptsFile = 16 << 20;
@@ -55,26 +54,27 @@ std::vector<std::string> read_lines(const std::string& path) {
   return lines;
 }
 
-void choose_sampler(Txt2ImgFlags& flags, bool named) {
-  const int ways = (flags.plms ? 1 : 0) + (flags.dpm_solver ? 1 : 0) + (named ? 1 : 0);
+void choose_sampler(Txt2ImgFlags& flags) {
+  const int ways = (flags.plms ? 1 : 0) + (flags.dpm_solver ? 1 : 0) + (flags.shared.sampler ? 1 : 0);
   SUMI_CHECK_KIND(kUsage, ways <= 1, "--plms, --dpm-solver and --sampler exclude one another");
   if (flags.plms) flags.shared.sampler = "plms";
   if (flags.dpm_solver) flags.shared.sampler = "dpm_solver";
 }
 
-void fill_request(const CLI::App& app, Txt2ImgFlags& flags) {
-  engine::Txt2ImgRequest& request = flags.job.request;
-  apply_shared_flags(app, flags.shared, flags.job);
+void fill_request(Txt2ImgFlags& flags) {
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
-  SUMI_CHECK_KIND(kUsage, flags.channels.value_or(1) >= 1 && flags.downsampling.value_or(1) >= 1,
+  SUMI_CHECK_KIND(kUsage, flags.job.channels.value_or(1) >= 1 && flags.job.downsampling.value_or(1) >= 1,
                   "--C and --f must be 1 or more");
-  request.n_iter = flags.n_iter;
-  request.channels = flags.channels.value_or(0);
-  request.downsampling = flags.downsampling.value_or(0);
-  request.batches = flags.from_file.empty() ? engine::repeat_prompt(flags.prompt, flags.n_samples)
-                                            : engine::chunk_prompts(read_lines(flags.from_file), flags.n_samples);
-  take_lora_tags(flags.job);
-  engine::check_request(request);
+  Request& request = flags.job.request;
+  request.iterations = flags.n_iter;
+  request.batch = flags.n_samples;
+  if (flags.from_file.empty()) {
+    request.prompts = {flags.prompt};
+    request.copies = flags.n_samples;
+  } else {
+    request.prompts = read_lines(flags.from_file);
+  }
+  apply_shared_flags(flags.shared, flags.job);
 }
 
 // Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if it is not too large.
@@ -84,29 +84,29 @@ class Outputs {
 
   GenerateOutput hooks() {
     return {.begin =
-                [this] {
+                [this](const Settings& settings) {
                   folder_.emplace(flags_.outdir);
+                  pictures_in_all_ = settings.pictures;
                   Ranks::world().wait_for_all();  // all count the existing files before one writes
                 },
-            .picture = [this](const engine::Picture& picture, const std::string& parameters,
-                              GenerateReport& report) { take(picture, parameters, report); },
+            .picture = [this](const Picture& picture, GenerateReport& report) { take(picture, report); },
             .end = [this](const std::string& parameters, GenerateReport& report) { end(parameters, report); }};
   }
 
  private:
-  void take(const engine::Picture& picture, const std::string& parameters, GenerateReport& report) {
+  void take(const Picture& picture, GenerateReport& report) {
     if (!wants_grid_) wants_grid_ = decide_on_grid(picture.image);
     if (!flags_.skip_save) {
-      const fs::path path = write_sample(picture, parameters);
-      report.images.push_back({path, picture.prompt});
+      const fs::path path = write_sample(picture);
+      report.images.push_back({path, picture.prompt, picture.seed});
       tell(path);
     }
     if (*wants_grid_) pictures_.push_back(picture.image);
   }
 
   // Each rank has its own numbers and cannot take the next one.
-  fs::path write_sample(const engine::Picture& picture, const std::string& parameters) {
-    if (Ranks::world().alone()) return folder_->write_sample(picture.image, parameters);
+  fs::path write_sample(const Picture& picture) {
+    if (Ranks::world().alone()) return folder_->write_sample(picture.image, picture.parameters);
     bool asked = false;
     const auto next = [&] {
       const fs::path path = folder_->sample(picture.number);
@@ -115,7 +115,7 @@ class Outputs {
       asked = true;
       return path;
     };
-    return write_new_picture(next, picture.image, parameters);
+    return write_new_picture(next, picture.image, picture.parameters);
   }
 
   int64_t per_row() const { return flags_.n_rows > 0 ? flags_.n_rows : flags_.n_samples; }
@@ -123,7 +123,7 @@ class Outputs {
   // Decided at the first picture, since a model may have its own size.
   bool decide_on_grid(const image::Image& first) const {
     if (flags_.skip_grid || !Ranks::world().alone()) return false;
-    const image::GridSize size = image::grid_size(flags_.job.request.pictures(), first, per_row());
+    const image::GridSize size = image::grid_size(pictures_in_all_, first, per_row());
     if (size.can_be_made()) return true;
     warn("no grid is made: it would have {}x{} pixels, over {} megapixels; --skip-grid avoids this warning", size.width,
          size.height, image::kMostGridPixels >> 20);
@@ -143,6 +143,7 @@ class Outputs {
 
   const Txt2ImgFlags& flags_;
   std::optional<OutputFolder> folder_;  // created when drawing begins
+  int64_t pictures_in_all_ = 0;
   std::optional<bool> wants_grid_;      // known with the first picture
   std::vector<image::Image> pictures_;  // for the grid
 };
@@ -154,16 +155,16 @@ void share_with_other_ranks(GenerateJob& job) {
   job.request.share = ranks.rank();
   job.request.share_of = ranks.size();
   if (job.seed_was_drawn) {
-    double seed = ranks.first() ? static_cast<double>(job.request.seed) : 0.0;
+    double seed = ranks.first() ? static_cast<double>(*job.request.seed) : 0.0;
     ranks.sum(std::span(&seed, 1));
     job.request.seed = static_cast<uint64_t>(seed);
   }
   if (!ranks.first()) job.quiet = true;
 }
 
-int run(const CLI::App& app, Txt2ImgFlags& flags) {
-  choose_sampler(flags, app.count("--sampler") > 0);
-  fill_request(app, flags);
+int run(Txt2ImgFlags& flags) {
+  choose_sampler(flags);
+  fill_request(flags);
   flags.tell = !flags.job.json && !flags.job.quiet;
   share_with_other_ranks(flags.job);
   Outputs outputs(flags);
@@ -183,14 +184,14 @@ std::function<int()> declare(CLI::App& app) {
   app.add_flag("--skip-grid", flags->skip_grid, "Do not write a grid of all pictures");
   app.add_flag("--plms", flags->plms, "The same as --sampler plms");
   app.add_flag("--dpm-solver", flags->dpm_solver, "The same as --sampler dpm_solver");
-  app.add_flag("--fixed-code", flags->job.request.fixed_code, "Start every batch from the same noise");
+  app.add_flag("--fixed-code", flags->job.request.fixed_noise, "Start every batch from the same noise");
   add_integer(app, "--n-iter", flags->n_iter, "Times all prompts are drawn");
   add_integer(app, "--n-samples", flags->n_samples, "Pictures at once");
   add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
-  add_integer(app, "--C", flags->channels, "Channels of a latent; by default the model's");
-  add_integer(app, "--f", flags->downsampling, "Pixels per latent on each side; by default the model's");
+  add_integer(app, "--C", flags->job.channels, "Channels of a latent; by default the model's");
+  add_integer(app, "--f", flags->job.downsampling, "Pixels per latent on each side; by default the model's");
   add_shared_flags(app, flags->shared, flags->job);
-  return [flags, &app] { return run(app, *flags); };
+  return [flags] { return run(*flags); };
 }
 
 const CommandRegistration kRegistration({
@@ -201,6 +202,7 @@ const CommandRegistration kRegistration({
       --ckpt sd-v1-4.ckpt --n_samples 4 --ddim_steps 50 --cfg_scale 7.5
   mpirun -np 2 sumi txt2img --from-file prompts.txt --n_samples 1
   sumi txt2img --from-file prompts.txt --n_iter 1 --sampler dpmpp_2m --schedule karras --steps 25
+  sumi txt2img --prompt "a red apple" --seeding picture --seed 7      # then --seed 9 --n_samples 1 --n_iter 1: the third
 No watermark is put into the pictures and no safety checker looks at them.
 )",
     .declare = declare,

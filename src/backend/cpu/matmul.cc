@@ -195,7 +195,7 @@ void linear(Context& context, const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run
 void linear_geglu(Context& context, const LinearArgs& args) { HWY_DYNAMIC_DISPATCH(run_linear_geglu)(context, args); }
 
 void conv2d(Context& context, const ConvArgs& args) {
-  const bool wanted = context.convolutions == ConvAlgorithm::kAuto ? winograd_pays(args)
+  const bool wanted = context.convolutions == ConvAlgorithm::kAuto ? winograd_pays(context, args)
                                                                    : context.convolutions == ConvAlgorithm::kWinograd;
   if (wanted && winograd_applies(args)) return winograd_conv(context, args);
   if (few_outputs_apply(args)) return few_outputs_conv(context, args);

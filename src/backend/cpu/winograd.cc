@@ -179,8 +179,10 @@ HWY_EXPORT(run_winograd);
 
 bool winograd_applies(const ConvArgs& a) { return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1; }
 
-bool winograd_pays(const ConvArgs& a) {
-  const int64_t tiles = a.batch * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
+// Two samples: with guidance a picture has that many.
+bool winograd_pays(const Context& context, const ConvArgs& a) {
+  const int64_t samples = context.samples_apart ? 2 : a.batch;
+  const int64_t tiles = samples * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }
 

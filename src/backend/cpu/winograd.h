@@ -8,7 +8,7 @@ namespace sumi::backend::cpu {
 // Whether winograd_conv can do this convolution.
 bool winograd_applies(const ConvArgs& args);
 // Where it applies, whether it is quicker than the direct kernel (conv_bench prints both).
-bool winograd_pays(const ConvArgs& args);
+bool winograd_pays(const Context& context, const ConvArgs& args);
 void winograd_conv(const Context& context, const ConvArgs& args);
 
 }  // namespace sumi::backend::cpu

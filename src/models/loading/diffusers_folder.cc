@@ -64,6 +64,13 @@ class DiffusersFolder : public io::Checkpoint {
     return value.shape() == source.shape ? value : value.reshape(source.shape);
   }
 
+  void check_intact() const override {
+    for (const auto& part : parts_) part->check_intact();
+  }
+  void release_pages() const override {
+    for (const auto& part : parts_) part->release_pages();
+  }
+
  private:
   using MakeNameMap = std::function<NameMap(const HasTensor&)>;
   struct Source {

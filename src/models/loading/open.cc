@@ -34,6 +34,9 @@ class Renamed : public io::Checkpoint {
     return file_->tensor(found->second);
   }
 
+  void check_intact() const override { file_->check_intact(); }
+  void release_pages() const override { file_->release_pages(); }
+
  private:
   std::unique_ptr<io::Checkpoint> file_;
   std::unordered_map<std::string, std::string> own_names_;  // by the engine's

@@ -1,0 +1,79 @@
+// What the handles of the public interface hold.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "engine/budget.h"
+#include "engine/memory_plan.h"
+#include "engine/open.h"
+#include "engine/preview.h"
+#include "engine/resolve.h"
+#include "sumi/engine.h"
+
+namespace sumi {
+namespace engine {
+
+// What the models of an engine share.
+struct Shared {
+  explicit Shared(const EngineOptions& options);
+
+  EngineOptions options;
+  ThreadPool pool;
+  Budget budget;
+};
+
+}  // namespace engine
+
+struct Model::Impl {
+  Impl(std::shared_ptr<engine::Shared> shared, const ModelOptions& options, std::string name);
+
+  // The networks, loaded by the first call.
+  const models::StableDiffusion& networks();
+  const engine::PreviewMap& preview_map();
+  void add_warnings(std::vector<std::string> more);
+  std::vector<std::string> all_warnings();
+  // One job less runs the denoiser: if it was the last, the pages of its weights are released.
+  void end_denoising();
+
+  std::shared_ptr<engine::Shared> shared;
+  std::string name;
+  ModelOptions options;
+  engine::OpenModel opened;
+  std::optional<text::ClipTokenizer> tokenizer;
+  std::atomic<bool> loaded{false};
+  std::atomic<int> denoising{0};
+
+ private:
+  std::mutex mutex_;  // of loading, and of the warnings
+  std::vector<std::string> warnings_;
+  std::optional<models::StableDiffusion> networks_;
+  std::optional<engine::PreviewMap> preview_map_;
+};
+
+struct Job::Impl {
+  Impl(std::shared_ptr<Model::Impl> owner, const Request& request);
+  void run(const Hooks& hooks);
+  void check_files() const;
+
+  std::shared_ptr<Model::Impl> model;
+  std::vector<std::string> warnings;  // of resolving
+  engine::ResolvedJob job;
+  engine::MemoryPlan plan;
+  std::atomic<bool> cancelled{false}, has_run{false};
+};
+
+struct Engine::Impl {
+  explicit Impl(const EngineOptions& options) : shared(std::make_shared<engine::Shared>(options)) {}
+
+  std::shared_ptr<engine::Shared> shared;
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<Model::Impl>> models;
+};
+
+}  // namespace sumi

@@ -1,0 +1,113 @@
+#include "engine/open.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "engine/cast_checkpoint.h"
+#include "models/loading/open.h"
+#include "ops/conv.h"
+
+namespace sumi::engine {
+
+namespace fs = std::filesystem;
+
+std::vector<Device> available_devices() {
+  std::vector<Device> devices;
+  for (int i = 0; i < kDeviceCount; ++i) {
+    const auto device = static_cast<Device>(i);
+    if (conv2d_slot.has(device)) devices.push_back(device);
+  }
+  return devices;
+}
+
+Device device_of(const ModelOptions& options) {
+  const Device device = device_from_name(options.backend);
+  const auto there = available_devices();
+  std::string names;
+  for (const Device one : there) names += (names.empty() ? "" : ", ") + std::string(name_of(one));
+  SUMI_CHECK_KIND(kUnavailable, std::find(there.begin(), there.end(), device) != there.end(),
+                  "this build does not have the backend {}; it has {}", options.backend, names);
+  return device;
+}
+
+std::optional<DType> weights_dtype_of(const ModelOptions& options) {
+  if (options.dtype == "auto") return std::nullopt;
+  const DType type = dtype_from_name(options.dtype);
+  SUMI_CHECK_KIND(kUsage, is_weight_type(type), "`dtype` must be auto, f32, f16, bf16, q8_0 or q4_0, not {}",
+                  options.dtype);
+  return type;
+}
+
+DType activations_of(const ModelOptions& options) {
+  const std::string& name = options.precision;
+  if (name == "full" || name == "autocast") return DType::kF32;
+  SUMI_CHECK_KIND(kUsage, name == "f16" || name == "bf16", "`precision` must be full, f16, bf16 or autocast, not {}",
+                  name);
+  return dtype_from_name(name);
+}
+
+std::optional<diffusion::Prediction> prediction_of(const ModelOptions& options) {
+  if (options.prediction == "auto") return std::nullopt;
+  const auto parsed = diffusion::prediction_of(options.prediction);
+  SUMI_CHECK_KIND(kUsage, parsed, "`prediction` must be eps, v, x0 or auto, not {}", options.prediction);
+  return parsed;
+}
+
+void check_model_options(const ModelOptions& options) {
+  device_of(options);
+  weights_dtype_of(options);
+  activations_of(options);
+  prediction_of(options);
+}
+
+OpenModel open_model(const ModelOptions& options) {
+  OpenModel model;
+  model.path = options.path;
+  model.device = device_of(options);
+  model.exact = options.exact;
+  model.activations = activations_of(options);
+  const auto dtype = weights_dtype_of(options);
+  const auto prediction = prediction_of(options);
+  model.stored = models::open_model_files(options.path);
+  model.checkpoint = dtype ? cast_checkpoint(model.stored, *dtype) : model.stored;
+  model.config = models::config_for(*model.stored, options.config);
+  if (prediction) model.config.prediction = *prediction;
+  const models::ModelConfig& c = model.config;
+  model.noise_schedule = std::make_shared<const diffusion::NoiseSchedule>(
+      diffusion::make_noise_schedule(c.beta_schedule, c.timesteps, c.linear_start, c.linear_end));
+  return model;
+}
+
+models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions parts) {
+  parts.device = model.device;
+  parts.exact = model.exact;
+  parts.activations = model.activations;
+  parts.noise_schedule = model.noise_schedule;
+  return models::StableDiffusion::load(model.checkpoint, model.config, parts);
+}
+
+text::ClipTokenizer load_tokenizer(const io::Checkpoint* file, const fs::path& path, const std::string& folder,
+                                   const text::Places& places) {
+  if (file != nullptr && folder.empty()) {
+    const auto& metadata = file->metadata();
+    const auto vocabulary = metadata.find(models::kVocabularyKey), merges = metadata.find(models::kMergesKey);
+    if (vocabulary != metadata.end() && merges != metadata.end()) {
+      const std::string name = file->path().string();
+      return text::ClipTokenizer::parse({.vocabulary = vocabulary->second,
+                                         .merges = merges->second,
+                                         .vocabulary_source = name + ", its vocabulary",
+                                         .merges_source = name + ", its merges"});
+    }
+  }
+  std::optional<fs::path> chosen;
+  if (!folder.empty()) chosen = folder;
+  return text::ClipTokenizer::load(text::find_tokenizer(chosen, path, places));
+}
+
+text::ClipTokenizer load_tokenizer(const OpenModel& model, const std::string& folder, const text::Places& places) {
+  text::ClipTokenizer tokenizer = load_tokenizer(model.stored.get(), model.path, folder, places);
+  models::check_vocabulary(model.config, tokenizer.vocab_size());
+  return tokenizer;
+}
+
+}  // namespace sumi::engine

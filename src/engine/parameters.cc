@@ -1,0 +1,40 @@
+// The settings text of a picture. Declared in resolve.h.
+#include "engine/resolve.h"
+#include "image/metadata.h"
+
+namespace sumi::engine {
+namespace {
+
+// A1111 expects the model's name, without its path.
+std::string model_name(const std::filesystem::path& checkpoint) {
+  const std::filesystem::path path = checkpoint.has_filename() ? checkpoint : checkpoint.parent_path();
+  const std::string ending = path.extension().string();
+  return ending == ".ckpt" || ending == ".safetensors" || ending == ".pt" ? path.stem().string()
+                                                                          : path.filename().string();
+}
+
+}  // namespace
+
+std::string parameters_of(const Settings& s, const std::string& prompt, uint64_t seed, int64_t number) {
+  std::string text = prompt;
+  for (const Lora& lora : s.loras)
+    text += fmt::format(" <lora:{}:{}>", std::filesystem::path(lora.file).stem().string(), lora.weight);
+  return image::format_parameters({.prompt = text,
+                                   .negative_prompt = s.negative_prompt,
+                                   .steps = s.steps,
+                                   .sampler = s.sampler,
+                                   .schedule = s.schedule,
+                                   .guidance = s.scale,
+                                   .seed = seed,
+                                   .width = s.width,
+                                   .height = s.height,
+                                   .eta = s.eta,
+                                   .rng = s.rng == "cpu" ? std::string() : s.rng,
+                                   .seeding = s.seeding == "run" ? std::string() : s.seeding,
+                                   .precision = s.precision == "f32" ? std::string() : s.precision,
+                                   .batch_pos = number,
+                                   .model = model_name(s.model),
+                                   .version = "sumi " SUMI_VERSION});
+}
+
+}  // namespace sumi::engine

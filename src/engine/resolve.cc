@@ -1,0 +1,248 @@
+#include "engine/resolve.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "engine/find_lora.h"
+#include "text/network_tags.h"
+#include "text/normalize.h"
+
+namespace sumi::engine {
+namespace {
+
+void check_side(std::string_view name, const std::optional<int64_t>& pixels) {
+  SUMI_CHECK_KIND(kUsage, !pixels || (*pixels > 0 && *pixels <= kMaxSide && *pixels % 8 == 0),
+                  "the {} must be a multiple of 8 from 8 to {}, not {}", name, kMaxSide, pixels.value_or(0));
+}
+
+void check_count(std::string_view name, int64_t count, int64_t most) {
+  SUMI_CHECK_KIND(kUsage, count >= 1 && count <= most, "{} must be from 1 to {}, not {}", name, most, count);
+}
+
+// Decides a request's fields one after the other.
+class Resolver {
+ public:
+  Resolver(const Facts& facts, const Request& request, const Form& form)
+      : facts_(facts),
+        request_(request),
+        form_(form),
+        drawing_(models::resolve_defaults(facts.config, form.drawing)) {}
+
+  ResolvedJob operator()() {
+    check_request(request_);
+    decide_size();
+    decide_numbers();
+    decide_sampling();
+    take_prompts();
+    return std::move(job_);
+  }
+
+ private:
+  Settings& settings() { return job_.settings; }
+
+  void decide_size() {
+    const models::ModelConfig& config = facts_.config;
+    Settings& s = settings();
+    s.model = facts_.model.string();
+    s.width = request_.width.value_or(drawing_.size);
+    s.height = request_.height.value_or(drawing_.size);
+    const int64_t f = config.autoencoder.downsampling();
+    SUMI_CHECK_KIND(kUsage, s.width % f == 0 && s.height % f == 0,
+                    "this model draws pictures whose sides are multiples of {} pixels, not {}x{}", f, s.width,
+                    s.height);
+    SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
+               "text to image starts from noise alone, but this UNet takes {} channels and latents have {}; is it an "
+               "inpainting checkpoint?",
+               config.unet.in_channels, config.autoencoder.embed_dim);
+    SUMI_CHECK(config.unet.context_dim > 0, "this model takes no text");
+    job_.latent = {s.height / f, s.width / f};
+    s.tiled_decode = request_.tiled_decode;
+  }
+
+  void decide_numbers() {
+    Settings& s = settings();
+    s.steps = request_.steps.value_or(drawing_.steps);
+    s.scale = request_.scale.value_or(drawing_.scale);
+    s.eta = request_.eta.value_or(0.0);
+    s.seed = request_.seed ? *request_.seed : random_seed();
+    s.seeding = request_.seeding.value_or("run");
+    s.rng = request_.rng.value_or("cpu");
+    job_.iterations = request_.iterations.value_or(1);
+    job_.fixed_noise = request_.fixed_noise;
+    job_.share = request_.share;
+    job_.share_of = request_.share_of;
+  }
+
+  // A sampler's name or alias may bring its schedule. The form's schedule belongs to the form's sampler.
+  void decide_sampling() {
+    Settings& s = settings();
+    if (!request_.sampler && !request_.schedule) {
+      s.sampler = drawing_.sampler;
+      s.schedule = drawing_.schedule;
+    } else {
+      const models::DrawingDefaults& form = form_.drawing;
+      const std::string named = request_.sampler.value_or(form.sampler);
+      std::string implied;
+      s.sampler = diffusion::resolve_sampler(named, &implied);
+      SUMI_CHECK_KIND(kUsage, !request_.schedule || implied.empty() || *request_.schedule == implied,
+                      "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *request_.schedule);
+      s.schedule = request_.schedule                               ? *request_.schedule
+                   : s.sampler == form.sampler && implied.empty() ? form.schedule
+                                                                  : implied;
+    }
+    // What the network predicts is a property of the model.
+    job_.grid = diffusion::make_grid(facts_.noise_schedule, {.sampler = s.sampler,
+                                                             .schedule = s.schedule,
+                                                             .steps = static_cast<int>(s.steps),
+                                                             .eta = s.eta,
+                                                             .prediction = facts_.config.prediction});
+    s.sampler = job_.grid.sampler_name();
+    s.schedule = job_.grid.schedule_name();
+  }
+
+  void take_prompts() {
+    Settings& s = settings();
+    s.syntax = request_.syntax.value_or(form_.syntax);
+    syntax_ = syntax_of(s.syntax);
+    s.negative_prompt = request_.negative_prompt.value_or("");
+    text::check_prompt(s.negative_prompt);
+    text::refuse_network_tags(s.negative_prompt);
+    const std::vector<std::string> prompts = without_tags();
+    if (job_.guided()) {
+      job_.negative = text(s.negative_prompt);
+    } else if (!s.negative_prompt.empty()) {
+      warn("the negative prompt has no effect at guidance scale 1");
+    }
+    std::vector<size_t> all;
+    for (const std::string& prompt : prompts) all.insert(all.end(), copies(), text(prompt));
+    make_batches(all);
+    s.pictures = static_cast<int64_t>(all.size()) * job_.iterations;
+    s.batch = static_cast<int64_t>(job_.largest_batch());
+    const auto rows = [&](size_t i) { return job_.texts[i].rows.size(); };
+    for (const size_t i : all) {
+      if (rows(i) != rows(all[0]) || (job_.guided() && rows(i) != rows(job_.negative))) {
+        job_.empty = text("");
+        break;
+      }
+    }
+  }
+
+  size_t copies() const { return static_cast<size_t>(request_.copies.value_or(1)); }
+
+  // The prompts without their LoRA tags; the LoRAs become the job's.
+  std::vector<std::string> without_tags() {
+    std::vector<std::string> prompts;
+    std::vector<text::LoraTag> tags;
+    for (const std::string& prompt : request_.prompts) {
+      text::TaggedPrompt tagged = text::take_lora_tags(prompt);
+      SUMI_CHECK_KIND(kUsage, prompts.empty() || tagged.loras == tags,
+                      "the prompts name different LoRAs; put only prompts with the same ones into one run");
+      tags = std::move(tagged.loras);
+      prompts.push_back(std::move(tagged.prompt));
+    }
+    Settings& s = settings();
+    s.loras = request_.loras;
+    for (const text::LoraTag& tag : tags) {
+      s.loras.push_back(
+          {find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string(), tag.weight});
+    }
+    for (const Lora& lora : s.loras) {
+      SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);
+      job_.loras.push_back({io::open_checkpoint(lora.file), lora.weight});
+    }
+    return prompts;
+  }
+
+  size_t text(const std::string& prompt) {
+    const auto [known, fresh] = places_.emplace(prompt, job_.texts.size());
+    if (fresh) job_.texts.push_back(tokenize(facts_.config, facts_.tokenizer, prompt, syntax_));
+    return known->second;
+  }
+
+  // A text of a batch is padded to the rows of the longest, which changes its picture; so where each picture must be the
+  // same as alone, a batch has only texts that take as many rows.
+  void make_batches(const std::vector<size_t>& all) {
+    const auto most = static_cast<size_t>(request_.batch.value_or(1));
+    const auto rows = [&](size_t i) {
+      const size_t own = job_.texts[i].rows.size();
+      return job_.guided() ? std::max(own, job_.texts[job_.negative].rows.size()) : own;
+    };
+    for (const size_t i : all) {
+      auto& batches = job_.batches;
+      const bool fits = !batches.empty() && batches.back().size() < most &&
+                        (!job_.seeds_by_picture() || rows(batches.back().front()) == rows(i));
+      if (!fits) batches.emplace_back();
+      batches.back().push_back(i);
+    }
+  }
+
+  const Facts& facts_;
+  const Request& request_;
+  const Form& form_;
+  models::DrawingDefaults drawing_;
+  PromptSyntax syntax_ = PromptSyntax::kExact;
+  std::map<std::string, size_t> places_;  // of the texts
+  ResolvedJob job_;
+};
+
+}  // namespace
+
+Form form_of(const std::string& defaults) {
+  SUMI_CHECK_KIND(kUsage, defaults == "quick" || defaults == "original", "`defaults` must be quick or original, not {}",
+                  defaults);
+  if (defaults == "original") return {};
+  return {.drawing = {.sampler = "dpmpp_2m", .schedule = "karras", .steps = 25}, .syntax = "weighted"};
+}
+
+uint64_t random_seed() {
+  std::random_device device;
+  return device() & 0xFFFFFFFFu;
+}
+
+size_t ResolvedJob::largest_batch() const {
+  size_t largest = 0;
+  for (const auto& batch : batches) largest = std::max(largest, batch.size());
+  return largest;
+}
+
+int64_t ResolvedJob::longest_context() const {
+  int64_t longest = 0;
+  for (const TokenizedPrompt& text : texts)
+    longest = std::max(longest, static_cast<int64_t>(text.rows.size() * text.rows[0].size()));
+  return longest;
+}
+
+void check_request(const Request& r) {
+  check_side("width", r.width);
+  check_side("height", r.height);
+  check_count("the number of pictures of a prompt", r.copies.value_or(1), kMaxIterations);
+  check_count("the number of pictures at once", r.batch.value_or(1), kMaxBatch);
+  check_count("the number of iterations", r.iterations.value_or(1), kMaxIterations);
+  check_count("`steps`", r.steps.value_or(1), kMaxSteps);
+  const double scale = r.scale.value_or(1.0), eta = r.eta.value_or(0.0);
+  SUMI_CHECK_KIND(kUsage, std::isfinite(scale) && scale >= 0 && scale <= kMaxScale,
+                  "the guidance scale must be a number from 0 to {}, not {}", kMaxScale, scale);
+  SUMI_CHECK_KIND(kUsage, std::isfinite(eta) && eta >= 0 && eta <= 1, "eta must be a number from 0 to 1, not {}", eta);
+  const std::string rng = r.rng.value_or("cpu"), seeding = r.seeding.value_or("run");
+  SUMI_CHECK_KIND(kUsage, rng == "cpu" || rng == "cuda", "`rng` must be cpu or cuda, not {}", rng);
+  SUMI_CHECK_KIND(kUsage, seeding == "run" || seeding == "picture", "`seeding` must be run or picture, not {}",
+                  seeding);
+  SUMI_CHECK_KIND(kUsage, seeding == "run" || !r.fixed_noise,
+                  "`fixed_noise` is for `seeding` run: with picture, equal seeds start from equal noise");
+  SUMI_CHECK_KIND(kUsage, r.share_of >= 1 && r.share >= 0 && r.share < r.share_of,
+                  "`share` must be from 0 to `share_of` - 1, not {} of {}", r.share, r.share_of);
+  SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given");
+  if (r.syntax) syntax_of(*r.syntax);
+  if (r.defaults) form_of(*r.defaults);
+}
+
+ResolvedJob resolve(const Facts& facts, const Request& request, const std::optional<Form>& form) {
+  const Form decided = form ? *form : form_of(request.defaults.value_or("quick"));
+  return Resolver(facts, request, decided)();
+}
+
+}  // namespace sumi::engine
