@@ -78,7 +78,7 @@ struct Settings {
   bool tiled_decode = false;
   std::vector<Lora> loras;  // those named in prompts too
   std::string backend;
-  std::string precision;    // what the networks compute in: "f32", "f16" or "bf16"
+  std::string precision;  // what the networks compute in: "f32", "f16" or "bf16"
   int threads = 0;
   int64_t planned_bytes = 0;  // memory that the job will take with its model's weights
   std::string memory;         // the same in a sentence
@@ -99,8 +99,8 @@ struct Picture {
   std::string parameters;  // its settings in the text that A1111 writes into PNG files
 };
 
-// The picture in the making, one pixel for each point of the latent (usually an eighth of the size on each side): a linear
-// estimate, fitted to the model's decoder by the first preview (the cost of decoding 128x128 pixels).
+// The picture in the making, one pixel for each point of the latent (usually an eighth of the size on each side): a
+// linear estimate, fitted to the model's decoder by the first preview (the cost of decoding 128x128 pixels).
 struct Preview {
   Image image;
   int64_t number = 0;  // of the picture

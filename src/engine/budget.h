@@ -30,7 +30,8 @@ class Budget {
     int64_t bytes_;
   };
 
-  // Waits until `bytes` fit, or no other job has reserved anything. Throws Error(kCancelled) soon after `cancel` is set.
+  // Waits until `bytes` fit, or no other job has reserved anything. Throws Error(kCancelled) soon after `cancel` is
+  // set.
   Share reserve(int64_t bytes, const std::atomic<bool>& cancel);
 
  private:

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "models/loading/prefixes.h"
 #include "engine/memory_plan_walk.h"
+#include "models/loading/prefixes.h"
 
 namespace sumi::engine {
 namespace {
@@ -31,12 +31,13 @@ Phase phase_of(std::string_view name) {
 int64_t MemoryPlan::of_the_job() const { return adapters + std::max(unet_activations, decoder_activations); }
 
 int64_t MemoryPlan::resident() const {
-  return adapters + unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) + kOverhead;
+  return adapters + unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) +
+         kOverhead;
 }
 
 int64_t MemoryPlan::required() const {
-  return adapters + std::max({copied_weights, unet_weights, decoder_weights}) + std::max(unet_activations, decoder_activations) +
-         kOverhead;
+  return adapters + std::max({copied_weights, unet_weights, decoder_weights}) +
+         std::max(unet_activations, decoder_activations) + kOverhead;
 }
 
 int64_t MemoryPlan::allocated() const {

@@ -24,9 +24,9 @@ int64_t measured_peak(const std::function<void()>& work) {
   return host_memory().peak_bytes - live;
 }
 
-OpenModel tiny(std::optional<DType> dtype = std::nullopt) {
+OpenModel tiny(const std::string& dtype = "auto") {
   return open_model(
-      {.checkpoint = test::synthetic_model(), .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml", .dtype = dtype});
+      {.path = test::synthetic_model().string(), .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml", .dtype = dtype});
 }
 
 // The plan must not be too low; some room above the measured peak is intended. The kernels' scratch, a few MB whatever
@@ -75,7 +75,7 @@ TEST(MemoryPlan, CoversEachTypeOfActivations) {
 
 TEST(MemoryPlan, CountsWeightsAndCopies) {
   const JobSize job{.latent_height = 16, .latent_width = 16};
-  const OpenModel plain = tiny(), halved = tiny(DType::kF16);
+  const OpenModel plain = tiny(), halved = tiny("f16");
   const MemoryPlan stored = plan_memory(*plain.stored, *plain.checkpoint, plain.config, job);
   const MemoryPlan cast = plan_memory(*halved.stored, *halved.checkpoint, halved.config, job);
   EXPECT_EQ(stored.copied_weights, 0);

@@ -19,8 +19,7 @@ Model::Impl::Impl(std::shared_ptr<engine::Shared> parent, const ModelOptions& o,
   SUMI_CHECK_KIND(kUsage, !options.path.empty(), "`path` is empty; name a checkpoint or a folder");
   opened = engine::open_model(options);
   tokenizer = engine::load_tokenizer(
-      opened, options.tokenizer,
-      {.data_folder = shared->options.data_folder, .hub_cache = shared->options.hub_cache});
+      opened, options.tokenizer, {.data_folder = shared->options.data_folder, .hub_cache = shared->options.hub_cache});
 }
 
 const models::StableDiffusion& Model::Impl::networks() {

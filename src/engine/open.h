@@ -24,8 +24,8 @@ struct OpenModel {
   DType activations = DType::kF32;
 };
 
-// `options.name` and `options.tokenizer` are not read. Throws Error(kUsage) for an option's value, Error(kUnavailable) if
-// this build does not have the backend, Error(kData) or Error(kNoInput) for the file.
+// `options.name` and `options.tokenizer` are not read. Throws Error(kUsage) for an option's value, Error(kUnavailable)
+// if this build does not have the backend, Error(kData) or Error(kNoInput) for the file.
 OpenModel open_model(const ModelOptions& options);
 
 // Throws as open_model does for the options that need no file.

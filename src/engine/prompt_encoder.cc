@@ -21,8 +21,7 @@ PromptEncoder::Encoded PromptEncoder::encode(const TokenizedPrompt& prompt) cons
   for (size_t i = 0; i < prompt.rows.size(); ++i) {
     const auto count = static_cast<int64_t>(prompt.rows[i].size());
     const bool pooled = pooled_ && i == 0;
-    const models::TextStates states =
-        model_.encode_text(Tensor::from(prompt.rows[i], {1, count}), {.pooled = pooled});
+    const models::TextStates states = model_.encode_text(Tensor::from(prompt.rows[i], {1, count}), {.pooled = pooled});
     if (pooled) out.pooled = states.pooled;
     Tensor row = states.hidden.reshape({count, states.hidden.dim(2)});
     if (!prompt.weights[i].empty()) row = weigh_rows(row, prompt.weights[i]);

@@ -21,8 +21,8 @@ class PromptEncoder {
   // numbers of rows. All must outlive the encoder and stay where they are.
   PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty);
 
-  // Prompts that take fewer rows than the longest of the batch are padded with rows of the empty text, as A1111 does. The
-  // pooled vector of a long text is its first row's.
+  // Prompts that take fewer rows than the longest of the batch are padded with rows of the empty text, as A1111 does.
+  // The pooled vector of a long text is its first row's.
   PromptPair operator()(const std::vector<const TokenizedPrompt*>& prompts, const TokenizedPrompt& negative,
                         bool guided);
 

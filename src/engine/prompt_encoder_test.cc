@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
-#include "ops/layout.h"
 #include "engine/open.h"
+#include "ops/layout.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_models.h"
 #include "tests/support/temp_folder.h"
@@ -17,8 +17,18 @@ class PromptEncoderTest : public testing::Test {
   PromptEncoderTest() { tools::write_byte_vocabulary(folder_.path()); }
 
   PromptPair encode(PromptSyntax syntax, const std::vector<std::string>& prompts, const std::string& negative = "") {
+    return encode_with(model_, syntax, prompts, negative);
+  }
+  PromptPair encode_with(const models::StableDiffusion& model, PromptSyntax syntax,
+                         const std::vector<std::string>& prompts, const std::string& negative) {
     const text::ClipTokenizer tokenizer = text::ClipTokenizer::load(folder_.path());
-    return PromptEncoder(model_, tokenizer, syntax)(prompts, negative, true);
+    const auto parsed = [&](const std::string& prompt) { return tokenize(model.config(), tokenizer, prompt, syntax); };
+    std::vector<TokenizedPrompt> texts;
+    for (const std::string& prompt : prompts) texts.push_back(parsed(prompt));
+    std::vector<const TokenizedPrompt*> places;
+    for (const TokenizedPrompt& text : texts) places.push_back(&text);
+    const TokenizedPrompt empty = parsed(""), against = parsed(negative);
+    return PromptEncoder(model, empty)(places, against, true);
   }
   static bool equal(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && test::same_bytes(a, b); }
   // 150 tokens: two rows.
@@ -30,7 +40,7 @@ class PromptEncoderTest : public testing::Test {
 
   test::TempFolder folder_;
   models::StableDiffusion model_ = load_model(
-      open_model({.checkpoint = test::synthetic_model(), .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml"}));
+      open_model({.path = test::synthetic_model().string(), .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml"}));
 };
 
 TEST_F(PromptEncoderTest, PlainPromptsAreTheSameInBothSyntaxes) {
@@ -107,7 +117,7 @@ TEST_F(PromptEncoderTest, JoinsSeveralEncodersAndPoolsWhereTheDenoiserWantsIt) {
     parts.denoiser = std::make_unique<ToyDenoiser>(wanted ? 2 : 0);
     const models::StableDiffusion model(std::move(parts));
     EXPECT_EQ(model.device(), Device::kCpu);
-    const PromptPair pair = PromptEncoder(model, tokenizer, PromptSyntax::kWeighted)({"a", long_prompt()}, "b", true);
+    const PromptPair pair = encode_with(model, PromptSyntax::kWeighted, {"a", long_prompt()}, "b");
     EXPECT_EQ(pair.cond.sequence.shape(), (Shape{2, 154, 5}));
     const auto id = static_cast<float>(tokenizer.encode("a")[0]), other = static_cast<float>(tokenizer.encode("b")[0]);
     const HostView<float> sequence(pair.cond.sequence);

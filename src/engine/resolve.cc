@@ -27,10 +27,7 @@ void check_count(std::string_view name, int64_t count, int64_t most) {
 class Resolver {
  public:
   Resolver(const Facts& facts, const Request& request, const Form& form)
-      : facts_(facts),
-        request_(request),
-        form_(form),
-        drawing_(models::resolve_defaults(facts.config, form.drawing)) {}
+      : facts_(facts), request_(request), form_(form), drawing_(models::resolve_defaults(facts.config, form.drawing)) {}
 
   ResolvedJob operator()() {
     check_request(request_);
@@ -90,7 +87,7 @@ class Resolver {
       s.sampler = diffusion::resolve_sampler(named, &implied);
       SUMI_CHECK_KIND(kUsage, !request_.schedule || implied.empty() || *request_.schedule == implied,
                       "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *request_.schedule);
-      s.schedule = request_.schedule                               ? *request_.schedule
+      s.schedule = request_.schedule                              ? *request_.schedule
                    : s.sampler == form.sampler && implied.empty() ? form.schedule
                                                                   : implied;
     }
@@ -100,8 +97,8 @@ class Resolver {
                                                              .steps = static_cast<int>(s.steps),
                                                              .eta = s.eta,
                                                              .prediction = facts_.config.prediction});
-    s.sampler = job_.grid.sampler_name();
-    s.schedule = job_.grid.schedule_name();
+    s.sampler = job_.grid->sampler_name();
+    s.schedule = job_.grid->schedule_name();
   }
 
   void take_prompts() {
@@ -163,8 +160,8 @@ class Resolver {
     return known->second;
   }
 
-  // A text of a batch is padded to the rows of the longest, which changes its picture; so where each picture must be the
-  // same as alone, a batch has only texts that take as many rows.
+  // A text of a batch is padded to the rows of the longest, which changes its picture; so where each picture must be
+  // the same as alone, a batch has only texts that take as many rows.
   void make_batches(const std::vector<size_t>& all) {
     const auto most = static_cast<size_t>(request_.batch.value_or(1));
     const auto rows = [&](size_t i) {

@@ -54,7 +54,7 @@ struct ResolvedJob {
   int64_t share = 0, share_of = 1;
   LatentSize latent{};
   std::vector<LoraFile> loras;
-  diffusion::Grid grid;
+  std::optional<diffusion::Grid> grid;  // always there once resolved
 
   bool guided() const { return settings.scale != 1.0; }
   bool seeds_by_picture() const { return settings.seeding == "picture"; }
@@ -63,11 +63,12 @@ struct ResolvedJob {
 };
 
 // Throws Error(kUsage) for what is wrong with the request or impossible for the model, Error(kNoInput) and Error(kData)
-// for LoRA files. `form`: used where neither the request nor the model decides; none: the one that request.defaults names.
+// for LoRA files. `form`: used where neither the request nor the model decides; none: the one that request.defaults
+// names.
 ResolvedJob resolve(const Facts& facts, const Request& request, const std::optional<Form>& form = {});
 
-// The settings of a picture in the text that A1111 writes into its files. `number`: its place among pictures of one seed,
-// or -1.
+// The settings of a picture in the text that A1111 writes into its files. `number`: its place among pictures of one
+// seed, or -1.
 std::string parameters_of(const Settings& settings, const std::string& prompt, uint64_t seed, int64_t number);
 
 // Below 2^32, so that it is easy to copy.

@@ -49,7 +49,7 @@ class Run {
   void pass_over_batch(size_t pictures) {
     if (job_.seeds_by_picture()) return;
     if (!fixed_noise_) noise_.pass_over(latent_shape(pictures));
-    pass_over_latent(job_.grid, latent_shape(pictures), [this](const Shape& shape) { noise_.pass_over(shape); });
+    pass_over_latent(*job_.grid, latent_shape(pictures), [this](const Shape& shape) { noise_.pass_over(shape); });
   }
 
   void run_batch(const std::vector<size_t>& prompts) {
@@ -68,21 +68,19 @@ class Run {
     PromptPair text = encoder_(texts, job_.texts[job_.negative], job_.guided());
     const auto count = static_cast<int64_t>(prompts.size());
     noise_.begin(number_, count);
-    const SampleJob sampled{.grid = job_.grid,
-                            .start = {fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size()))},
-                            .cond = std::move(text.cond),
-                            .uncond = std::move(text.uncond),
-                            .scale = job_.settings.scale};
-    show(0, job_.grid.steps());
+    const SampleJob sampled{
+        .grid = *job_.grid,
+        .start = {fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size()))},
+        .cond = std::move(text.cond),
+        .uncond = std::move(text.uncond),
+        .scale = job_.settings.scale};
+    show(0, job_.grid->steps());
     const auto on_step = [&](const diffusion::StepInfo& info) {
       show(info.step + 1, info.steps);
       if (hooks_.preview && with_.preview_map) show_previews(info);
     };
     return sample_latent(model_, sampled, [this](const Shape& shape) { return noise_(shape); },
-                         {.cancel = with_.cancel,
-                          .check_files = with_.check_files,
-                          .on_step = on_step,
-                          .wants_denoised = hooks_.preview != nullptr});
+                         {.cancel = with_.cancel, .check_files = with_.check_files, .on_step = on_step});
   }
 
   void show(int done, int steps) const {
@@ -90,8 +88,9 @@ class Run {
   }
 
   void show_previews(const diffusion::StepInfo& info) const {
-    for (int64_t i = 0; i < info.denoised.dim(0); ++i) {
-      hooks_.preview({.image = preview_of(with_.preview_map(), info.denoised.rows(i, i + 1)),
+    const Tensor latents = info.denoised();
+    for (int64_t i = 0; i < latents.dim(0); ++i) {
+      hooks_.preview({.image = preview_of(with_.preview_map(), latents.rows(i, i + 1)),
                       .number = number_ + i,
                       .done = info.step + 1,
                       .steps = info.steps});

@@ -47,17 +47,18 @@ Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job,
     check_cancelled(watch.cancel);
   };
   return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start, job.grid, noise,
-                           {.on_step = after_step, .constrain = job.constrain, .wants_denoised = watch.wants_denoised});
+                           {.on_step = after_step, .constrain = job.constrain});
 }
 
 // How much noise a sampler draws does not depend on what the network predicts: zeros will do.
 void pass_over_latent(const diffusion::Grid& grid, const Shape& shape,
                       const std::function<void(const Shape&)>& pass_over) {
   const Tensor nothing = Tensor::zeros(shape);
-  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, grid, [&](const Shape& drawn) {
-    pass_over(drawn);
-    return nothing;
-  });
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, grid,
+                    [&](const Shape& drawn) {
+                      pass_over(drawn);
+                      return nothing;
+                    });
 }
 
 }  // namespace sumi::engine

@@ -22,7 +22,6 @@ struct SampleWatch {
   const std::atomic<bool>* cancel = nullptr;
   std::function<void()> check_files = {};  // throws if a mapped file changed; called after each step
   diffusion::StepCallback on_step = {};
-  bool wants_denoised = false;  // whether on_step reads the estimate of the clean latent
 };
 
 // Throws Error(kCancelled) within a step of `cancel` being set, Error(kInternal) as soon as a latent on the host is not

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "core/allocator.h"
-#include "io/checkpoint.h"
-#include "models/config.h"
 #include "engine/noise.h"
 #include "engine/sample_latent.h"
+#include "io/checkpoint.h"
+#include "models/config.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/synthetic_models.h"
 

@@ -7,9 +7,9 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/progress.h"
+#include "engine/cast_checkpoint.h"
 #include "io/safetensors.h"
 #include "models/loading/open.h"
-#include "engine/cast_checkpoint.h"
 
 namespace sumi::app {
 namespace {

@@ -13,12 +13,12 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "engine/sample_latent.h"
 #include "evaluate/clip_score.h"
 #include "evaluate/kernel_distance.h"
 #include "evaluate/retrieval.h"
-#include "ops/layout.h"
-#include "engine/sample_latent.h"
 #include "io/checkpoint.h"
+#include "ops/layout.h"
 #include "text/clip_tokenizer.h"
 #include "train/dataset.h"
 
@@ -124,8 +124,7 @@ int Eval::run() {
     run_job(drawing, {.picture =
                           [&](Picture&& picture) {
                             drawn.add(picture.image);
-                            retrieval.add(evaluate::place_of(drawn.thumbnails().back(),
-                                                             references.traits.thumbnails(),
+                            retrieval.add(evaluate::place_of(drawn.thumbnails().back(), references.traits.thumbnails(),
                                                              chosen[static_cast<size_t>(picture.number)]));
                             if (score) scores += (*score)(picture.image, picture.prompt);
                             bar.update(retrieval.drawn);

@@ -38,8 +38,8 @@ struct GenerateOutput {
   std::function<void(const std::string& parameters, GenerateReport& report)> end;
 };
 
-// Opens the model, prepares the job, prints how much memory it will take, loads, draws and reports. The outputs must have
-// been checked before. Throws Error.
+// Opens the model, prepares the job, prints how much memory it will take, loads, draws and reports. The outputs must
+// have been checked before. Throws Error.
 void generate(const GenerateJob& job, const GenerateOutput& output);
 
 // Options of txt2img, the short form and eval. The values here are the options' defaults where the form has its own.

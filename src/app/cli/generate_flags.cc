@@ -28,8 +28,9 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_option("--seed", flags.seed, "0 to 2^64-1; -1 draws one and prints it")
       ->type_name("N")
       ->default_str(flags.seed);
-  app.add_option("--seeding", flags.seeding,
-                 "run: one generator for all pictures, as the original; picture: picture i is what --seed N+i draws alone")
+  app.add_option(
+         "--seeding", flags.seeding,
+         "run: one generator for all pictures, as the original; picture: picture i is what --seed N+i draws alone")
       ->type_name("KIND")
       ->default_str("run");
   app.add_option(

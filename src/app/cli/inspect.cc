@@ -8,10 +8,10 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/text_util.h"
+#include "engine/memory_plan.h"
 #include "models/config.h"
 #include "models/loading/open.h"
 #include "models/unet/topology.h"
-#include "engine/memory_plan.h"
 
 namespace sumi::app {
 namespace {

@@ -10,9 +10,9 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
+#include "engine/open.h"
 #include "models/family.h"
 #include "models/loading/open.h"
-#include "engine/open.h"
 
 namespace sumi::app {
 namespace {

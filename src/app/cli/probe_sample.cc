@@ -7,10 +7,10 @@
 #include "app/cli/probe_io.h"
 #include "app/cli/process.h"
 #include "base/check.h"
-#include "models/defaults.h"
 #include "engine/noise.h"
 #include "engine/resolve.h"
 #include "engine/sample_latent.h"
+#include "models/defaults.h"
 
 namespace sumi::app {
 namespace {
@@ -46,12 +46,11 @@ int run(const SampleProbe& probe) {
   const models::ModelConfig& config = opened.config;
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
-  const diffusion::Grid grid =
-      diffusion::make_grid(model.noise_schedule(), {.sampler = probe.sampler,
-                                                    .schedule = probe.schedule,
-                                                    .steps = static_cast<int>(probe.steps),
-                                                    .eta = probe.eta,
-                                                    .prediction = drawing.prediction});
+  const diffusion::Grid grid = diffusion::make_grid(model.noise_schedule(), {.sampler = probe.sampler,
+                                                                             .schedule = probe.schedule,
+                                                                             .steps = static_cast<int>(probe.steps),
+                                                                             .eta = probe.eta,
+                                                                             .prediction = drawing.prediction});
   engine::SampleJob job{.grid = grid, .scale = probe.scale};
   const Tensor cond = in.floats("cond", 3).to(model.device());
   job.cond.sequence = cond;
@@ -72,9 +71,9 @@ int run(const SampleProbe& probe) {
   engine::NoiseStream noise(probe.rng, *seed, model.device());
   const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
   job.start = {given ? given : drawn};
-  out.add_image("latent", engine::sample_latent(model, job, [&](const Shape& s) { return noise(s); },
-                                                {.cancel = &stop_requested(),
-                                                 .check_files = [&] { opened.stored->check_intact(); }}));
+  out.add_image("latent", engine::sample_latent(
+                              model, job, [&](const Shape& s) { return noise(s); },
+                              {.cancel = &stop_requested(), .check_files = [&] { opened.stored->check_intact(); }}));
   out.write();
   return 0;
 }

@@ -33,7 +33,8 @@ int run_tokens(const TokensProbe& probe) {
   SUMI_CHECK(prompts.is_array(), "{}: must be a JSON list of prompts", probe.in);
   std::unique_ptr<io::Checkpoint> checkpoint;
   if (!probe.model.checkpoint.empty()) checkpoint = models::open_model_files(probe.model.checkpoint);
-  const text::ClipTokenizer tokenizer = engine::load_tokenizer(checkpoint.get(), probe.model.checkpoint, probe.model.tokenizer, find_places());
+  const text::ClipTokenizer tokenizer =
+      engine::load_tokenizer(checkpoint.get(), probe.model.checkpoint, probe.model.tokenizer, find_places());
   auto result = nlohmann::ordered_json::array();
   for (const auto& prompt : prompts) {
     SUMI_CHECK(prompt.is_string(), "{}: entry {} is not a string", probe.in, result.size());

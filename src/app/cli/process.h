@@ -9,7 +9,8 @@
 namespace sumi::app {
 
 // Opens closed standard streams on /dev/null (otherwise the next file opened would get their number and our messages),
-// ignores SIGPIPE, lets jobs survive model files that are cut short, binds the pool's threads to cores, and catches SIGINT and SIGTERM: the first sets stop_requested(), the second ends the process.
+// ignores SIGPIPE, lets jobs survive model files that are cut short, binds the pool's threads to cores, and catches
+// SIGINT and SIGTERM: the first sets stop_requested(), the second ends the process.
 void prepare_process();
 
 // From now on closing the terminal also sets stop_requested() instead of ending the process. For work that has
