@@ -93,7 +93,7 @@ TEST_F(EngineTest, RefusesWhatIsWrongWithAField) {
   EXPECT_THAT(
       error_of(
           ErrorKind::kUnavailable,
-          [&] { model_.prepare({.prompts = {""}, .batch = 1024, .copies = 1024, .width = 16384, .height = 16384}); }),
+          [&] { model_.prepare({.prompts = {""}, .copies = 1024, .batch = 1024, .width = 16384, .height = 16384}); }),
       HasSubstr("memory"));
 }
 

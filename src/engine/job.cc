@@ -4,6 +4,7 @@
 #include "engine/impl.h"
 #include "engine/run.h"
 #include "engine/sample_latent.h"
+#include "models/lora.h"
 
 namespace sumi {
 namespace {
@@ -25,7 +26,9 @@ engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& 
                                                  .context_tokens = job.longest_context(),
                                                  .tiled_decode = job.settings.tiled_decode,
                                                  .activations = model.opened.activations});
-  for (const engine::LoraFile& lora : job.loras) plan.adapters += models::lora_bytes(*lora.file);
+  std::vector<const io::Checkpoint*> files;
+  for (const engine::LoraFile& lora : job.loras) files.push_back(lora.file.get());
+  plan.adapters = models::lora_bytes(files);
   return plan;
 }
 

@@ -9,6 +9,7 @@
 #include "models/stable_diffusion.h"
 #include "sumi/engine.h"
 #include "text/clip_tokenizer.h"
+#include "text/find_tokenizer.h"
 
 namespace sumi::engine {
 

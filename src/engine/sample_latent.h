@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 
+#include "diffusion/sampling.h"
 #include "models/stable_diffusion.h"
 
 namespace sumi::engine {

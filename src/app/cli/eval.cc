@@ -92,7 +92,7 @@ int Eval::run() {
   if (job.seed_was_drawn && !job.quiet) note(fmt::format("seed {}", *job.request.seed));
   Engine engine(job.engine.options());
   Model model = engine.open(job.model.options(job.engine));
-  const auto tell_warnings = [&, told = size_t{0}]() mutable {
+  auto tell_warnings = [&, told = size_t{0}]() mutable {
     for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);
   };
   tell_warnings();

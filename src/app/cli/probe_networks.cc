@@ -72,9 +72,9 @@ std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts
   };
 }
 
-constexpr models::LoadOptions kText{.text = true, .unet = false, .autoencoder = false};
-constexpr models::LoadOptions kUnet{.text = false, .unet = true, .autoencoder = false};
-constexpr models::LoadOptions kAutoencoder{.text = false, .unet = false, .autoencoder = true};
+const models::LoadOptions kText{.text = true, .unet = false, .autoencoder = false};
+const models::LoadOptions kUnet{.text = false, .unet = true, .autoencoder = false};
+const models::LoadOptions kAutoencoder{.text = false, .unet = false, .autoencoder = true};
 
 const CommandRegistration kTextRegistration({"probe text", "Text encoder: text_ids [B,77] -> text_hidden [B,77,D]", "",
                                              probing(kText, run_text)});
