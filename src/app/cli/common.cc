@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/cli/arguments.h"
+#include "app/places.h"
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
@@ -74,7 +75,7 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
   } else {
     const fs::path beside = fs::is_directory(model, error) ? model : fs::absolute(model, error).parent_path();
     folders = {beside, beside / "loras", beside / "Lora"};
-    if (const auto data = text::find_data_folder()) folders.push_back(*data / "loras");
+    if (const fs::path data = find_places().data_folder; !data.empty()) folders.push_back(data / "loras");
   }
   std::string looked;
   for (const fs::path& folder : folders) {
@@ -216,7 +217,7 @@ text::ClipTokenizer ModelChoice::load_tokenizer(const fs::path& model_path, cons
   }
   std::optional<fs::path> folder;
   if (!tokenizer.empty()) folder = tokenizer;
-  return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path));
+  return text::ClipTokenizer::load(text::find_tokenizer(folder, model_path, find_places()));
 }
 
 std::string as_line(const nlohmann::ordered_json& json) {
@@ -229,8 +230,8 @@ bool has_network(const io::Checkpoint& file, std::string_view prefix) {
 }
 
 std::vector<fs::path> own_models() {
-  const auto data = text::find_data_folder();
-  return data ? models_in(*data / "models") : std::vector<fs::path>();
+  const fs::path data = find_places().data_folder;
+  return data.empty() ? std::vector<fs::path>() : models_in(data / "models");
 }
 
 // build/sumi and build/release/sumi belong to models/NAME/NAME.safetensors of their source tree, PREFIX/bin/sumi to
@@ -258,8 +259,8 @@ fs::path default_checkpoint() {
   const std::vector<fs::path> found = own_models(), bundled = bundled_models();
   if (found.size() == 1) return found[0];
   if (found.empty() && !bundled.empty()) return bundled[0];
-  const auto data = text::find_data_folder();
-  const std::string folder = data ? (*data / "models").string() : "no data folder: HOME is not set";
+  const fs::path data = find_places().data_folder;
+  const std::string folder = data.empty() ? "no data folder: HOME is not set" : (data / "models").string();
   SUMI_CHECK_KIND(kUsage, found.empty(), "{} holds {} models; choose one with --ckpt, or with SUMI_MODEL", folder,
                   found.size());
   fail(ErrorKind::kNoInput,

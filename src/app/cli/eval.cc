@@ -8,6 +8,7 @@
 #include "app/cli/command.h"
 #include "app/cli/generate.h"
 #include "app/cli/process.h"
+#include "app/places.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -95,7 +96,7 @@ int Eval::run(const CLI::App& app) {
   std::optional<evaluate::ClipScore> score;
   if (!clip.empty()) {
     const auto file = io::open_checkpoint(clip);
-    score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip)), opened.device);
+    score.emplace(*file, text::ClipTokenizer::load(text::find_tokenizer({}, clip, find_places())), opened.device);
   }
   const References references = read_references(data, job.quiet);
   const models::StableDiffusion model = engine::load_model(opened);
