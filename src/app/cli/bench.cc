@@ -82,8 +82,7 @@ int Bench::run() {
   const engine::BenchResult result =
       engine::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
-          complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
-                               repetition == 0 ? " (warms up)" : ""));
+          note(fmt::format("{}, run {} of {}{}", name, repetition + 1, of, repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result, engine.activations()) : as_text(result, engine.activations()));
   if (json) return 0;

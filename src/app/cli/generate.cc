@@ -86,7 +86,7 @@ class Generation {
   void note(const std::string& text) {
     if (job_.quiet) return;
     progress_.reset();
-    complain("sumi: " + strip_control(text) + "\n");
+    app::note(text);
   }
 
   engine::OpenModel open() {

@@ -8,10 +8,10 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/text_util.h"
+#include "engine/memory_plan.h"
 #include "models/config.h"
 #include "models/loading/open.h"
 #include "models/unet/topology.h"
-#include "engine/memory_plan.h"
 
 namespace sumi::app {
 namespace {
@@ -51,7 +51,7 @@ Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) 
   try {
     return {models::config_for(checkpoint, {}), ""};
   } catch (const Error& error) {
-    return {std::nullopt, error.what()};
+    return {std::nullopt, in_options(error.what())};
   }
 }
 

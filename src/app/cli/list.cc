@@ -9,9 +9,9 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
+#include "engine/open_model.h"
 #include "models/family.h"
 #include "models/loading/open.h"
-#include "engine/open_model.h"
 
 namespace sumi::app {
 namespace {
@@ -45,14 +45,13 @@ Entries list_models() {
       const auto about = file->metadata().find(models::kAboutKey);
       help = about != file->metadata().end() ? strip_control(about->second) : file->format();
     } catch (const Error& error) {
-      help = error.what();
+      help = in_options(error.what());
     }
     entries.push_back({path.string(), help, {}});
   };
   for (const auto& path : bundled_models()) add(path);
   for (const auto& path : own_models()) add(path);
-  if (entries.empty())
-    complain("sumi: no models found; name one with --ckpt FILE, or fetch one with `sumi pull OWNER/NAME`\n");
+  if (entries.empty()) note("no models found; name one with --ckpt FILE, or fetch one with `sumi pull OWNER/NAME`");
   return entries;
 }
 
