@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Checks that includes run only down the layers, and that elements are touched only where kernels are.
+"""Checks that includes run only down the layers, that elements are touched only where kernels are, and that only the
+program speaks of command lines and reads the environment.
 
     tools/check_layers.py [ROOT]
 
 A room (a folder of src/) may include itself and every room that MAY_INCLUDE leads to. Above ops/, tensors are reached
 through ops and host views alone: no views, handles or addresses of elements, whose device may have memory of its own.
+Sentences of the library name fields in backquotes (`steps`); app/ turns them into options (app/cli/words.h).
 Prints each line that is not allowed as file:line and exits with 1 if there is any.
 """
 import re
@@ -43,6 +45,12 @@ ELEMENT_ACCESS = re.compile(r"(?:\.|->)\s*(?:template\s+)?"
 DETOUR = re.compile(r"(&\s*Tensor::\w*view|\bdetail::(?:host|editable)_bytes|\b(?:Mutable|Weight)?View\b)")
 COMMENT = re.compile(r"//.*")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# Rooms that may read the environment: the program's, and the one that asks MPI's launcher which rank this is.
+READ_ENVIRONMENT = {"app", "ranks"}
+# Comments and characters, to skip them, and string literals.
+LITERAL = re.compile(r"//[^\n]*|/\*.*?\*/|'(?:[^'\\\n]|\\.)'|"
+                     r'R"(?P<mark>[^\s()\\"]*)\((?P<raw>.*?)\)(?P=mark)"|"(?P<plain>(?:[^"\\\n]|\\.)*)"', re.DOTALL)
+OPTION = re.compile(r"(?<![\w-])--[A-Za-z]")
 
 
 def reachable(room):
@@ -80,6 +88,26 @@ def raw_access(path, is_test, line):
     return match and f"{room} may not reach for elements with {match.group(1)}; use an op or a host view"
 
 
+def line_of(text, position):
+    return text.count("\n", 0, position) + 1
+
+
+def words_of_the_program(path, text):
+    """(line, what is wrong) where a file counted from src/ speaks of options or commands, or reads the environment."""
+    room = path.parts[0]
+    if room != "app":
+        for match in LITERAL.finditer(text):
+            said = match["raw"] if match["raw"] is not None else match["plain"] or ""
+            option = OPTION.search(said)
+            if option or "`sumi " in said:
+                what = "an option" if option else "a command"
+                yield line_of(text, match.start()), f"{room} may not name {what}; name the field in backquotes"
+    if room not in READ_ENVIRONMENT:
+        code = LITERAL.sub(lambda match: re.sub(r"[^\n]+", " ", match[0]), text)
+        for match in re.finditer(r"\b(?:secure_)?getenv\b", code):
+            yield line_of(code, match.start()), f"{room} may not read the environment; app does, and passes options"
+
+
 def violations(root):
     source = root / "src"
     for file in sorted(p for p in source.rglob("*") if p.suffix in (".h", ".cc")):
@@ -90,7 +118,10 @@ def violations(root):
             yield f"{where}:1: {room} is not a room; give it a place in tools/check_layers.py"
             continue
         is_test = file.stem.endswith(("_test", "_bench"))
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        text = file.read_text(encoding="utf-8")
+        if not is_test:
+            yield from (f"{where}:{number}: {wrong}" for number, wrong in words_of_the_program(path, text))
+        for number, line in enumerate(text.splitlines(), 1):
             match = INCLUDE.match(line)
             if match and match.group(1) == "<" and match.group(2).split("/")[0] not in MAY_INCLUDE:
                 continue  # a library's or the standard library's

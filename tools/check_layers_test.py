@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_layers.py finds includes that run up and elements that are reached for, and lets the rest pass."""
+"""check_layers.py finds what its docstring names, and lets the rest pass."""
 import subprocess
 import sys
 import tempfile
@@ -71,6 +71,30 @@ class CheckLayers(unittest.TestCase):
         for line in ("values.data()", "json.span()", "x.host<float>()[0]", "const HostView<float> v(x); v.span();",
                      "view(x)", "std::string_view()", "// x.data<float>() is gone", "overview.handle_", "x.views()",
                      "HostView<float> v(x);", 'fail("x.view() of a View");', "#include <vector>", "#include <span>"):
+            self.assertEqual(check({"src/nn/layers.cc": f"{line}\n"}), (0, ""), line)
+
+    def test_only_the_program_speaks_of_its_command_line(self):
+        for line in ('fail("--steps must be 1");', 'f("add --vae-tiling, or less");', 'f("a" "b (--W N)");',
+                     'f(\'"\', "--x");', 'const char* help = R"(first\n  --lora FILE\n)";', 'f(R"x(--lora)" )x");',
+                     'f("`sumi pull tokenizer` fetches one");', 'f("https://a.b", "--x");', 'f(1\'000, "it\'s --x");'):
+            status, output = check({"src/train/run.cc": f"// A run.\n{line}\n"})
+            self.assertEqual(status, 1, line)
+            self.assertTrue(output.startswith("src/train/run.cc:2: train may not name a"), output)
+            for path in ("src/app/cli/train.cc", "src/train/run_test.cc", "src/train/run_bench.cc"):
+                self.assertEqual(check({path: f"{line}\n"}), (0, ""), (path, line))
+
+    def test_only_the_program_reads_the_environment(self):
+        for line in ('std::getenv("HOME");', "getenv (name)", "secure_getenv(name); ::getenv(name);"):
+            status, output = check({"src/text/find.cc": f"/* A\ncomment. */\n{line}\n"})
+            self.assertEqual(status, 1, line)
+            self.assertTrue(output.startswith("src/text/find.cc:3: text may not read the environment"), output)
+            for path in ("src/app/places.cc", "src/ranks/ranks.cc", "src/text/find_test.cc"):
+                self.assertEqual(check({path: f"{line}\n"}), (0, ""), (path, line))
+
+    def test_what_only_looks_like_words_of_the_program_passes(self):
+        for line in ("--i; f(x--, --y);", "// as --dtype says, getenv(x)", "/* --steps\n--scale */", 'f("`steps`");',
+                     'f("models--openai--clip");', 'f("a -- b", "-----BEGIN");', 'f("getenv(x)");', "forget_env(x);",
+                     "c == '\"' && --n > 0 && d == '\"';", 'f("fetch it with `git lfs pull`");'):
             self.assertEqual(check({"src/nn/layers.cc": f"{line}\n"}), (0, ""), line)
 
     def test_paths_are_written_from_src(self):

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "app/places.h"
 #include "base/check.h"
 #include "base/text_util.h"
 #include "text/clip_tokenizer.h"
@@ -128,7 +129,7 @@ class Hub {
 
 fs::path pull_tokenizer(const PullOptions& options) {
   const Hub hub(kTokenizerRepository, options);
-  fs::path folder = options.out.empty() ? text::data_folder() / "tokenizer" : options.out;
+  fs::path folder = options.out.empty() ? data_folder() / "tokenizer" : options.out;
   std::vector<HubFile> files;
   for (const HubFile& file : hub.list(/*optional=*/true)) {
     if (file.name == "vocab.json" || file.name == "merges.txt") files.push_back(file);
@@ -144,7 +145,7 @@ fs::path pull_model(const PullOptions& options) {
   const Hub hub(options.what, options);
   std::string name = options.what;
   name.replace(name.find('/'), 1, "--");
-  fs::path folder = options.out.empty() ? text::data_folder() / "models" / name : options.out;
+  fs::path folder = options.out.empty() ? data_folder() / "models" / name : options.out;
   const std::vector<HubFile> files = choose_files(hub.repository(), hub.list(), options.fp16);
   hub.fetch(files, folder);
   // The path for --ckpt: the folder of a diffusers model, or the checkpoint if there is one.

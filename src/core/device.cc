@@ -18,7 +18,7 @@ Device device_from_name(std::string_view name) {
   for (Device device : {Device::kRef, Device::kCpu, Device::kCuda, Device::kGuard}) {
     if (name == name_of(device)) return device;
   }
-  fail(ErrorKind::kUsage, "unknown backend \"{}\"; `sumi list backends` shows those of this build", name);
+  fail(ErrorKind::kUsage, "unknown `backend` \"{}\"", name);
 }
 
 }  // namespace sumi

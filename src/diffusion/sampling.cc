@@ -47,10 +47,10 @@ struct Choice {
 };
 
 Choice choose(const SampleOptions& options) {
-  SUMI_CHECK_KIND(kUsage, options.steps >= 1 && options.steps <= 10000,
-                  "the number of steps must be 1 to 10000, not {}", options.steps);
+  SUMI_CHECK_KIND(kUsage, options.steps >= 1 && options.steps <= 10000, "`steps` must be from 1 to 10000, not {}",
+                  options.steps);
   SUMI_CHECK_KIND(kUsage, std::isfinite(options.eta) && options.eta >= 0.0 && options.eta <= 1.0,
-                  "eta must be between 0 and 1, not {}", options.eta);
+                  "`eta` must be from 0 to 1, not {}", options.eta);
   std::string from_alias;
   const Sampler& sampler = *Registry<Sampler>::instance().find(resolve_sampler(options.sampler, &from_alias));
   const std::string asked = !options.schedule.empty() ? options.schedule : from_alias;
@@ -59,7 +59,7 @@ Choice choose(const SampleOptions& options) {
       std::find(sampler.schedules.begin(), sampler.schedules.end(), schedule.name) != sampler.schedules.end();
   SUMI_CHECK_KIND(kUsage, fits, "the sampler {} cannot use the schedule {}; it can use {}", sampler.name, schedule.name,
                   fmt::join(sampler.schedules, ", "));
-  SUMI_CHECK_KIND(kUsage, options.eta == 0.0 || sampler.takes_eta, "eta is for ddim; the sampler {} does not use it",
+  SUMI_CHECK_KIND(kUsage, options.eta == 0.0 || sampler.takes_eta, "`eta` is for ddim; the sampler {} does not use it",
                   sampler.name);
   return {sampler, schedule};
 }

@@ -100,8 +100,9 @@ void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
   if (fits(plan, limits)) return;
   MemoryPlan tiled = plan;
   tiled.decoder_activations = plan.tiled_activations;
-  const char* way_out = !plan.tiled_decode && fits(tiled, limits) ? "add --vae-tiling, or choose a smaller picture"
-                                                                  : "choose a smaller picture or fewer at once";
+  const char* way_out = !plan.tiled_decode && fits(tiled, limits)
+                            ? "decode in tiles (`tiled_decode`), or choose a smaller picture"
+                            : "choose a smaller picture or fewer at once";
   SUMI_CHECK_KIND(kUnavailable, !limits.available || plan.required() <= *limits.available,
                   "this job needs at least {} of memory and {} are available; {}", format_bytes(plan.required()),
                   format_bytes(limits.available.value_or(0)), way_out);

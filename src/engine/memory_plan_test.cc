@@ -128,13 +128,14 @@ TEST(MemoryPlan, TilesAreTheWayOutWhereTheDecoderNeedsMost) {
     return std::string();
   };
   constexpr int64_t kMuch = 2'000'000'000, kLittle = 1'000'000;
-  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = kLittle}), HasSubstr("--vae-tiling"));
+  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = kLittle}), HasSubstr("`tiled_decode`"));
   EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = kLittle, .tiled_decode = true}),
-              AllOf(HasSubstr("smaller picture"), Not(HasSubstr("--vae-tiling"))));
+              AllOf(HasSubstr("smaller picture"), Not(HasSubstr("`tiled_decode`"))));
   // A small picture fits in one tile, and decoding it in tiles takes more.
-  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = 2 * kMuch}), Not(HasSubstr("--vae-tiling")));
+  EXPECT_THAT(refusal({.decoder_activations = kMuch, .tiled_activations = 2 * kMuch}),
+              Not(HasSubstr("`tiled_decode`")));
   EXPECT_THAT(refusal({.unet_activations = kMuch, .decoder_activations = 1, .tiled_activations = 1}),
-              Not(HasSubstr("--vae-tiling")));
+              Not(HasSubstr("`tiled_decode`")));
 }
 
 TEST(MemoryPlan, TheSystemSaysWhatThereIs) {

@@ -21,7 +21,7 @@ bool begins_with(std::span<const uint8_t> contents, std::string_view magic) {
 void check_is_a_model(std::span<const uint8_t> contents, const std::filesystem::path& path) {
   SUMI_CHECK(!contents.empty(), "{}: is empty; was the download cut off?", path.string());
   SUMI_CHECK(!begins_with(contents, "version https://git-lfs"),
-             "{}: this is not a model but a Git-LFS pointer to one; fetch the file itself (git lfs pull, or sumi pull)",
+             "{}: this is not a model but a Git-LFS pointer to one; fetch the file itself with `git lfs pull`",
              path.string());
   SUMI_CHECK(!begins_with(contents, "<!DOCTYPE") && !begins_with(contents, "<!doctype") &&
                  !begins_with(contents, "<html") && !begins_with(contents, "<HTML"),

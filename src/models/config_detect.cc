@@ -60,8 +60,8 @@ int64_t multiple(const Lookup& lookup, int64_t width, int64_t base, const char* 
 
 [[noreturn]] void fail_levels(const Lookup& lookup) {
   fail(ErrorKind::kData,
-       "{}: the names of its tensors do not determine the levels of the UNet; give its configuration with --config "
-       "FILE.yaml",
+       "{}: the names of its tensors do not determine the levels of the UNet; give its configuration, a YAML "
+       "file, with `config`",
        lookup.path());
 }
 

@@ -103,7 +103,7 @@ TEST(DetectConfig, MovingAverageOnly) {
 
 TEST(DetectConfig, SaysSoWhereHeadsCannotBeTold) {
   EXPECT_THAT(error_of(manifest_shapes("tiny")), AllOf(HasSubstr("do not determine the number of attention heads"),
-                                                       HasSubstr("context of 64"), HasSubstr("--config FILE.yaml")));
+                                                       HasSubstr("context of 64"), HasSubstr("`config`")));
 }
 
 TEST(DetectConfig, OtherSizes) {

@@ -17,8 +17,7 @@ std::string read_text(const std::filesystem::path& file) {
   std::error_code error;
   const auto status = std::filesystem::status(file, error);
   SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status),
-                  "{}: no such file; a tokenizer is a folder with vocab.json and merges.txt (`sumi pull tokenizer`)",
-                  file.string());
+                  "{}: no such file; a `tokenizer` is a folder with vocab.json and merges.txt", file.string());
   SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", file.string());
   const uintmax_t size = std::filesystem::file_size(file, error);
   SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", file.string(), error.message());

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,18 +49,5 @@ class WordSplitter {
  private:
   std::shared_ptr<const void> code_;
 };
-
-// Where a tokenizer's two files are looked for, in this order: `explicit_dir` (--tokenizer), `model_path` itself or its
-// folder, then their `tokenizer/` subfolder, sumi's data folder ($SUMI_HOME, else $XDG_DATA_HOME/sumi, else
-// ~/.local/share/sumi: `tokenizer/`), the Hugging Face cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub:
-// models--openai--clip-vit-large-patch14/snapshots/*). Throws Error(kNoInput) that lists what was looked at and says
-// how to get one (`sumi pull tokenizer`).
-std::filesystem::path find_tokenizer(const std::optional<std::filesystem::path>& explicit_dir,
-                                     const std::filesystem::path& model_path);
-
-// The data folder named above; nothing where no variable is set, as under `env -i`.
-std::optional<std::filesystem::path> find_data_folder();
-// The same, but throws Error(kNoInput) where there is none.
-std::filesystem::path data_folder();
 
 }  // namespace sumi::text

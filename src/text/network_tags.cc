@@ -77,7 +77,7 @@ void refuse_network_tags(std::string_view prompt) {
   if (!tag) return;
   const LoraTag lora = read_tag(*tag);
   fail(ErrorKind::kUsage,
-       "the lora \"{}\" cannot be named here; name it in the prompt itself, or its file with --lora FILE:WEIGHT",
+       "the lora \"{}\" cannot be named here; name it in the prompt itself, or its file with `loras`",
        shown(lora.name));
 }
 

@@ -298,25 +298,25 @@ class AutoencoderTrainer {
 
 void check_autoencoder_options(const AutoencoderOptions& o, const models::AutoencoderConfig& config) {
   check_run_options(o, config.downsampling());
-  SUMI_CHECK_KIND(kUsage, o.size > 0, "--size must be given");
+  SUMI_CHECK_KIND(kUsage, o.size > 0, "`size` must be given");
   SUMI_CHECK_KIND(kUsage, o.crop >= 0 && o.crop <= o.size && o.crop % config.downsampling() == 0,
-                  "--crop must be a multiple of {} up to --size, {}, not {}", config.downsampling(), o.size, o.crop);
-  check_range("--clip", o.clip, 0, 1e9);
-  check_range("--ema", o.ema, 0, 1);
-  check_range("--beta1", o.beta1, 0, 0.999999);
-  check_range("--beta2", o.beta2, 0, 0.999999);
-  check_range("--kl-weight", o.loss.kl_weight, 0, 1e6);
-  check_range("--perceptual-weight", o.loss.perceptual_weight, 0, 1e6);
-  check_range("--disc-weight", o.loss.disc_weight, 0, 1e6);
-  check_range("--disc-start", static_cast<double>(o.loss.disc_start), 0, 1e12);
-  check_range("--disc-width", static_cast<double>(o.loss.disc_width), 1, 1024);
-  check_range("--disc-layers", static_cast<double>(o.loss.disc_layers), 1, 8);
-  SUMI_CHECK_KIND(kUsage, o.vgg.empty() == o.lpips.empty(), "--vgg and --lpips must be given together");
+                  "`crop` must be a multiple of {} up to `size`, {}, not {}", config.downsampling(), o.size, o.crop);
+  check_range("clip", o.clip, 0, 1e9);
+  check_range("ema", o.ema, 0, 1);
+  check_range("beta1", o.beta1, 0, 0.999999);
+  check_range("beta2", o.beta2, 0, 0.999999);
+  check_range("kl_weight", o.loss.kl_weight, 0, 1e6);
+  check_range("perceptual_weight", o.loss.perceptual_weight, 0, 1e6);
+  check_range("disc_weight", o.loss.disc_weight, 0, 1e6);
+  check_range("disc_start", static_cast<double>(o.loss.disc_start), 0, 1e12);
+  check_range("disc_width", static_cast<double>(o.loss.disc_width), 1, 1024);
+  check_range("disc_layers", static_cast<double>(o.loss.disc_layers), 1, 8);
+  SUMI_CHECK_KIND(kUsage, o.vgg.empty() == o.lpips.empty(), "`vgg` and `lpips` must be given together");
   // The discriminator's last two layers shrink the picture by a pixel each.
   const int64_t side = o.crop > 0 ? o.crop : o.size, least = int64_t{1} << (o.loss.disc_layers + 2);
   SUMI_CHECK_KIND(kUsage, o.loss.disc_weight == 0.0 || side >= least,
-                  "pictures of {} pixels a side are too small for the discriminator, which needs {}; --disc-layers "
-                  "makes it shallower, --disc-weight 0 leaves it out",
+                  "pictures of {} pixels a side are too small for the discriminator, which needs {}; `disc_layers` "
+                  "makes it shallower, `disc_weight` 0 leaves it out",
                   side, least);
   SUMI_CHECK_KIND(kUsage, o.vgg.empty() || side >= 32, "LPIPS needs pictures of 32 pixels a side, not {}", side);
 }

@@ -97,7 +97,7 @@ class LdmTrainer {
   }
 
  private:
-  // A hash of the weights that are not trained, as rounded by --dtype.
+  // A hash of the weights that are not trained, as rounded to their type.
   std::string hash_of_frozen() const {
     Fnv1a hash;
     add_frozen_values(hash, model_.denoiser());
@@ -275,20 +275,20 @@ int64_t picture_size(const LdmOptions& options, const models::ModelConfig& confi
 
 void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_run_options(o, config.autoencoder.downsampling() << (config.unet.channel_mult.size() - 1));
-  check_range("--lora", static_cast<double>(o.lora_rank), 0, 4096);
-  check_range("--lora-alpha", o.lora_alpha, 0, 1e6);
-  SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "--lora and --from-scratch exclude one another");
-  check_range("--clip", o.clip, 0, 1e9);
-  check_range("--weight-decay", o.weight_decay, 0, 1);
-  check_range("--text-lr-scale", o.text_lr_scale, 0, 1000);
-  SUMI_CHECK_KIND(kUsage, o.text_lr_scale == 1.0 || o.train_text, "--text-lr-scale needs --train-text");
-  check_range("--beta2", o.beta2, 0, 0.999999);
-  check_range("--ema", o.ema, 0, 1);
-  check_range("--crops", static_cast<double>(o.crops), 0, 1000);
-  check_range("--caption-dropout", o.caption_dropout, 0, 1);
-  check_range("--min-snr", o.min_snr_gamma, 0, 1e6);
-  check_range("--timestep-shift", o.timestep_shift, 0.01, 100);
-  SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "--lora-alpha needs --lora");
+  check_range("lora", static_cast<double>(o.lora_rank), 0, 4096);
+  check_range("lora_alpha", o.lora_alpha, 0, 1e6);
+  SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "`lora` and `from_scratch` exclude one another");
+  check_range("clip", o.clip, 0, 1e9);
+  check_range("weight_decay", o.weight_decay, 0, 1);
+  check_range("text_lr_scale", o.text_lr_scale, 0, 1000);
+  SUMI_CHECK_KIND(kUsage, o.text_lr_scale == 1.0 || o.train_text, "`text_lr_scale` needs `train_text`");
+  check_range("beta2", o.beta2, 0, 0.999999);
+  check_range("ema", o.ema, 0, 1);
+  check_range("crops", static_cast<double>(o.crops), 0, 1000);
+  check_range("caption_dropout", o.caption_dropout, 0, 1);
+  check_range("min_snr", o.min_snr_gamma, 0, 1e6);
+  check_range("timestep_shift", o.timestep_shift, 0.01, 100);
+  SUMI_CHECK_KIND(kUsage, o.lora_alpha == 0.0 || o.lora_rank > 0, "`lora_alpha` needs `lora`");
   SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
              "this UNet takes {} channels, but latents have {}; inpainting models cannot be trained",
              config.unet.in_channels, config.autoencoder.embed_dim);

@@ -16,11 +16,11 @@ double LrSchedule::at(int64_t step) const {
 }
 
 void LrSchedule::check() const {
-  SUMI_CHECK_KIND(kUsage, shape == "constant" || shape == "cosine", "--lr-shape must be constant or cosine, not {}",
+  SUMI_CHECK_KIND(kUsage, shape == "constant" || shape == "cosine", "`lr_shape` must be constant or cosine, not {}",
                   shape);
   SUMI_CHECK_KIND(kUsage, std::isfinite(peak) && peak > 0.0 && peak <= 1.0,
-                  "--lr must be above 0 and at most 1, not {}", peak);
-  SUMI_CHECK_KIND(kUsage, warmup >= 0, "--warmup must be 0 or more, not {}", warmup);
+                  "`lr` must be above 0 and at most 1, not {}", peak);
+  SUMI_CHECK_KIND(kUsage, warmup >= 0, "`warmup` must be 0 or more, not {}", warmup);
 }
 
 }  // namespace sumi::train

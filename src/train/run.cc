@@ -37,19 +37,19 @@ class Averages {
 }  // namespace
 
 void check_range(const char* name, double value, double least, double most) {
-  SUMI_CHECK_KIND(kUsage, std::isfinite(value) && value >= least && value <= most, "{} must be from {} to {}, not {}",
+  SUMI_CHECK_KIND(kUsage, std::isfinite(value) && value >= least && value <= most, "`{}` must be from {} to {}, not {}",
                   name, least, most, value);
 }
 
 void check_run_options(const RunOptions& o, int64_t factor) {
   o.lr.check();
-  check_range("--steps", static_cast<double>(o.lr.steps), 1, 1e9);
-  check_range("--batch", static_cast<double>(o.batch), 1, 4096);
-  check_range("--accumulate", static_cast<double>(o.accumulate), 1, 4096);
-  check_range("--save-every", static_cast<double>(o.save_every), 1, 1e9);
-  check_range("--sample-every", static_cast<double>(o.sample_every), 1, 1e9);
+  check_range("steps", static_cast<double>(o.lr.steps), 1, 1e9);
+  check_range("batch", static_cast<double>(o.batch), 1, 4096);
+  check_range("accumulate", static_cast<double>(o.accumulate), 1, 4096);
+  check_range("save_every", static_cast<double>(o.save_every), 1, 1e9);
+  check_range("sample_every", static_cast<double>(o.sample_every), 1, 1e9);
   SUMI_CHECK_KIND(kUsage, o.size == 0 || (o.size > 0 && o.size <= 4096 && o.size % factor == 0),
-                  "--size must be a multiple of {} up to 4096, not {}", factor, o.size);
+                  "`size` must be a multiple of {} up to 4096, not {}", factor, o.size);
 }
 
 void measure(RunPlan& plan, const std::function<void()>& step) {
@@ -96,7 +96,7 @@ Run::Run(const RunOptions& options, const RunHooks& hooks)
     : options_(options), hooks_(hooks), ranks_(Ranks::world()), folder_(options.out, !ranks_.first()) {
   ranks_.wait_for_all();  // the first rank has created the folder, or failed
   SUMI_CHECK_KIND(kUsage, options.resume || folder_.checkpoints().empty(),
-                  "{} already holds a run; continue it with --resume, or choose another --out", options.out.string());
+                  "{} already holds a run; continue it with `resume`, or choose another `out`", options.out.string());
 }
 
 TrainedGroup& Run::add(std::vector<NamedTensor> params, const AdamWOptions& optimizer, double ema) {
@@ -147,7 +147,7 @@ void Run::check_ranks_agree() const {
   ranks_.sum(differ);
   SUMI_CHECK_KIND(
       kUsage, differ[0] == 0.0,
-      "the ranks found different checkpoints, this rank the one of step {}; --out {} must be one folder that all "
+      "the ranks found different checkpoints, this rank the one of step {}; `out` {} must be one folder that all "
       "of them see",
       step_, options_.out.string());
   SUMI_CHECK_KIND(kUsage, differ[1] == 0.0, "the ranks have different data, models or options; all must have the same");
@@ -162,7 +162,7 @@ void Run::check_notes(const std::map<std::string, std::string>& kept) const {
     differences += fmt::format("{}{} {}, not {}", differences.empty() ? "" : "; ", key, found->second, value);
   }
   SUMI_CHECK_KIND(kUsage, differences.empty(),
-                  "this run was started with {}; use the same options and data, or another --out", differences);
+                  "this run was started with {}; use the same options and data, or another `out`", differences);
 }
 
 RunResult Run::run(const Steps& steps) {
@@ -240,8 +240,8 @@ void Run::one_step(const Steps& steps) {
     }
     ++result_.skipped_steps;
     SUMI_CHECK_KIND(kInternal, ++in_a_row_ < kMostSkipped,
-                    "the loss has not been finite for {} steps, which are not saved; try a smaller --lr or a smaller "
-                    "--clip",
+                    "the loss has not been finite for {} steps, which are not saved; try a smaller `lr` or a smaller "
+                    "`clip`",
                     kMostSkipped);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -33,7 +33,7 @@ struct RunOptions {
 
 // Throws Error(kUsage). The pictures' sides must be multiples of `factor`.
 void check_run_options(const RunOptions& options, int64_t factor);
-// Throws Error(kUsage), with `name` in the message, unless `value` is from `least` to `most`.
+// Throws Error(kUsage) that names the field `name` unless `value` is from `least` to `most`.
 void check_range(const char* name, double value, double least, double most);
 
 struct RunProgress {

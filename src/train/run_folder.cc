@@ -73,7 +73,7 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
     const int why = errno;
     if (why == EWOULDBLOCK) {
       close(lock_);
-      fail(ErrorKind::kUnavailable, "another trainer is using {}; wait until it ends, or choose another --out",
+      fail(ErrorKind::kUnavailable, "another trainer is using {}; wait until it ends, or choose another `out`",
            path_.string());
     }
     // Some network file systems have no locks.

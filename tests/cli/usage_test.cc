@@ -147,7 +147,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"--n_samples", "0", "at once"}, BadValue{"--n_iter", "0", "iterations"},
                     BadValue{"--n_rows", "-1", "--n-rows"}, BadValue{"--sampler", "magic", "magic"},
                     BadValue{"--schedule", "magic", "magic"}, BadValue{"--dtype", "i8", "--dtype"},
-                    BadValue{"--dtype", "f7", "f7"}, BadValue{"--backend", "abacus", "abacus"},
+                    BadValue{"--dtype", "f7", "f7"},
+                    BadValue{"--backend", "abacus", "--backend \"abacus\"; `sumi list backends`"},
                     BadValue{"--rng", "dice", "--rng"}, BadValue{"--precision", "half", "--precision"},
                     BadValue{"--prediction", "flow", "eps, v, x0 or auto"},
                     BadValue{"--prompt-syntax", "free", "--prompt-syntax"}));
@@ -165,7 +166,7 @@ TEST_F(CliTest, ThreadsThatCannotBeStartedAreAnError) {
   ASSERT_TRUE(child.wait_until([&] { return !child.err().empty(); })) << "it hangs";
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.code, 69) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("of 1024 threads could be started; use fewer with --threads N"));
+  EXPECT_THAT(outcome.err, HasSubstr("of 1024 threads could be started; use fewer --threads"));
   EXPECT_LT(outcome.cpu_seconds, 5.0);
   EXPECT_THAT(names_in(here()), testing::IsEmpty());
 }

@@ -5,8 +5,9 @@
 #include <filesystem>
 #include <optional>
 
+#include "app/places.h"
 #include "base/check.h"
-#include "text/clip_tokenizer.h"
+#include "text/find_tokenizer.h"
 
 namespace sumi::test {
 
@@ -17,7 +18,7 @@ inline constexpr const char* kNoClipVocabulary =
 inline std::optional<std::filesystem::path> clip_vocabulary() {
   if (const char* named = std::getenv("SUMI_CLIP_DIR"); named != nullptr && *named != '\0') return named;
   try {
-    return text::find_tokenizer(std::nullopt, "");
+    return text::find_tokenizer(std::nullopt, "", app::find_places());
   } catch (const Error&) {
     return std::nullopt;
   }

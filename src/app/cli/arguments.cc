@@ -26,14 +26,6 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::vector<std::string> long_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  return names;
-}
-
 // Whether the command `name` has that option.
 bool takes(const std::string& name, const std::string& option) {
   for (const Command* command : commands()) {
@@ -96,6 +88,14 @@ constexpr const char* kInteger = "a whole number";
 constexpr const char* kNumber = "a number";
 
 }  // namespace
+
+std::vector<std::string> long_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
 
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known) {
   std::string nearest;

@@ -17,6 +17,9 @@ namespace sumi::app {
 std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
                                              const std::string& command);
 
+// The command's long options, "--steps".
+std::vector<std::string> long_names(const CLI::App& app);
+
 // The nearest of `known` within two letter edits of `word`, one for a short word; empty if there is none.
 std::string nearest_of(const std::string& word, const std::vector<std::string>& known);
 

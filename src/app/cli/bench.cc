@@ -80,8 +80,7 @@ int Bench::run() {
   const engine::BenchResult result =
       engine::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {
         if (!quiet)
-          complain(fmt::format("sumi: {}, run {} of {}{}\n", name, repetition + 1, of,
-                               repetition == 0 ? " (warms up)" : ""));
+          note(fmt::format("{}, run {} of {}{}", name, repetition + 1, of, repetition == 0 ? " (warms up)" : ""));
       });
   say(json ? as_json(result, opened.activations) : as_text(result, opened.activations));
   if (json) return 0;

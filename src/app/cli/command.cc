@@ -79,6 +79,8 @@ int run_command(const Command& command, std::vector<std::string> arguments) {
   app.get_formatter()->column_width(38);
   if (!command.examples.empty()) app.footer("\n" + command.examples);
   const std::function<int()> run = command.declare(app);
+  const std::vector<std::string> options = long_names(app);
+  set_known_options({options.begin(), options.end()});
   arguments = normalise_arguments(app, arguments, command.name);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
@@ -92,7 +94,7 @@ int run_command(const Command& command, std::vector<std::string> arguments) {
   const CLI::Option* quiet = app.get_option_no_throw("--quiet");
   const bool says_warnings = quiet == nullptr || quiet->count() == 0;
   set_warning_sink([says_warnings](const std::string& message) {
-    if (says_warnings) complain("sumi: warning: " + message + "\n");
+    if (says_warnings) note("warning: " + message);
   });
   return run();
 }

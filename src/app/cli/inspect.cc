@@ -51,7 +51,7 @@ Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) 
   try {
     return {models::config_for(checkpoint, {}), ""};
   } catch (const Error& error) {
-    return {std::nullopt, error.what()};
+    return {std::nullopt, in_options(error.what())};
   }
 }
 

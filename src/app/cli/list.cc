@@ -41,14 +41,13 @@ Entries list_models() {
       const auto about = file->metadata().find(models::kAboutKey);
       help = about != file->metadata().end() ? strip_control(about->second) : file->format();
     } catch (const Error& error) {
-      help = error.what();
+      help = in_options(error.what());
     }
     entries.push_back({path.string(), help, {}});
   };
   for (const auto& path : bundled_models()) add(path);
   for (const auto& path : own_models()) add(path);
-  if (entries.empty())
-    complain("sumi: no models found; name one with --ckpt FILE, or fetch one with `sumi pull OWNER/NAME`\n");
+  if (entries.empty()) note("no models found; name one with --ckpt FILE, or fetch one with `sumi pull OWNER/NAME`");
   return entries;
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 
+#include "app/cli/words.h"
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
@@ -45,8 +46,13 @@ void catch_signal(int number) {
   if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);  // keeps signals ignored by nohup
 }
 
+std::set<std::string>& known_options() {
+  static std::set<std::string> options;
+  return options;
+}
+
 int report(const std::string& message, int exit_code) {
-  complain("sumi: " + strip_control(message) + "\n");
+  note(message);
   return exit_code;
 }
 
@@ -84,7 +90,8 @@ int guarded(const std::function<int()>& body) {
   } catch (const Error& error) {
     const bool stopped = error.kind() == ErrorKind::kCancelled;
     const int signal = stop_signal;
-    return report(error.what(), stopped && signal != 0 ? 128 + signal : error.exit_code());
+    return report(error.what() + hint_for(error.kind(), error.what()),
+                  stopped && signal != 0 ? 128 + signal : error.exit_code());
   } catch (const std::bad_alloc&) {
     return report("out of memory", static_cast<int>(ErrorKind::kUnavailable));
   } catch (const std::exception& error) {
@@ -97,6 +104,12 @@ void say(std::string_view text) {
 }
 
 void complain(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+void set_known_options(std::set<std::string> options) { known_options() = std::move(options); }
+
+std::string in_options(const std::string& sentence) { return in_options(sentence, known_options()); }
+
+void note(const std::string& sentence) { complain("sumi: " + strip_control(in_options(sentence)) + "\n"); }
 
 SignalsWait::SignalsWait() { ++waits; }
 SignalsWait::~SignalsWait() {

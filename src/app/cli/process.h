@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -20,13 +21,22 @@ void stop_on_hangup();
 // Set when the user asked to stop.
 const std::atomic<bool>& stop_requested();
 
-// Runs `body` and turns an exception into one line on standard error and an exit code; after a signal the code is 128
-// plus its number. A failed write to standard output is an error, unless the reader has closed the pipe.
+// Runs `body` and turns an exception into one line on standard error, with what helps, and an exit code; after a signal
+// the code is 128 plus its number. A failed write to standard output is an error, unless the reader has closed the
+// pipe.
 int guarded(const std::function<int()>& body);
 
 // Print to standard output and to standard error. Neither throws.
 void say(std::string_view text);
 void complain(std::string_view text);
+
+// The running command's long options ("--steps"), in which sentences are shown from now on. To be set before threads
+// start.
+void set_known_options(std::set<std::string> options);
+// The sentence with its fields as options of the running command (words.h).
+std::string in_options(const std::string& sentence);
+// Prints "sumi: SENTENCE" to standard error, in options of the running command and without control characters.
+void note(const std::string& sentence);
 
 // Delays a second signal during its lifetime, so that a file being written is finished or removed.
 class SignalsWait {

@@ -64,7 +64,7 @@ void TrainingWatch::step(const train::RunProgress& p) {
 
 void TrainingWatch::note(const std::string& text) {
   bar_.reset();
-  if (!quiet_) complain("sumi: " + text + "\n");
+  if (!quiet_) app::note(text);
 }
 
 train::RunHooks TrainingWatch::hooks(std::function<void(int64_t step)> on_sample) {

@@ -27,7 +27,7 @@ Tensor ddim(const Trajectory& path, Tensor x) {
 }
 
 const Registration<Sampler> kDdim(Sampler{.name = "ddim",
-                                          .help = "DDIM (Song et al. 2021); --eta adds noise back, 1 is DDPM's amount",
+                                          .help = "DDIM (Song et al. 2021); eta adds noise back, 1 is DDPM's amount",
                                           .aliases = {"DDIM"},
                                           .space = Space::kTimesteps,
                                           .schedules = kTimestepSchedules,

@@ -52,7 +52,7 @@ const Registration<Sampler> kDpmpp2m(Sampler{.name = "dpmpp_2m",
                                              .spacing = {.solver = true},
                                              .run = dpmpp_2m});
 const Registration<Sampler> kDpmSolver(Sampler{.name = "dpm_solver",
-                                               .help = "the original's --dpm_solver: DPM-Solver++(2M) on its own grid",
+                                               .help = "DPM-Solver++(2M) on its own grid, as in the original's script",
                                                .aliases = {"dpm"},
                                                .space = Space::kSigmas,
                                                .schedules = {"uniform"},

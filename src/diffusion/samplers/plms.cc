@@ -48,7 +48,7 @@ Tensor plms(const Trajectory& path, Tensor x) {
 }
 
 const Registration<Sampler> kPlms(Sampler{.name = "plms",
-                                          .help = "PLMS (Liu et al. 2022), the original's --plms",
+                                          .help = "PLMS (Liu et al. 2022), as in the original's script",
                                           .aliases = {"PLMS", "PNDM"},
                                           .space = Space::kTimesteps,
                                           .schedules = {"uniform", "leading"},

@@ -14,7 +14,7 @@ void complete(ModelConfig& c, const std::string& source) {
   SUMI_CHECK(
       published,
       "{}: its shapes do not determine the number of attention heads (UNet of {} channels, context of {}, text of "
-      "{}); give its LDM configuration with --config FILE.yaml",
+      "{}); give its LDM configuration, a YAML file, with `config`",
       source, c.unet.model_channels, c.unet.context_dim, c.text.hidden_size);
   if (c.unet.context_dim == 768) {  // as Stable Diffusion 1
     c.unet.num_heads = 8;
