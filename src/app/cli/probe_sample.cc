@@ -7,9 +7,9 @@
 #include "app/cli/probe_io.h"
 #include "app/cli/process.h"
 #include "base/check.h"
-#include "models/defaults.h"
 #include "engine/request.h"
 #include "engine/sample_latent.h"
+#include "models/defaults.h"
 
 namespace sumi::app {
 namespace {
@@ -33,8 +33,8 @@ engine::SampleJob checked_job(const SampleProbe& probe) {
   request.scale = probe.scale;
   if (probe.width) request.width = *probe.width;
   if (probe.height) request.height = *probe.height;
-  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= engine::kMaxSteps,
-                  "--steps must be from 1 to {}, not {}", engine::kMaxSteps, probe.steps);
+  SUMI_CHECK_KIND(kUsage, probe.steps >= 1 && probe.steps <= engine::kMaxSteps, "--steps must be from 1 to {}, not {}",
+                  engine::kMaxSteps, probe.steps);
   request.sampling.eta = probe.eta;
   engine::check_request(request);
   job.options.steps = static_cast<int>(probe.steps);
@@ -55,7 +55,7 @@ int run(const SampleProbe& probe) {
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
   job.options.prediction = drawing.prediction;
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
-  diffusion::check_sample_options(job.options, model.noise_schedule());
+  diffusion::make_grid(model.noise_schedule(), job.options);  // throws before the tensors are read
   const Tensor cond = in.floats("cond", 3).to(model.device());
   job.cond.sequence = cond;
   if (in.has("uncond")) job.uncond.sequence = in.floats("uncond", 3).to(model.device());
