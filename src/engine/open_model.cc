@@ -34,9 +34,14 @@ models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions o
   options.device = model.device;
   options.exact = model.exact;
   options.activations = model.activations;
-  models::StableDiffusion networks = models::StableDiffusion::load(model.checkpoint, model.config, options);
-  for (const OpenModel::Lora& lora : model.loras) networks.add_lora(*lora.file, lora.weight);
-  return networks;
+  return models::StableDiffusion::load(model.checkpoint, model.config, options);
+}
+
+nn::Adapters load_adapters(const OpenModel& model, const models::StableDiffusion& networks) {
+  nn::Adapters adapters;
+  for (const OpenModel::Lora& lora : model.loras) networks.adapt(adapters, *lora.file, lora.weight);
+  adapters.finish();
+  return adapters;
 }
 
 }  // namespace sumi::engine

@@ -48,6 +48,9 @@ OpenModel open_model(const ModelOptions& options);
 // Binds the networks that `options` names; device, exactness and checkpoint are the opened model's.
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions options = {});
 
+// What the opened model's LoRAs change of its networks, finished.
+nn::Adapters load_adapters(const OpenModel& model, const models::StableDiffusion& networks);
+
 // Backends that can run the networks here.
 std::vector<Device> available_devices();
 

@@ -130,6 +130,7 @@ void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& to
              const Txt2ImgHooks& hooks) {
   check_request(request);
   check_request_for(request, model.config());
+  const nn::AdaptersScope adapted(hooks.adapters != nullptr ? hooks.adapters : Context::current().adapters);
   Txt2Img(model, tokenizer, request, hooks)();
 }
 

@@ -29,6 +29,7 @@ struct Txt2ImgHooks {
   std::function<void(const Txt2ImgProgress&)> on_step;  // before a batch's first step (done 0) and after each
   std::function<void(Picture&&)> on_picture;            // as soon as it is decoded
   const std::atomic<bool>* cancel = nullptr;            // set: the run throws Error(kCancelled) within a step
+  const nn::Adapters* adapters = nullptr;               // of the run; null: those of the caller's context
 };
 
 // Draws in the original's order: one generator from the seed; each batch's starting noise is one randn([B,C,h,w]),

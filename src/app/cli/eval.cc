@@ -99,6 +99,8 @@ int Eval::run(const CLI::App& app) {
   }
   const References references = read_references(data, job.quiet);
   const models::StableDiffusion model = engine::load_model(opened);
+  const nn::Adapters adapters = engine::load_adapters(opened, model);
+  const nn::AdaptersScope adapted(&adapters);
 
   TorchCpuGenerator generator(job.request.seed);
   const std::vector<int64_t> order = generator.randperm(static_cast<int64_t>(references.captions.size()));

@@ -72,10 +72,12 @@ class Generation {
     plan(opened, tokenizer);
     engine::check_cancelled(&stop_requested());
     const models::StableDiffusion model = engine::load_model(opened);
+    const nn::Adapters adapters = engine::load_adapters(opened, model);
     if (output_.begin) output_.begin();
     engine::Txt2ImgHooks hooks{.on_step = [&](const engine::Txt2ImgProgress& info) { show_step(info); },
                                  .on_picture = [&](engine::Picture&& picture) { take(std::move(picture)); },
-                                 .cancel = &stop_requested()};
+                                 .cancel = &stop_requested(),
+                                 .adapters = &adapters};
     engine::txt2img(model, tokenizer, request_, hooks);
     progress_.reset();
     if (output_.end) output_.end(parameters(request_.batches[0][0], request_.width, request_.height), report_);
