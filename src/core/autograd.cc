@@ -77,10 +77,12 @@ Tensor checkpoint(const CheckpointedFunction& f, const std::vector<Tensor>& inpu
     out = f(inputs);
   }
   const Context& now = Context::current();
-  tape->record(out, [f, inputs, convolutions = now.convolutions, activations = now.activations](const Tensor& grad) {
+  tape->record(out, [f, inputs, convolutions = now.convolutions, activations = now.activations,
+                     adapters = now.adapters](const Tensor& grad) {
     const ContextScope as_before([&](Context& context) {
       context.convolutions = convolutions;
       context.activations = activations;
+      context.adapters = adapters;
     });
     std::vector<Tensor> leaves;
     for (const Tensor& input : inputs) {

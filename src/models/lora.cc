@@ -49,21 +49,39 @@ struct Change {
   std::string down, up, alpha;  // tensors of the file
 };
 
+// The changes by their modules; adds the number of other tensors to `unknown`.
+std::map<std::string, Change> changes_of(const io::Checkpoint& file, int64_t& unknown) {
+  std::map<std::string, Change> changes;
+  for (const io::TensorInfo& info : file.tensors()) {
+    const bool is_other = info.name.find("hada_") != std::string::npos ||
+                          info.name.find("lokr_") != std::string::npos ||
+                          info.name.find("dora_scale") != std::string::npos;
+    SUMI_CHECK(!is_other, "{}: is a LoHa, LoKr or DoRA file; only LoRA files can be used", file.path().string());
+    const auto part = part_of(info.name);
+    if (!part) {
+      ++unknown;
+      continue;
+    }
+    Change& change = changes[part->module];
+    (part->kind == 'd' ? change.down : part->kind == 'u' ? change.up : change.alpha) = info.name;
+  }
+  return changes;
+}
+
 // The weight that a change belongs to, under each spelling of its name.
 std::map<std::string, nn::Param*> weights_by_name(nn::Module* unet, nn::Module* text) {
   std::map<std::string, nn::Param*> weights;
   if (unet != nullptr) {
     const LoraNames names(*unet);
     nn::for_each_param(*unet, std::string(kUNetPrefix), [&](const std::string& name, nn::Param& param) {
-      if (!name.ends_with(".weight") || param.shape.rank() < 2) return;
+      if (!name.ends_with(".weight") || !param.adaptable) return;
       weights["lora_unet_" + flat(without_weight(name.substr(kUNetPrefix.size())))] = &param;
       weights[names(name)] = &param;
     });
   }
   if (text != nullptr) {
     nn::for_each_param(*text, "text_model.", [&](const std::string& name, nn::Param& param) {
-      if (name.ends_with(".weight") && param.shape.rank() == 2)
-        weights["lora_te_" + flat(without_weight(name))] = &param;
+      if (name.ends_with(".weight") && param.adaptable) weights["lora_te_" + flat(without_weight(name))] = &param;
     });
   }
   return weights;
@@ -123,22 +141,9 @@ std::string LoraNames::operator()(const std::string& param) const {
   return {};
 }
 
-void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text) {
-  std::map<std::string, Change> changes;
+void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text, nn::Adapters& out) {
   int64_t unknown = 0;
-  for (const io::TensorInfo& info : file.tensors()) {
-    const bool is_other = info.name.find("hada_") != std::string::npos ||
-                          info.name.find("lokr_") != std::string::npos ||
-                          info.name.find("dora_scale") != std::string::npos;
-    SUMI_CHECK(!is_other, "{}: is a LoHa, LoKr or DoRA file; only LoRA files can be used", file.path().string());
-    const auto part = part_of(info.name);
-    if (!part) {
-      ++unknown;
-      continue;
-    }
-    Change& change = changes[part->module];
-    (part->kind == 'd' ? change.down : part->kind == 'u' ? change.up : change.alpha) = info.name;
-  }
+  const std::map<std::string, Change> changes = changes_of(file, unknown);
   const std::map<std::string, nn::Param*> weights = weights_by_name(unet, text);
   int64_t used = 0;
   for (const auto& [module, change] : changes) {
@@ -150,14 +155,40 @@ void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::M
       used += is_absent ? 1 : 0;
       continue;
     }
-    found->second->low_rank.push_back(low_rank(file, module, change, weight, *found->second));
+    out.add(*found->second, low_rank(file, module, change, weight, *found->second));
     ++used;
   }
   SUMI_CHECK(used > 0, "{}: holds no change for this model; is it a LoRA for this model family?", file.path().string());
   if (unknown > 0) warn("{}: {} entries do not match any weight of this model", file.path().string(), unknown);
 }
 
-void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device) {
+int64_t lora_bytes(std::span<const io::Checkpoint* const> files) {
+  struct Planned {
+    double low_rank = 0.0, copy = 0.0;  // values: of all changes, and of the weight
+  };
+  // The shapes of a change give its weight's: [r,in…] and [out,r]. Changes of one weight under two spellings are
+  // counted apart, which is never less.
+  std::map<std::string, Planned> weights;
+  for (const io::Checkpoint* file : files) {
+    int64_t unknown = 0;
+    for (const auto& [module, change] : changes_of(*file, unknown)) {
+      if (change.down.empty() || change.up.empty()) continue;  // add_lora() refuses it
+      const Shape &down = file->find(change.down)->shape, &up = file->find(change.up)->shape;
+      if (down.rank() < 2 || up.rank() < 2 || down.numel() == 0) continue;
+      const auto outs = static_cast<double>(up[0]), ins = static_cast<double>(down.numel() / down[0]);
+      Planned& planned = weights[module];
+      planned.low_rank += static_cast<double>(down.numel()) + static_cast<double>(up.numel());
+      planned.copy = std::max(planned.copy, outs * ins);
+    }
+  }
+  double values = 0.0;
+  for (const auto& [module, planned] : weights) values += std::min(planned.low_rank, planned.copy);
+  constexpr double kMost = 1e16;  // no machine has as much, and sums of it do not overflow
+  return static_cast<int64_t>(std::min(kMost, values * static_cast<double>(sizeof(float))));
+}
+
+void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device,
+                nn::Adapters& out) {
   nn::for_each_param(module, "", [&](const std::string& name, nn::Param& param) {
     const bool is_matrix =
         name.ends_with(".weight") && param.shape.rank() >= 2 && param.shape.numel() == param.shape[0] * param.shape[1];
@@ -170,9 +201,12 @@ void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& gener
     const HostEdit<float> values(down);
     generator.rand(values.span());
     for (float& value : values) value = bound * (2.0f * value - 1.0f);
-    param.low_rank.push_back({.down = down.to(device),
-                              .up = Tensor::zeros({param.shape[0], rank}, DType::kF32, device),
-                              .scale = static_cast<float>(alpha / static_cast<double>(rank))});
+    nn::LowRank change{.down = down.to(device),
+                       .up = Tensor::zeros({param.shape[0], rank}, DType::kF32, device),
+                       .scale = static_cast<float>(alpha / static_cast<double>(rank))};
+    change.down.set_requires_grad(true);
+    change.up.set_requires_grad(true);
+    out.add(param, std::move(change));
   });
 }
 

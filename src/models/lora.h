@@ -6,18 +6,25 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 
 #include "base/rng.h"
 #include "io/checkpoint.h"
-#include "nn/module.h"
+#include "nn/adapters.h"
 
 namespace sumi::models {
 
-// Adds the file's changes, times `weight`, to the parameters of the given modules (null: not given). Changes of a
-// module that is not given are ignored; changes of neither module cause a warning. Throws Error(kData) for shapes that
-// do not fit, other kinds of files (LoHa, LoKr, DoRA), and a file with no change for this model.
-void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text);
+// Adds the file's changes, times `weight`, of the parameters of the given modules (null: not given) to `out`, which
+// outlives neither them nor, unless it is finished, the file's changes on disk. Changes of a module that is not given
+// are ignored; changes of neither module cause a warning. Throws Error(kData) for shapes that do not fit, other kinds
+// of files (LoHa, LoKr, DoRA), and a file with no change for this model; then `out` may hold a part of them.
+void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text, nn::Adapters& out);
+
+// At most how many bytes nn::Adapters::bytes() gives once these files' changes are added and finished; for
+// planning, since only the files' names and shapes are looked at: no weight, and no model. Changes that do not belong
+// to the model, and parts of changes that the file does not have whole, may be counted.
+int64_t lora_bytes(std::span<const io::Checkpoint* const> files);
 
 // The name under which a parameter's change is kept: "model.diffusion_model.input_blocks.1.1.….attn1.to_q.weight" →
 // "lora_unet_down_blocks_0_attentions_0_…_attn1_to_q". Empty for parameters of neither module.
@@ -31,8 +38,8 @@ class LoraNames {
   std::map<std::string, std::string> unet_;
 };
 
-// Adds a change of that rank to each attention and feed-forward weight of `module`: `down` uniform in ±1/√in, `up` 0,
-// so that nothing changes at first.
-void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device);
+// Adds a change of that rank, to be trained (its tensors require gradients), of each attention and feed-forward weight
+// of `module` to `out`: `down` uniform in ±1/√in, `up` 0, so that nothing changes at first.
+void begin_lora(nn::Module& module, int64_t rank, double alpha, Generator& generator, Device device, nn::Adapters& out);
 
 }  // namespace sumi::models

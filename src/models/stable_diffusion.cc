@@ -69,11 +69,11 @@ ContextScope StableDiffusion::scope(bool wide) const {
   });
 }
 
-void StableDiffusion::add_lora(const io::Checkpoint& file, double weight) {
+void StableDiffusion::adapt(nn::Adapters& out, const io::Checkpoint& file, double weight) const {
   const auto& encoders = components_.text_encoders;
   SUMI_CHECK_KIND(kUnavailable, encoders.size() <= 1, "{}: a LoRA for a model of {} text encoders is not supported yet",
                   file.path().string(), encoders.size());
-  models::add_lora(file, weight, components_.denoiser.get(), encoders.empty() ? nullptr : encoders.front().get());
+  add_lora(file, weight, components_.denoiser.get(), encoders.empty() ? nullptr : encoders.front().get(), out);
 }
 
 TextStates StableDiffusion::encode_text(const Tensor& ids, const TextQuery& query) const {

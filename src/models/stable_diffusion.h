@@ -5,6 +5,7 @@
 
 #include "diffusion/noise_schedule.h"
 #include "models/components.h"
+#include "nn/adapters.h"
 #include "ops/conv.h"
 
 namespace sumi::models {
@@ -22,6 +23,8 @@ struct LoadOptions {
   bool use_ema = false;  // use the running average (model_ema.*) if a file has both; the original does not
 };
 
+// Its networks run in the caller's context (core/context.h), with its adapters and its profile; only how convolutions
+// are computed and the type of the activations are the model's own.
 class StableDiffusion {
  public:
   // Binds weights as stored (mapped, in the file's type). A mismatch throws Error(kData) that lists the first five
@@ -44,8 +47,10 @@ class StableDiffusion {
   Denoiser& denoiser() const;
   AutoencoderKL& autoencoder() const;
 
-  // Adds what a LoRA file changes, times `weight`, to the parts that are loaded (see models/lora.h).
-  void add_lora(const io::Checkpoint& file, double weight);
+  // Adds what a LoRA file changes, times `weight`, in the parts that are loaded to `out` (see models/lora.h). The
+  // weights stay as they are: the networks compute with the changes where a caller's nn::AdaptersScope says so. Throws
+  // Error(kUnavailable) for a model of several text encoders.
+  void adapt(nn::Adapters& out, const io::Checkpoint& file, double weight) const;
 
   // ids [B,T] i64, on the host → the last states, [B,T,D].
   Tensor encode_text(const Tensor& ids) const { return encode_text(ids, {}).hidden; }

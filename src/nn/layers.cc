@@ -1,26 +1,28 @@
 #include "nn/layers.h"
 
+#include "nn/adapters.h"
 #include "ops/conv_grad.h"
 #include "ops/elementwise.h"
 
 namespace sumi::nn {
 
 Linear::Linear(int64_t in, int64_t out, LinearConfig config)
-    : weight_{config.conv_1x1 ? Shape{out, in, 1, 1} : Shape{out, in}, {}, true},
+    : weight_{.shape = config.conv_1x1 ? Shape{out, in, 1, 1} : Shape{out, in},
+              .value = {},
+              .reshape_allowed = true,
+              .adaptable = true},
       bias_{Shape{out}, {}},
       has_bias_(config.bias) {}
 
-Tensor Linear::operator()(const Tensor& x, const LinearOptions& options) const {
-  if (weight_.low_rank.empty()) return linear(x, weight_.value, bias_.value, options);
-  Tensor y = linear(x, weight_.value, bias_.value);
-  for (const LowRank& change : weight_.low_rank)
-    y = linear(linear(x, change.down, {}) * change.scale, change.up, {}, {.residual = y});
-  if (options.act != Act::kNone) y = activate(y, options.act);
-  return options.residual ? y + options.residual : y;
+Tensor Linear::operator()(const Tensor& x, LinearOptions options) const {
+  const WeightInUse weight = in_use(weight_);
+  options.change = weight.change;
+  return linear(x, weight.value, bias_.value, options);
 }
 
 Tensor Linear::gated(const Tensor& x) const {
-  return weight_.low_rank.empty() ? linear_geglu(x, weight_.value, bias_.value) : geglu((*this)(x));
+  const WeightInUse weight = in_use(weight_);
+  return linear_geglu(x, weight.value, bias_.value, weight.change);
 }
 
 void Linear::visit(ParamVisitor& v) {
@@ -29,18 +31,21 @@ void Linear::visit(ParamVisitor& v) {
 }
 
 Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
-    : weight_{Shape{out, in, config.kernel, config.kernel}, {}, config.kernel == 1},
+    : weight_{.shape = {out, in, config.kernel, config.kernel},
+              .value = {},
+              .reshape_allowed = config.kernel == 1,
+              .adaptable = true},
       bias_{Shape{out}, {}},
       config_(config) {}
 
 Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
+  const auto& [value, change] = in_use(weight_);
   Conv2dOptions options{.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end};
   options.residual = residual;
-  Tensor y = conv2d(x, weight_.value.reshape(weight_.shape), bias_.value, options);
+  const Tensor y = conv2d(x, value.reshape(weight_.shape), bias_.value, options);
+  if (!change) return y;
   options.residual = {};
-  for (const LowRank& change : weight_.low_rank)
-    y = linear(conv2d(x, change.down, {}, options) * change.scale, change.up, {}, {.residual = y});
-  return y;
+  return linear(conv2d(x, change.down, {}, options) * change.scale, change.up, {}, {.residual = y});
 }
 
 Tensor Conv2d::weight_gradient(const Tensor& x, const Tensor& dy) const {

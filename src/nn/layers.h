@@ -14,11 +14,11 @@ struct LinearConfig {
   bool conv_1x1 = false;  // stored as a 1x1 convolution [out,in,1,1]; either form is accepted
 };
 
-// x [.., in] → [.., out].
+// x [.., in] → [.., out]. With the changes of the thread's context to its weight (nn/adapters.h), as Conv2d.
 class Linear : public Module {
  public:
   Linear(int64_t in, int64_t out, LinearConfig config = {});
-  Tensor operator()(const Tensor& x, const LinearOptions& options = {}) const;
+  Tensor operator()(const Tensor& x, LinearOptions options = {}) const;  // `options` without a change
   // The first half of the outputs times GELU of the second: x [.., in] → [.., out/2].
   Tensor gated(const Tensor& x) const;
   void visit(ParamVisitor& v) override;

@@ -6,19 +6,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/tensor.h"
 
 namespace sumi::nn {
-
-// A change of a weight by a product of low rank: W + scale·up·down. Layers compute it beside the weight, which stays
-// unchanged. (Hu et al. 2021)
-struct LowRank {
-  Tensor down;  // [r,in], or [r,in,kh,kw]
-  Tensor up;    // [out,r], or [out,r,1,1]
-  float scale = 1.0f;
-};
 
 // A parameter: the shape that the checkpoint must have, and the tensor once it is bound. The layout is the file's
 // ([out,in] linear, [out,in,kh,kw] convolution), and so is the type.
@@ -28,7 +19,8 @@ struct Param {
   // A checkpoint may hold the same values under another shape of equal size: a 1x1 convolution stored as a linear
   // matrix or the other way round.
   bool reshape_allowed = false;
-  std::vector<LowRank> low_rank = {};  // added to the weight of a linear layer or a convolution
+  // The layer computes with the changes that a run makes to it (nn/adapters.h): the weights of Linear and Conv2d.
+  bool adaptable = false;
 };
 
 class Module;

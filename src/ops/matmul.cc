@@ -44,14 +44,34 @@ void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   SUMI_CHECK(!bias || bias.numel() == n, "linear: a bias of {} values for {} outputs", bias.numel(), n);
 }
 
+void check_change(const Tensor& weight, const LowRank& change) {
+  if (!change) return;
+  const Shape &down = change.down.shape(), &up = change.up.shape();
+  const int64_t n = weight.dim(0), k = weight.dim(1);
+  SUMI_CHECK(down.rank() >= 2 && up.rank() >= 2 && down[1] == k && down.numel() == down[0] * k && up[0] == n &&
+                 up[1] == down[0] && up.numel() == n * up[1],
+             "linear: the change of {} and {} does not fit the weight {}", down.str(), up.str(), weight.shape().str());
+  SUMI_CHECK(is_activation_type(change.down.dtype()) && is_activation_type(change.up.dtype()),
+             "linear: a change of the types {} and {}; it must be f32, f16 or bf16", name_of(change.down.dtype()),
+             name_of(change.up.dtype()));
+}
+
+// Whether a weight's change has to be a product of its own, so that gradients reach its parts or go through it.
+bool is_composed(const LowRank& change, const Tape* tape) {
+  return change && (tape != nullptr || change.down.requires_grad() || change.up.requires_grad());
+}
+
 // Runs the slot's kernel for checked operands.
 void run_linear(const KernelSlot<LinearArgs>& slot, const Tensor& x, const Tensor& weight, const Tensor& bias,
                 const LinearOptions& options, Tensor& out) {
   check_same_type(slot.op(), "the residual", x, options.residual);
-  const int64_t n = weight.dim(0), k = weight.dim(1), m = x.numel() / std::max<int64_t>(k, 1);
-  const OpScope scope(slot.op().data(), 2.0 * static_cast<double>(x.numel()) * static_cast<double>(n),
-                      [&] { return fmt::format("{}x{} → {}", m, k, n); });
+  const LowRank& change = options.change;
+  const int64_t n = weight.dim(0), k = weight.dim(1), m = x.numel() / std::max<int64_t>(k, 1), rank = change.rank();
+  const OpScope scope(
+      slot.op().data(), 2.0 * static_cast<double>(m) * static_cast<double>(n * k + rank * (n + k)),
+      [&] { return fmt::format("{}x{}{} → {}", m, k, rank > 0 ? fmt::format(" and {}", rank) : "", n); });
   const Tensor bias32 = as_f32(bias);
+  Tensor low = rank > 0 ? Tensor::empty({m, rank}, DType::kF32, x.device()) : Tensor();
   slot(x.device(), {.x = x.view(),
                     .weight = weight_view(weight),
                     .bias = bias32.view(),
@@ -60,19 +80,32 @@ void run_linear(const KernelSlot<LinearArgs>& slot, const Tensor& x, const Tenso
                     .m = m,
                     .n = n,
                     .k = k,
-                    .act = options.act});
+                    .act = options.act,
+                    .down = change.down.weight_view(),
+                    .up = change.up.weight_view(),
+                    .low = low.mutable_view(),
+                    .rank = rank,
+                    .scale = change.scale});
 }
 
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const LinearOptions& options) {
   check_linear(x, weight, bias);
+  check_change(weight, options.change);
   Shape shape = x.shape();
   shape[-1] = weight.dim(0);
   SUMI_CHECK(!options.residual || options.residual.shape() == shape, "linear: a residual {} for a result {}",
              options.residual.shape().str(), shape.str());
-  const Device device = common_device("linear", {&x, &weight, &bias, &options.residual});
+  const LowRank& change = options.change;
+  const Device device = common_device("linear", {&x, &weight, &bias, &options.residual, &change.down, &change.up});
   Tape* tape = Tape::recording({&x, &weight, &bias, &options.residual});
+  if (is_composed(change, tape)) {
+    Tensor y = linear(x, weight, bias);
+    y = linear(linear(x, change.down, {}) * change.scale, change.up, {}, {.residual = y});
+    if (options.act != Act::kNone) y = activate(y, options.act);
+    return options.residual ? y + options.residual : y;
+  }
   if (tape != nullptr && options.act != Act::kNone) {
     // The activation's gradient needs what it was given.
     const Tensor activated = activate(linear(x, weight, bias), options.act);
@@ -91,15 +124,18 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const L
   return out;
 }
 
-Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear_geglu(const Tensor& x, const Tensor& weight, const Tensor& bias, const LowRank& change) {
   check_linear(x, weight, bias);
+  check_change(weight, change);
   SUMI_CHECK(weight.dim(0) % 2 == 0, "linear_geglu: {} outputs cannot be halved", weight.dim(0));
-  const Device device = common_device("linear_geglu", {&x, &weight, &bias});
-  if (!linear_geglu_slot.has(device) || Tape::recording({&x, &weight, &bias})) return geglu(linear(x, weight, bias));
+  const Device device = common_device("linear_geglu", {&x, &weight, &bias, &change.down, &change.up});
+  const Tape* tape = Tape::recording({&x, &weight, &bias});
+  if (!linear_geglu_slot.has(device) || tape != nullptr || is_composed(change, tape))
+    return geglu(linear(x, weight, bias, {.change = change}));
   Shape shape = x.shape();
   shape[-1] = weight.dim(0) / 2;
   Tensor out = Tensor::empty(shape, x.dtype(), device);
-  run_linear(linear_geglu_slot, x, weight, bias, {}, out);
+  run_linear(linear_geglu_slot, x, weight, bias, {.change = change}, out);
   return out;
 }
 

@@ -15,26 +15,37 @@ double lora_alpha(const LdmOptions& options) {
   return options.lora_alpha > 0.0 ? options.lora_alpha : static_cast<double>(options.lora_rank);
 }
 
-std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options) {
+std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options,
+                                        nn::Adapters& adapters) {
   const Device device = model.device();
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
   const models::Recipe recipe = models::family_for(model.config()).recipe;
   SUMI_CHECK_KIND(kUnavailable, recipe.text_encoders.size() == 1, "a model of {} text encoders cannot be trained yet",
                   recipe.text_encoders.size());
-  const auto begin = [&](nn::Module& module, const std::string& prefix, double lr_scale = 1.0) {
-    if (options.lora_rank > 0) models::begin_lora(module, options.lora_rank, lora_alpha(options), generator, device);
-    for (NamedTensor& param :
-         options.lora_rank > 0 ? make_lora_trainable(module, prefix) : make_trainable(module, prefix)) {
-      param.lr_scale = lr_scale;
-      params.push_back(std::move(param));
-    }
+  struct Part {
+    nn::Module& module;
+    std::string_view prefix;
+    double lr_scale;
   };
+  std::vector<Part> parts{{model.denoiser(), recipe.denoiser.prefix, 1.0}};
   if (options.from_scratch) models::initialise_unet(model.denoiser(), generator, device);
-  begin(model.denoiser(), std::string(recipe.denoiser.prefix));
   if (options.train_text) {
     if (options.from_scratch) models::initialise_text_encoder(model.text_encoder(), generator, device);
-    begin(model.text_encoder(), std::string(recipe.text_encoders.front().prefix), options.text_lr_scale);
+    parts.push_back({model.text_encoder(), recipe.text_encoders.front().prefix, options.text_lr_scale});
+  }
+  const bool is_lora = options.lora_rank > 0;
+  for (const Part& part : parts) {
+    if (is_lora) models::begin_lora(part.module, options.lora_rank, lora_alpha(options), generator, device, adapters);
+  }
+  adapters.finish();
+  for (const Part& part : parts) {
+    const std::string prefix(part.prefix);
+    for (NamedTensor& param :
+         is_lora ? low_rank_parameters(adapters, part.module, prefix) : make_trainable(part.module, prefix)) {
+      param.lr_scale = part.lr_scale;
+      params.push_back(std::move(param));
+    }
   }
   model.denoiser().set_checkpointing(options.checkpoint_activations);
   return params;
@@ -51,7 +62,9 @@ int64_t state_bytes(const models::StableDiffusion& model, const LdmOptions& opti
 
 RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options) {
   const models::ModelConfig& config = model.config();
-  const std::vector<NamedTensor> params = begin_training(model, options);
+  nn::Adapters adapters;
+  const std::vector<NamedTensor> params = begin_training(model, options, adapters);
+  const nn::AdaptersScope adapted(&adapters);
   const AdamW optimizer(params);
   std::optional<Ema> ema;
   if (options.ema > 0.0) ema.emplace(params, options.ema);

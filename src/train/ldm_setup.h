@@ -6,8 +6,10 @@
 
 namespace sumi::train {
 
-// Installs the parameters to train in the model: fresh ones, low-rank changes, or float32 copies of the model's.
-std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options);
+// The parameters to train: fresh ones or float32 copies of the model's, installed in it; or for a LoRA low-rank changes
+// in `adapters`, which are finished, and to be in the context of everything that the trained model computes.
+std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const LdmOptions& options,
+                                        nn::Adapters& adapters);
 
 double lora_alpha(const LdmOptions& options);
 

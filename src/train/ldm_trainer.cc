@@ -37,7 +37,7 @@ class LdmTrainer {
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
-        trained_(run_.add(begin_training(model, options),
+        trained_(run_.add(begin_training(model, options, adapters_),
                           {.beta2 = options.beta2, .weight_decay = options.weight_decay}, options.ema)),
         sum_(run_.ranks(), trained_.params),
         share_(run_.ranks(), options.batch) {
@@ -63,6 +63,7 @@ class LdmTrainer {
 
   RunResult run(const std::vector<Example>& examples) {
     const ConvAlgorithmScope convolutions(options_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto);
+    const nn::AdaptersScope adapted(&adapters_);  // samples are drawn in it too
     captions_.reserve(examples.size());
     for (const Example& example : examples) captions_.push_back(example.caption);
     if (!run_.ranks().first()) run_.ranks().wait_for_all();  // until the first rank has written the cache
@@ -256,6 +257,7 @@ class LdmTrainer {
   const text::ClipTokenizer& tokenizer_;
   const LdmOptions& options_;
   const RunHooks& hooks_;
+  nn::Adapters adapters_;
   Run run_;
   TrainedGroup& trained_;
   GradientSum sum_;

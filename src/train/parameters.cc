@@ -24,15 +24,14 @@ std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& p
   return params;
 }
 
-std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix) {
+std::vector<NamedTensor> low_rank_parameters(const nn::Adapters& adapters, nn::Module& module,
+                                             const std::string& prefix) {
   std::vector<NamedTensor> params;
   nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
-    if (param.low_rank.empty()) return;
-    nn::LowRank& change = param.low_rank.back();
-    for (const auto& [tensor, ending] : {std::pair{&change.down, ".lora_down"}, {&change.up, ".lora_up"}}) {
-      tensor->set_requires_grad(true);
-      params.push_back({name + ending, *tensor});
-    }
+    const nn::LowRank change = adapters(param).change;
+    if (!change) return;
+    params.push_back({name + ".lora_down", change.down});
+    params.push_back({name + ".lora_up", change.up});
   });
   return params;
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/fnv1a.h"
-#include "nn/module.h"
+#include "nn/adapters.h"
 
 namespace sumi::train {
 
@@ -24,9 +24,10 @@ int64_t count_values(const std::vector<NamedTensor>& params);
 // module computes with what an optimizer changes in place. Names are prefixed with `prefix`.
 std::vector<NamedTensor> make_trainable(nn::Module& module, const std::string& prefix = "");
 
-// The same for the low-rank changes of the parameters (models/lora.h): "NAME.lora_down" and "NAME.lora_up". The weights
-// themselves are not changed.
-std::vector<NamedTensor> make_lora_trainable(nn::Module& module, const std::string& prefix = "");
+// The low-rank changes of the module's parameters (models/lora.h), "NAME.lora_down" and "NAME.lora_up", shared with the
+// adapters, which are finished.
+std::vector<NamedTensor> low_rank_parameters(const nn::Adapters& adapters, nn::Module& module,
+                                             const std::string& prefix = "");
 
 // Adds the values of the parameters whose names begin with one of `prefixes` to `hash`, except trained ones.
 void add_frozen_values(Fnv1a& hash, nn::Module& module, std::initializer_list<std::string_view> prefixes = {""});

@@ -51,20 +51,18 @@ void finish_rows(float* out, int64_t stride, int64_t rows, int64_t columns, cons
   }
 }
 
-// out [m, n] = left · weightᵀ, then bias, activation and residual; `pack_strip` packs the rows of the left.
-template <class PackStrip>
-void weighted_product(const Context& context, const WeightRows& weights, int64_t m, int64_t in_c, int64_t taps,
-                      float* out, const float* bias, const float* residual, Act act, const PackStrip& pack_strip) {
-  const int64_t n = weights.rows;
-  const auto pack_panel = [&](int64_t column, int64_t c0, int64_t channels, float* to, float* staging) {
-    pack_taps(weights, taps, column, c0, channels, to, staging);
-  };
-  const auto finish = [&](int64_t row, int64_t rows, int64_t o0, int64_t columns) {
+// Calls it for a part of out [m, n].
+struct Finish {
+  float* out;
+  const float *bias, *residual;
+  int64_t n;
+  Act act;
+
+  void operator()(int64_t row, int64_t rows, int64_t o0, int64_t columns) const {
     const int64_t at = row * n + o0;
     finish_rows(out + at, n, rows, columns, bias ? bias + o0 : nullptr, residual ? residual + at : nullptr, act);
-  };
-  blocked_product(context, m, n, {in_c, taps, weights.granularity()}, out, pack_panel, pack_strip, finish);
-}
+  }
+};
 
 // Packs kRows of the `m` rows of x, `k` values each, from `row` on, values [k0, k0 + count); what is packed after them
 // starts at row `next`.
@@ -80,13 +78,64 @@ Ahead pack_input(const float* x, int64_t m, int64_t k, int64_t row, int64_t next
   return ahead;
 }
 
+// The inner dimension of a linear layer: the k values of x and, if the weight has a change of low rank, the `rank`
+// values of its product with x, so that one pass sums both. (x | low)·(weight | up)ᵀ
+struct LinearInner {
+  const LinearArgs& a;
+  WeightRows weights{a.weight, a.n, a.k}, ups{a.up, a.n, a.rank};
+
+  Inner inner() const { return {a.k + a.rank, 1, weights.granularity()}; }
+
+  // How many of the `count` values from k0 on are x's.
+  int64_t of_x(int64_t k0, int64_t count) const { return std::clamp<int64_t>(a.k - k0, 0, count); }
+
+  void pack_panel(int64_t column, int64_t k0, int64_t count, float* panel, float* staging) const {
+    const int64_t first = of_x(k0, count);
+    if (first > 0) weights.pack(column, k0, first, panel, staging);
+    if (first < count) ups.pack(column, k0 + first - a.k, count - first, panel + first * kCols, staging);
+  }
+
+  Ahead pack_strip(int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) const {
+    const int64_t first = of_x(k0, count);
+    Ahead ahead{{}, 0};
+    if (first > 0) ahead = pack_input(a.x.f32(), a.m, a.k, row, next, k0, first, strip);
+    if (first < count)
+      pack_input(a.low.f32(), a.m, a.rank, row, next, k0 + first - a.k, count - first, strip + first * kRows);
+    return ahead;
+  }
+};
+
+// low [m, rank] = scale · x·downᵀ.
+void multiply_down(const Context& context, const LinearArgs& a) {
+  const float* x = a.x.f32();
+  float* low = a.low.f32();
+  const WeightRows downs{a.down, a.rank, a.k};
+  const auto pack_panel = [&](int64_t column, int64_t k0, int64_t count, float* to, float* staging) {
+    downs.pack(column, k0, count, to, staging);
+  };
+  const auto pack_strip = [&](int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) {
+    return pack_input(x, a.m, a.k, row, next, k0, count, strip);
+  };
+  const auto finish = [&](int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    for (int64_t r = row; r < row + rows; ++r) {
+      for (int64_t c = column; c < column + columns; ++c) low[r * a.rank + c] *= a.scale;
+    }
+  };
+  blocked_product(context, a.m, a.rank, {a.k, 1}, low, pack_panel, pack_strip, finish);
+}
+
 void run_linear(const Context& context, const LinearArgs& a) {
   if (a.m == 0 || a.n == 0) return;
-  const float* x = a.x.f32();
-  weighted_product(context, {a.weight, a.n, a.k}, a.m, a.k, 1, a.out.f32(), a.bias.f32(), a.residual.f32(), a.act,
-                   [&](int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) {
-                     return pack_input(x, a.m, a.k, row, next, k0, count, strip);
-                   });
+  if (a.rank > 0) multiply_down(context, a);
+  const LinearInner operands{a};
+  const auto pack_panel = [&](int64_t column, int64_t k0, int64_t count, float* to, float* staging) {
+    operands.pack_panel(column, k0, count, to, staging);
+  };
+  const auto pack_strip = [&](int64_t row, int64_t next, int64_t k0, int64_t count, float* strip) {
+    return operands.pack_strip(row, next, k0, count, strip);
+  };
+  blocked_product(context, a.m, a.n, operands.inner(), a.out.f32(), pack_panel, pack_strip,
+                  Finish{a.out.f32(), a.bias.f32(), a.residual.f32(), a.n, a.act});
 }
 
 // Rows of a task of the gated product: its sums, 512 × 2 · 192 floats, lie in L2 beside or instead of the panels.
@@ -98,15 +147,17 @@ constexpr int64_t kGatedColumns = kMaxColumns / 2;
 void run_linear_geglu(const Context& context, const LinearArgs& a) {
   const int64_t half = a.n / 2;
   if (a.m == 0 || half == 0) return;
-  const float *x = a.x.f32(), *bias = a.bias.f32();
+  if (a.rank > 0) multiply_down(context, a);
+  const float* bias = a.bias.f32();
   float* result = a.out.f32();
   const int64_t columns = std::min(round_up(half, kCols), kGatedColumns), column_blocks = ceil_div(half, columns);
   const int64_t row_blocks =
       std::max(ceil_div(a.m, kGatedRows),
                std::min(ceil_div(a.m, 8 * kRows), ceil_div(kTasksPerThread * context.num_threads(), column_blocks)));
   const int64_t rows_a_block = round_up(ceil_div(a.m, row_blocks), kRows);
-  const WeightRows weights{a.weight, a.n, a.k};
-  const int64_t slice = Inner{a.k, 1, weights.granularity()}.slice();
+  const LinearInner operands{a};
+  const Inner inner = operands.inner();
+  const int64_t depth = inner.units, slice = inner.slice();
   context.parallel_for(ceil_div(a.m, rows_a_block) * column_blocks, [&](int64_t task) HWY_ATTR {
     const int64_t o0 = task % column_blocks * columns, used = std::min(columns, half - o0);
     const int64_t begin = task / column_blocks * rows_a_block, end = std::min(a.m, begin + rows_a_block);
@@ -116,17 +167,17 @@ void run_linear_geglu(const Context& context, const LinearArgs& a) {
     float* sums = panels + 2 * panel_floats;  // [row][value | gate]
     float* staging = sums + rows_a_block * 2 * width;
     float* strip = staging + kCols * slice;
-    for (int64_t k0 = 0; k0 < a.k; k0 += slice) {
-      const int64_t count = std::min(slice, a.k - k0);
+    for (int64_t k0 = 0; k0 < depth; k0 += slice) {
+      const int64_t count = std::min(slice, depth - k0);
       for (int64_t panel = 0; panel < width; panel += kCols) {
-        weights.pack(o0 + panel, k0, count, panels + panel * count, staging);
-        weights.pack(half + o0 + panel, k0, count, panels + (width + panel) * count, staging);
+        operands.pack_panel(o0 + panel, k0, count, panels + panel * count, staging);
+        operands.pack_panel(half + o0 + panel, k0, count, panels + (width + panel) * count, staging);
       }
       for (int64_t row = begin; row < end; row += kRows) {
-        const Ahead ahead = pack_input(x, a.m, a.k, row, row + kRows < end ? row + kRows : begin, k0, count, strip);
+        const Ahead ahead = operands.pack_strip(row, row + kRows < end ? row + kRows : begin, k0, count, strip);
         float* to = sums + (row - begin) * 2 * width;
         multiply_strip(strip, panels, count, to, 2 * width, kRows, 2 * width, k0 > 0, ahead);
-        if (k0 + count < a.k) continue;
+        if (k0 + count < depth) continue;
         for (int64_t r = 0; r < std::min<int64_t>(kRows, end - row); ++r) {
           const float *value = to + r * 2 * width, *gate = value + width;
           float* out = result + (row + r) * half + o0;
@@ -153,30 +204,35 @@ void run_conv(const Context& context, const ConvArgs& a) {
   }
   const int64_t taps = a.kernel_h * a.kernel_w;
   const float* pixels = a.x.f32();
-  weighted_product(context, {a.weight, a.out_c, a.in_c * taps}, m, a.in_c, taps, a.out.f32(), a.bias.f32(),
-                   a.residual.f32(), Act::kNone, [&](int64_t row, int64_t, int64_t c0, int64_t channels, float* strip) {
-                     int64_t top[kRows], left[kRows];
-                     const float* image[kRows];
-                     for (int r = 0; r < kRows; ++r) {
-                       const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
-                       left[r] = pixel % a.out_w * a.stride - a.pad;
-                       top[r] = line % a.out_h * a.stride - a.pad;
-                       image[r] = pixels + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
-                     }
-                     for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
-                       for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
-                         const float* rows[kRows];
-                         for (int r = 0; r < kRows; ++r) {
-                           const int64_t y = top[r] + ky, x = left[r] + kx;
-                           const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
-                           rows[r] = inside ? image[r] + (y * a.in_w + x) * a.in_c : kZeros;
-                         }
-                         pack_rows<kRows>(rows, channels, strip);
-                         strip += kRows * channels;
-                       }
-                     }
-                     return Ahead{{}, 0};
-                   });
+  const WeightRows weights{a.weight, a.out_c, a.in_c * taps};
+  const auto pack_panel = [&](int64_t column, int64_t c0, int64_t channels, float* to, float* staging) {
+    pack_taps(weights, taps, column, c0, channels, to, staging);
+  };
+  const auto pack_strip = [&](int64_t row, int64_t, int64_t c0, int64_t channels, float* strip) {
+    int64_t top[kRows], left[kRows];
+    const float* image[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      const int64_t pixel = std::min(row + r, m - 1), line = pixel / a.out_w;
+      left[r] = pixel % a.out_w * a.stride - a.pad;
+      top[r] = line % a.out_h * a.stride - a.pad;
+      image[r] = pixels + line / a.out_h * a.in_h * a.in_w * a.in_c + c0;
+    }
+    for (int64_t ky = 0; ky < a.kernel_h; ++ky) {
+      for (int64_t kx = 0; kx < a.kernel_w; ++kx) {
+        const float* rows[kRows];
+        for (int r = 0; r < kRows; ++r) {
+          const int64_t y = top[r] + ky, x = left[r] + kx;
+          const bool inside = y >= 0 && y < a.in_h && x >= 0 && x < a.in_w;
+          rows[r] = inside ? image[r] + (y * a.in_w + x) * a.in_c : kZeros;
+        }
+        pack_rows<kRows>(rows, channels, strip);
+        strip += kRows * channels;
+      }
+    }
+    return Ahead{{}, 0};
+  };
+  blocked_product(context, m, a.out_c, {a.in_c, taps, weights.granularity()}, a.out.f32(), pack_panel, pack_strip,
+                  Finish{a.out.f32(), a.bias.f32(), a.residual.f32(), a.out_c, Act::kNone});
 }
 
 }  // namespace HWY_NAMESPACE

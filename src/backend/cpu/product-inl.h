@@ -91,7 +91,11 @@ inline void multiply_strip(const float* strip, const float* panels, int64_t dept
       for (int64_t r = 0; r < rows; ++r)
         std::memcpy(edge + r * kCols, c + r * stride, sizeof(float) * static_cast<size_t>(width));
     }
-    tile<kRows>(strip, b, depth, edge, kCols, accumulate);
+    if (width <= kLanes) {  // half of the work
+      tile<kRows, 0, 1>(strip, b, depth, edge, kCols, accumulate);
+    } else {
+      tile<kRows>(strip, b, depth, edge, kCols, accumulate);
+    }
     for (int64_t r = 0; r < rows; ++r)
       std::memcpy(c + r * stride, edge + r * kCols, sizeof(float) * static_cast<size_t>(width));
   }

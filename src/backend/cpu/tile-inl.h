@@ -123,35 +123,35 @@ template <int kWidth, class T> HWY_INLINE void pack_rows(const T* const* rows, i
   }
 }
 
-// c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kCols + v] for kHeight rows, where a(k, r) is a[k·kHeight + r], or
-// a[r·kRowStride + k] if that is given: rows at a distance known to the compiler need no packing. One fixed order of k
-// for every element.
-template <int kHeight, int kRowStride = 0>
+// c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kCols + v] for kHeight rows and the first kVectors vectors of the panel, where
+// a(k, r) is a[k·kHeight + r], or a[r·kRowStride + k] if that is given: rows at a distance known to the compiler need no
+// packing. One fixed order of k for every element.
+template <int kHeight, int kRowStride = 0, int kVectors = kTileVectors>
 HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count, float* HWY_RESTRICT c,
                      int64_t stride, bool accumulate) {
   const F32 d;
   using V = hn::Vec<F32>;
-  V sum[kHeight][kTileVectors];
+  V sum[kHeight][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::Zero(d);
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
   }
   // Prefetches the lines of C while the products run: they are written at the end, and read first when accumulating.
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; v += 16 / kLanes) __builtin_prefetch(c + r * stride + v * kLanes, 1);
+    for (int v = 0; v < kVectors; v += 16 / kLanes) __builtin_prefetch(c + r * stride + v * kLanes, 1);
   }
   for (int64_t k = 0; k < count; ++k) {
-    V column[kTileVectors];
+    V column[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(d, b + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kHeight; ++r) {
       const V value = hn::Set(d, a[kRowStride > 0 ? r * kRowStride : r]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(value, column[v], sum[r][v]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(value, column[v], sum[r][v]);
     }
     a += kRowStride > 0 ? 1 : kHeight;
     b += kCols;
@@ -159,7 +159,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, i
 #pragma GCC unroll 16
   for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       float* to = c + r * stride + v * kLanes;
       hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), sum[r][v]) : sum[r][v], d, to);
     }

@@ -34,8 +34,23 @@ std::vector<double> widen(const WeightView& weight) {
   return out;
 }
 
+// The weight with its change added.
+std::vector<double> changed_weight(const LinearArgs& a) {
+  std::vector<double> weight = widen(a.weight);
+  const std::vector<double> down = widen(a.down), up = widen(a.up);
+  for (int64_t n = 0; n < a.n; ++n) {
+    for (int64_t k = 0; k < a.k; ++k) {
+      double sum = 0.0;
+      for (int64_t r = 0; r < a.rank; ++r)
+        sum += up[static_cast<size_t>(n * a.rank + r)] * down[static_cast<size_t>(r * a.k + k)];
+      weight[static_cast<size_t>(n * a.k + k)] += a.scale * sum;
+    }
+  }
+  return weight;
+}
+
 template <class T> void multiply(Context& context, const LinearArgs& a) {
-  const std::vector<double> weight = widen(a.weight);
+  const std::vector<double> weight = a.rank > 0 ? changed_weight(a) : widen(a.weight);
   const In<T> x(a.x), residual(a.residual);
   const Out<T> out(a.out);
   context.parallel_for(a.m, [&](int64_t row) {

@@ -1,0 +1,90 @@
+// What a LoRA costs: a step of the UNet at 512x512 (batch 2) with a random LoRA on every linear layer of its
+// transformers, and without, in turns.
+//
+//   lora_step_bench CHECKPOINT [RANK (16) [STEPS (5) [profile]]]
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "bench/in_turns.h"
+#include "engine/open_model.h"
+#include "nn/adapters.h"
+#include "ops/profile.h"
+
+namespace sumi::bench {
+namespace {
+
+Tensor random(Generator& generator, const Shape& shape, float size) {
+  Tensor out = Tensor::empty(shape);
+  const HostEdit<float> values(out);
+  generator.randn(values.span());
+  for (float& value : values) value *= size;
+  return out;
+}
+
+// Changes of rank `rank` of attention, feed-forward and projections: what LoRA files commonly have.
+nn::Adapters random_adapters(nn::Module& unet, int64_t rank) {
+  nn::Adapters out;
+  TorchCpuGenerator generator(1);
+  nn::for_each_param(unet, "", [&](const std::string& name, nn::Param& param) {
+    const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+    if (!param.adaptable || !(has("attn") || has(".ff.") || has("proj_in") || has("proj_out"))) return;
+    out.add(param, {.down = random(generator, {rank, param.shape[1]}, 0.05f),
+                    .up = random(generator, {param.shape[0], rank}, 0.01f),
+                    .scale = 0.8f});
+  });
+  out.finish();
+  return out;
+}
+
+void print_profile(const Profile& profile) {
+  for (const Profile::Line& line : profile.lines()) {
+    if (line.seconds < 0.005) continue;
+    fmt::print("  {:<16} {:<46} {:>4} {:>7.1f} ms {:>6.1f} GFLOP/s\n", line.op, line.shape, line.calls,
+               line.seconds * 1e3, line.flops / line.seconds * 1e-9);
+  }
+}
+
+void run(const std::string& file, int64_t rank, int steps, bool profiled) {
+  const engine::OpenModel opened = engine::open_model({.checkpoint = file});
+  const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
+  const nn::Adapters adapters = random_adapters(model.denoiser(), rank);
+  const models::ModelConfig& config = model.config();
+  const Tensor x = engine::waves({2, 64, 64, config.unet.in_channels});
+  const Tensor context = engine::waves({2, 77, config.unet.context_dim});
+  std::vector<double> seconds[2];
+  double flops[2] = {};
+  for (int step = -1; step < steps; ++step) {  // the first maps the weights in
+    for (const int with : {0, 1}) {
+      const nn::AdaptersScope scope(with == 1 ? &adapters : nullptr);
+      const Profile profile(profiled && step + 1 == steps ? Profile::Detail::kTimes : Profile::Detail::kFlops);
+      const auto begin = std::chrono::steady_clock::now();
+      model.predict(x, {500.0, 500.0}, {.sequence = context});
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+      if (step >= 0) seconds[with].push_back(taken.count());
+      flops[with] = profile.flops();
+      if (profiled) print_profile(profile);
+    }
+  }
+  const double without = engine::median(seconds[0]), with = engine::median(seconds[1]);
+  fmt::print("rank {}: {} weights changed, {} replaced; {:.1f} MB; {:.1f} GFLOP more than {:.1f}\n", rank,
+             adapters.low_rank_weights(), adapters.merged_weights(), 1e-6 * static_cast<double>(adapters.bytes()),
+             1e-9 * (flops[1] - flops[0]), 1e-9 * flops[0]);
+  fmt::print("medians of {} steps: {:.3f} s without, {:.3f} s with: {:.3f}\n", steps, without, with, with / without);
+}
+
+}  // namespace
+}  // namespace sumi::bench
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    fmt::print(stderr, "lora_step_bench CHECKPOINT [RANK [STEPS [profile]]]\n");
+    return 64;
+  }
+  const auto number = [&](int at, int other) { return argc > at ? std::atoi(argv[at]) : other; };
+  sumi::bench::run(argv[1], number(2, 16), number(3, 5), argc > 4);
+}
