@@ -79,6 +79,7 @@ void Job::Impl::check_files() const {
 void Job::Impl::run(const Hooks& hooks) {
   SUMI_CHECK_KIND(kUsage, !has_run.exchange(true), "a job runs once; prepare another for more pictures");
   const PoolScope pool(&model->shared->pool);
+  const ContextScope fresh([](Context& context) { context = Context(); });  // a hook of another job may call this
   const WarningScope scope([&](const std::string& message) {
     if (hooks.warning) hooks.warning(message);
   });

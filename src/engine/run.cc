@@ -134,7 +134,7 @@ class Run {
 
 void run_job(const models::StableDiffusion& model, const ResolvedJob& job, const Hooks& hooks, const RunWith& with) {
   const ContextScope scope([&](Context& context) {
-    context.adapters = with.adapters;
+    if (with.adapters != nullptr) context.adapters = with.adapters;
     context.samples_apart = job.seeds_by_picture();
   });
   Run(model, job, hooks, with)();

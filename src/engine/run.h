@@ -14,10 +14,10 @@ namespace sumi::engine {
 
 // What a run uses besides the networks and the job; any may be empty.
 struct RunWith {
-  const nn::Adapters* adapters = nullptr;               // the job's changes of the weights
-  const std::atomic<bool>* cancel = nullptr;            // set: the run throws Error(kCancelled) within a step
-  std::function<void()> check_files = {};               // throws if a mapped file of the model changed
-  std::function<void()> denoised = {};                  // called once the denoiser has run for the last time
+  const nn::Adapters* adapters = nullptr;     // the job's changes of the weights; null: the thread's context decides
+  const std::atomic<bool>* cancel = nullptr;  // set: the run throws Error(kCancelled) within a step
+  std::function<void()> check_files = {};     // throws if a mapped file of the model changed
+  std::function<void()> denoised = {};        // called once the denoiser has run for the last time
   std::function<const PreviewMap&()> preview_map = {};  // for hooks.preview
 };
 
