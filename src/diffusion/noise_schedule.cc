@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "base/count.h"
 
 namespace sumi::diffusion {
 namespace {
@@ -39,6 +40,7 @@ double beta(const std::string& kind, int t, int timesteps, double start, double 
 }  // namespace
 
 NoiseSchedule make_noise_schedule(const std::string& kind, int timesteps, double linear_start, double linear_end) {
+  count("noise_schedule");
   SUMI_CHECK(timesteps >= 1 && timesteps <= 100000, "a noise schedule has 1 to 100000 timesteps, not {}", timesteps);
   NoiseSchedule schedule;
   schedule.alphas_cumprod.reserve(static_cast<size_t>(timesteps));

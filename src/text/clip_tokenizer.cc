@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/count.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
 
@@ -80,8 +81,13 @@ ClipTokenizer ClipTokenizer::parse(TokenizerText text) {
 }
 
 std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
-  check_prompt(prompt);
-  const std::string cleaned = clean_prompt(prompt);
+  count("tokenize");
+  return encode_part(prompt);
+}
+
+std::vector<int64_t> ClipTokenizer::encode_part(std::string_view part) const {
+  check_prompt(part);
+  const std::string cleaned = clean_prompt(part);
   std::string_view rest = cleaned;
   std::vector<int64_t> ids;
   // The two marks, spelled out in a prompt, are found before anything else.

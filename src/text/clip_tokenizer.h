@@ -24,6 +24,8 @@ class ClipTokenizer {
 
   // Ids of the prompt alone, without start and end marks. Throws Error(kUsage) for invalid UTF-8, a NUL or over 64 KiB.
   std::vector<int64_t> encode(std::string_view prompt) const;
+  // The same for a part of a prompt, by whoever encodes a prompt in parts: base/count.h counts whole prompts.
+  std::vector<int64_t> encode_part(std::string_view part) const;
   // [start] ids [end] padded with the end mark to `length`, cut to fit; `cut` receives how many ids did not.
   std::vector<int64_t> encode_padded(std::string_view prompt, int64_t length = 77, int64_t* cut = nullptr) const;
 

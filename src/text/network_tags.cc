@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/count.h"
 #include "base/text_util.h"
 #include "text/normalize.h"
 
@@ -60,6 +61,7 @@ LoraTag read_tag(const Tag& tag) {
 }  // namespace
 
 TaggedPrompt take_lora_tags(std::string_view prompt) {
+  count("parse_tags");
   check_prompt(prompt);
   TaggedPrompt out;
   size_t at = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/count.h"
 #include "base/text_util.h"
 #include "text/normalize.h"
 
@@ -184,7 +185,7 @@ class WeightParser {
 class ChunkBuilder {
  public:
   ChunkBuilder(const ClipTokenizer& tokenizer, size_t row) : tokenizer_(tokenizer), row_(row) {
-    const std::vector<int64_t> comma = tokenizer.encode(",");
+    const std::vector<int64_t> comma = tokenizer.encode_part(",");
     if (comma.size() == 1) comma_ = comma[0];
   }
 
@@ -243,6 +244,7 @@ class ChunkBuilder {
 }  // namespace
 
 std::vector<WeightedText> parse_weighted_prompt(std::string_view prompt) {
+  count("parse_prompt");
   check_prompt(prompt);
   refuse_network_tags(prompt);
   return WeightParser(prompt).parse();
@@ -255,13 +257,14 @@ bool WeightedChunks::plain() const {
 
 WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt, int64_t row) {
   SUMI_CHECK_KIND(kUsage, row >= 1, "a row of a prompt holds one token at least, not {}", row);
+  count("tokenize");
   ChunkBuilder builder(tokenizer, static_cast<size_t>(row));
   for (const WeightedText& span : parse_weighted_prompt(prompt)) {
     if (span.is_break) {
       builder.end_row();
       continue;
     }
-    for (const int64_t id : tokenizer.encode(span.text)) builder.add(id, span.weight);
+    for (const int64_t id : tokenizer.encode_part(span.text)) builder.add(id, span.weight);
   }
   return builder.finish();
 }

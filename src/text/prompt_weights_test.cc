@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/count.h"
 #include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
 
@@ -227,6 +228,20 @@ TEST_F(ChunkTest, BreakBeginsARow) {
   EXPECT_EQ(chunks.ids[0], tokenizer_->encode_padded("cat"));
   EXPECT_EQ(chunks.ids[1], tokenizer_->encode_padded("dog"));
   EXPECT_EQ(chunk("cat BREAK").ids.size(), 1u);
+}
+
+TEST_F(ChunkTest, EveryTextIsCountedOnce) {
+  const CountScope counts;
+  chunk("a (cat:1.2), BREAK a [dog], a cat");  // in six parts
+  EXPECT_EQ(counts["tokenize"], 1);
+  EXPECT_EQ(counts["parse_prompt"], 1);
+  tokenizer_->encode("a cat");
+  tokenizer_->encode_padded("a dog");
+  EXPECT_EQ(counts["tokenize"], 3);
+  EXPECT_EQ(counts["parse_tags"], 0);
+  take_lora_tags("<lora:ink> a <lora:grain> cat");
+  EXPECT_EQ(counts["parse_tags"], 1);
+  EXPECT_EQ(counts["parse_prompt"], 1);
 }
 
 }  // namespace
