@@ -47,8 +47,8 @@ const Registration<Sampler> kRalston(Sampler{.name = "ralston",
 double error_of(int steps) {
   const SigmaTable table(original_noise());
   CountedNoise noise;
-  const Tensor x = sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 1.5f)}, original_noise(),
-                          {.sampler = "Ralston", .schedule = "karras", .steps = steps}, std::ref(noise));
+  const Tensor x = sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 1.5f)},
+                          grid_of({.sampler = "Ralston", .schedule = "karras", .steps = steps}), std::ref(noise));
   const double lowest = flow(1.5 * table.largest(), table.largest(), table.smallest());
   return std::abs(x.host<float>()[0] - denoised(lowest, table.smallest()));
 }

@@ -8,10 +8,11 @@
 namespace sumi::diffusion {
 
 Tensor Trajectory::constrained(const Tensor& signal, const Level& level) const {
-  latest = hooks.constrain ? hooks.constrain(signal, level.noise / level.signal) : signal;
-  SUMI_CHECK_KIND(kInternal, latest.defined() && latest.shape() == signal.shape(),
-                  "the signal constraint changed the shape {} to {}", signal.shape().str(), latest.shape().str());
-  return latest;
+  const Tensor held = hooks.constrain ? hooks.constrain(signal, level.noise / level.signal) : signal;
+  SUMI_CHECK_KIND(kInternal, held.defined() && held.shape() == signal.shape(),
+                  "the signal constraint changed the shape {} to {}", signal.shape().str(), held.shape().str());
+  if (hooks.on_step) last_call = {.signal = held};
+  return held;
 }
 
 Tensor Trajectory::denoised(const Tensor& x, double sigma, double timestep) const {
@@ -25,8 +26,14 @@ Tensor Trajectory::epsilon(const Tensor& x, double timestep, double alpha) const
   const Tensor output = predictor(x, timestep);
   if (hooks.constrain)
     return noise_from_signal(x, constrained(signal_of(options.prediction, x, output, level), level), level);
-  if (hooks.on_step) latest = signal_of(options.prediction, x, output, level);
+  if (hooks.on_step) last_call = {.x = x, .output = output, .level = level};
   return noise_of(options.prediction, x, output, level);
+}
+
+Tensor Trajectory::last_signal() const {
+  Call& call = last_call;
+  if (!call.signal) call.signal = signal_of(options.prediction, call.x, call.output, call.level);
+  return call.signal;
 }
 
 AncestralStep ancestral_step(double from, double to) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,29 +12,32 @@
 
 namespace sumi::diffusion {
 
-// One sampling job, from noise to latent: the network, the grid, the noise. Samplers step through the grid in one of
-// two spaces.
+// One run of a sampler, from noise to latent: the network, the points of the grid, the noise. Samplers step through the
+// points in one of two spaces.
 //  - noise levels: x = signal + σ·noise; `sigmas` has one entry more than there are steps, the last usually 0.
 //  - timesteps: x = sqrt(ᾱ)·signal + sqrt(1-ᾱ)·noise; `alphas` and `previous_alphas` hold ᾱ before and after each step.
-// If a job begins at a later step, so does the grid: a sampler always counts from 0.
+// If a job begins at a later step, so do the points: a sampler always counts from 0.
 struct Trajectory {
   const Predictor& predictor;
-  const NoiseSchedule& noise;
   const SampleOptions& options;
   const Schedule& schedule;
+  const SigmaTable& table;
   const NoiseSource& noise_source;
   const SampleHooks& hooks;
-  SigmaTable table;
 
-  std::vector<double> timesteps = {};  // of each step's first network call
-  std::vector<double> sigmas = {};
-  std::vector<double> alphas = {}, previous_alphas = {};
-  std::vector<double> previous_timesteps = {};  // -1 after the last
+  // The grid's Points from the first step on.
+  std::span<const double> timesteps, sigmas, alphas, previous_alphas, previous_timesteps;
 
   int first_step = 0;  // steps of the whole grid before the first entry here
   int all_steps = 0;   // steps of the whole grid
 
-  mutable Tensor latest = {};  // the last network call's estimate of the signal, for the callback
+  // The last network call, for the callback: its estimate of the signal, or what that would be computed from.
+  struct Call {
+    Tensor signal = {};
+    Tensor x = {}, output = {};
+    Level level = {};
+  };
+  mutable Call last_call = {};
 
   int steps() const { return static_cast<int>(timesteps.size()); }
 
@@ -50,10 +54,11 @@ struct Trajectory {
   Tensor fresh_noise(const Tensor& like) const { return noise_source(like.shape()).to(like.device()); }
   // Call after each step with the resulting latent.
   void report(int step, const Tensor& latent) const {
-    if (hooks.on_step) hooks.on_step({first_step + step, all_steps, latent, latest});
+    if (hooks.on_step) hooks.on_step({first_step + step, all_steps, latent, [this] { return last_signal(); }});
   }
 
  private:
+  Tensor last_signal() const;
   Tensor constrained(const Tensor& signal, const Level& level) const;
 };
 
@@ -68,8 +73,8 @@ struct Sampler {
   bool takes_eta = false;
   bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule
   bool diffusers_sigmas = false;        // uses diffusers' variant of `karras`
-  // Fills the grid, if the sampler defines its own.
-  std::function<void(Trajectory&)> own_grid = {};
+  // The points for that many steps, if the sampler defines its own.
+  std::function<Points(const NoiseSchedule& noise, int steps)> own_grid = {};
   std::function<Tensor(const Trajectory&, Tensor x)> run;
 };
 

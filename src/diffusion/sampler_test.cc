@@ -20,7 +20,7 @@ using testing::HasSubstr;
 // The message of the usage error that the options cause; "" if there is none.
 std::string refusal(const SampleOptions& options) {
   try {
-    check_sample_options(options, original_noise());
+    grid_of(options);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     return error.what();
@@ -41,7 +41,7 @@ struct Solver {
 double exact(const Solver& solver, int steps, double x_T) {
   const SigmaTable table(original_noise());
   if (solver.end == Solver::kFirstLevel) {
-    const double top = table.at(sampling_timesteps(original_noise(), {solver.sampler, solver.schedule, steps})[0]);
+    const double top = table.at(grid_of({solver.sampler, solver.schedule, steps}).timesteps()[0]);
     return flow(x_T * std::hypot(1.0, top), top, table.smallest()) / std::hypot(1.0, table.smallest());
   }
   const double x = x_T * (solver.sampler == "unipc" ? std::hypot(1.0, table.largest()) : table.largest());
@@ -52,8 +52,8 @@ double exact(const Solver& solver, int steps, double x_T) {
 double error_of(const Solver& solver, int steps) {
   const std::vector<float> x_T{-1.5f, 0.25f, 2.0f};
   CountedNoise noise;
-  const HostView<float> x(sample(gaussian(), {Tensor::from(x_T, {1, 1, 3, 1})}, original_noise(),
-                                 {solver.sampler, solver.schedule, steps}, std::ref(noise)));
+  const HostView<float> x(sample(gaussian(), {Tensor::from(x_T, {1, 1, 3, 1})},
+                                 grid_of({solver.sampler, solver.schedule, steps}), std::ref(noise)));
   double worst = 0.0;
   for (size_t i = 0; i < 3; ++i) worst = std::max(worst, std::abs(x.span()[i] - exact(solver, steps, x_T[i])));
   return worst;
@@ -99,7 +99,7 @@ class Moments : public testing::TestWithParam<Stochastic> {
   static Tensor start(const Stochastic& job, CountedNoise& noise) {
     const Tensor z = noise({1, 1, kValues, 1});
     const SigmaTable table(original_noise());
-    const double top = table.at(sampling_timesteps(original_noise(), {job.sampler, job.schedule, job.steps})[0]);
+    const double top = table.at(grid_of({job.sampler, job.schedule, job.steps}).timesteps()[0]);
     const bool unit_variance = job.schedule.empty() || job.schedule == "uniform" || job.schedule == "leading";
     const double scale = unit_variance ? std::hypot(1.0, top) : top;
     return affine(static_cast<float>(std::sqrt(variance_at(top)) / scale), z, 0.0f, {},
@@ -124,7 +124,7 @@ TEST_P(Moments, AreTheGaussians) {
   CountedNoise noise;
   const Tensor x_T = start(job, noise);
   expect_the_gaussian(
-      sample(gaussian(), {x_T}, original_noise(), {job.sampler, job.schedule, job.steps, job.eta}, std::ref(noise)));
+      sample(gaussian(), {x_T}, grid_of({job.sampler, job.schedule, job.steps, job.eta}), std::ref(noise)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -148,8 +148,7 @@ TEST_F(Moments, LcmWithAPerfectConsistencyModel) {
   for (const int steps : {1, 4}) {
     CountedNoise noise;
     const Tensor x_T = start({"lcm", "", steps}, noise);
-    expect_the_gaussian(
-        sample(consistent, {x_T}, original_noise(), {.sampler = "lcm", .steps = steps}, std::ref(noise)));
+    expect_the_gaussian(sample(consistent, {x_T}, grid_of({.sampler = "lcm", .steps = steps}), std::ref(noise)));
   }
 }
 
@@ -159,8 +158,8 @@ TEST(Prediction, NoiseVelocityAndSignalAreTheSameToEverySampler) {
     for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity, Prediction::kSample}) {
       CountedNoise noise;
       const Tensor x_T = noise({1, 2, 4, 4});
-      const HostView<float> x(sample(gaussian(prediction), {x_T}, original_noise(),
-                                     {.sampler = sampler.name, .steps = 20, .prediction = prediction},
+      const HostView<float> x(sample(gaussian(prediction), {x_T},
+                                     grid_of({.sampler = sampler.name, .steps = 20, .prediction = prediction}),
                                      std::ref(noise)));
       ends.emplace_back(x.begin(), x.end());
     }
@@ -176,8 +175,7 @@ TEST(Prediction, NoiseVelocityAndSignalAreTheSameToEverySampler) {
 TEST(Draws, AreThoseOfTheImplementationThatIsFollowed) {
   const auto draws = [](const std::string& sampler, const std::string& schedule, double eta = 0.0) {
     CountedNoise noise;
-    sample(gaussian(), {Tensor::full({1, 1, 1, 4}, 1.0f)}, original_noise(), {sampler, schedule, 10, eta},
-           std::ref(noise));
+    sample(gaussian(), {Tensor::full({1, 1, 1, 4}, 1.0f)}, grid_of({sampler, schedule, 10, eta}), std::ref(noise));
     return noise.draws;
   };
   EXPECT_EQ(draws("ddim", "uniform"), 10);  // drawn even at eta 0
@@ -274,14 +272,13 @@ TEST(Refusals, WhatIsTakenWorks) {
       for (const int steps : {1, 2, 3, 7, 50, 998, 999, 1000}) {
         const SampleOptions options{sampler.name, schedule.name, steps};
         if (!refusal(options).empty()) continue;
-        const std::vector<double> timesteps = sampling_timesteps(original_noise(), options);
+        const std::vector<double> timesteps = grid_of(options).timesteps();
         ASSERT_TRUE(std::is_sorted(timesteps.rbegin(), timesteps.rend()))
             << sampler.name << " " << schedule.name << " " << steps;
         ASSERT_GE(timesteps.back(), 0.0) << sampler.name << " " << schedule.name << " " << steps;
         ASSERT_LE(timesteps.front(), 999.0) << sampler.name << " " << schedule.name << " " << steps;
         CountedNoise noise;
-        const Tensor x =
-            sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, original_noise(), options, std::ref(noise));
+        const Tensor x = sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, grid_of(options), std::ref(noise));
         ASSERT_TRUE(std::isfinite(x.host<float>()[0])) << sampler.name << " " << schedule.name << " " << steps;
       }
     }
@@ -300,8 +297,8 @@ TEST(Callback, ComesAfterEachStepAndMayStopTheJob) {
       if (info.step == 3) throw Error(ErrorKind::kCancelled, "stopped");
     };
     CountedNoise noise;
-    EXPECT_THROW(sample(gaussian(), {Tensor::zeros({1, 1, 1, 1})}, original_noise(),
-                        {.sampler = sampler.name, .steps = 10}, std::ref(noise), {.on_step = on_step}),
+    EXPECT_THROW(sample(gaussian(), {Tensor::zeros({1, 1, 1, 1})}, grid_of({.sampler = sampler.name, .steps = 10}),
+                        std::ref(noise), {.on_step = on_step}),
                  Error);
     EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3)) << sampler.name;
     EXPECT_EQ(total, 10) << sampler.name;
@@ -309,10 +306,9 @@ TEST(Callback, ComesAfterEachStepAndMayStopTheJob) {
 }
 
 TEST(Refusals, NoStepsAtAll) {
-  const NoiseSchedule noise = make_noise_schedule("linear", 1000, 0.00085, 0.012);
   for (const int steps : {0, -1}) {
-    EXPECT_THROW(sampling_timesteps(noise, {.sampler = "ddim", .steps = steps}), Error);
-    EXPECT_THROW(sampling_timesteps(noise, {.sampler = "euler", .steps = steps}), Error);
+    EXPECT_THROW(grid_of({.sampler = "ddim", .steps = steps}), Error);
+    EXPECT_THROW(grid_of({.sampler = "euler", .steps = steps}), Error);
   }
 }
 

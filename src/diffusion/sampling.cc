@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/count.h"
 #include "diffusion/sampler.h"
 #include "ops/elementwise.h"
 
@@ -64,73 +65,74 @@ Choice choose(const SampleOptions& options) {
   return {sampler, schedule};
 }
 
-void fill_sigmas(Trajectory& path, const Sampler& sampler) {
-  const Schedule& schedule = path.schedule;
+Points points_in_sigmas(const Choice& choice, int steps, const SigmaTable& table) {
+  const auto& [sampler, schedule] = choice;
+  Points points;
   if (schedule.timesteps) {
-    path.timesteps = schedule.timesteps(path.noise.timesteps(), path.options.steps, sampler.spacing);
-    for (double t : path.timesteps) path.sigmas.push_back(path.table.at_linear(t));
+    points.timesteps = schedule.timesteps(table.timesteps(), steps, sampler.spacing);
+    for (double t : points.timesteps) points.sigmas.push_back(table.at_linear(t));
   } else {
-    path.sigmas = schedule.sigmas(path.table, path.options.steps);
+    points.sigmas = schedule.sigmas(table, steps);
     const bool whole = sampler.spacing.solver && (schedule.diffusers_sigmas || sampler.diffusers_sigmas);
-    for (double sigma : path.sigmas) {
-      const double t = path.table.timestep_of(sigma);
-      path.timesteps.push_back(whole ? round_half_even(t) : t);
+    for (double sigma : points.sigmas) {
+      const double t = table.timestep_of(sigma);
+      points.timesteps.push_back(whole ? round_half_even(t) : t);
     }
   }
-  path.sigmas.push_back(0.0);
+  points.sigmas.push_back(0.0);
+  return points;
 }
 
-void fill_timesteps(Trajectory& path, const Sampler& sampler) {
-  const std::vector<double>& alphas = path.noise.alphas_cumprod;
-  for (double t : path.schedule.timesteps(path.noise.timesteps(), path.options.steps, {}))
-    path.timesteps.push_back(round_half_even(t));
-  const int stride = path.noise.timesteps() / path.options.steps;
-  for (size_t i = 0; i < path.timesteps.size(); ++i) {
-    const bool last = i + 1 == path.timesteps.size();
-    const bool to_next = path.schedule.previous_is_next_entry || sampler.previous_is_next_entry;
-    const double previous = to_next ? (last ? -1 : path.timesteps[i + 1]) : path.timesteps[i] - stride;
-    path.alphas.push_back(alphas[static_cast<size_t>(path.timesteps[i])]);
-    path.previous_timesteps.push_back(previous);
+Points points_in_timesteps(const Choice& choice, int steps, const NoiseSchedule& noise) {
+  const auto& [sampler, schedule] = choice;
+  const std::vector<double>& alphas = noise.alphas_cumprod;
+  const int stride = noise.timesteps() / steps;
+  const bool to_next = schedule.previous_is_next_entry || sampler.previous_is_next_entry;
+  Points points;
+  for (double t : schedule.timesteps(noise.timesteps(), steps, {})) points.timesteps.push_back(round_half_even(t));
+  for (size_t i = 0; i < points.timesteps.size(); ++i) {
+    const double t = points.timesteps[i];
+    const bool last = i + 1 == points.timesteps.size();
+    const double previous = to_next ? (last ? -1 : points.timesteps[i + 1]) : t - stride;
+    points.alphas.push_back(alphas[static_cast<size_t>(t)]);
+    points.previous_timesteps.push_back(previous);
     // After the last step the latent keeps the noise of the first timestep, as in all three reference implementations.
-    path.previous_alphas.push_back(alphas[previous < 0 ? 0 : static_cast<size_t>(previous)]);
+    points.previous_alphas.push_back(alphas[previous < 0 ? 0 : static_cast<size_t>(previous)]);
   }
+  return points;
 }
 
-// The whole grid.
-void fill_grid(Trajectory& path, const Sampler& sampler) {
-  if (sampler.own_grid) {
-    sampler.own_grid(path);
-  } else if (sampler.space == Space::kSigmas) {
-    fill_sigmas(path, sampler);
-  } else {
-    fill_timesteps(path, sampler);
-  }
+Points points_of(const Choice& choice, int steps, const NoiseSchedule& noise, const SigmaTable& table) {
+  if (choice.sampler.own_grid) return choice.sampler.own_grid(noise, steps);
+  if (choice.sampler.space == Space::kSigmas) return points_in_sigmas(choice, steps, table);
+  return points_in_timesteps(choice, steps, noise);
 }
 
-// Drops the grid's first entries.
-void begin_at(Trajectory& path, int first_step) {
-  SUMI_CHECK_KIND(kUsage, first_step >= 0 && first_step < path.steps(),
-                  "sampling has steps 0 to {}; it cannot begin at step {}", path.steps() - 1, first_step);
-  path.first_step = first_step;
-  path.all_steps = path.steps();
-  for (std::vector<double>* values :
-       {&path.timesteps, &path.sigmas, &path.alphas, &path.previous_alphas, &path.previous_timesteps}) {
-    if (!values->empty()) values->erase(values->begin(), values->begin() + first_step);
-  }
+void check_step(const Grid& grid, int step) {
+  SUMI_CHECK_KIND(kUsage, step >= 0 && step < grid.steps(), "sampling has steps 0 to {}; it cannot begin at step {}",
+                  grid.steps() - 1, step);
 }
 
-Trajectory make_path(const Predictor& predictor, const NoiseSchedule& noise, const SampleOptions& options,
-                     const Choice& choice, const NoiseSource& source, const SampleHooks& hooks, int first_step) {
-  Trajectory path{.predictor = predictor,
-                  .noise = noise,
-                  .options = options,
-                  .schedule = choice.schedule,
-                  .noise_source = source,
-                  .hooks = hooks,
-                  .table = SigmaTable(noise)};
-  fill_grid(path, choice.sampler);
-  begin_at(path, first_step);
-  return path;
+Trajectory begin_at(const Predictor& predictor, const Grid& grid, int first_step, const NoiseSource& source,
+                    const SampleHooks& hooks) {
+  check_step(grid, first_step);
+  const auto rest = [&](const std::vector<double>& values) {
+    return values.empty() ? std::span<const double>() : std::span(values).subspan(static_cast<size_t>(first_step));
+  };
+  const Points& points = grid.points();
+  return {.predictor = predictor,
+          .options = grid.options(),
+          .schedule = grid.schedule(),
+          .table = grid.sigma_table(),
+          .noise_source = source,
+          .hooks = hooks,
+          .timesteps = rest(points.timesteps),
+          .sigmas = rest(points.sigmas),
+          .alphas = rest(points.alphas),
+          .previous_alphas = rest(points.previous_alphas),
+          .previous_timesteps = rest(points.previous_timesteps),
+          .first_step = first_step,
+          .all_steps = grid.steps()};
 }
 
 // The factor that scales the start of a sampler on noise levels to the first level.
@@ -169,34 +171,38 @@ std::string resolve_sampler(const std::string& name, std::string* schedule) {
   fail(ErrorKind::kUsage, "unknown sampler \"{}\"; choose from {}", name, names<Sampler>());
 }
 
-void check_sample_options(const SampleOptions& options, const NoiseSchedule& noise) {
-  sampling_timesteps(noise, options);
+void check_sampler(const std::string& sampler, const std::string& schedule) {
+  choose({.sampler = sampler, .schedule = schedule});
 }
 
-std::vector<double> sampling_timesteps(const NoiseSchedule& noise, const SampleOptions& options) {
-  return make_path({}, noise, options, choose(options), {}, {}, 0).timesteps;
-}
+const std::string& Grid::sampler_name() const { return sampler_->name; }
+const std::string& Grid::schedule_name() const { return schedule_->name; }
 
-Level level_of_step(const NoiseSchedule& noise, const SampleOptions& options, int step) {
+Grid make_grid(const NoiseSchedule& noise, const SampleOptions& options) {
+  count("grid");
   const Choice choice = choose(options);
-  const Predictor predictor;
-  const NoiseSource source;
-  const SampleHooks hooks;
-  const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, step);
-  if (choice.sampler.space == Space::kTimesteps) return Level::at_alpha(path.alphas.front());
-  const double sigma = path.sigmas.front();
+  SigmaTable table(noise);
+  Points points = points_of(choice, options.steps, noise, table);
+  return {choice.sampler, choice.schedule, options, std::move(table), std::move(points)};
+}
+
+Level level_of_step(const Grid& grid, int step) {
+  check_step(grid, step);
+  const auto i = static_cast<size_t>(step);
+  if (grid.sampler().space == Space::kTimesteps) return Level::at_alpha(grid.points().alphas[i]);
+  const double sigma = grid.points().sigmas[i];
   return Level::at_alpha(1.0 / (1.0 + sigma * sigma));
 }
 
-Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedule& noise, const SampleOptions& options,
-              const NoiseSource& source, const SampleHooks& hooks) {
-  const Choice choice = choose(options);
-  const Trajectory path = make_path(predictor, noise, options, choice, source, hooks, start.first_step);
+Tensor sample(const Predictor& predictor, const Start& start, const Grid& grid, const NoiseSource& noise,
+              const SampleHooks& hooks) {
+  const Sampler& sampler = grid.sampler();
+  const Trajectory path = begin_at(predictor, grid, start.first_step, noise, hooks);
   Tensor x;
-  if (choice.sampler.space == Space::kTimesteps) {
-    x = choice.sampler.run(path, start.x);
+  if (sampler.space == Space::kTimesteps) {
+    x = sampler.run(path, start.x);
   } else {
-    x = choice.sampler.run(path, start.x * static_cast<float>(initial_scale(path, choice.sampler)));
+    x = sampler.run(path, start.x * static_cast<float>(initial_scale(path, sampler)));
     const double rest = path.sigmas.back();  // 0 except for dpm_solver
     if (rest != 0.0) x = x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
   }

@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/tensor.h"
 #include "diffusion/noise_schedule.h"
 #include "diffusion/process.h"
+#include "diffusion/sigma_table.h"
 
 namespace sumi::diffusion {
 
@@ -26,9 +28,58 @@ struct SampleOptions {
   Prediction prediction = Prediction::kEpsilon;
 };
 
+struct Sampler;   // diffusion/sampler.h
+struct Schedule;  // diffusion/schedule.h
+
+// Where a sampler calls the network: one entry a step, in the vectors that it uses.
+struct Points {
+  std::vector<double> timesteps;                // of each step's first network call
+  std::vector<double> sigmas;                   // one entry more than there are steps
+  std::vector<double> alphas, previous_alphas;  // ᾱ before and after each step
+  std::vector<double> previous_timesteps;       // -1 after the last
+};
+
+// Everything about sampling that is decided before it begins: the sampler, the schedule and their points. Made once for
+// a job, then used for each of its batches. It refers to nothing but the registered sampler and schedule, so it
+// outlives the NoiseSchedule it was made from; nothing changes it, so several threads may sample on one grid.
+class Grid {
+ public:
+  int steps() const { return static_cast<int>(points_.timesteps.size()); }  // a schedule may give more than were asked
+  // The timestep of the first network call in each step.
+  const std::vector<double>& timesteps() const { return points_.timesteps; }
+  const Points& points() const { return points_; }
+  const SigmaTable& sigma_table() const { return table_; }
+  // As given to make_grid.
+  const SampleOptions& options() const { return options_; }
+  // The registered sampler and schedule; the latter is the sampler's default if none was asked for.
+  const Sampler& sampler() const { return *sampler_; }
+  const Schedule& schedule() const { return *schedule_; }
+  const std::string& sampler_name() const;
+  const std::string& schedule_name() const;
+
+ private:
+  friend Grid make_grid(const NoiseSchedule& noise, const SampleOptions& options);
+  Grid(const Sampler& sampler, const Schedule& schedule, SampleOptions options, SigmaTable table, Points points)
+      : sampler_(&sampler),
+        schedule_(&schedule),
+        options_(std::move(options)),
+        table_(std::move(table)),
+        points_(std::move(points)) {}
+
+  const Sampler* sampler_;
+  const Schedule* schedule_;
+  SampleOptions options_;
+  SigmaTable table_;
+  Points points_;
+};
+
+// Throws Error(kUsage) for unknown names, for combinations that make no sense and for steps that the schedule does not
+// have.
+Grid make_grid(const NoiseSchedule& noise, const SampleOptions& options);
+
 // Where a job begins.
 //  - first_step 0: x [N,H,W,C] is a standard normal draw; `sample` scales it if the sampler needs that.
-//  - a later step k: x is a latent at that step's level, mix(clean, noise, level_of_step(…, k)). Steps before k are
+//  - a later step k: x is a latent at that step's level, mix(clean, noise, level_of_step(grid, k)). Steps before k are
 //    skipped, and so is the noise they would have drawn.
 struct Start {
   Tensor x;
@@ -37,9 +88,11 @@ struct Start {
 
 // The state after a step.
 struct StepInfo {
-  int step, steps;         // its index in the whole grid, and the grid's length
-  const Tensor& latent;    // in the sampler's own scale
-  const Tensor& denoised;  // the network's latest estimate of the clean latent, after the constraint, if any
+  int step, steps;       // its index in the whole grid, and the grid's length
+  const Tensor& latent;  // in the sampler's own scale
+  // The network's latest estimate of the clean latent, after the constraint, if any. Some samplers do not need it: it
+  // is computed when it is first asked for, which must be during the callback.
+  std::function<Tensor()> denoised;
 };
 // Throw to stop.
 using StepCallback = std::function<void(const StepInfo& info)>;
@@ -54,22 +107,20 @@ struct SampleHooks {
   Constraint constrain = {};
 };
 
-// Throws Error(kUsage) for unknown names and for combinations that make no sense. Cheap; call it first.
-void check_sample_options(const SampleOptions& options, const NoiseSchedule& noise);
-
-// Runs `options.sampler` from `start` to the clean latent. `noise` is called in the order of the implementation that
+// Runs the grid's sampler from `start` to the clean latent. `noise` is called in the order of the implementation that
 // the sampler follows. Throws Error(kUsage) if the grid has no step `start.first_step`.
-Tensor sample(const Predictor& predictor, const Start& start, const NoiseSchedule& schedule,
-              const SampleOptions& options, const NoiseSource& noise, const SampleHooks& hooks = {});
+Tensor sample(const Predictor& predictor, const Start& start, const Grid& grid, const NoiseSource& noise,
+              const SampleHooks& hooks = {});
 
 // The level of the latent that step `step` takes, in the variance-preserving scale of Start. Throws as `sample` does.
-Level level_of_step(const NoiseSchedule& schedule, const SampleOptions& options, int step);
+Level level_of_step(const Grid& grid, int step);
 
-// The timestep of the first network call in each step of `sample`, for display and tests.
-std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SampleOptions& options);
+// Throws as make_grid does where the names are unknown or the sampler does not support the schedule; "" stands for its
+// own default. For names alone, before there is a model.
+void check_sampler(const std::string& sampler, const std::string& schedule);
 
-// The name of the schedule that `options` select: the sampler's default if none is named. Throws as
-// check_sample_options does.
+// The name of the schedule that `options` select: the sampler's default if none is named. Throws as make_grid does, but
+// for what depends on a noise schedule.
 std::string schedule_of(const SampleOptions& options);
 
 struct NamedHelp {

@@ -57,7 +57,7 @@ TEST(Schedules, UniformIsTheOriginalsGridWhereverThatWorks) {
   for (int steps = 1; steps <= 1000; ++steps) {
     std::vector<double> original;
     for (int t = 0; t < 1000; t += 1000 / steps) original.insert(original.begin(), t + 1);
-    const std::vector<double> grid = sampling_timesteps(original_noise(), {.sampler = "ddim", .steps = steps});
+    const std::vector<double> grid = grid_of({.sampler = "ddim", .steps = steps}).timesteps();
     if (original.front() < 1000) {
       ++where_it_works;
       ASSERT_EQ(grid, original) << steps;
@@ -71,7 +71,7 @@ TEST(Schedules, UniformIsTheOriginalsGridWhereverThatWorks) {
 }
 
 TEST(Schedules, ThirtyStepsAreThirtyOneAsInTheOriginal) {
-  const auto grid = sampling_timesteps(original_noise(), {.sampler = "plms", .steps = 30});
+  const auto grid = grid_of({.sampler = "plms", .steps = 30}).timesteps();
   EXPECT_EQ(grid.size(), 31u);
   EXPECT_EQ(grid.front(), 991.0);
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "ops/profile.h"
 #include "tests/support/gaussian_world.h"
 
 namespace sumi::diffusion {
@@ -16,11 +17,10 @@ double sigma_of(const Level& level) { return level.noise / level.signal; }
 TEST(Process, MixesAtTheLevelOfAStep) {
   const SigmaTable table(original_noise());
   for (const std::string sampler : {"euler", "ddim"}) {
-    const SampleOptions options{sampler, "leading", 10};
-    const std::vector<double> timesteps = sampling_timesteps(original_noise(), options);
+    const Grid grid = grid_of({sampler, "leading", 10});
     for (const int step : {0, 4, 9}) {
-      const Level level = level_of_step(original_noise(), options, step);
-      EXPECT_NEAR(sigma_of(level), table.at(timesteps[static_cast<size_t>(step)]), 1e-9) << sampler;
+      const Level level = level_of_step(grid, step);
+      EXPECT_NEAR(sigma_of(level), table.at(grid.timesteps()[static_cast<size_t>(step)]), 1e-9) << sampler;
       EXPECT_NEAR(level.signal * level.signal + level.noise * level.noise, 1.0, 1e-12);
       EXPECT_EQ(level.norm, 1.0);
     }
@@ -60,14 +60,13 @@ class BegunInTheMiddle : public testing::TestWithParam<Middle> {};
 // The end point of the exact flow from a latent at the level of the first step taken.
 TEST_P(BegunInTheMiddle, EndsWhereTheExactFlowEnds) {
   const Middle& job = GetParam();
-  const SampleOptions options{job.sampler, job.schedule, job.steps};
+  const Grid grid = grid_of({job.sampler, job.schedule, job.steps});
   const int first = job.steps / 2;
-  const Level level = level_of_step(original_noise(), options, first);
+  const Level level = level_of_step(grid, first);
   const SigmaTable table(original_noise());
   const std::vector<float> x{-1.5f, 0.25f, 2.0f};
   CountedNoise noise;
-  const Tensor end =
-      sample(gaussian(), {Tensor::from(x, {1, 1, 3, 1}), first}, original_noise(), options, std::ref(noise));
+  const Tensor end = sample(gaussian(), {Tensor::from(x, {1, 1, 3, 1}), first}, grid, std::ref(noise));
   for (size_t i = 0; i < x.size(); ++i) {
     const double scaled = x[i] / level.signal, low = table.smallest();
     double exact = flow(scaled, sigma_of(level), job.end == Middle::kZero ? 0.0 : low);
@@ -102,8 +101,9 @@ TEST(BegunInTheMiddle, StochasticSamplersReachTheGaussian) {
     const Tensor clean =
         affine(static_cast<float>(kDeviation), noise({1, 1, kValues, 1}), 0.0f, {}, static_cast<float>(kMean));
     const int first = options.steps / 2;
-    const Tensor x = mix(clean, noise(clean.shape()), level_of_step(original_noise(), options, first));
-    const Tensor end = sample(gaussian(), {x, first}, original_noise(), options, std::ref(noise));
+    const Grid grid = grid_of(options);
+    const Tensor x = mix(clean, noise(clean.shape()), level_of_step(grid, first));
+    const Tensor end = sample(gaussian(), {x, first}, grid, std::ref(noise));
     double sum = 0.0, squares = 0.0;
     for (const float value : end.host<float>()) {
       sum += value;
@@ -117,7 +117,7 @@ TEST(BegunInTheMiddle, StochasticSamplersReachTheGaussian) {
 
 TEST(BegunInTheMiddle, LeavesOutTheStepsBefore) {
   for (const NamedHelp& sampler : list_samplers()) {
-    const SampleOptions options{.sampler = sampler.name, .steps = 10};
+    const Grid grid = grid_of({.sampler = sampler.name, .steps = 10});
     std::vector<int> seen;
     std::vector<double> calls;
     const Predictor network = [&](const Tensor& x, double t) {
@@ -125,31 +125,30 @@ TEST(BegunInTheMiddle, LeavesOutTheStepsBefore) {
       return Tensor::zeros(x.shape());
     };
     CountedNoise noise;
-    sample(network, {Tensor::zeros({1, 1, 1, 1}), 7}, original_noise(), options, std::ref(noise),
-           {.on_step = [&](const StepInfo& info) {
+    sample(network, {Tensor::zeros({1, 1, 1, 1}), 7}, grid, std::ref(noise), {.on_step = [&](const StepInfo& info) {
              seen.push_back(info.step);
              EXPECT_EQ(info.steps, 10);
            }});
     EXPECT_THAT(seen, testing::ElementsAre(7, 8, 9)) << sampler.name;
-    EXPECT_EQ(calls.front(), sampling_timesteps(original_noise(), options)[7]) << sampler.name;
+    EXPECT_EQ(calls.front(), grid.timesteps()[7]) << sampler.name;
   }
   CountedNoise noise;
-  sample(gaussian(), {Tensor::zeros({1, 1, 1, 1}), 7}, original_noise(), {"ddim", "uniform", 10}, std::ref(noise));
+  sample(gaussian(), {Tensor::zeros({1, 1, 1, 1}), 7}, grid_of({"ddim", "uniform", 10}), std::ref(noise));
   EXPECT_EQ(noise.draws, 3);
 }
 
 TEST(BegunInTheMiddle, RefusesStepsThatAreNotThere) {
+  const Grid grid = grid_of({"euler", "karras", 10});
   CountedNoise noise;
   for (const int step : {-1, 10, 11}) {
     try {
-      sample(gaussian(), {Tensor::zeros({1, 1, 1, 1}), step}, original_noise(), {"euler", "karras", 10},
-             std::ref(noise));
+      sample(gaussian(), {Tensor::zeros({1, 1, 1, 1}), step}, grid, std::ref(noise));
       ADD_FAILURE() << step;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kUsage);
       EXPECT_THAT(error.what(), HasSubstr("steps 0 to 9"));
     }
-    EXPECT_THROW(level_of_step(original_noise(), {"euler", "karras", 10}, step), Error);
+    EXPECT_THROW(level_of_step(grid, step), Error);
   }
 }
 
@@ -166,18 +165,18 @@ Tensor hold_half(const Tensor& x) {
 // Values are independent here, so the free half must be the same as without a constraint.
 TEST(Constraint, HoldsAPartAndLeavesTheRestWithEverySampler) {
   for (const NamedHelp& sampler : list_samplers()) {
-    const SampleOptions options{.sampler = sampler.name, .steps = 12};
+    const Grid grid = grid_of({.sampler = sampler.name, .steps = 12});
     const auto run = [&](const SampleHooks& hooks) {
       CountedNoise noise;
       const Tensor x_T = noise({1, 4, 4, 2});
-      return sample(gaussian(), {x_T}, original_noise(), options, std::ref(noise), hooks);
+      return sample(gaussian(), {x_T}, grid, std::ref(noise), hooks);
     };
     int estimates = 0;
     const Tensor free = run({}), held = run({.on_step =
                                                  [](const StepInfo&info) {
-                                                   EXPECT_EQ(info.denoised.host<float>()[0], kKnown);
-                                                   EXPECT_EQ(info.denoised.host<float>()[15], kKnown);
-                                                   EXPECT_NE(info.denoised.host<float>()[16], kKnown);
+                                                   EXPECT_EQ(info.denoised().host<float>()[0], kKnown);
+                                                   EXPECT_EQ(info.denoised().host<float>()[15], kKnown);
+                                                   EXPECT_NE(info.denoised().host<float>()[16], kKnown);
                                                  },
                                              .constrain =
                                                  [&](const Tensor&denoised, double sigma) {
@@ -200,16 +199,16 @@ TEST(Constraint, LeadsThereWhereASamplerEndsWithoutNoise) {
     const auto estimates_alone = [](const Tensor& denoised, double sigma) {
       return sigma > 0.0 ? hold_half(denoised) : denoised;
     };
-    const Tensor held = sample(gaussian(), {x_T}, original_noise(), {sampler, "karras", 12}, std::ref(noise),
-                               {.constrain = estimates_alone});
+    const Tensor held =
+        sample(gaussian(), {x_T}, grid_of({sampler, "karras", 12}), std::ref(noise), {.constrain = estimates_alone});
     for (size_t i = 0; i < 16; ++i) EXPECT_NEAR(held.host<float>()[i], kKnown, 1e-5) << sampler;
   }
 }
 
 TEST(Constraint, MustKeepTheShape) {
   CountedNoise noise;
-  EXPECT_THROW(sample(gaussian(), {Tensor::zeros({1, 1, 2, 1})}, original_noise(), {"ddim", "uniform", 10},
-                      std::ref(noise), {.constrain = [](const Tensor&, double) { return Tensor(); }}),
+  EXPECT_THROW(sample(gaussian(), {Tensor::zeros({1, 1, 2, 1})}, grid_of({"ddim", "uniform", 10}), std::ref(noise),
+                      {.constrain = [](const Tensor&, double) { return Tensor(); }}),
                Error);
 }
 
@@ -217,19 +216,47 @@ TEST(Constraint, MustKeepTheShape) {
 
 TEST(Callback, SeesTheDenoisedLatent) {
   for (const std::string sampler : {"euler", "ddim"}) {
-    const SampleOptions options{sampler, "leading", 10};
+    const Grid grid = grid_of({sampler, "leading", 10});
     const bool on_sigmas = sampler == "euler";
     CountedNoise noise;
     Tensor before = Tensor::full({1, 1, 1, 1}, 0.5f);
-    if (on_sigmas) before = before * static_cast<float>(1.0 / level_of_step(original_noise(), options, 0).signal);
-    sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, original_noise(), options, std::ref(noise),
+    if (on_sigmas) before = before * static_cast<float>(1.0 / level_of_step(grid, 0).signal);
+    sample(gaussian(), {Tensor::full({1, 1, 1, 1}, 0.5f)}, grid, std::ref(noise),
            {.on_step = [&](const StepInfo& info) {
-             const Level level = level_of_step(original_noise(), options, info.step);
+             const Level level = level_of_step(grid, info.step);
              const double x = before.host<float>()[0] / (on_sigmas ? 1.0 : level.signal);
-             EXPECT_NEAR(info.denoised.host<float>()[0], denoised(x, sigma_of(level)), 2e-5) << sampler << info.step;
+             EXPECT_NEAR(info.denoised().host<float>()[0], denoised(x, sigma_of(level)), 2e-5) << sampler << info.step;
              before = info.latent.clone();
            }});
   }
+}
+
+// How many of affine's kernels ran. The trajectory's end is appended to `ends`.
+int64_t affine_calls(const Grid& grid, const SampleHooks& hooks, std::vector<std::vector<float>>& ends) {
+  CountedNoise noise;
+  const Profile profile(Profile::Detail::kTimes);
+  const HostView<float> end(sample(gaussian(), {Tensor::full({1, 1, 1, 2}, 0.5f)}, grid, std::ref(noise), hooks));
+  ends.emplace_back(end.begin(), end.end());
+  int64_t calls = 0;
+  for (const Profile::Line& line : profile.lines()) calls += line.op == "affine" ? line.calls : 0;
+  return calls;
+}
+
+// ddim steps from the estimate of the noise: the one of the signal is for the callback alone.
+TEST(Callback, PaysForTheDenoisedLatentOnlyWhereItIsRead) {
+  const Grid grid = grid_of({"ddim", "leading", 10});
+  std::vector<std::vector<float>> ends;
+  const int64_t without = affine_calls(grid, {}, ends);
+  const int64_t unread = affine_calls(grid, {.on_step = [](const StepInfo&) {}}, ends);
+  const auto read_twice = [](const StepInfo& info) {
+    if (info.step % 5 != 0) return;
+    EXPECT_TRUE(info.denoised().same_elements(info.denoised()));
+  };
+  const int64_t twice_read = affine_calls(grid, {.on_step = read_twice}, ends);
+  EXPECT_EQ(unread, without);
+  EXPECT_EQ(twice_read, without + 2);  // in steps 0 and 5, once each
+  EXPECT_EQ(ends[1], ends[0]);
+  EXPECT_EQ(ends[2], ends[0]);
 }
 
 }  // namespace

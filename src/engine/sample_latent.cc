@@ -47,7 +47,8 @@ Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job,
     check_cancelled(cancel);
   };
   return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start,
-                           model.noise_schedule(), job.options, [&](const Shape& shape) { return noise(shape); },
+                           diffusion::make_grid(model.noise_schedule(), job.options),
+                           [&](const Shape& shape) { return noise(shape); },
                            {.on_step = after_step, .constrain = job.constrain});
 }
 
@@ -55,7 +56,7 @@ Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job,
 void pass_over_latent(const diffusion::NoiseSchedule& schedule, const Shape& shape,
                       const diffusion::SampleOptions& options, NoiseStream& noise) {
   const Tensor nothing = Tensor::zeros(shape);
-  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, schedule, options,
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, diffusion::make_grid(schedule, options),
                     [&](const Shape& drawn) {
                       noise.pass_over(drawn);
                       return nothing;

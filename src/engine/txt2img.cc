@@ -65,7 +65,7 @@ class Txt2Img {
     const auto show = [&](int done, int steps) {
       if (hooks_.on_step) hooks_.on_step({batch_, batches(), done, steps});
     };
-    show(0, static_cast<int>(diffusion::sampling_timesteps(model_.noise_schedule(), job.options).size()));
+    show(0, diffusion::make_grid(model_.noise_schedule(), job.options).steps());
     const auto on_step = [&](const diffusion::StepInfo& info) { show(info.step + 1, info.steps); };
     const Tensor latents = sample_latent(model_, job, noise_, hooks_.cancel, on_step);
     if (batch_ + request_.share_of >= batches()) io::release_mapped_pages();  // the denoiser's, for the last time
@@ -121,9 +121,9 @@ void check_request_for(const Txt2ImgRequest& request, const models::ModelConfig&
              "inpainting checkpoint?",
              config.unet.in_channels, config.autoencoder.embed_dim);
   SUMI_CHECK(config.unet.context_dim > 0, "this model takes no text");
-  diffusion::check_sample_options(
-      sampling_for(request, config),
-      diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end));
+  diffusion::make_grid(
+      diffusion::make_noise_schedule(config.beta_schedule, config.timesteps, config.linear_start, config.linear_end),
+      sampling_for(request, config));
 }
 
 void txt2img(const models::StableDiffusion& model, const text::ClipTokenizer& tokenizer, const Txt2ImgRequest& request,

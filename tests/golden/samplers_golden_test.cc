@@ -56,9 +56,9 @@ TEST_P(SamplersGolden, EndsWhereTheReferenceEnds) {
   const models::Conditioning cond{.sequence = golden->tensor("cond").to(device())},
       uncond{.sequence = golden->tensor("uncond").to(device())};
   const double scale = std::stod(golden->metadata().at("scale"));
-  const Tensor latent =
-      diffusion::sample(diffusion::guided(network, cond, uncond, scale), {x_T}, model.noise_schedule(),
-                        reference.options, [&](const Shape& shape) { return draw(shape); });
+  const Tensor latent = diffusion::sample(diffusion::guided(network, cond, uncond, scale), {x_T},
+                                          diffusion::make_grid(model.noise_schedule(), reference.options),
+                                          [&](const Shape& shape) { return draw(shape); });
   const Tensor want = golden->tensor(reference.name);
   ASSERT_EQ(nhwc_to_nchw(latent).shape(), want.shape());
   // float32 rounding, amplified by guidance along the way, gives 3e-6 to 7e-6 here; a wrong formula gives 1e-3 or more.

@@ -10,6 +10,7 @@
 namespace sumi::diffusion {
 
 inline NoiseSchedule original_noise() { return make_noise_schedule("linear", 1000, 0.00085, 0.012); }
+inline Grid grid_of(const SampleOptions& options) { return make_grid(original_noise(), options); }
 
 // Counts the draws; the noise itself is PyTorch's stream.
 struct CountedNoise {
@@ -32,7 +33,7 @@ inline std::vector<double> network_calls(const SampleOptions& options) {
     return Tensor::zeros(x.shape());
   };
   CountedNoise noise;
-  sample(network, {Tensor::full({1, 1, 2, 1}, 1.0f)}, original_noise(), options, std::ref(noise));
+  sample(network, {Tensor::full({1, 1, 2, 1}, 1.0f)}, grid_of(options), std::ref(noise));
   return calls;
 }
 

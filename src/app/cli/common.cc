@@ -274,8 +274,7 @@ void set_sampler(diffusion::SampleOptions& options, const std::string& sampler, 
   SUMI_CHECK_KIND(kUsage, schedule.empty() || implied.empty() || schedule == implied,
                   "\"{}\" means the schedule {}, but --schedule says {}", sampler, implied, schedule);
   options.schedule = schedule.empty() ? implied : schedule;
-  diffusion::check_sample_options({.sampler = options.sampler, .schedule = options.schedule, .steps = 10},
-                                  diffusion::make_noise_schedule("linear", 1000, 0.00085, 0.012));
+  diffusion::check_sampler(options.sampler, options.schedule);
 }
 
 }  // namespace sumi::app

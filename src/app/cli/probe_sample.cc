@@ -55,7 +55,7 @@ int run(const SampleProbe& probe) {
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
   job.options.prediction = drawing.prediction;
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
-  diffusion::check_sample_options(job.options, model.noise_schedule());
+  diffusion::make_grid(model.noise_schedule(), job.options);  // throws before the tensors are read
   const Tensor cond = in.floats("cond", 3).to(model.device());
   job.cond.sequence = cond;
   if (in.has("uncond")) job.uncond.sequence = in.floats("uncond", 3).to(model.device());

@@ -31,17 +31,19 @@ Tensor dpmpp_2m(const Trajectory& path, Tensor x) {
 }
 
 // steps + 1 timesteps, evenly spaced from the last to the first; log ᾱ is linear between whole ones.
-void original_grid(Trajectory& path) {
-  const int steps = path.options.steps, last = path.noise.timesteps() - 1;
+Points original_grid(const NoiseSchedule& noise, int steps) {
+  const std::vector<double>& alphas = noise.alphas_cumprod;
+  const int last = noise.timesteps() - 1;
+  Points points;
   for (int i = 0; i <= steps; ++i) {
     const double t = last * (1.0 - static_cast<double>(i) / steps);
-    const size_t low = static_cast<size_t>(t), high = std::min(low + 1, path.noise.alphas_cumprod.size() - 1);
+    const size_t low = static_cast<size_t>(t), high = std::min(low + 1, alphas.size() - 1);
     const double w = t - static_cast<double>(low);
-    const double log_alpha =
-        (1.0 - w) * std::log(path.noise.alphas_cumprod[low]) + w * std::log(path.noise.alphas_cumprod[high]);
-    path.sigmas.push_back(std::sqrt(std::expm1(-log_alpha)));
-    if (i < steps) path.timesteps.push_back(t);
+    const double log_alpha = (1.0 - w) * std::log(alphas[low]) + w * std::log(alphas[high]);
+    points.sigmas.push_back(std::sqrt(std::expm1(-log_alpha)));
+    if (i < steps) points.timesteps.push_back(t);
   }
+  return points;
 }
 
 const Registration<Sampler> kDpmpp2m(Sampler{.name = "dpmpp_2m",

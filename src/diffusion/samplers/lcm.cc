@@ -11,15 +11,17 @@ namespace {
 
 constexpr int kDistilledSteps = 50;
 
-void lcm_grid(Trajectory& path) {
-  const int total = path.noise.timesteps(), steps = path.options.steps, stride = total / kDistilledSteps;
+Points lcm_grid(const NoiseSchedule& noise, int steps) {
+  const int stride = noise.timesteps() / kDistilledSteps;
   SUMI_CHECK_KIND(kUsage, steps <= kDistilledSteps && stride > 0, "lcm takes at most {} steps, not {}", kDistilledSteps,
                   steps);
+  Points points;
   for (int i = 0; i < steps; ++i) {
     const int picked = kDistilledSteps - i * kDistilledSteps / steps;  // of the 50, counted from the picture's end
-    path.timesteps.push_back(picked * stride - 1);
-    path.alphas.push_back(path.noise.alphas_cumprod[static_cast<size_t>(path.timesteps.back())]);
+    points.timesteps.push_back(picked * stride - 1);
+    points.alphas.push_back(noise.alphas_cumprod[static_cast<size_t>(points.timesteps.back())]);
   }
+  return points;
 }
 
 Tensor lcm(const Trajectory& path, Tensor x) {

@@ -2,6 +2,7 @@
 // the step.
 #include <algorithm>
 #include <deque>
+#include <span>
 
 #include "diffusion/sampler.h"
 #include "ops/elementwise.h"
@@ -13,7 +14,7 @@ constexpr size_t kOrder = 4;
 
 // ∫ from σ_i to σ_{i+1} of the polynomial that is 1 at σ_{i-j} and 0 at the other `order` - 1 nodes σ_i, σ_{i-1}, …
 // The integrand has degree below 4, where two-point Gauss-Legendre is exact.
-double weight(const std::vector<double>& sigmas, size_t i, size_t j, size_t order) {
+double weight(std::span<const double> sigmas, size_t i, size_t j, size_t order) {
   constexpr double kNode = 0.57735026918962576;
   const double middle = 0.5 * (sigmas[i] + sigmas[i + 1]), half = 0.5 * (sigmas[i + 1] - sigmas[i]);
   double total = 0.0;
