@@ -69,7 +69,8 @@ struct Settings {
   std::string model;  // the path
   int64_t width = 0, height = 0;
   std::string sampler, schedule;
-  int64_t steps = 0;
+  int64_t steps = 0;              // as asked for
+  std::vector<double> timesteps;  // of each step's first network call; some samplers make more steps than asked for
   double scale = 0.0, eta = 0.0;
   uint64_t seed = 0;
   std::string seeding, rng, syntax, negative_prompt;

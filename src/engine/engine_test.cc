@@ -20,7 +20,9 @@ using testing::IsEmpty;
 
 class EngineTest : public testing::Test {
  protected:
-  EngineTest() { tools::write_byte_vocabulary(folder_.path()); }
+  struct Vocabulary : test::TempFolder {
+    Vocabulary() { tools::write_byte_vocabulary(path()); }
+  };
 
   Model open(Engine& engine) { return engine.open(test::tiny_options(folder_.path())); }
   static Request small(std::vector<std::string> prompts) {
@@ -41,7 +43,7 @@ class EngineTest : public testing::Test {
     return "nothing was thrown";
   }
 
-  test::TempFolder folder_;
+  Vocabulary folder_;
   Engine engine_{{.threads = 2}};
   Model model_ = open(engine_);
 };

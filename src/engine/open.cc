@@ -68,7 +68,7 @@ OpenModel open_model(const ModelOptions& options) {
   model.activations = activations_of(options);
   const auto dtype = weights_dtype_of(options);
   const auto prediction = prediction_of(options);
-  model.stored = models::open_model_files(options.path);
+  model.stored = models::open_model_files(options.path, options.variant);
   model.checkpoint = dtype ? cast_checkpoint(model.stored, *dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
   if (prediction) model.config.prediction = *prediction;

@@ -99,6 +99,7 @@ class Resolver {
                                                              .prediction = facts_.config.prediction});
     s.sampler = job_.grid->sampler_name();
     s.schedule = job_.grid->schedule_name();
+    s.timesteps = job_.grid->timesteps();
   }
 
   void take_prompts() {

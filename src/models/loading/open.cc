@@ -44,9 +44,10 @@ class Renamed : public io::Checkpoint {
 
 }  // namespace
 
-std::unique_ptr<io::Checkpoint> open_model_files(const std::filesystem::path& path) {
+std::unique_ptr<io::Checkpoint> open_model_files(const std::filesystem::path& path, const std::string& variant) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return open_diffusers_folder(path);
+  if (std::filesystem::is_directory(path, ignored)) return open_diffusers_folder(path, variant);
+  SUMI_CHECK_KIND(kUsage, variant.empty(), "{}: is a single file, which has no `variant` {}", path.string(), variant);
   std::unique_ptr<io::Checkpoint> file = io::open_checkpoint(path);
   for (const Family& family : list_families()) {
     if (family.has_own_names != nullptr && family.has_own_names(*file))
