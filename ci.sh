@@ -7,6 +7,7 @@
 #   ./ci.sh asan                 the same under the address and undefined-behaviour sanitizers
 #   ./ci.sh lint [file...]       layers, format, clang-tidy of what changed since the last commit (or of the files given)
 #   ./ci.sh bench                the benches, with the machine's own peak beside each figure
+#   ./ci.sh package              build/package/sumi_VERSION_ARCH.deb, installed and run in a bare system (as root)
 #   ./ci.sh soak [rounds]        repeat the tests (20 rounds) until one fails
 #
 # SUMI_JOBS sets how many compilers and tests run at once (default: one a core).
@@ -57,6 +58,10 @@ pc:benchmark    libbenchmark-dev      google-benchmark-devel google-benchmark
 pc:dnnl         libdnnl-dev           onednn-devel        onednn
 pc:openblas     libopenblas-dev       openblas-devel      openblas
 "
+needs_package="
+cmd:dpkg-shlibdeps dpkg-dev           -                   -
+cmd:debootstrap debootstrap           -                   -
+"
 
 # Packages of the list in $1 that are missing, by the column $2 (2 apt, 3 dnf, 4 brew).
 missing() {
@@ -79,7 +84,8 @@ deps() {
     all) list=$needs_all ;;
     lint) list=$needs_lint ;;
     bench) list=$needs_bench ;;
-    *) die "deps: program, all, lint or bench, not \"$1\"" ;;
+    package) list=$needs_package ;;
+    *) die "deps: program, all, lint, bench or package, not \"$1\"" ;;
   esac
   packages=$(missing "$list" 2)
   [ -z "$packages" ] && return
@@ -152,6 +158,19 @@ bench() {
   done
 }
 
+package() {
+  command -v apt-get >/dev/null || die "package: makes a Debian package, on Debian or Ubuntu"
+  [ "$(id -u)" = 0 ] || die "package: installs the package in a bare system, as root"
+  deps program
+  deps package
+  build release sumi sumi_shared sumi_static
+  rm -rf build/package
+  (cd build/release && cpack -G DEB -B ../package)
+  rm -rf build/package/_CPack_Packages
+  dpkg-deb --info build/package/sumi_*.deb
+  tests/install/bare_system.sh build/package/sumi_*.deb
+}
+
 command=${1:-help}
 [ $# -gt 0 ] && shift
 case $command in
@@ -166,6 +185,7 @@ case $command in
     ;;
   lint) lint "$@" ;;
   bench) bench "$@" ;;
+  package) package ;;
   soak)
     deps
     build release

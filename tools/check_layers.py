@@ -28,6 +28,7 @@ MAY_INCLUDE = {
     "diffusion": ["ops"],
     "models": ["nn", "io", "text", "diffusion"],
     "engine": ["models", "diffusion", "image"],
+    "api": ["engine"],
     "train": ["models", "diffusion", "image", "ranks"],
     "evaluate": ["engine"],
     "app": ["engine", "train", "evaluate", "ranks"],
