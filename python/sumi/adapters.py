@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
@@ -22,17 +23,17 @@ def find_lora(
     if isinstance(name, dict):
         raise TypeError("load_lora_weights takes the path of a file or folder, not a dictionary of tensors")
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if not path.exists() and is_repository_name(str(name)):
+    if not os.path.exists(path) and is_repository_name(str(name)):
         path = find_repository(str(name), revision, cache_dir).folder
     if subfolder:
         path = path / subfolder
     if weight_name:
         path = path / weight_name
-        if path.is_file():
+        if os.path.isfile(path):
             return path
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise Error(NO_INPUT, f"{path}: no such file; a LoRA is a file, a folder or a name on the hub (owner/name)")
     for usual in _USUAL_NAMES:
         if (path / usual).is_file():

@@ -95,13 +95,12 @@ def model_in(folder: Path) -> Path:
 
 def find_model(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Found:
     """A model by path, or by its name on the hub."""
-    path = Path(name)
-    if path.is_dir():
-        return Found(model_in(path), True)
-    if path.exists():
-        return Found(path, True)
+    if os.path.isdir(name):
+        return Found(model_in(Path(name)), True)
+    if os.path.exists(name):
+        return Found(Path(name), True)
     if not is_repository_name(os.fspath(name)):
-        raise Error(NO_INPUT, f"{path}: no such file or folder, and not a name on the hub (owner/name)")
+        raise Error(NO_INPUT, f"{os.fspath(name)}: no such file or folder, and not a name on the hub (owner/name)")
     found = find_repository(os.fspath(name), revision, cache_dir)
     return Found(model_in(found.folder), found.revision_known)
 
@@ -109,9 +108,8 @@ def find_model(name: PathLike, revision: Optional[str] = None, cache_dir: Option
 def find_file(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Path:
     """A model file by path, by "owner/name/file" or by its address on the hub ("https://…/owner/name/blob/main/file"),
     which is looked up on this machine only."""
-    path = Path(name)
-    if path.exists():
-        return path
+    if os.path.exists(name):
+        return Path(name)
     text = os.fspath(name)
     address = re.match(r"^https?://[^/]+/([^/]+/[^/]+)/(?:blob|resolve|raw)/([^/]+)/(.+)$", text)
     if address:

@@ -201,11 +201,12 @@ def adopt_scheduler(
     """What may be assigned to pipe.scheduler: a scheduler of this package or of diffusers, a sampler's name, or the
     name of one of diffusers' classes, which then takes the `current` configuration."""
     if isinstance(value, Scheduler):
-        return value
+        # One made by hand has no configuration; the next class may want it.
+        return value if value.config else Scheduler(*value.resolve(), current)
     if isinstance(value, str):
         if value.endswith("Scheduler"):
             return find_class(value).from_config(current)
-        return scheduler_by_name(value, samplers, schedules)
+        return Scheduler(*scheduler_by_name(value, samplers, schedules).resolve(), current)
     config = getattr(value, "config", None)
     if isinstance(value, type) or not isinstance(config, Mapping):
         raise TypeError(f"`scheduler` must be a scheduler or a name, not {value!r}")

@@ -118,7 +118,10 @@ class Models(PlacesTest):
         file = self.make("m.ckpt")
         self.assertEqual(find_model(file).folder, file)
         self.assert_refused("no_input", "owner/name", find_model, "nowhere.ckpt")
-        self.assert_refused("no_input", "owner/name", find_model, "/nowhere/at/all")
+        for name in ("/nowhere/at/all", "x" * 5000, "a\0b", ""):
+            self.assert_refused("no_input", "", find_model, name)
+            self.assert_refused("no_input", "", find_file, name)
+            self.assert_refused("no_input", "", find_lora, name + ".safetensors")
 
     def test_files_of_a_repository(self):
         file = self.make("sumi", "models", "a--b", "v1.safetensors")

@@ -196,12 +196,14 @@ class Assigned(unittest.TestCase):
             ("EulerDiscreteScheduler", ("euler", "linspace")),
         ):
             self.assertEqual(self.adopt(name).resolve(), expected)
+            self.assertEqual(self.adopt(name).config.beta_end, 0.012)  # for the class that comes next
         for name in ("", "fast", "ddim fast", "FastScheduler"):
             with self.assertRaisesRegex(ValueError, "ddim|DDIMScheduler"):
                 self.adopt(name)
 
     def test_objects(self):
-        mine = Scheduler("ddim")
+        self.assertEqual(self.adopt(Scheduler("ddim")).resolve(), ("ddim", None))
+        mine = sumi.DDIMScheduler.from_config(STABLE_DIFFUSION)
         self.assertIs(self.adopt(mine), mine)
         config = {**STABLE_DIFFUSION, "timestep_spacing": "trailing", "_use_default_values": ["timestep_spacing"]}
         self.assertEqual(self.adopt(EulerDiscreteScheduler(**config)).resolve(), ("euler", "trailing"))
