@@ -1,0 +1,77 @@
+"""The engine that all pipelines of a process share, and opened models."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any, Dict, Optional
+
+from .errors import USAGE, Error
+from .library import Library, library, to_json
+from .places import data_folder, hub_cache
+
+
+class _Handle:
+    """An object of the library; freed with the last reference to it, except at the end of the process."""
+
+    def __init__(self, lib: Library, handle: int, free: Any) -> None:
+        self.library = lib
+        self.handle = handle
+        self._finalizer = weakref.finalize(self, free, handle)
+        self._finalizer.atexit = False
+
+    def __reduce__(self):
+        raise TypeError("a model of sumi cannot be copied or pickled; open it again")
+
+
+class Engine(_Handle):
+    """Threads and opened models. Its handler of SIGBUS turns a model file that is cut short while it is in use into an
+    Error, where the process would die; it passes on all other faults."""
+
+    def __init__(self, lib: Library) -> None:
+        options: Dict[str, Any] = {"catch_truncated_files": True}
+        for name, folder in (("data_folder", data_folder()), ("hub_cache", hub_cache())):
+            if folder is not None:
+                options[name] = str(folder)
+        handle = lib.create(lib.functions.sumi_engine_create, to_json(options))
+        super().__init__(lib, handle, lib.functions.sumi_engine_free)
+        self.process = os.getpid()
+        self.opened = 0
+
+
+class Model(_Handle):
+    """An opened model: names and shapes are read, weights once a job needs them."""
+
+    def __init__(self, options: Dict[str, Any]) -> None:
+        engine = shared_engine()
+        lib = engine.library
+        with _lock:
+            engine.opened += 1
+            name = f"{options['path']}#{engine.opened}"  # one file may be opened several times
+        request = to_json({**options, "name": name})
+        super().__init__(
+            lib, lib.create(lib.functions.sumi_model_open, engine.handle, request), lib.functions.sumi_model_free
+        )
+        self.engine = engine
+        self.options = dict(options)
+        self.info: Dict[str, Any] = lib.read_json(lib.functions.sumi_model_describe, self.handle)
+
+    def check_process(self) -> None:
+        """Threads do not survive a fork, so neither does a model."""
+        if self.engine.process != os.getpid():
+            raise Error(USAGE, "the model was opened before this process was forked; open it in this process")
+
+
+_lock = threading.Lock()
+_engine: Optional[Engine] = None
+
+
+def shared_engine() -> Engine:
+    """This process's engine, created by the first call with the folders that the environment names then."""
+    global _engine
+    lib = library()
+    with _lock:
+        if _engine is None or _engine.process != os.getpid() or _engine.library is not lib:
+            _engine = Engine(lib)
+        return _engine
