@@ -8,6 +8,7 @@
 #   ./ci.sh lint [file...]       layers, format, clang-tidy of what changed since the last commit (or of the files given)
 #   ./ci.sh bench                the benches, with the machine's own peak beside each figure
 #   ./ci.sh package              build/package/sumi_VERSION_ARCH.deb, installed and run in a bare system (as root)
+#   ./ci.sh soak-jobs [jobs]     many jobs at once on one model (4 threads of 50) under the thread and address sanitizers
 #   ./ci.sh soak [rounds]        repeat the tests (20 rounds) until one fails
 #
 # SUMI_JOBS sets how many compilers and tests run at once (default: one a core).
@@ -186,6 +187,14 @@ case $command in
   lint) lint "$@" ;;
   bench) bench "$@" ;;
   package) package ;;
+  soak-jobs)
+    deps
+    for preset in tsan asan; do
+      build "$preset" tests_soak
+      say "4 threads of ${1:-50} jobs under $preset"
+      SUMI_SOAK_JOBS=${1:-50} ASAN_OPTIONS=allocator_may_return_null=1 "build/$preset/tests_soak"
+    done
+    ;;
   soak)
     deps
     build release
