@@ -37,9 +37,10 @@ mount -t proc proc "$root/proc" 2>/dev/null || say "/proc cannot be mounted; goi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 say "apt-get install $(basename "$deb")"
-cp "$deb" "$root/tmp/"
 apt_get update
+apt_get clean
 before=$(du -smx "$root" | cut -f1)
+cp "$deb" "$root/tmp/"
 apt_get install "/tmp/$(basename "$deb")"
 rm "$root/tmp/$(basename "$deb")"
 apt_get clean
@@ -55,6 +56,12 @@ in_root sh -ec '
   cc /usr/share/doc/sumi/examples/draw.c -o /tmp/draw $(pkg-config --cflags --libs sumi)
   /tmp/draw /usr/share/sumi/models/emoji.safetensors "a red apple" /tmp/example.png'
 python3 "$here/pictures.py" "$root/tmp/program.png" "$root/tmp/example.png"
+
+if [ -d "$root/usr/lib/python3/dist-packages/sumi" ]; then
+  say "python3: import sumi, which loads libsumi.so"
+  apt_get install python3
+  in_root python3 -B -c 'import sumi; print(sumi.version())'
+fi
 
 say "removal"
 apt_get remove sumi
