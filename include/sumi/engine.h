@@ -67,6 +67,19 @@ struct NamedHelp {
   std::vector<std::string> aliases;
 };
 
+// A request that was checked and parsed as far as no model is needed, so that what is wrong with it is found before a
+// model is opened. Model::prepare takes it without doing that again. Never changes.
+class SUMI_API CheckedRequest {
+ public:
+  struct Impl;
+  // Throws Error(kUsage): numbers out of range, unknown samplers, prompts that are no text or whose syntax is broken.
+  explicit CheckedRequest(const Request& request);
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
 // A job, prepared and checked; it runs once.
 class SUMI_API Job {
  public:
@@ -96,6 +109,7 @@ class SUMI_API Model {
   // Decides everything that the request leaves open, checks it, and plans its memory. Reads no weights. Throws
   // Error(kUsage) for what is wrong with the request, Error(kUnavailable) where memory will not do.
   Job prepare(const Request& request) const;
+  Job prepare(const CheckedRequest& request) const;
 
  private:
   std::shared_ptr<Impl> impl_;
@@ -107,7 +121,8 @@ class SUMI_API Engine {
   explicit Engine(const EngineOptions& options = {});
 
   // Reads names and shapes, not weights. Throws Error(kNoInput) or Error(kData) naming the file, Error(kUnavailable)
-  // for a backend that this build does not have, Error(kUsage) for a name that is taken.
+  // for a backend that this build does not have, Error(kUsage) for a name that is taken. Where no tokenizer is
+  // found, Model::prepare throws Error(kNoInput).
   Model open(const ModelOptions& options);
   // A model opened before and not closed; Error(kUsage) that lists the names.
   Model model(const std::string& name) const;

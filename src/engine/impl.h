@@ -33,6 +33,8 @@ struct Shared {
 struct Model::Impl {
   Impl(std::shared_ptr<engine::Shared> shared, const ModelOptions& options, std::string name);
 
+  // Throws Error(kNoInput) if none was found when the model was opened.
+  const text::ClipTokenizer& tokenizer() const;
   // The networks, loaded by the first call.
   const models::StableDiffusion& networks();
   const engine::PreviewMap& preview_map();
@@ -45,19 +47,24 @@ struct Model::Impl {
   std::string name;
   ModelOptions options;
   engine::OpenModel opened;
-  std::optional<text::ClipTokenizer> tokenizer;
   std::atomic<bool> loaded{false};
   std::atomic<int> denoising{0};
 
  private:
-  std::mutex mutex_;  // of loading, and of the warnings
+  std::optional<text::ClipTokenizer> tokenizer_;
+  std::string no_tokenizer_;  // why there is none
+  std::mutex mutex_;          // of loading, and of the warnings
   std::vector<std::string> warnings_;
   std::optional<models::StableDiffusion> networks_;
   std::optional<engine::PreviewMap> preview_map_;
 };
 
+struct CheckedRequest::Impl {
+  engine::ParsedRequest parsed;
+};
+
 struct Job::Impl {
-  Impl(std::shared_ptr<Model::Impl> owner, const Request& request);
+  Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest& request);
   void run(const Hooks& hooks);
   void check_files() const;
 

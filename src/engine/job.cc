@@ -50,12 +50,12 @@ class Denoising {
 
 }  // namespace
 
-Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const Request& request) : model(std::move(owner)) {
+Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest& request) : model(std::move(owner)) {
   const PoolScope pool(&model->shared->pool);
   const WarningScope scope([this](const std::string& message) { warnings.push_back(message); });
   const engine::OpenModel& opened = model->opened;
   job = engine::resolve({.config = opened.config,
-                         .tokenizer = *model->tokenizer,
+                         .tokenizer = [this]() -> const text::ClipTokenizer& { return model->tokenizer(); },
                          .noise_schedule = *opened.noise_schedule,
                          .model = opened.path,
                          .data_folder = model->shared->options.data_folder},

@@ -104,8 +104,9 @@ void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
                             ? "decode in tiles (`tiled_decode`), or choose a smaller picture"
                             : "choose a smaller picture or fewer at once";
   SUMI_CHECK_KIND(kUnavailable, !limits.available || plan.required() <= *limits.available,
-                  "this job needs at least {} of memory and {} are available; {}", format_bytes(plan.required()),
-                  format_bytes(limits.available.value_or(0)), way_out);
+                  "this job needs at least {} of memory and {} are available; {} (it {})",
+                  format_bytes(plan.required()), format_bytes(limits.available.value_or(0)), way_out,
+                  describe(plan, {}));
   fail(ErrorKind::kUnavailable, "this job needs {} of memory and this process may take {} more (ulimit -v); {}",
        format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
 }

@@ -18,8 +18,19 @@ Model::Impl::Impl(std::shared_ptr<engine::Shared> parent, const ModelOptions& o,
   const WarningScope scope(into(warnings_));
   SUMI_CHECK_KIND(kUsage, !options.path.empty(), "`path` is empty; name a checkpoint or a folder");
   opened = engine::open_model(options);
-  tokenizer = engine::load_tokenizer(
-      opened, options.tokenizer, {.data_folder = shared->options.data_folder, .hub_cache = shared->options.hub_cache});
+  try {
+    tokenizer_ =
+        engine::load_tokenizer(opened, options.tokenizer,
+                               {.data_folder = shared->options.data_folder, .hub_cache = shared->options.hub_cache});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNoInput) throw;
+    no_tokenizer_ = error.what();
+  }
+}
+
+const text::ClipTokenizer& Model::Impl::tokenizer() const {
+  SUMI_CHECK_KIND(kNoInput, tokenizer_, "{}", no_tokenizer_);
+  return *tokenizer_;
 }
 
 const models::StableDiffusion& Model::Impl::networks() {
@@ -81,6 +92,13 @@ void Model::load() {
   impl_->add_warnings(std::move(said));
 }
 
-Job Model::prepare(const Request& request) const { return Job(std::make_shared<Job::Impl>(impl_, request)); }
+Job Model::prepare(const Request& request) const { return prepare(CheckedRequest(request)); }
+
+Job Model::prepare(const CheckedRequest& request) const {
+  return Job(std::make_shared<Job::Impl>(impl_, request.impl().parsed));
+}
+
+CheckedRequest::CheckedRequest(const Request& request)
+    : impl_(std::make_shared<Impl>(Impl{engine::parse_request(request)})) {}
 
 }  // namespace sumi

@@ -7,6 +7,7 @@
 
 #include "models/config.h"
 #include "text/clip_tokenizer.h"
+#include "text/prompt_weights.h"
 
 namespace sumi::engine {
 
@@ -19,14 +20,21 @@ enum class PromptSyntax {
 // "exact", "weighted"; throws Error(kUsage) for another name.
 PromptSyntax syntax_of(const std::string& name);
 
+struct ParsedPrompt {
+  std::string text;
+  std::vector<text::WeightedText> spans;  // of the weighted syntax; none in the exact
+};
+
+// Throws Error(kUsage) for text that is not UTF-8, too long, or whose weights are broken.
+ParsedPrompt parse_prompt(const std::string& prompt, PromptSyntax syntax);
+
 struct TokenizedPrompt {
   std::string text;
   std::vector<std::vector<int64_t>> rows;   // at least one; start and end marks included
   std::vector<std::vector<float>> weights;  // of each row's ids; an empty vector: all are 1
 };
 
-// Throws Error(kUsage) for text that is not UTF-8, too long, or whose weights are broken.
 TokenizedPrompt tokenize(const models::ModelConfig& config, const text::ClipTokenizer& tokenizer,
-                         const std::string& prompt, PromptSyntax syntax);
+                         const ParsedPrompt& prompt, PromptSyntax syntax);
 
 }  // namespace sumi::engine

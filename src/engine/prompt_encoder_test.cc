@@ -22,7 +22,9 @@ class PromptEncoderTest : public testing::Test {
   PromptPair encode_with(const models::StableDiffusion& model, PromptSyntax syntax,
                          const std::vector<std::string>& prompts, const std::string& negative) {
     const text::ClipTokenizer tokenizer = text::ClipTokenizer::load(folder_.path());
-    const auto parsed = [&](const std::string& prompt) { return tokenize(model.config(), tokenizer, prompt, syntax); };
+    const auto parsed = [&](const std::string& prompt) {
+      return tokenize(model.config(), tokenizer, parse_prompt(prompt, syntax), syntax);
+    };
     std::vector<TokenizedPrompt> texts;
     for (const std::string& prompt : prompts) texts.push_back(parsed(prompt));
     std::vector<const TokenizedPrompt*> places;

@@ -8,8 +8,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "engine/find_lora.h"
-#include "text/network_tags.h"
-#include "text/normalize.h"
 
 namespace sumi::engine {
 namespace {
@@ -23,17 +21,68 @@ void check_count(std::string_view name, int64_t count, int64_t most) {
   SUMI_CHECK_KIND(kUsage, count >= 1 && count <= most, "{} must be from 1 to {}, not {}", name, most, count);
 }
 
+// Reads a request's words.
+class Parser {
+ public:
+  Parser(Request request, const std::optional<Form>& form) {
+    check_request(request);
+    out_.form = form ? *form : form_of(request.defaults.value_or("quick"));
+    out_.request = std::move(request);
+  }
+
+  ParsedRequest operator()() {
+    choose_sampler();
+    out_.syntax = syntax_of(out_.request.syntax.value_or(out_.form.syntax));
+    out_.negative = parse_prompt(out_.request.negative_prompt.value_or(""), out_.syntax);
+    for (const std::string& prompt : out_.request.prompts) take(prompt);
+    return std::move(out_);
+  }
+
+ private:
+  // A sampler's name or alias may bring its schedule. The form's schedule belongs to the form's sampler.
+  void choose_sampler() {
+    const Request& r = out_.request;
+    const models::DrawingDefaults& form = out_.form.drawing;
+    if (!r.sampler && !r.schedule) return;
+    const std::string named = r.sampler.value_or(form.sampler);
+    std::string implied;
+    out_.sampler = diffusion::resolve_sampler(named, &implied);
+    SUMI_CHECK_KIND(kUsage, !r.schedule || implied.empty() || *r.schedule == implied,
+                    "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *r.schedule);
+    out_.schedule = r.schedule                                        ? *r.schedule
+                    : out_.sampler == form.sampler && implied.empty() ? form.schedule
+                                                                      : implied;
+    diffusion::check_sampler(out_.sampler, out_.schedule);
+  }
+
+  void take(const std::string& prompt) {
+    text::TaggedPrompt tagged = text::take_lora_tags(prompt);
+    SUMI_CHECK_KIND(kUsage, out_.prompts.empty() || tagged.loras == out_.loras,
+                    "the prompts name different LoRAs; put only prompts with the same ones into one run");
+    out_.loras = std::move(tagged.loras);
+    const auto [known, fresh] = places_.emplace(tagged.prompt, out_.texts.size());
+    if (fresh) out_.texts.push_back(parse_prompt(tagged.prompt, out_.syntax));
+    out_.prompts.push_back(known->second);
+  }
+
+  ParsedRequest out_;
+  std::map<std::string, size_t> places_;  // of the texts
+};
+
 // Decides a request's fields one after the other.
 class Resolver {
  public:
-  Resolver(const Facts& facts, const Request& request, const Form& form)
-      : facts_(facts), request_(request), form_(form), drawing_(models::resolve_defaults(facts.config, form.drawing)) {}
+  Resolver(const Facts& facts, const ParsedRequest& parsed)
+      : facts_(facts),
+        parsed_(parsed),
+        request_(parsed.request),
+        drawing_(models::resolve_defaults(facts.config, parsed.form.drawing)) {}
 
   ResolvedJob operator()() {
-    check_request(request_);
     decide_size();
     decide_numbers();
     decide_sampling();
+    find_loras();
     take_prompts();
     return std::move(job_);
   }
@@ -74,26 +123,12 @@ class Resolver {
     job_.share_of = request_.share_of;
   }
 
-  // A sampler's name or alias may bring its schedule. The form's schedule belongs to the form's sampler.
   void decide_sampling() {
     Settings& s = settings();
-    if (!request_.sampler && !request_.schedule) {
-      s.sampler = drawing_.sampler;
-      s.schedule = drawing_.schedule;
-    } else {
-      const models::DrawingDefaults& form = form_.drawing;
-      const std::string named = request_.sampler.value_or(form.sampler);
-      std::string implied;
-      s.sampler = diffusion::resolve_sampler(named, &implied);
-      SUMI_CHECK_KIND(kUsage, !request_.schedule || implied.empty() || *request_.schedule == implied,
-                      "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *request_.schedule);
-      s.schedule = request_.schedule                              ? *request_.schedule
-                   : s.sampler == form.sampler && implied.empty() ? form.schedule
-                                                                  : implied;
-    }
+    const bool named = !parsed_.sampler.empty();
     // What the network predicts is a property of the model.
-    job_.grid = diffusion::make_grid(facts_.noise_schedule, {.sampler = s.sampler,
-                                                             .schedule = s.schedule,
+    job_.grid = diffusion::make_grid(facts_.noise_schedule, {.sampler = named ? parsed_.sampler : drawing_.sampler,
+                                                             .schedule = named ? parsed_.schedule : drawing_.schedule,
                                                              .steps = static_cast<int>(s.steps),
                                                              .eta = s.eta,
                                                              .prediction = facts_.config.prediction});
@@ -102,62 +137,44 @@ class Resolver {
     s.timesteps = job_.grid->timesteps();
   }
 
+  // The request's, and those named in prompts.
+  void find_loras() {
+    Settings& s = settings();
+    s.loras = request_.loras;
+    for (const text::LoraTag& tag : parsed_.loras) {
+      s.loras.push_back(
+          {find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string(), tag.weight});
+    }
+    for (const Lora& lora : s.loras) job_.loras.push_back({io::open_checkpoint(lora.file), lora.weight});
+  }
+
   void take_prompts() {
     Settings& s = settings();
-    s.syntax = request_.syntax.value_or(form_.syntax);
-    syntax_ = syntax_of(s.syntax);
-    s.negative_prompt = request_.negative_prompt.value_or("");
-    text::check_prompt(s.negative_prompt);
-    text::refuse_network_tags(s.negative_prompt);
-    const std::vector<std::string> prompts = without_tags();
+    s.syntax = parsed_.syntax == PromptSyntax::kExact ? "exact" : "weighted";
+    s.negative_prompt = parsed_.negative.text;
     if (job_.guided()) {
-      job_.negative = text(s.negative_prompt);
+      job_.negative = text(parsed_.negative);
     } else if (!s.negative_prompt.empty()) {
       warn("the negative prompt has no effect at guidance scale 1");
     }
     std::vector<size_t> all;
-    for (const std::string& prompt : prompts) all.insert(all.end(), copies(), text(prompt));
+    const auto copies = static_cast<size_t>(request_.copies.value_or(1));
+    for (const size_t prompt : parsed_.prompts) all.insert(all.end(), copies, text(parsed_.texts[prompt]));
     make_batches(all);
     s.pictures = static_cast<int64_t>(all.size()) * job_.iterations;
     s.batch = static_cast<int64_t>(job_.largest_batch());
     const auto rows = [&](size_t i) { return job_.texts[i].rows.size(); };
     for (const size_t i : all) {
       if (rows(i) != rows(all[0]) || (job_.guided() && rows(i) != rows(job_.negative))) {
-        job_.empty = text("");
+        job_.empty = text(ParsedPrompt());
         break;
       }
     }
   }
 
-  size_t copies() const { return static_cast<size_t>(request_.copies.value_or(1)); }
-
-  // The prompts without their LoRA tags; the LoRAs become the job's.
-  std::vector<std::string> without_tags() {
-    std::vector<std::string> prompts;
-    std::vector<text::LoraTag> tags;
-    for (const std::string& prompt : request_.prompts) {
-      text::TaggedPrompt tagged = text::take_lora_tags(prompt);
-      SUMI_CHECK_KIND(kUsage, prompts.empty() || tagged.loras == tags,
-                      "the prompts name different LoRAs; put only prompts with the same ones into one run");
-      tags = std::move(tagged.loras);
-      prompts.push_back(std::move(tagged.prompt));
-    }
-    Settings& s = settings();
-    s.loras = request_.loras;
-    for (const text::LoraTag& tag : tags) {
-      s.loras.push_back(
-          {find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string(), tag.weight});
-    }
-    for (const Lora& lora : s.loras) {
-      SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);
-      job_.loras.push_back({io::open_checkpoint(lora.file), lora.weight});
-    }
-    return prompts;
-  }
-
-  size_t text(const std::string& prompt) {
-    const auto [known, fresh] = places_.emplace(prompt, job_.texts.size());
-    if (fresh) job_.texts.push_back(tokenize(facts_.config, facts_.tokenizer, prompt, syntax_));
+  size_t text(const ParsedPrompt& prompt) {
+    const auto [known, fresh] = places_.emplace(prompt.text, job_.texts.size());
+    if (fresh) job_.texts.push_back(tokenize(facts_.config, facts_.tokenizer(), prompt, parsed_.syntax));
     return known->second;
   }
 
@@ -179,10 +196,9 @@ class Resolver {
   }
 
   const Facts& facts_;
+  const ParsedRequest& parsed_;
   const Request& request_;
-  const Form& form_;
   models::DrawingDefaults drawing_;
-  PromptSyntax syntax_ = PromptSyntax::kExact;
   std::map<std::string, size_t> places_;  // of the texts
   ResolvedJob job_;
 };
@@ -217,8 +233,8 @@ int64_t ResolvedJob::longest_context() const {
 void check_request(const Request& r) {
   check_side("width", r.width);
   check_side("height", r.height);
-  check_count("the number of pictures of a prompt", r.copies.value_or(1), kMaxIterations);
   check_count("the number of pictures at once", r.batch.value_or(1), kMaxBatch);
+  check_count("the number of pictures of a prompt", r.copies.value_or(1), kMaxIterations);
   check_count("the number of iterations", r.iterations.value_or(1), kMaxIterations);
   check_count("`steps`", r.steps.value_or(1), kMaxSteps);
   const double scale = r.scale.value_or(1.0), eta = r.eta.value_or(0.0);
@@ -234,13 +250,16 @@ void check_request(const Request& r) {
   SUMI_CHECK_KIND(kUsage, r.share_of >= 1 && r.share >= 0 && r.share < r.share_of,
                   "`share` must be from 0 to `share_of` - 1, not {} of {}", r.share, r.share_of);
   SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given");
+  for (const Lora& lora : r.loras)
+    SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);
   if (r.syntax) syntax_of(*r.syntax);
   if (r.defaults) form_of(*r.defaults);
 }
 
-ResolvedJob resolve(const Facts& facts, const Request& request, const std::optional<Form>& form) {
-  const Form decided = form ? *form : form_of(request.defaults.value_or("quick"));
-  return Resolver(facts, request, decided)();
+ParsedRequest parse_request(Request request, const std::optional<Form>& form) {
+  return Parser(std::move(request), form)();
 }
+
+ResolvedJob resolve(const Facts& facts, const ParsedRequest& parsed) { return Resolver(facts, parsed)(); }
 
 }  // namespace sumi::engine

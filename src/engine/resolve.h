@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,13 +14,14 @@
 #include "models/config.h"
 #include "models/defaults.h"
 #include "sumi/request.h"
+#include "text/network_tags.h"
 
 namespace sumi::engine {
 
 // What a request is resolved against.
 struct Facts {
   const models::ModelConfig& config;
-  const text::ClipTokenizer& tokenizer;
+  std::function<const text::ClipTokenizer&()> tokenizer;
   const diffusion::NoiseSchedule& noise_schedule;  // outlives the job
   std::filesystem::path model = {};                // LoRAs named in prompts are looked for beside it,
   std::filesystem::path data_folder = {};          // then in loras/ here; empty: nowhere else
@@ -62,10 +64,26 @@ struct ResolvedJob {
   int64_t longest_context() const;  // tokens of the text with the most rows
 };
 
-// Throws Error(kUsage) for what is wrong with the request or impossible for the model, Error(kNoInput) and Error(kData)
-// for LoRA files. `form`: used where neither the request nor the model decides; none: the one that request.defaults
-// names.
-ResolvedJob resolve(const Facts& facts, const Request& request, const std::optional<Form>& form = {});
+// A request checked and parsed as far as no model is needed.
+struct ParsedRequest {
+  Request request;
+  Form form;
+  PromptSyntax syntax = PromptSyntax::kExact;
+  std::vector<ParsedPrompt> texts;  // each distinct prompt once, without its LoRA tags
+  std::vector<size_t> prompts;      // the request's, in texts
+  ParsedPrompt negative;
+  std::vector<text::LoraTag> loras;  // named in the prompts
+  std::string sampler, schedule;  // registered names, where the request names either; an empty schedule: the sampler's
+};
+
+// Throws Error(kUsage) for what no model can do: numbers out of range, unknown names, prompts that are no text or whose
+// syntax is broken. Opens nothing. `form`: used where neither the request nor the model decides; none: the one that
+// request.defaults names.
+ParsedRequest parse_request(Request request, const std::optional<Form>& form = {});
+
+// Throws Error(kUsage) for what this model cannot do, Error(kNoInput) and Error(kData) for LoRA files and the
+// tokenizer.
+ResolvedJob resolve(const Facts& facts, const ParsedRequest& parsed);
 
 // The settings of a picture in the text that A1111 writes into its files. `number`: its place among pictures of one
 // seed, or -1.

@@ -256,10 +256,15 @@ bool WeightedChunks::plain() const {
 }
 
 WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt, int64_t row) {
+  return chunk_weighted_prompt(tokenizer, parse_weighted_prompt(prompt), row);
+}
+
+WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, const std::vector<WeightedText>& parsed,
+                                     int64_t row) {
   SUMI_CHECK_KIND(kUsage, row >= 1, "a row of a prompt holds one token at least, not {}", row);
   count("tokenize");
   ChunkBuilder builder(tokenizer, static_cast<size_t>(row));
-  for (const WeightedText& span : parse_weighted_prompt(prompt)) {
+  for (const WeightedText& span : parsed) {
     if (span.is_break) {
       builder.end_row();
       continue;

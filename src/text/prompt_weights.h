@@ -30,5 +30,8 @@ struct WeightedChunks {
   bool plain() const;  // one row, all weights 1
 };
 WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, std::string_view prompt, int64_t row = 75);
+// The same for a prompt that is parsed already.
+WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, const std::vector<WeightedText>& parsed,
+                                     int64_t row = 75);
 
 }  // namespace sumi::text

@@ -96,7 +96,7 @@ int Eval::run() {
     for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);
   };
   tell_warnings();
-  model.prepare(job.request);  // finds what is wrong before pictures are read
+  model.prepare(*job.checked);  // finds what is wrong before pictures are read
   std::optional<evaluate::ClipScore> score;
   if (!clip.empty()) {
     const auto file = io::open_checkpoint(clip);

@@ -26,7 +26,7 @@ class Generation {
     const ModelInfo info = model.info();
     for (const std::string& warning : info.warnings) warn(warning);
     check_latent(info);
-    Job job = model.prepare(job_.request);
+    Job job = model.prepare(*job_.checked);
     settings_ = job.settings();
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", settings_.seed));
     note(settings_.memory);

@@ -10,6 +10,7 @@ namespace sumi::app {
 
 struct GenerateJob {
   Request request;
+  std::optional<CheckedRequest> checked;  // the request, once it is complete
   EngineFlags engine;
   ModelChoice model;
   std::optional<int64_t> channels, downsampling;  // what the original's user says of the latent; checked
@@ -55,7 +56,8 @@ struct SharedFlags {
   std::string lora_folder;
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
-// Copies the flags into the job's request; throws Error(kUsage) for invalid values.
+// Copies the flags into the job's request and checks it; throws Error(kUsage). Call it once the rest of the request is
+// set.
 void apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
 
 }  // namespace sumi::app

@@ -77,7 +77,7 @@ void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
   const auto seed = parse_seed(flags.seed);
   job.seed_was_drawn = !seed;
   request.seed = seed ? *seed : engine::random_seed();
-  engine::check_request(request);
+  job.checked.emplace(request);
   job.engine.apply();
 }
 

@@ -86,8 +86,10 @@ int TrainLdm::run() {
     // Few steps where the model names no number: only a preview.
     const engine::Form form{.drawing = {.steps = 20}};
     const auto job = std::make_shared<const engine::ResolvedJob>(
-        engine::resolve({.config = opened.config, .tokenizer = tokenizer, .noise_schedule = *opened.noise_schedule},
-                        sample_request(opened.config), form));
+        engine::resolve({.config = opened.config,
+                         .tokenizer = [&]() -> const text::ClipTokenizer& { return tokenizer; },
+                         .noise_schedule = *opened.noise_schedule},
+                        engine::parse_request(sample_request(opened.config), form)));
     on_sample = [&, job](int64_t step) {
       std::vector<Image> pictures;
       engine::run_job(networks, *job,

@@ -152,13 +152,15 @@ class Outputs {
 void share_with_other_ranks(GenerateJob& job) {
   const Ranks& ranks = Ranks::world();
   if (ranks.alone()) return;
-  job.request.share = ranks.rank();
-  job.request.share_of = ranks.size();
+  Request& request = job.request;
+  request.share = ranks.rank();
+  request.share_of = ranks.size();
   if (job.seed_was_drawn) {
-    double seed = ranks.first() ? static_cast<double>(*job.request.seed) : 0.0;
+    double seed = ranks.first() ? static_cast<double>(*request.seed) : 0.0;
     ranks.sum(std::span(&seed, 1));
-    job.request.seed = static_cast<uint64_t>(seed);
+    request.seed = static_cast<uint64_t>(seed);
   }
+  job.checked.emplace(request);
   if (!ranks.first()) job.quiet = true;
 }
 
