@@ -30,9 +30,11 @@ MAY_INCLUDE = {
     "engine": ["models", "diffusion", "image"],
     "api": ["engine"],
     "train": ["models", "diffusion", "image", "ranks"],
+    "api": ["engine"],
     "evaluate": ["engine"],
     "app": ["engine", "train", "evaluate", "ranks"],
 }
+C_INTERFACE = "sumi.h"                     # include/sumi.h, which the room api implements
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
 EXTERNAL = {"hwy"}                         # libraries whose own headers are included in quotes
 FOR_TESTS = {"tests", "tools", "backend"}  # what x_test.cc and x_bench.cc may include besides
@@ -68,6 +70,8 @@ def fault(room, is_test, target):
     """What is wrong with including `target` from a file of `room`, or None."""
     parts = target.split("/")
     top = parts[0]
+    if target == C_INTERFACE:
+        return None if room == "api" or is_test else f'{room} may not include "{target}": it is for C programs'
     if len(parts) == 1 or ".." in parts:
         return f'"{target}" is not written as a path from src/'
     if not is_test and room not in TOUCH_ELEMENTS and target in KERNEL_HEADERS:

@@ -44,6 +44,12 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(check({"src/app/cli/run.cc": line})[0], 1)
         self.assertEqual(check({"src/ops/conv_test.cc": line})[0], 0)
 
+    def test_the_c_interface_is_for_the_room_that_implements_it(self):
+        line = '#include "sumi.h"\n'
+        for path, status in (("src/api/c_api.cc", 0), ("src/engine/run_test.cc", 0), ("src/engine/run.cc", 1),
+                             ("src/app/main.cc", 1)):
+            self.assertEqual(check({path: line})[0], status, path)
+
     def test_above_ops_nobody_includes_what_is_for_kernels(self):
         line = '#include "core/view.h"\n'
         for path, status in (("src/train/ema.cc", 1), ("src/io/bind.h", 1), ("src/ops/conv.h", 0),

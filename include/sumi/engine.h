@@ -32,16 +32,16 @@ struct EngineOptions {
   bool catch_truncated_files = false;
   int64_t memory_budget = 0;  // bytes that jobs and weights may take together; 0: what the machine has free. A job that
                               // does not fit beside those that run waits; one that can never fit is refused.
-  std::string data_folder;    // has tokenizer/ and loras/; empty: none
-  std::string hub_cache;      // of Hugging Face, where CLIP's tokenizer may be; empty: none
+  std::string data_folder = {};  // has tokenizer/ and loras/; empty: none
+  std::string hub_cache = {};    // of Hugging Face, where CLIP's tokenizer may be; empty: none
 };
 
 struct ModelOptions {
-  std::string path;                    // .ckpt, .safetensors or a diffusers folder
-  std::string name;                    // under which Engine::model finds it; empty: the path
-  std::string variant;                 // of a diffusers folder: "fp16" reads *.fp16.safetensors; empty: the plain files
-  std::string config;                  // LDM configuration (YAML); empty: the folder's, else inferred from the tensors
-  std::string tokenizer;               // folder with vocab.json and merges.txt; empty: searched for
+  std::string path = {};               // .ckpt, .safetensors or a diffusers folder
+  std::string name = {};               // under which Engine::model finds it; empty: the path
+  std::string variant = {};            // of a diffusers folder: "fp16" reads *.fp16.safetensors; empty: the plain files
+  std::string config = {};             // LDM configuration (YAML); empty: the folder's, else inferred from the tensors
+  std::string tokenizer = {};          // folder with vocab.json and merges.txt; empty: searched for
   std::string prediction = "auto";     // what the UNet predicts: "eps", "v", "x0"; "auto": as configured
   std::string backend = "cpu";         // a name of Engine::backends()
   std::string dtype = "auto";          // weights rounded to "f32", "f16", "bf16", "q8_0" or "q4_0"; "auto": as stored
@@ -50,21 +50,21 @@ struct ModelOptions {
 };
 
 struct ModelInfo {
-  std::string name, path, family, format;
-  int64_t default_size = 0;       // pixels on each side
-  std::string prediction;         // "eps", "v" or "x0"
-  std::string sampler, schedule;  // the model's own; empty: it names none
-  int64_t steps = 0;              // 0: it names none
-  double scale = 0.0;             // 0: it names none
-  int64_t multiple = 8;           // of pixels, that width and height must be
+  std::string name = {}, path = {}, family = {}, format = {};
+  int64_t default_size = 0;                 // pixels on each side
+  std::string prediction = {};              // "eps", "v" or "x0"
+  std::string sampler = {}, schedule = {};  // the model's own; empty: it names none
+  int64_t steps = 0;                        // 0: it names none
+  double scale = 0.0;                       // 0: it names none
+  int64_t multiple = 8;                     // of pixels, that width and height must be
   int64_t latent_channels = 4;
-  bool loaded = false;                // whether the weights are bound
-  std::vector<std::string> warnings;  // of opening, and of loading by load(); a job that loads reports its own
+  bool loaded = false;                     // whether the weights are bound
+  std::vector<std::string> warnings = {};  // of opening, and of loading by load(); a job that loads reports its own
 };
 
 struct NamedHelp {
-  std::string name, help;
-  std::vector<std::string> aliases;
+  std::string name = {}, help = {};
+  std::vector<std::string> aliases = {};
 };
 
 // A request that was checked and parsed as far as no model is needed, so that what is wrong with it is found before a

@@ -35,5 +35,13 @@ TEST(TextUtil, ControlCharactersAreStripped) {
   EXPECT_EQ(strip_control("bad \xFF\x9B byte"), "bad \xEF\xBF\xBD\xEF\xBF\xBD byte");
 }
 
+TEST(TextUtil, LongTextIsCutBetweenCharacters) {
+  EXPECT_EQ(shorten("abc", 3), "abc");
+  EXPECT_EQ(shorten("abcd", 3), "abc…");
+  EXPECT_EQ(shorten("ab\xC3\xA9", 3), "ab…");
+  EXPECT_EQ(shorten("ab\xC3\xA9", 4), "ab\xC3\xA9");
+  EXPECT_EQ(shorten("\xF0\x9F\x90\xB1", 2), "…");
+}
+
 }  // namespace
 }  // namespace sumi

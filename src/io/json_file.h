@@ -9,11 +9,9 @@ namespace sumi::io {
 
 inline constexpr int64_t kMaxConfigBytes = 1 << 20;      // component configurations have a few kB
 inline constexpr int64_t kMaxShardIndexBytes = 4 << 20;  // one line a tensor: 0.1 MB for the largest published
-inline constexpr int kMaxJsonDepth = 64;
 
 // The file's value. Throws Error(kNoInput) if it is missing or not a regular file, Error(kData) if it is larger than
-// `max_bytes`, nested deeper than kMaxJsonDepth, not UTF-8, not JSON, or repeats a key in one object; the message is
-// one line with the file and the rule.
+// `max_bytes` or breaks a rule of parse_json; the message is one line with the file and the rule.
 nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_bytes = kMaxConfigBytes);
 
 }  // namespace sumi::io

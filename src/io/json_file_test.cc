@@ -69,6 +69,19 @@ TEST_F(JsonFile, RefusesWhatIsNotJson) {
   EXPECT_THAT(error_of("[1, 2, 3, 4, 5]", 8), HasSubstr("15 bytes; a file of this kind has at most 8"));
 }
 
+TEST_F(JsonFile, RefusesLongKeysAndShowsTheirBeginning) {
+  const std::string key(3000, 'k');
+  EXPECT_THAT(error_of("{\"" + key + "\": 1, \"" + key + "\": 2}"),
+              HasSubstr("\"" + key.substr(0, 60) + "…\" appears"));
+  EXPECT_THAT(error_of("{\"" + std::string(70000, 'k') + "\": 1}"), HasSubstr("a key of 70000 bytes"));
+}
+
+TEST_F(JsonFile, SaysWhereAndWhatIsWrong) {
+  EXPECT_THAT(error_of("{\"a\": [1"), HasSubstr("not valid JSON at byte 9, where it ends too early"));
+  EXPECT_THAT(error_of(std::string("{\"a\": 1}\0{}", 11)), HasSubstr("not valid JSON at byte 8: it is zero"));
+  EXPECT_THAT(error_of("{\"a\": [0, 1e999]}"), HasSubstr("out of range, after the key \"a\""));
+}
+
 TEST_F(JsonFile, RefusesWhatIsNoFile) {
   for (const auto& path : {folder_.path(), folder_ / "absent.json", std::filesystem::path("/dev/zero")}) {
     try {

@@ -20,9 +20,6 @@ std::vector<std::string> normalise_arguments(const CLI::App& app, const std::vec
 // The command's long options, "--steps".
 std::vector<std::string> long_names(const CLI::App& app);
 
-// The nearest of `known` within two letter edits of `word`, one for a short word; empty if there is none.
-std::string nearest_of(const std::string& word, const std::vector<std::string>& known);
-
 // Options with numbers. Only decimal digits, no trailing characters; throw Error(kUsage) naming the option.
 CLI::Option* add_integer(CLI::App& app, const std::string& names, int64_t& value, const std::string& help);
 CLI::Option* add_integer(CLI::App& app, const std::string& names, std::optional<int64_t>& value,

@@ -8,6 +8,7 @@
 #include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "base/nearest.h"
 
 namespace sumi::app {
 namespace {

@@ -1,0 +1,224 @@
+// The fields of sumi's structs as JSON has them: one table a struct. Parsing, writing and the JSON Schema all follow
+// these tables; a field that is added to a struct is added here and in docs/api.md, and tests say so if it is not.
+#pragma once
+
+#include <concepts>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "sumi/engine.h"
+
+namespace sumi::api {
+
+// What a table says about a member beside its type. Of an input, null is the same as absence: the member keeps its
+// default.
+struct Field {
+  std::string_view name;                  // of the member
+  std::string_view help;                  // one line
+  bool required = false;                  // neither absent nor null
+  std::optional<double> min, max;         // of numbers; without, what the type holds
+  int64_t multiple_of = 1;                // of whole numbers
+  std::vector<std::string_view> choices;  // of texts; empty: any text
+  std::string_view alone = {};            // of a list: the name under which one element can be given without a list
+  size_t min_items = 0;                   // of lists
+  size_t max_items = 0;                   // 0: any number
+};
+
+// A finished picture without its pixels, as the C interface's picture callback tells it.
+struct PictureInfo {
+  std::string prompt;
+  int64_t number = 0;
+  uint64_t seed = 0;
+  int64_t width = 0, height = 0;
+  std::string parameters;
+};
+
+inline PictureInfo info_of(const Picture& picture) {
+  return {picture.prompt, picture.number, picture.seed, picture.image.width, picture.image.height, picture.parameters};
+}
+
+// What messages call a struct that is read: "`x` is no field of a request".
+template <class S> inline constexpr std::string_view kCalled;
+template <> inline constexpr std::string_view kCalled<EngineOptions> = "engine options";
+template <> inline constexpr std::string_view kCalled<ModelOptions> = "model options";
+template <> inline constexpr std::string_view kCalled<Request> = "a request";
+template <> inline constexpr std::string_view kCalled<Lora> = "a LoRA";
+
+// S or const S.
+template <class T, class S>
+concept Is = std::same_as<std::remove_const_t<T>, S>;
+
+// visit_fields(struct, visit) calls visit(member, Field) for each member in order.
+
+template <class Visit> void visit_fields(Is<EngineOptions> auto& options, Visit&& visit) {
+  visit(
+      options.threads,
+      {.name = "threads", .help = "threads; 0: one for each core that the process may run on", .min = 0, .max = 1024});
+  visit(options.pin_threads, {.name = "pin_threads", .help = "bind each worker thread to a core"});
+  visit(options.catch_truncated_files,
+        {.name = "catch_truncated_files",
+         .help =
+             "fail the job instead of the process where a mapped model file is cut short: installs a SIGBUS handler"});
+  visit(options.memory_budget, {.name = "memory_budget",
+                                .help = "bytes that jobs and weights may take together; 0: what the machine has free",
+                                .min = 0});
+  visit(options.data_folder, {.name = "data_folder", .help = "folder with tokenizer/ and loras/; empty: none"});
+  visit(options.hub_cache,
+        {.name = "hub_cache", .help = "cache of Hugging Face, where CLIP's tokenizer may be; empty: none"});
+}
+
+template <class Visit> void visit_fields(Is<ModelOptions> auto& options, Visit&& visit) {
+  visit(options.path, {.name = "path", .help = ".ckpt, .safetensors or a diffusers folder", .required = true});
+  visit(options.name, {.name = "name", .help = "the model's name in its engine; empty: the path"});
+  visit(options.variant,
+        {.name = "variant", .help = "of a diffusers folder: fp16 reads *.fp16.safetensors; empty: the plain files"});
+  visit(options.config,
+        {.name = "config", .help = "LDM configuration (YAML); empty: the folder's, else inferred from the tensors"});
+  visit(options.tokenizer, {.name = "tokenizer", .help = "folder with vocab.json and merges.txt; empty: searched for"});
+  visit(options.prediction, {.name = "prediction",
+                             .help = "what the UNet predicts; auto: as configured",
+                             .choices = {"auto", "eps", "v", "x0"}});
+  visit(options.backend, {.name = "backend", .help = "a name that sumi_list gives for \"backends\""});
+  visit(options.dtype, {.name = "dtype",
+                        .help = "type that weights are rounded to; auto: as stored",
+                        .choices = {"auto", "f32", "f16", "bf16", "q8_0", "q4_0"}});
+  visit(options.precision, {.name = "precision",
+                            .help = "what the networks compute in; autocast: full",
+                            .choices = {"full", "f16", "bf16", "autocast"}});
+  visit(options.exact,
+        {.name = "exact", .help = "direct instead of Winograd convolutions: less rounding error, slower"});
+}
+
+template <class Visit> void visit_fields(Is<Lora> auto& lora, Visit&& visit) {
+  visit(lora.file, {.name = "file", .help = "path of the LoRA file", .required = true});
+  visit(lora.weight, {.name = "weight", .help = "how strongly it acts", .min = -1000, .max = 1000});
+}
+
+template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visit) {
+  visit(request.prompts, {.name = "prompts",
+                          .help = "the texts to draw, each at most 64 KiB",
+                          .required = true,
+                          .alone = "prompt",
+                          .min_items = 1,
+                          .max_items = 65536});
+  visit(request.negative_prompt, {.name = "negative_prompt", .help = "what pictures should not show; open: empty"});
+  visit(request.copies, {.name = "copies", .help = "pictures of each prompt; open: 1", .min = 1, .max = 1'000'000});
+  visit(request.batch, {.name = "batch", .help = "pictures drawn at once; open: 1", .min = 1, .max = 1024});
+  visit(request.iterations,
+        {.name = "iterations", .help = "how often everything is drawn; open: 1", .min = 1, .max = 1'000'000});
+  visit(request.width,
+        {.name = "width", .help = "pixels; open: the model's size", .min = 8, .max = 16384, .multiple_of = 8});
+  visit(request.height,
+        {.name = "height", .help = "pixels; open: the model's size", .min = 8, .max = 16384, .multiple_of = 8});
+  visit(request.sampler, {.name = "sampler", .help = "a name or alias that sumi_list gives for \"samplers\""});
+  visit(request.schedule,
+        {.name = "schedule", .help = "a name that sumi_list gives for \"schedules\"; open: the sampler's own"});
+  visit(request.steps, {.name = "steps", .help = "sampling steps", .min = 1, .max = 10000});
+  visit(request.scale, {.name = "scale", .help = "classifier-free guidance; 1: none", .min = 0, .max = 1000});
+  visit(request.eta, {.name = "eta", .help = "fresh noise in each step of ddim; open: 0", .min = 0, .max = 1});
+  visit(request.seed,
+        {.name = "seed",
+         .help =
+             "open: drawn at random; decimal digits as a string are the same, for clients whose numbers are doubles"});
+  visit(request.seeding,
+        {.name = "seeding",
+         .help = "run: one generator for the whole job; picture: one for each picture i, from seed + i; "
+                 "open: run",
+         .choices = {"run", "picture"}});
+  visit(request.rng, {.name = "rng",
+                      .help = "whose random numbers: PyTorch's on the CPU or on CUDA; open: cpu",
+                      .choices = {"cpu", "cuda"}});
+  visit(request.fixed_noise,
+        {.name = "fixed_noise", .help = "every batch starts from the same noise; only with seeding run"});
+  visit(request.syntax, {.name = "syntax",
+                         .help = "exact: every character is text, cut at 77 tokens with a warning; weighted: "
+                                 "(word:1.2), [word], BREAK, any length",
+                         .choices = {"exact", "weighted"}});
+  visit(request.loras, {.name = "loras", .help = "applied to this job alone"});
+  visit(request.lora_folder,
+        {.name = "lora_folder",
+         .help = "where LoRAs named in prompts are looked for; empty: beside the model, in its loras/, and in the "
+                 "engine's data folder"});
+  visit(request.tiled_decode,
+        {.name = "tiled_decode", .help = "decode large pictures in tiles: less memory, more time, a small error"});
+  visit(request.share, {.name = "share", .help = "this job draws batch number share of every share_of", .min = 0});
+  visit(request.share_of, {.name = "share_of", .help = "jobs that divide the request among them", .min = 1});
+  visit(request.defaults,
+        {.name = "defaults",
+         .help = "what decides beside the request and the model: quick is dpmpp_2m on karras, 25 steps, "
+                 "weighted; original is ddim, 50 steps, exact; open: quick",
+         .choices = {"quick", "original"}});
+}
+
+template <class Visit> void visit_fields(Is<ModelInfo> auto& info, Visit&& visit) {
+  visit(info.name, {.name = "name", .help = "in its engine"});
+  visit(info.path, {.name = "path", .help = "of the file or folder"});
+  visit(info.family, {.name = "family", .help = "kind of model"});
+  visit(info.format, {.name = "format", .help = "of the file or folder"});
+  visit(info.default_size, {.name = "default_size", .help = "pixels on each side"});
+  visit(info.prediction, {.name = "prediction", .help = "what the UNet predicts", .choices = {"eps", "v", "x0"}});
+  visit(info.sampler, {.name = "sampler", .help = "the model's own; empty: it names none"});
+  visit(info.schedule, {.name = "schedule", .help = "the model's own; empty: it names none"});
+  visit(info.steps, {.name = "steps", .help = "the model's own; 0: it names none"});
+  visit(info.scale, {.name = "scale", .help = "the model's own; 0: it names none"});
+  visit(info.multiple, {.name = "multiple", .help = "of pixels, that width and height must be"});
+  visit(info.latent_channels, {.name = "latent_channels", .help = "of a latent"});
+  visit(info.loaded, {.name = "loaded", .help = "whether the weights are loaded"});
+  visit(info.warnings, {.name = "warnings", .help = "sentences about opening and loading it"});
+}
+
+template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& visit) {
+  visit(settings.model, {.name = "model", .help = "path of the model"});
+  visit(settings.width, {.name = "width", .help = "pixels"});
+  visit(settings.height, {.name = "height", .help = "pixels"});
+  visit(settings.sampler, {.name = "sampler", .help = "its name, never an alias"});
+  visit(settings.schedule, {.name = "schedule", .help = "its name"});
+  visit(settings.steps, {.name = "steps", .help = "sampling steps"});
+  visit(settings.timesteps, {.name = "timesteps", .help = "of each step's first call of the network"});
+  visit(settings.scale, {.name = "scale", .help = "classifier-free guidance; 1: none"});
+  visit(settings.eta, {.name = "eta", .help = "fresh noise in each step of ddim"});
+  visit(settings.seed, {.name = "seed", .help = "the request's, or the one drawn"});
+  visit(settings.seeding, {.name = "seeding",
+                           .help = "run: one generator for the whole job; picture: one for each picture",
+                           .choices = {"run", "picture"}});
+  visit(settings.rng,
+        {.name = "rng", .help = "whose random numbers: PyTorch's on the CPU or on CUDA", .choices = {"cpu", "cuda"}});
+  visit(settings.syntax, {.name = "syntax", .help = "how prompts are read", .choices = {"exact", "weighted"}});
+  visit(settings.negative_prompt, {.name = "negative_prompt", .help = "what pictures should not show"});
+  visit(settings.pictures, {.name = "pictures", .help = "of the whole job"});
+  visit(settings.batch, {.name = "batch", .help = "the most pictures at once"});
+  visit(settings.tiled_decode, {.name = "tiled_decode", .help = "whether pictures are decoded in tiles"});
+  visit(settings.loras, {.name = "loras", .help = "the request's and those named in prompts"});
+  visit(settings.backend, {.name = "backend", .help = "where it computes"});
+  visit(settings.precision, {.name = "precision", .help = "what the networks compute in"});
+  visit(settings.threads, {.name = "threads", .help = "of the engine"});
+  visit(settings.planned_bytes,
+        {.name = "planned_bytes", .help = "memory that the job will take, with its model's weights"});
+  visit(settings.memory, {.name = "memory", .help = "the same in a sentence"});
+}
+
+template <class Visit> void visit_fields(Is<Step> auto& step, Visit&& visit) {
+  visit(step.batch, {.name = "batch", .help = "from 0, over all iterations"});
+  visit(step.batches, {.name = "batches", .help = "over all iterations"});
+  visit(step.done, {.name = "done", .help = "steps of this batch that are done"});
+  visit(step.steps, {.name = "steps", .help = "of this batch"});
+}
+
+template <class Visit> void visit_fields(Is<PictureInfo> auto& picture, Visit&& visit) {
+  visit(picture.prompt, {.name = "prompt", .help = "the text that was drawn"});
+  visit(picture.number, {.name = "number", .help = "in the job, from 0"});
+  visit(picture.seed, {.name = "seed", .help = "with seeding picture its own, else the job's"});
+  visit(picture.width, {.name = "width", .help = "pixels"});
+  visit(picture.height, {.name = "height", .help = "pixels"});
+  visit(picture.parameters, {.name = "parameters", .help = "its settings, as A1111 writes them into PNG files"});
+}
+
+template <class Visit> void visit_fields(Is<NamedHelp> auto& entry, Visit&& visit) {
+  visit(entry.name, {.name = "name", .help = "what options and requests call it"});
+  visit(entry.help, {.name = "help", .help = "one line"});
+  visit(entry.aliases, {.name = "aliases", .help = "other names that requests may use"});
+}
+
+}  // namespace sumi::api
