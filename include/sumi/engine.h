@@ -88,8 +88,8 @@ class SUMI_API Job {
 
   const Settings& settings() const;
   // Draws all pictures on the calling thread and the engine's, and returns when all are done. Loads the model's weights
-  // if no job has. Throws Error(kCancelled) within a step of cancel(), Error(kInternal) where numbers are not finite
-  // or the job has run before, Error(kData) where a file of the model changed meanwhile.
+  // if no job has. Throws Error(kCancelled) within a step of cancel(), Error(kInternal) where numbers are not finite,
+  // Error(kUsage) if the job has run before, Error(kData) where a file of the model changed meanwhile.
   void run(const Hooks& hooks = {});
   // From any thread, at any time, also before run().
   void cancel();

@@ -94,7 +94,7 @@ TEST_F(CApiErrors, ModelOptions) {
   refuse_model(SUMI_DATA, Json{{"path", folder_ / "text.safetensors"}}.dump(), "text.safetensors");
   Json options = model_options();
   options["backend"] = "abacus";
-  refuse_model(SUMI_UNAVAILABLE, options.dump(), "abacus");
+  refuse_model(SUMI_USAGE, options.dump(), "abacus");
 }
 
 TEST_F(CApiErrors, Requests) {

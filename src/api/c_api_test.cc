@@ -211,7 +211,7 @@ TEST_F(CApi, AJobRunsOnce) {
   const auto model = test::open_model(engine.get(), model_options());
   const auto job = test::make_job(model.get(), request());
   EXPECT_EQ(sumi_job_run(job.get()), SUMI_OK);
-  EXPECT_EQ(sumi_job_run(job.get()), SUMI_INTERNAL);
+  EXPECT_EQ(sumi_job_run(job.get()), SUMI_USAGE);
   EXPECT_STRNE(sumi_error_message(), "");
 }
 

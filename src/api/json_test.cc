@@ -54,7 +54,7 @@ constexpr const char* kWholeRequest =
     R"("width":64,"height":128,"sampler":"ddim","schedule":"uniform","steps":20,"scale":7.5,"eta":0.25,)"
     R"("seed":18446744073709551615,"seeding":"picture","rng":"cuda","fixed_noise":true,"syntax":"exact",)"
     R"("loras":[{"file":"a.safetensors","weight":0.5},{"file":"b.safetensors","weight":1.0}],)"
-    R"("lora_folder":"loras","tiled_decode":true,"defaults":"original"})";
+    R"("lora_folder":"loras","tiled_decode":true,"share":1,"share_of":2,"defaults":"original"})";
 
 TEST(ApiJson, ReadsEveryFieldOfARequest) {
   const Request request = parse_request(kWholeRequest);
@@ -70,6 +70,8 @@ TEST(ApiJson, ReadsEveryFieldOfARequest) {
   EXPECT_EQ(request.steps, 20);
   EXPECT_EQ(request.scale, 7.5);
   EXPECT_EQ(request.eta, 0.25);
+  EXPECT_EQ(request.share, 1);
+  EXPECT_EQ(request.share_of, 2);
   EXPECT_EQ(request.seed, 18446744073709551615ull);
   EXPECT_EQ(request.seeding, "picture");
   EXPECT_EQ(request.rng, "cuda");
@@ -88,7 +90,9 @@ TEST(ApiJson, ReadsEveryFieldOfARequest) {
 TEST(ApiJson, WhatIsAbsentOrNullStaysOpen) {
   const Request open = parse_request(R"({"prompt": ""})");
   EXPECT_EQ(open.prompts, std::vector<std::string>{""});
-  EXPECT_EQ(to_json(open), R"({"prompts":[""],"fixed_noise":false,"loras":[],"lora_folder":"","tiled_decode":false})");
+  EXPECT_EQ(
+      to_json(open),
+      R"({"prompts":[""],"fixed_noise":false,"loras":[],"lora_folder":"","tiled_decode":false,"share":0,"share_of":1})");
   Json nulls = Json::parse(kWholeRequest);
   for (auto& item : nulls.items()) item.value() = nullptr;
   nulls["prompt"] = "";

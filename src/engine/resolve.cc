@@ -14,7 +14,7 @@ namespace {
 
 void check_side(std::string_view name, const std::optional<int64_t>& pixels) {
   SUMI_CHECK_KIND(kUsage, !pixels || (*pixels > 0 && *pixels <= kMaxSide && *pixels % 8 == 0),
-                  "the {} must be a multiple of 8 from 8 to {}, not {}", name, kMaxSide, pixels.value_or(0));
+                  "`{}` must be a multiple of 8 from 8 to {}, not {}", name, kMaxSide, pixels.value_or(0));
 }
 
 void check_count(std::string_view name, int64_t count, int64_t most) {
@@ -233,14 +233,15 @@ int64_t ResolvedJob::longest_context() const {
 void check_request(const Request& r) {
   check_side("width", r.width);
   check_side("height", r.height);
-  check_count("the number of pictures at once", r.batch.value_or(1), kMaxBatch);
-  check_count("the number of pictures of a prompt", r.copies.value_or(1), kMaxIterations);
-  check_count("the number of iterations", r.iterations.value_or(1), kMaxIterations);
+  check_count("the number of pictures at once, `batch`,", r.batch.value_or(1), kMaxBatch);
+  check_count("the number of pictures of a prompt, `copies`,", r.copies.value_or(1), kMaxIterations);
+  check_count("the number of iterations, `iterations`,", r.iterations.value_or(1), kMaxIterations);
   check_count("`steps`", r.steps.value_or(1), kMaxSteps);
   const double scale = r.scale.value_or(1.0), eta = r.eta.value_or(0.0);
   SUMI_CHECK_KIND(kUsage, std::isfinite(scale) && scale >= 0 && scale <= kMaxScale,
-                  "the guidance scale must be a number from 0 to {}, not {}", kMaxScale, scale);
-  SUMI_CHECK_KIND(kUsage, std::isfinite(eta) && eta >= 0 && eta <= 1, "eta must be a number from 0 to 1, not {}", eta);
+                  "the guidance `scale` must be a number from 0 to {}, not {}", kMaxScale, scale);
+  SUMI_CHECK_KIND(kUsage, std::isfinite(eta) && eta >= 0 && eta <= 1, "`eta` must be a number from 0 to 1, not {}",
+                  eta);
   const std::string rng = r.rng.value_or("cpu"), seeding = r.seeding.value_or("run");
   SUMI_CHECK_KIND(kUsage, rng == "cpu" || rng == "cuda", "`rng` must be cpu or cuda, not {}", rng);
   SUMI_CHECK_KIND(kUsage, seeding == "run" || seeding == "picture", "`seeding` must be run or picture, not {}",
@@ -249,7 +250,7 @@ void check_request(const Request& r) {
                   "`fixed_noise` is for `seeding` run: with picture, equal seeds start from equal noise");
   SUMI_CHECK_KIND(kUsage, r.share_of >= 1 && r.share >= 0 && r.share < r.share_of,
                   "`share` must be from 0 to `share_of` - 1, not {} of {}", r.share, r.share_of);
-  SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given");
+  SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given: `prompts` is empty");
   for (const Lora& lora : r.loras)
     SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);
   if (r.syntax) syntax_of(*r.syntax);
