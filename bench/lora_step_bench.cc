@@ -1,11 +1,12 @@
-// What a LoRA costs: a step of the UNet at 512x512 (batch 2) with a random LoRA on every linear layer of its
-// transformers, and without, in turns.
+// What a LoRA costs: steps of the UNet at 512x512 (batch 2) in turns, without one, with a random LoRA on every linear
+// layer of its transformers, and with the same composed of plain products, as it is while it is trained.
 //
 //   lora_step_bench CHECKPOINT [RANK (16) [STEPS (5) [profile]]]
 #include <fmt/format.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -27,15 +28,17 @@ Tensor random(Generator& generator, const Shape& shape, float size) {
 }
 
 // Changes of rank `rank` of attention, feed-forward and projections: what LoRA files commonly have.
-nn::Adapters random_adapters(nn::Module& unet, int64_t rank) {
+nn::Adapters random_adapters(nn::Module& unet, int64_t rank, bool trained) {
   nn::Adapters out;
   TorchCpuGenerator generator(1);
   nn::for_each_param(unet, "", [&](const std::string& name, nn::Param& param) {
     const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
     if (!param.adaptable || !(has("attn") || has(".ff.") || has("proj_in") || has("proj_out"))) return;
-    out.add(param, {.down = random(generator, {rank, param.shape[1]}, 0.05f),
-                    .up = random(generator, {param.shape[0], rank}, 0.01f),
-                    .scale = 0.8f});
+    nn::LowRank change{.down = random(generator, {rank, param.shape[1]}, 0.05f),
+                       .up = random(generator, {param.shape[0], rank}, 0.01f),
+                       .scale = 0.8f};
+    change.up.set_requires_grad(trained);
+    out.add(param, change);
   });
   out.finish();
   return out;
@@ -49,32 +52,48 @@ void print_profile(const Profile& profile) {
   }
 }
 
+struct Way {
+  const char* name;
+  const nn::Adapters* adapters;
+  std::vector<double> seconds, processor;  // of each step
+  double flops = 0.0;
+};
+
 void run(const std::string& file, int64_t rank, int steps, bool profiled) {
   const engine::OpenModel opened = engine::open_model({.checkpoint = file});
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
-  const nn::Adapters adapters = random_adapters(model.denoiser(), rank);
+  const nn::Adapters adapters = random_adapters(model.denoiser(), rank, false),
+                     trained = random_adapters(model.denoiser(), rank, true);
   const models::ModelConfig& config = model.config();
   const Tensor x = engine::waves({2, 64, 64, config.unet.in_channels});
   const Tensor context = engine::waves({2, 77, config.unet.context_dim});
-  std::vector<double> seconds[2];
-  double flops[2] = {};
+  Way ways[] = {{"without", nullptr, {}, {}}, {"with", &adapters, {}, {}}, {"composed", &trained, {}, {}}};
   for (int step = -1; step < steps; ++step) {  // the first maps the weights in
-    for (const int with : {0, 1}) {
-      const nn::AdaptersScope scope(with == 1 ? &adapters : nullptr);
+    for (Way& way : ways) {
+      const nn::AdaptersScope scope(way.adapters);
       const Profile profile(profiled && step + 1 == steps ? Profile::Detail::kTimes : Profile::Detail::kFlops);
       const auto begin = std::chrono::steady_clock::now();
+      const std::clock_t worked = std::clock();
       model.predict(x, {500.0, 500.0}, {.sequence = context});
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-      if (step >= 0) seconds[with].push_back(taken.count());
-      flops[with] = profile.flops();
+      const auto processor = static_cast<double>(std::clock() - worked) / CLOCKS_PER_SEC;
+      way.flops = profile.flops();
+      if (step < 0) continue;
+      way.seconds.push_back(taken.count());
+      way.processor.push_back(processor);
       if (profiled) print_profile(profile);
     }
   }
-  const double without = engine::median(seconds[0]), with = engine::median(seconds[1]);
   fmt::print("rank {}: {} weights changed, {} replaced; {:.1f} MB; {:.1f} GFLOP more than {:.1f}\n", rank,
              adapters.low_rank_weights(), adapters.merged_weights(), 1e-6 * static_cast<double>(adapters.bytes()),
-             1e-9 * (flops[1] - flops[0]), 1e-9 * flops[0]);
-  fmt::print("medians of {} steps: {:.3f} s without, {:.3f} s with: {:.3f}\n", steps, without, with, with / without);
+             1e-9 * (ways[1].flops - ways[0].flops), 1e-9 * ways[0].flops);
+  fmt::print("medians of {} steps: seconds; of the processors, where other programs disturb less\n", steps);
+  const double seconds = engine::median(ways[0].seconds), processor = engine::median(ways[0].processor);
+  for (const Way& way : ways) {
+    fmt::print("{:<9} {:>7.3f} {:>6.3f} {:>8.3f} {:>6.3f}\n", way.name, engine::median(way.seconds),
+               engine::median(way.seconds) / seconds, engine::median(way.processor),
+               engine::median(way.processor) / processor);
+  }
 }
 
 }  // namespace

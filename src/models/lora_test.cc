@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "io/safetensors.h"
+#include "models/clip_text/clip_text.h"
 #include "models/unet/unet.h"
+#include "ops/layout.h"
+#include "tests/support/fake_checkpoint.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/synthetic_parameters.h"
@@ -31,13 +34,18 @@ class Lora : public testing::Test {
 
   Tensor run(const UNet& unet) const { return unet(x_, {10.0, 500.0}, {.sequence = context_}); }
 
-  // A UNet with the file's change.
+  std::unique_ptr<io::Checkpoint> file_of(const Named& tensors, const std::string& name = "lora") {
+    io::write_safetensors(folder_ / (name + ".safetensors"), tensors);
+    return io::open_checkpoint(folder_ / (name + ".safetensors"));
+  }
+
+  // What the UNet makes with the file's change.
   Tensor changed(const Named& tensors, double weight = 1.0) {
-    io::write_safetensors(folder_ / "lora.safetensors", tensors);
-    UNet unet(small());
-    fill(unet);
-    add_lora(*io::open_checkpoint(folder_ / "lora.safetensors"), weight, &unet, nullptr);
-    return run(unet);
+    nn::Adapters adapters;
+    add_lora(*file_of(tensors), weight, &unet_, nullptr, adapters);
+    adapters.finish();
+    const nn::AdaptersScope scope(&adapters);
+    return run(unet_);
   }
 
   // A UNet whose weight `name` is W + scale·up·down.
@@ -123,8 +131,100 @@ TEST_F(Lora, ChangesConvolutionsAndGatedLayers) {
 TEST_F(Lora, BeginsAsNoChange) {
   const Tensor before = run(unet_);
   TorchCpuGenerator generator(3);
-  begin_lora(unet_, 4, 4.0, generator, Device::kCpu);
+  nn::Adapters adapters;
+  begin_lora(unet_, 4, 4.0, generator, Device::kCpu, adapters);
+  adapters.finish();
+  const nn::AdaptersScope scope(&adapters);
+  EXPECT_GT(adapters.low_rank_weights(), 0);
   EXPECT_LE(test::relative_l2(run(unet_), before), 1e-6);
+}
+
+// The UNet's own weights are not touched, so the next job starts from the same model.
+TEST_F(Lora, BelongsToItsScope) {
+  const Tensor before = run(unet_);
+  const std::string q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const Tensor down = test::random({2, 64}), up = test::random({64, 2});
+  EXPECT_GT(test::relative_l2(changed({{q + ".lora_down.weight", down}, {q + ".lora_up.weight", up}}), before), 1e-4);
+  EXPECT_TRUE(test::same_bytes(run(unet_), before));
+}
+
+TEST_F(Lora, SeveralFilesAddUp) {
+  const std::string name = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight";
+  const std::string k = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
+  for (const int64_t rank : {2, 9}) {  // of a weight [32, 16]: beside it, and merged with it
+    const Tensor down = test::random({rank, 16}, 0.3f), up = test::random({32, rank}, 0.3f);
+    const Named tensors{{k + ".lora_down.weight", down}, {k + ".lora_up.weight", up}};
+    nn::Adapters adapters;
+    add_lora(*file_of(tensors, "one"), 0.5, &unet_, nullptr, adapters);
+    add_lora(*file_of(tensors, "two"), 0.25, &unet_, nullptr, adapters);
+    adapters.finish();
+    EXPECT_EQ(adapters.merged_weights(), rank == 9 ? 1 : 0);
+    const nn::AdaptersScope scope(&adapters);
+    EXPECT_LE(test::relative_l2(run(unet_), merged(name, down, up, 0.75f)), 1e-5);
+  }
+}
+
+// The plan is made of names and shapes alone; it must be what the changes take, or more.
+TEST_F(Lora, BytesArePlannedFromTheFilesAlone) {
+  const std::string block = "_transformer_blocks_0", mid = "lora_unet_mid_block_attentions_0" + block;
+  const auto change = [](const std::string& module, const Shape& down, const Shape& up, DType dtype = DType::kF32) {
+    return Named{{module + ".lora_down.weight", cast(test::random(down), dtype)},
+                 {module + ".lora_up.weight", cast(test::random(up), dtype)}};
+  };
+  const auto expect_covers = [&](const std::vector<Named>& contents, double most) {
+    std::vector<std::unique_ptr<io::Checkpoint>> files;
+    std::vector<const io::Checkpoint*> pointers;
+    nn::Adapters adapters;
+    for (size_t i = 0; i < contents.size(); ++i) {
+      files.push_back(file_of(contents[i], std::to_string(i)));
+      pointers.push_back(files.back().get());
+      add_lora(*files.back(), 1.0, &unet_, nullptr, adapters);
+    }
+    const int64_t planned = lora_bytes(pointers);
+    adapters.finish();
+    ASSERT_GT(adapters.bytes(), 0);
+    EXPECT_GE(planned, adapters.bytes());
+    EXPECT_LE(static_cast<double>(planned), most * static_cast<double>(adapters.bytes()));
+  };
+  const Named thin = change(mid + "_attn1_to_q", {4, 64}, {64, 4}),
+              fat = change(mid + "_attn1_to_q", {90, 64}, {64, 90});
+  const Named half = change(mid + "_attn1_to_q", {4, 64}, {64, 4}, DType::kF16);
+  const Named conv = change("lora_unet_down_blocks_0_resnets_0_conv2", {3, 32, 3, 3}, {32, 3, 1, 1});
+  const Named wide = change("lora_unet_down_blocks_0_resnets_0_conv2", {31, 32, 3, 3}, {32, 31, 1, 1});
+  expect_covers({thin}, 1.0);
+  expect_covers({fat}, 1.0);
+  expect_covers({thin, thin, conv}, 1.0);
+  expect_covers({thin, fat}, 1.0);
+  expect_covers({thin, fat, wide, conv}, 1.0);
+  expect_covers({half}, 2.0);
+  // Under two spellings a weight is counted twice.
+  const std::string compvis = "lora_unet_middle_block_1" + block + "_attn1_to_q";
+  expect_covers({fat, change(compvis, {90, 64}, {64, 90})}, 2.0);
+  EXPECT_EQ(lora_bytes({}), 0);
+  // Nothing is read, so broken and enormous shapes are no more than numbers.
+  const std::string down = mid + ".lora_down.weight", up = mid + ".lora_up.weight";
+  const test::FakeCheckpoint alone(test::Shapes{{down, {4, 64}}}), flat(test::Shapes{{down, {4}}, {up, {4}}}),
+      none(test::Shapes{{down, {0, 64}}, {up, {64, 0}}}),
+      enormous(test::Shapes{{down, {1 << 30, 1 << 30}}, {up, {1 << 30, 1 << 30}}});
+  for (const io::Checkpoint* broken : std::initializer_list<const io::Checkpoint*>{&alone, &flat, &none})
+    EXPECT_EQ(lora_bytes(std::span(&broken, 1)), 0);
+  const io::Checkpoint* huge[] = {&enormous, &enormous};
+  EXPECT_GE(lora_bytes(huge), int64_t{1} << 50);
+}
+
+// Embeddings and fused projections compute without adapters; a change of theirs must not be dropped in silence.
+TEST_F(Lora, WhatNoLayerAppliesIsNotTakenForUsed) {
+  const std::string emb = "lora_unet_time_embedding_linear_1";
+  const Tensor down = test::random({2, 32}), up = test::random({128, 2});
+  EXPECT_NO_THROW(changed({{emb + ".lora_down.weight", down}, {emb + ".lora_up.weight", up}}));
+  ClipText text(
+      {.vocab_size = 64, .max_positions = 8, .hidden_size = 96, .layers = 1, .heads = 1, .intermediate_size = 128});
+  test::fill_synthetic(text, "");
+  const std::string table = "lora_te_text_model_embeddings_token_embedding";
+  const auto file = file_of(
+      {{table + ".lora_down.weight", test::random({2, 96})}, {table + ".lora_up.weight", test::random({64, 2})}});
+  nn::Adapters adapters;
+  EXPECT_THROW(add_lora(*file, 1.0, nullptr, &text, adapters), Error);
 }
 
 TEST_F(Lora, RefusesWhatDoesNotFit) {

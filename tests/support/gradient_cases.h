@@ -77,6 +77,16 @@ inline std::vector<GradientCase> gradient_cases() {
        {{5, 7}, {4, 7}, {4}, {5, 4}},
        [](const Inputs& x) { return linear(x[0], x[1], x[2], {.act = Act::kSilu, .residual = x[3]}); }},
       {"linear_geglu", {{5, 6}, {8, 6}, {8}}, [](const Inputs& x) { return linear_geglu(x[0], x[1], x[2]); }},
+      {"linear_of_a_changed_weight",
+       {{5, 7}, {4, 7}, {4}, {5, 4}, {2, 7}, {4, 2}},
+       [](const Inputs& x) {
+         return linear(x[0], x[1], x[2], {.act = Act::kSilu, .residual = x[3], .change = {x[4], x[5], 0.7f}});
+       }},
+      {"linear_geglu_of_a_changed_weight",
+       {{5, 6}, {8, 6}, {8}, {2, 6}, {8, 2}},
+       [](const Inputs& x) {
+         return linear_geglu(x[0], x[1], x[2], {x[3], x[4], 0.7f});
+       }},
       {"group_norm",
        {{2, 3, 4, 8}, {8}, {8}},
        [](const Inputs& x) { return group_norm(x[0], x[1], x[2], {.groups = 2}); }},

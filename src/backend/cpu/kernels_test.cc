@@ -145,6 +145,55 @@ TEST_P(CpuKernels, GatedLinearEqualsItsComposition) {
   }
 }
 
+LowRank change_on_ref(const LowRank& change) { return {on_ref(change.down), on_ref(change.up), change.scale}; }
+
+// Ranks around the lanes and the slices of the inner dimension; the reference adds the change to the weight, in double.
+TEST_P(CpuKernels, LinearOfAChangedWeightEqualsReference) {
+  struct Case {
+    int64_t m, n, k, rank;
+  };
+  for (const Case c : {Case{1, 2, 1, 1},
+                       {7, 34, 17, 3},
+                       {13, 32, 64, 16},
+                       {77, 96, 384, 4},
+                       {50, 40, 383, 17},
+                       {154, 70, 1000, 33},
+                       {300, 400, 64, 8},
+                       {1030, 66, 36, 5},
+                       {9, 700, 50, 16},
+                       {25, 48, 40, 500}}) {
+    const float small = 1.0f / std::sqrt(static_cast<float>(c.k));
+    const Tensor x = random({c.m, c.k}), bias = random({c.n}), residual = random({c.m, c.n});
+    const Tensor weight = random({c.n, c.k}, small), down = random({c.rank, c.k}, small),
+                 up = random({c.n, c.rank}, 0.3f);
+    for (const auto& [of_weight, of_change] : {std::pair{DType::kF32, DType::kF32},
+                                               {DType::kF16, DType::kF16},
+                                               {DType::kF16, DType::kF32},
+                                               {DType::kBF16, DType::kBF16}}) {
+      SCOPED_TRACE(testing::Message() << c.m << " " << c.n << " " << c.k << " " << c.rank << name_of(of_change));
+      const Tensor w = cast(weight, of_weight);
+      const LowRank change{cast(down, of_change), cast(up, of_change), 0.7f};
+      EXPECT_LE(distance(linear(x, w, bias, {.change = change}),
+                         linear(on_ref(x), on_ref(w), on_ref(bias), {.change = change_on_ref(change)})),
+                kSumTolerance);
+      EXPECT_LE(distance(linear(x, w, {}, {.act = Act::kSilu, .residual = residual, .change = change}),
+                         linear(on_ref(x), on_ref(w), {},
+                                {.act = Act::kSilu, .residual = on_ref(residual), .change = change_on_ref(change)})),
+                kSumTolerance);
+      EXPECT_LE(distance(linear_geglu(x, w, bias, change),
+                         linear_geglu(on_ref(x), on_ref(w), on_ref(bias), change_on_ref(change))),
+                kSumTolerance);
+    }
+  }
+  for (const DType dtype : {DType::kQ8, DType::kQ4}) {
+    const Tensor x = random({77, 416}), w = cast(random({70, 416}, 0.05f), dtype);
+    const LowRank change{random({6, 416}, 0.05f), random({70, 6}, 0.3f), 0.7f};
+    EXPECT_LE(distance(linear(x, w, {}, {.change = change}),
+                       linear(on_ref(x), on_ref(w), {}, {.change = change_on_ref(change)})),
+              kSumTolerance);
+  }
+}
+
 TEST_P(CpuKernels, ConvolutionEqualsReference) {
   struct Case {
     int64_t n, h, w, in, out, kernel, stride, pad_begin, pad_end;
@@ -240,10 +289,12 @@ TEST_P(CpuKernels, AttentionBringsNanThrough) {
 TEST_P(CpuKernels, BytesDoNotDependOnThreads) {
   const Tensor x = random({2, 24, 20, 96}), w = cast(random({128, 96, 3, 3}), DType::kF16), bias = random({128});
   const Tensor gain = random({96}), shift = random({96}), q = random({2, 480, 96}), matrix = random({200, 96});
+  const LowRank change{random({20, 96}), random({200, 20}), 0.5f};
   test::expect_same_bytes_with_any_threads([&] {
-    return std::vector<Tensor>{conv2d(x, w, bias, {.pad_begin = 1}),
-                               group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
-                               attention(q, q, q, {.heads = 4}), linear(x, matrix, {})};
+    return std::vector<Tensor>{
+        conv2d(x, w, bias, {.pad_begin = 1}),      group_norm(x, gain, shift, {.groups = 32, .act = Act::kSilu}),
+        attention(q, q, q, {.heads = 4}),          linear(x, matrix, {}),
+        linear(x, matrix, {}, {.change = change}), linear_geglu(q, matrix, {}, change)};
   });
 }
 
@@ -267,6 +318,7 @@ std::vector<StoredCase> stored_cases() {
                wide = random({2, 9, 7, 40}), narrow = random({2, 9, 7, 5}), gain = random({64}), bias = random({64});
   const Tensor matrix = cast(random({70, 48}, 0.15f), DType::kF16), shift = random({70}), row = random({2, 40, 70}),
                gates = random({2 * 36, 48}, 0.15f), taps = random({40, 64, 3, 3}, 0.05f), few = taps.rows(0, 5);
+  const Tensor low_down = random({4, 48}, 0.15f), low_up = random({70, 4}, 0.5f);
   return {
       {"affine", {line, other}, {}, [](auto& x, auto&) { return affine(0.3f, x[0], -2.0f, x[1], 0.5f); }},
       {"affine of one", {line}, {}, [](auto& x, auto&) { return affine(0.3f, x[0], 0.0f, {}, 0.5f); }},
@@ -281,6 +333,12 @@ std::vector<StoredCase> stored_cases() {
        {matrix, shift},
        [](auto& x, auto& p) { return linear(x[0], p[0], p[1], {.act = Act::kSilu, .residual = x[1]}); }},
       {"linear_geglu", {tokens}, {gates}, [](auto& x, auto& p) { return linear_geglu(x[0], p[0], {}); }, true},
+      {"linear of a changed weight",
+       {tokens, row},
+       {matrix, shift, low_down, low_up},
+       [](auto& x, auto& p) {
+         return linear(x[0], p[0], p[1], {.act = Act::kSilu, .residual = x[1], .change = {p[2], p[3], 0.5f}});
+       }},
       {"conv2d",
        {picture, wide},
        {taps},
