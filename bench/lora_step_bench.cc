@@ -12,7 +12,7 @@
 
 #include "base/rng.h"
 #include "bench/in_turns.h"
-#include "engine/open_model.h"
+#include "engine/open.h"
 #include "nn/adapters.h"
 #include "ops/profile.h"
 
@@ -60,7 +60,7 @@ struct Way {
 };
 
 void run(const std::string& file, int64_t rank, int steps, bool profiled) {
-  const engine::OpenModel opened = engine::open_model({.checkpoint = file});
+  const engine::OpenModel opened = engine::open_model({.path = file});
   const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
   const nn::Adapters adapters = random_adapters(model.denoiser(), rank, false),
                      trained = random_adapters(model.denoiser(), rank, true);

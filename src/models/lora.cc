@@ -155,8 +155,7 @@ void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::M
       used += is_absent ? 1 : 0;
       continue;
     }
-    nn::LowRank term = low_rank(file, module, change, weight, *found->second);
-    if (term.scale != 0.0f) out.add(*found->second, std::move(term));  // one of weight 0 changes nothing
+    out.add(*found->second, low_rank(file, module, change, weight, *found->second));
     ++used;
   }
   SUMI_CHECK(used > 0, "{}: holds no change for this model; is it a LoRA for this model family?", file.path().string());
