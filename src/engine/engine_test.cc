@@ -171,18 +171,19 @@ TEST_F(EngineTest, ReportsStepsPicturesAndParameters) {
 // Whatever draws fresh noise, and texts of different lengths beside one another.
 TEST_F(EngineTest, PicturesSeededAloneAreTheSameInABatch) {
   for (const char* sampler : {"ddim", "euler_ancestral", "dpmpp_2m_sde", "plms", "lcm"}) {
-    Request request = small({"a cat", long_prompt(), "a dog", "a bird"});
+    Request request = small({"a cat", "a dog", long_prompt(), "a bird"});
+    request.width = 32;
     request.sampler = sampler;
     request.seeding = "picture";
     request.syntax = "weighted";
     request.batch = 4;
-    request.copies = 2;
     const std::vector<Picture> together = test::draw(model_, request);
-    ASSERT_EQ(together.size(), 8u);
+    ASSERT_EQ(together.size(), 4u);
     for (const Picture& picture : together) {
       EXPECT_EQ(picture.seed, 7u + static_cast<uint64_t>(picture.number));
       EXPECT_THAT(picture.parameters, HasSubstr("Seeding: picture"));
       Request alone = small({picture.prompt});
+      alone.width = 32;
       alone.sampler = sampler;
       alone.seeding = "picture";
       alone.syntax = "weighted";

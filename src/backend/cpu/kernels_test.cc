@@ -286,6 +286,22 @@ TEST_P(CpuKernels, AttentionBringsNanThrough) {
   }
 }
 
+// A map of 8x8 has 4 tiles of Winograd's, too few for it; two of them have enough.
+TEST_P(CpuKernels, ConvolutionsOfSamplesApartDoNotDependOnTheBatch) {
+  const ContextScope apart([](Context& context) { context.samples_apart = true; });
+  const Tensor weight = test::random({40, 32, 3, 3}, 0.1f);
+  for (const int64_t side : {4, 8, 12}) {
+    for (const int64_t batch : {2, 3, 9}) {
+      const Tensor x = test::random({batch, side, side, 32});
+      const Tensor together = conv2d(x, weight, {}, {.pad_begin = 1});
+      for (int64_t i = 0; i < batch; ++i) {
+        const Tensor alone = conv2d(x.rows(i, i + 1), weight, {}, {.pad_begin = 1});
+        EXPECT_TRUE(test::same_bytes(together.rows(i, i + 1), alone)) << side << " " << batch << " " << i;
+      }
+    }
+  }
+}
+
 TEST_P(CpuKernels, BytesDoNotDependOnThreads) {
   const Tensor x = random({2, 24, 20, 96}), w = cast(random({128, 96, 3, 3}), DType::kF16), bias = random({128});
   const Tensor gain = random({96}), shift = random({96}), q = random({2, 480, 96}), matrix = random({200, 96});
