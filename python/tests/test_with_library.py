@@ -235,7 +235,7 @@ def write_lora(file):
 
 
 class Stopping(WithLibrary):
-    LONG = {"num_inference_steps": 1000, "width": 64, "height": 64}
+    LONG = {"num_inference_steps": 900, "width": 64, "height": 64}
 
     def test_ctrl_c(self):
         def interrupt(pipe, step, timestep, tensors):
@@ -248,6 +248,7 @@ class Stopping(WithLibrary):
 
     def test_ctrl_c_while_nothing_calls_back(self):
         timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        self.addCleanup(timer.cancel)
         timer.start()
         with self.assertRaises(KeyboardInterrupt):
             while True:
@@ -331,7 +332,7 @@ class BadInput(WithLibrary):
                 self.draw(prompt)
 
     def test_a_long_prompt_is_cut_with_a_warning(self):
-        with self.assertWarnsRegex(UserWarning, "77|cut") as caught:
+        with self.assertWarnsRegex(UserWarning, "tokens do not fit") as caught:
             self.draw("apple " * 200)
         self.assertEqual(Path(caught.filename).name, Path(__file__).name)
 

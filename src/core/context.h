@@ -31,8 +31,9 @@ enum class ConvAlgorithm : unsigned char {
 struct Context {
   void* queue = nullptr;  // the device's queue or stream; host kernels have none
   ConvAlgorithm convolutions = ConvAlgorithm::kAuto;
-  // No sample's result depends on how many others are in its batch: kernels choose algorithms as if there were one.
-  bool samples_apart = false;
+  // Above 0: kernels choose algorithms as if a batch had that many samples, so that no sample's result depends on how
+  // many others are computed with it.
+  int64_t batch_of_choices = 0;
   DType activations = DType::kF32;         // of networks: kF32, kF16 or kBF16; their inputs and outputs are f32
   Tape* tape = nullptr;                    // records gradients; null: nothing is recorded
   int64_t backward_record = -1;            // of the outermost running backward pass; -1: none

@@ -62,7 +62,11 @@ class Run {
     }
   }
 
+  // With seeding by picture, each picture is computed as if it were alone: with guidance, as a batch of two.
   Tensor sample_batch(const std::vector<size_t>& prompts) {
+    const ContextScope scope([&](Context& context) {
+      if (job_.seeds_by_picture()) context.batch_of_choices = job_.guided() ? 2 : 1;
+    });
     std::vector<const TokenizedPrompt*> texts;
     for (const size_t i : prompts) texts.push_back(&job_.texts[i]);
     PromptPair text = encoder_(texts, job_.texts[job_.negative], job_.guided());
@@ -135,7 +139,6 @@ class Run {
 void run_job(const models::StableDiffusion& model, const ResolvedJob& job, const Hooks& hooks, const RunWith& with) {
   const ContextScope scope([&](Context& context) {
     if (with.adapters != nullptr) context.adapters = with.adapters;
-    context.samples_apart = job.seeds_by_picture();
   });
   Run(model, job, hooks, with)();
 }

@@ -14,11 +14,15 @@ std::tuple c_functions{
 std::tuple cxx_functions{
     &sumi::Engine::open,     &sumi::Engine::model,     &sumi::Engine::models,   &sumi::Engine::close,
     &sumi::Engine::samplers, &sumi::Engine::schedules, &sumi::Engine::backends, &sumi::Engine::version,
-    &sumi::Model::info,      &sumi::Model::load,       &sumi::Model::prepare,   &sumi::Job::settings,
-    &sumi::Job::run,         &sumi::Job::cancel,       &sumi::write_png,
+    &sumi::Model::info,      &sumi::Model::load,       &sumi::Job::settings,    &sumi::Job::run,
+    &sumi::Job::cancel,      &sumi::write_png,
 };
+
+sumi::Job (sumi::Model::*const prepare[])(const sumi::Request&) const = {&sumi::Model::prepare};
+sumi::Job (sumi::Model::*const prepare_checked[])(const sumi::CheckedRequest&) const = {&sumi::Model::prepare};
 
 int main() {
   const sumi::Engine engine;
+  const sumi::CheckedRequest request({});
   throw sumi::Error(sumi::ErrorKind::kInternal, "this program is not meant to run");
 }

@@ -287,8 +287,8 @@ TEST_P(CpuKernels, AttentionBringsNanThrough) {
 }
 
 // A map of 8x8 has 4 tiles of Winograd's, too few for it; two of them have enough.
-TEST_P(CpuKernels, ConvolutionsOfSamplesApartDoNotDependOnTheBatch) {
-  const ContextScope apart([](Context& context) { context.samples_apart = true; });
+TEST_P(CpuKernels, ConvolutionsDoNotDependOnTheBatchWhereItIsNotToChoose) {
+  const ContextScope scope([](Context& context) { context.batch_of_choices = 1; });
   const Tensor weight = test::random({40, 32, 3, 3}, 0.1f);
   for (const int64_t side : {4, 8, 12}) {
     for (const int64_t batch : {2, 3, 9}) {

@@ -179,9 +179,8 @@ HWY_EXPORT(run_winograd);
 
 bool winograd_applies(const ConvArgs& a) { return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1; }
 
-// Two samples: with guidance a picture has that many.
 bool winograd_pays(const Context& context, const ConvArgs& a) {
-  const int64_t samples = context.samples_apart ? 2 : a.batch;
+  const int64_t samples = context.batch_of_choices > 0 ? context.batch_of_choices : a.batch;
   const int64_t tiles = samples * ((a.out_h + 3) / 4) * ((a.out_w + 3) / 4);
   return a.in_c >= 32 && a.out_c >= 32 && tiles >= 8;
 }
