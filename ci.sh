@@ -20,7 +20,11 @@ jobs=${SUMI_JOBS:-$(nproc 2>/dev/null || sysctl -n hw.ncpu)}
 die() { echo "ci.sh: $*" >&2; exit 1; }
 say() { echo "== $*"; }
 
-# What each job needs: its name for pkg-config (pc:) or the shell (cmd:), and its packages in apt, dnf and brew.
+# The one whose modules the system's packages bring.
+system_python=/usr/bin/python3
+[ -x "$system_python" ] || system_python=python3
+
+# What each job needs: its name for pkg-config (pc:), the shell (cmd:) or Python (py:), and its packages in apt, dnf and brew.
 needs_program="
 cmd:pkg-config  pkg-config            pkgconf             pkgconf
 cmd:c++         g++                   gcc-c++             gcc
@@ -48,6 +52,11 @@ cmd:mpirun      openmpi-bin           openmpi             open-mpi
 pc:freetype2    libfreetype-dev       freetype-devel      freetype
 pc:harfbuzz     libharfbuzz-dev       harfbuzz-devel      harfbuzz
 cmd:python3     python3               python3             python
+py:pip          python3-pip           python3-pip         python
+py:setuptools   python3-setuptools    python3-setuptools  python-setuptools
+py:wheel        python3-wheel         python3-wheel       python-setuptools
+py:numpy        python3-numpy         python3-numpy       numpy
+py:PIL          python3-pil           python3-pillow      pillow
 "
 needs_lint="
 cmd:clang-format clang-format         clang-tools-extra   clang-format
@@ -70,6 +79,7 @@ missing() {
   while read -r what packages; do
     case $what in
       "") continue ;;
+      py:*) "$system_python" -c "import ${what#py:}" 2>/dev/null && continue ;;
       cmd:*) command -v "${what#cmd:}" >/dev/null && continue ;;
       pc:dnnl) [ -e /usr/include/dnnl.h ] || [ -e /usr/include/oneapi/dnnl/dnnl.h ] && continue ;;
       pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${what#pc:}" && continue ;;
@@ -119,6 +129,9 @@ run_tests() {
   local tree=$1 log status=0
   log=$(mktemp)
   (cd "$tree" && ctest --output-on-failure --parallel "$jobs" --timeout 900 --no-tests=error) 2>&1 | tee "$log" || status=$?
+  if [[ $(tail -n 400 "$log") =~ The\ following\ tests\ did\ not\ run: ]]; then
+    echo "skipped: $(grep -c '(Skipped)$' "$log"), their reasons above"
+  fi
   if [[ $(tail -n 200 "$log") =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
     echo "$((BASH_REMATCH[2] - BASH_REMATCH[1])) passed, ${BASH_REMATCH[1]} failed"
   fi

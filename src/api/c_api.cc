@@ -32,7 +32,8 @@ using sumi::ErrorKind;
 using sumi::fail;
 using sumi::api::guarded;
 
-constexpr int64_t kMaxSide = 1 << 24;  // pixels of a picture to write; keeps products within int64
+constexpr int64_t kMaxSide = 65535;               // pixels of a picture to write
+constexpr int64_t kMaxStride = int64_t{1} << 40;  // keeps products within int64
 
 // `argument`, which must not be NULL.
 template <class T> T& given(T* argument, const char* function, const char* name) {
@@ -46,13 +47,12 @@ std::string_view json_text(const char* text, const char* function, const char* n
 }
 
 // Runs body(function), which has the name for messages: a lambda's own __func__ is "operator()".
-template <class Body> sumi_status named(const char* function, Body&& body) noexcept {
+template <class Body> sumi_status named(const char* function, Body&& body) {
   return guarded([&] { body(function); });
 }
 
 // Sets *output to what make(function) returns, a new object or text; to NULL where it fails.
-template <class T, class Make>
-sumi_status produce(T** output, const char* function, const char* name, Make&& make) noexcept {
+template <class T, class Make> sumi_status produce(T** output, const char* function, const char* name, Make&& make) {
   if (output != nullptr) *output = nullptr;
   return guarded([&] {
     T*& place = given(output, function, name);  // checked before anything is made
@@ -81,8 +81,8 @@ sumi::Image packed(const sumi_image& image) {
   given(pixels, "sumi_write_png", "image->pixels");
   SUMI_CHECK_KIND(kUsage, width >= 1 && width <= kMaxSide && height >= 1 && height <= kMaxSide,
                   "sumi_write_png: an image of {}x{}; each side must be from 1 to {}", width, height, kMaxSide);
-  SUMI_CHECK_KIND(kUsage, stride >= 3 * width, "sumi_write_png: the stride is {}; a row of {} RGB pixels has {} bytes",
-                  stride, width, 3 * width);
+  SUMI_CHECK_KIND(kUsage, stride >= 3 * width && stride <= kMaxStride,
+                  "sumi_write_png: the stride is {}; a row of {} RGB pixels has {} bytes", stride, width, 3 * width);
   sumi::Image out(width, height);
   for (int64_t y = 0; y < height; ++y) std::memcpy(out.row(y), pixels + y * stride, static_cast<size_t>(3 * width));
   return out;

@@ -143,6 +143,7 @@ TEST_F(CApiErrors, Pictures) {
   }
   refuse({pixels.data(), 2, 1, 5}, "the stride is 5; a row of 2 RGB pixels has 6 bytes");
   refuse({pixels.data(), 2, 1, -6}, "the stride is -6");
+  refuse({pixels.data(), 2, 3, kMost / 2}, "the stride is");
   EXPECT_FALSE(std::filesystem::exists(path));
   const sumi_image image = {pixels.data(), 4, 4, 12};
   EXPECT_EQ(sumi_write_png((folder_ / "absent" / "a.png").c_str(), &image, nullptr), SUMI_CANNOT_CREATE);

@@ -1,5 +1,7 @@
 #include "api/callbacks.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -20,6 +22,8 @@ void call(const char* name, int (*callback)(Parameters...), Arguments... argumen
   int wish = 0;
   try {
     wish = callback(arguments...);
+  } catch (const abi::__forced_unwind&) {  // the thread ends in its callback
+    throw;
   } catch (const std::exception& error) {
     fail(ErrorKind::kUsage, "the {} callback threw an exception, which callbacks must not do: {}", name, error.what());
   } catch (...) {

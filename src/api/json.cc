@@ -53,6 +53,7 @@ void read_value(const Json& json, bool& value, const std::string& name, const Fi
 void read_value(const Json& json, std::string& value, const std::string& name, const Field& field) {
   if (!json.is_string()) fail_type(name, field.choices.empty() ? "a string" : list_choices(field.choices), json);
   value = json.get_ref<const std::string&>();
+  SUMI_CHECK_KIND(kUsage, value.find('\0') == std::string::npos, "`{}` has a zero character", name);
   if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), value) == field.choices.end())
     fail_type(name, list_choices(field.choices), json);
 }

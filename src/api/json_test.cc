@@ -175,6 +175,18 @@ TEST(ApiJson, WrongTypesAreNamed) {
   EXPECT_EQ(refusal("null"), "a request must be an object, not null");
 }
 
+TEST(ApiJson, TextsHaveNoZero) {
+  for (const char* text :
+       {R"({"prompt": "a", "lora_folder": "b\u0000c"})", R"({"prompt": "a", "sampler": "ddim\u0000"})"}) {
+    try {
+      parse_request(text);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("zero character"));
+    }
+  }
+}
+
 TEST(ApiJson, NumbersOutOfRangeAreNamed) {
   EXPECT_EQ(refused(R"("steps": 0)"), "`steps` must be from 1 to 10000, not 0");
   EXPECT_EQ(refused(R"("steps": -1)"), "`steps` must be from 1 to 10000, not -1");

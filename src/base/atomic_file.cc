@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <random>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -41,18 +44,34 @@ int rename_to_new(const char* from, const char* to, AtomicFile::Take first) {
   return ::rename(from, to) == 0 ? 0 : errno;
 }
 
+// Six letters and digits.
+std::string random_ending() {
+  static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  std::random_device device;
+  std::string ending;
+  for (int i = 0; i < 6; ++i) ending += kLetters[device() % kLetters.size()];
+  return ending;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
   SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::is_directory(path), "{}: cannot be written: it is a folder",
                   path.string());
-  std::string name = (folder_of(path) / ("." + path.filename().string() + ".XXXXXX")).string();
-  descriptor_ = mkostemp(name.data(), O_CLOEXEC);
-  SUMI_CHECK_KIND(kCannotCreate, descriptor_ >= 0, "{}: cannot be written: {}", path.string(), std::strerror(errno));
-  temporary_ = name;
-  const mode_t mask = umask(0);
-  umask(mask);
-  fchmod(descriptor_, 0666 & ~mask);  // mkostemp makes it private; a result is as open as any other new file
+  std::error_code ignored;
+  const auto there = std::filesystem::status(path, ignored);
+  SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::exists(there) || std::filesystem::is_regular_file(there),
+                  "{}: cannot be written: it is a device, a pipe or a socket", path.string());
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries && descriptor_ < 0; ++i) {
+    temporary_ = folder_of(path) / ("." + path.filename().string() + "." + random_ending());
+    // As open as any other new file: the system applies the process's mask.
+    descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) break;
+  }
+  const int error = errno;
+  if (descriptor_ < 0) temporary_.clear();
+  SUMI_CHECK_KIND(kCannotCreate, descriptor_ >= 0, "{}: cannot be written: {}", path.string(), std::strerror(error));
 }
 
 AtomicFile::~AtomicFile() {

@@ -1,6 +1,7 @@
 #include "base/atomic_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <fstream>
@@ -70,6 +71,25 @@ TEST_P(NewFile, ReplacesNothing) {
 }
 
 // A commit that only checks first may lose the race.
+TEST(AtomicFileTest, ReplacesNoPipe) {
+  const test::TempFolder folder;
+  const auto pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0666), 0);
+  EXPECT_THROW(AtomicFile{pipe}, Error);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
+TEST(AtomicFileTest, HasTheModeOfAnyNewFile) {
+  const test::TempFolder folder;
+  const mode_t before = umask(027);
+  AtomicFile file(folder / "a");
+  file.commit();
+  EXPECT_EQ(umask(before), 027u);
+  struct stat status {};
+  ASSERT_EQ(stat((folder / "a").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+}
+
 TEST(AtomicFileTest, OfManyAtOnceOneGetsTheName) {
   for (const AtomicFile::Take take : {AtomicFile::Take::kRename, AtomicFile::Take::kLink}) {
     const test::TempFolder folder;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/text_util.h"
 #include "engine/impl.h"
 #include "image/metadata.h"
 #include "image/png.h"
@@ -27,6 +28,8 @@ Shared::Shared(const EngineOptions& o) : options(o), pool(threads_of(o), o.pin_t
 }  // namespace engine
 
 namespace {
+
+constexpr size_t kMostParameters = 1 << 20;
 
 std::vector<NamedHelp> as_public(const std::vector<diffusion::NamedHelp>& entries) {
   std::vector<NamedHelp> out;
@@ -108,6 +111,10 @@ std::vector<NamedHelp> Engine::backends() {
 std::string Engine::version() { return SUMI_VERSION; }
 
 void write_png(const std::string& path, const Image& image, const std::string& parameters) {
+  SUMI_CHECK_KIND(kUsage, !path.empty() && path.find('\0') == std::string::npos, "\"{}\" is no path of a picture",
+                  strip_control(path));
+  SUMI_CHECK_KIND(kUsage, !find_invalid_utf8(parameters) && parameters.size() <= kMostParameters,
+                  "{}: the parameters are not UTF-8, or more than {} bytes", path, kMostParameters);
   SUMI_CHECK_KIND(kUsage, image.width > 0 && image.height > 0 && image.width <= 65535 && image.height <= 65535,
                   "{}: a picture of {}x{} pixels cannot be written", path, image.width, image.height);
   SUMI_CHECK_KIND(kUsage, image.channels == 3, "{}: a picture has 3 channels, not {}", path, image.channels);

@@ -313,6 +313,8 @@ TEST_F(EngineTest, WritesPngWithParameters) {
   image.pixels.pop_back();
   error_of(ErrorKind::kUsage, [&] { write_png(file, image); });
   error_of(ErrorKind::kUsage, [&] { write_png(file, Image()); });
+  error_of(ErrorKind::kUsage, [&] { write_png("", Image(1, 1)); });
+  error_of(ErrorKind::kUsage, [&] { write_png(file, Image(1, 1), "\xff"); });
   error_of(ErrorKind::kCannotCreate, [&] { write_png((folder_ / "none/a.png").string(), Image(1, 1)); });
 }
 

@@ -12,6 +12,8 @@ inline constexpr int64_t kMaxShardIndexBytes = 4 << 20;  // one line a tensor: 0
 
 // The file's value. Throws Error(kNoInput) if it is missing or not a regular file, Error(kData) if it is larger than
 // `max_bytes` or breaks a rule of parse_json; the message is one line with the file and the rule.
-nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_bytes = kMaxConfigBytes);
+// `python_numbers`: see JsonRules.
+nlohmann::json read_json_file(const std::filesystem::path& file, int64_t max_bytes = kMaxConfigBytes,
+                              bool python_numbers = false);
 
 }  // namespace sumi::io

@@ -82,6 +82,13 @@ TEST_F(JsonFile, SaysWhereAndWhatIsWrong) {
   EXPECT_THAT(error_of("{\"a\": [0, 1e999]}"), HasSubstr("out of range, after the key \"a\""));
 }
 
+TEST_F(JsonFile, TakesPythonsNumbersForNullWhereAsked) {
+  const std::string text = R"({"a": -Infinity, "b": [NaN, Infinity], "c": "a \" NaN", "d": 1})";
+  EXPECT_THAT(error_of(text), HasSubstr("not valid JSON"));
+  const auto json = read_json_file(folder_ / "x.json", kMaxConfigBytes, true);
+  EXPECT_EQ(json.dump(), R"({"a":null,"b":[null,null],"c":"a \" NaN","d":1})");
+}
+
 TEST_F(JsonFile, RefusesWhatIsNoFile) {
   for (const auto& path : {folder_.path(), folder_ / "absent.json", std::filesystem::path("/dev/zero")}) {
     try {

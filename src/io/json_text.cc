@@ -1,5 +1,7 @@
 #include "io/json_text.h"
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -71,6 +73,28 @@ void check_tokens(std::string_view text, const JsonRules& rules) {
   }
 }
 
+// The text with Python's names of numbers that JSON does not have replaced by null.
+std::string without_python_numbers(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    const std::string_view names[] = {"-Infinity", "Infinity", "NaN"};
+    const auto* name =
+        in_string ? std::end(names)
+                  : std::find_if(std::begin(names), std::end(names), [&](auto n) { return rest.starts_with(n); });
+    if (name != std::end(names)) {
+      out += "null";
+      i += name->size();
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) out += text[i++];
+    out += text[i++];
+  }
+  return out;
+}
+
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text, const JsonRules& rules) {
@@ -78,6 +102,8 @@ nlohmann::json parse_json(std::string_view text, const JsonRules& rules) {
     fail(rules.kind, "{}: {} bytes; at most {} are read", rules.subject, text.size(), rules.max_bytes);
   check_encoding(text, rules);
   check_tokens(text, rules);
+  std::string changed;
+  if (rules.python_numbers) text = changed = without_python_numbers(text);
   Watch watch(rules);
   try {
     return nlohmann::json::parse(text, [&](int depth, Event event, nlohmann::json& value) {

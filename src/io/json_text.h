@@ -20,7 +20,9 @@ struct JsonRules {
   ErrorKind kind = ErrorKind::kData;  // of errors
   size_t max_bytes = SIZE_MAX;
   int max_depth = kMaxJsonDepth;  // of objects and lists in one another
-  size_t max_values = SIZE_MAX;   // objects, lists and what they hold, so that a small text cannot take much memory
+  // Takes NaN, Infinity and -Infinity, which Python's json writes, for null.
+  bool python_numbers = false;
+  size_t max_values = SIZE_MAX;  // objects, lists and what they hold, so that a small text cannot take much memory
 };
 
 // The value of `text`. Throws Error(rules.kind) if it breaks a rule or a limit above, is not UTF-8, is not one JSON
