@@ -95,6 +95,8 @@ TEST_F(CApiErrors, ModelOptions) {
   Json options = model_options();
   options["backend"] = "abacus";
   refuse_model(SUMI_USAGE, options.dump(), "abacus");
+  options["backend"] = "guard";
+  refuse_model(SUMI_UNAVAILABLE, options.dump(), "guard");
 }
 
 TEST_F(CApiErrors, Requests) {

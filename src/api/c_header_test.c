@@ -5,19 +5,19 @@
 #include "api/c_header_test.h"
 
 static int on_step(void* user, const sumi_step* step) {
-  c_report* report = user;
+  CReport* report = user;
   report->steps += 1;
   return step->done < 0 || step->done > step->steps || step->batch >= step->batches;
 }
 
 static int on_preview(void* user, const sumi_image* image, int64_t number, const sumi_step* step) {
-  c_report* report = user;
+  CReport* report = user;
   report->previews += 1;
   return image->pixels == NULL || number < 0 || step->done < 1;
 }
 
 static int on_picture(void* user, const sumi_image* image, const char* info_json) {
-  c_report* report = user;
+  CReport* report = user;
   int64_t x, y;
   report->pictures += 1;
   for (y = 0; y < image->height; ++y) {
@@ -28,12 +28,12 @@ static int on_picture(void* user, const sumi_image* image, const char* info_json
 }
 
 static int on_warning(void* user, const char* sentence) {
-  c_report* report = user;
+  CReport* report = user;
   report->warnings += 1;
   return strlen(sentence) == 0;
 }
 
-sumi_status draw_in_c(const char* engine_options, const char* model_options, const char* request, c_report* report) {
+sumi_status draw_in_c(const char* engine_options, const char* model_options, const char* request, CReport* report) {
   const sumi_callbacks callbacks = {sizeof(sumi_callbacks), on_step, on_preview, on_picture, on_warning};
   sumi_engine* engine = NULL;
   sumi_model* model = NULL;

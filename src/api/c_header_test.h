@@ -8,14 +8,14 @@
 extern "C" {
 #endif
 
-typedef struct c_report {
+typedef struct CReport {
   int steps, previews, pictures, warnings; /* calls */
   uint64_t hash;                           /* FNV-1a of all pictures' pixels */
   char settings[4096];                     /* as sumi_job_describe gives them */
-} c_report;
+} CReport;
 
 /* Opens a model and runs a request, all given as JSON. */
-sumi_status draw_in_c(const char* engine_options, const char* model_options, const char* request, c_report* report);
+sumi_status draw_in_c(const char* engine_options, const char* model_options, const char* request, CReport* report);
 
 #ifdef __cplusplus
 }

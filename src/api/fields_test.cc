@@ -67,16 +67,16 @@ std::string section(const std::string& title) {
   return begin == std::string::npos ? "" : text.substr(begin, text.find("\n#", begin + 1) - begin);
 }
 
-template <class S> const char* kTitle = nullptr;
-template <> const char* kTitle<EngineOptions> = "EngineOptions";
-template <> const char* kTitle<ModelOptions> = "ModelOptions";
-template <> const char* kTitle<ModelInfo> = "ModelInfo";
-template <> const char* kTitle<Request> = "Request";
-template <> const char* kTitle<Settings> = "Settings";
-template <> const char* kTitle<Step> = "Step";
-template <> const char* kTitle<PictureInfo> = "Picture";
-template <> const char* kTitle<NamedHelp> = "NamedHelp";
-template <> const char* kTitle<Lora> = "Lora";
+template <class S> constexpr const char* kTitle = nullptr;
+template <> constexpr const char* kTitle<EngineOptions> = "EngineOptions";
+template <> constexpr const char* kTitle<ModelOptions> = "ModelOptions";
+template <> constexpr const char* kTitle<ModelInfo> = "ModelInfo";
+template <> constexpr const char* kTitle<Request> = "Request";
+template <> constexpr const char* kTitle<Settings> = "Settings";
+template <> constexpr const char* kTitle<Step> = "Step";
+template <> constexpr const char* kTitle<PictureInfo> = "Picture";
+template <> constexpr const char* kTitle<NamedHelp> = "NamedHelp";
+template <> constexpr const char* kTitle<Lora> = "Lora";
 
 TYPED_TEST(FieldsTest, IsDocumented) {
   const std::string text = section(kTitle<TypeParam>);

@@ -24,7 +24,8 @@ constexpr double kWholeDoubles = 9007199254740992;  // 2^53: up to here a double
 std::string show(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
-  if (value.is_string()) return "\"" + shorten(strip_control(value.get_ref<const std::string&>()), kShownBytes) + "\"";
+  if (value.is_string())
+    return fmt::format("\"{}\"", shorten(strip_control(value.get_ref<const std::string&>()), kShownBytes));
   return value.dump();
 }
 
@@ -38,7 +39,7 @@ std::string list_choices(const std::vector<std::string_view>& choices) {
   std::string list;
   for (size_t i = 0; i < choices.size(); ++i) {
     if (i > 0) list += i + 1 == choices.size() ? " or " : ", ";
-    list += "\"" + std::string(choices[i]) + "\"";
+    list += fmt::format("\"{}\"", choices[i]);
   }
   return list;
 }

@@ -111,10 +111,11 @@ TEST(ApiJson, ReadsOptions) {
   EXPECT_EQ(engine.data_folder, "d");
   EXPECT_EQ(engine.hub_cache, "h");
   const ModelOptions model = parse_model_options(
-      R"({"path": "p", "name": "n", "config": "c", "tokenizer": "t", "prediction": "v", "backend": "ref",
+      R"({"path": "p", "name": "n", "variant": "fp16", "config": "c", "tokenizer": "t", "prediction": "v", "backend": "ref",
           "dtype": "q8_0", "precision": "bf16", "exact": true})");
   EXPECT_EQ(model.path, "p");
   EXPECT_EQ(model.name, "n");
+  EXPECT_EQ(model.variant, "fp16");
   EXPECT_EQ(model.config, "c");
   EXPECT_EQ(model.tokenizer, "t");
   EXPECT_EQ(model.prediction, "v");
@@ -270,10 +271,12 @@ TEST(ApiJson, WritesReplies) {
   settings.seed = 18446744073709551615ull;
   settings.scale = 7.5;
   settings.loras = {{"l", 0.5}};
+  settings.timesteps = {999, 0.5};
   const Json json = Json::parse(to_json(settings));
   EXPECT_EQ(json["model"], "a\xEF\xBF\xBD.ckpt");
   EXPECT_EQ(json["seed"].get<uint64_t>(), 18446744073709551615ull);
   EXPECT_EQ(json["scale"], 7.5);
+  EXPECT_EQ(json["timesteps"], Json::parse("[999.0, 0.5]"));
   EXPECT_EQ(json["loras"], Json::parse(R"([{"file": "l", "weight": 0.5}])"));
   EXPECT_EQ(to_json(std::vector<NamedHelp>{{"ddim", "the first", {"DDIM"}}}),
             R"([{"name":"ddim","help":"the first","aliases":["DDIM"]}])");
