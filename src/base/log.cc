@@ -29,6 +29,12 @@ WarningSink set_warning_sink(WarningSink sink) {
   return sink;
 }
 
+bool has_warning_sink() {
+  if (t_sink != nullptr) return true;
+  const std::lock_guard lock(the_log().mutex);
+  return static_cast<bool>(the_log().sink);
+}
+
 void warn_line(const std::string& message) {
   const std::string line = strip_control(message);
   if (t_sink != nullptr) return (*t_sink)(line);

@@ -29,6 +29,9 @@ class WarningScope {
   WarningSink* outer_;
 };
 
+// Whether somebody takes the thread's warnings: a scope or the process's sink.
+bool has_warning_sink();
+
 // Sends one line to the sink, control characters removed.
 void warn_line(const std::string& message);
 

@@ -18,11 +18,32 @@ int threads_of(const EngineOptions& options) {
   return options.threads > 0 ? static_cast<int>(options.threads) : available_cores();
 }
 
+bool is_intact(const io::Checkpoint& file) {
+  try {
+    file.check_intact();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 Shared::Shared(const EngineOptions& o) : options(o), pool(threads_of(o), o.pin_threads), budget(o.memory_budget) {
   SUMI_CHECK_KIND(kUsage, o.memory_budget >= 0, "`memory_budget` must be 0 or more, not {}", o.memory_budget);
   if (o.catch_truncated_files) io::catch_truncated_files();
+}
+
+std::shared_ptr<const io::Checkpoint> Shared::open_lora(const std::string& file) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(loras_, [](const auto& entry) { return entry.second.expired(); });
+  const auto known = loras_.find(file);
+  if (known != loras_.end()) {
+    if (auto open = known->second.lock(); open && is_intact(*open)) return open;
+  }
+  std::shared_ptr<const io::Checkpoint> open = io::open_checkpoint(file);
+  loras_[file] = open;
+  return open;
 }
 
 }  // namespace engine

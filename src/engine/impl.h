@@ -23,9 +23,16 @@ namespace engine {
 struct Shared {
   explicit Shared(const EngineOptions& options);
 
+  // An open LoRA file, shared by the jobs that use it.
+  std::shared_ptr<const io::Checkpoint> open_lora(const std::string& file);
+
   EngineOptions options;
   ThreadPool pool;
   Budget budget;
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<const io::Checkpoint>> loras_;
 };
 
 }  // namespace engine
@@ -35,9 +42,10 @@ struct Model::Impl {
 
   // Throws Error(kNoInput) if none was found when the model was opened.
   const text::ClipTokenizer& tokenizer() const;
-  // The networks, loaded by the first call.
-  const models::StableDiffusion& networks();
-  const engine::PreviewMap& preview_map();
+  // The networks, loaded by the first call, whose thread gets the warnings. Others wait meanwhile; throws
+  // Error(kCancelled) soon after `cancel` is set.
+  const models::StableDiffusion& networks(const std::atomic<bool>& cancel);
+  const engine::PreviewMap& preview_map(const std::atomic<bool>& cancel);
   void add_warnings(std::vector<std::string> more);
   std::vector<std::string> all_warnings();
   // One job less runs the denoiser: if it was the last, the pages of its weights are released.
@@ -53,8 +61,10 @@ struct Model::Impl {
  private:
   std::optional<text::ClipTokenizer> tokenizer_;
   std::string no_tokenizer_;  // why there is none
-  std::mutex mutex_;          // of loading, and of the warnings
+  std::timed_mutex loading_, fitting_;
+  std::mutex saying_;  // of the warnings
   std::vector<std::string> warnings_;
+  std::optional<engine::Budget::Share> weights_;
   std::optional<models::StableDiffusion> networks_;
   std::optional<engine::PreviewMap> preview_map_;
 };

@@ -9,14 +9,6 @@
 namespace sumi {
 namespace {
 
-// What the machine can give, and the engine's budget; what the engine's own jobs hold will be free again.
-engine::MemoryLimits limits_of(const engine::Budget& budget) {
-  engine::MemoryLimits limits = engine::memory_limits();
-  if (limits.available) *limits.available += budget.reserved();
-  if (budget.limit() > 0) limits.available = std::min(limits.available.value_or(budget.limit()), budget.limit());
-  return limits;
-}
-
 engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& job) {
   engine::MemoryPlan plan = engine::plan_memory(*model.opened.stored, *model.opened.checkpoint, model.opened.config,
                                                 {.batch = job.settings.batch,
@@ -25,7 +17,8 @@ engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& 
                                                  .latent_width = job.latent.width,
                                                  .context_tokens = job.longest_context(),
                                                  .tiled_decode = job.settings.tiled_decode,
-                                                 .activations = model.opened.activations});
+                                                 .activations = model.opened.activations,
+                                                 .loaded = model.loaded});
   std::vector<const io::Checkpoint*> files;
   for (const engine::LoraFile& lora : job.loras) files.push_back(lora.file.get());
   plan.adapters = models::lora_bytes(files);
@@ -57,11 +50,12 @@ Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest&
   job = engine::resolve({.config = opened.config,
                          .tokenizer = [this]() -> const text::ClipTokenizer& { return model->tokenizer(); },
                          .noise_schedule = *opened.noise_schedule,
+                         .open_lora = [this](const std::string& file) { return model->shared->open_lora(file); },
                          .model = opened.path,
                          .data_folder = model->shared->options.data_folder},
                         request);
   plan = plan_of(*model, job);
-  const engine::MemoryLimits limits = limits_of(model->shared->budget);
+  const engine::MemoryLimits limits = model->shared->budget.limits();
   engine::check_memory(plan, limits);
   Settings& s = job.settings;
   s.backend = std::string(name_of(opened.device));
@@ -85,8 +79,9 @@ void Job::Impl::run(const Hooks& hooks) {
   });
   for (const std::string& message : warnings) warn_line(message);
   engine::check_cancelled(&cancelled);
-  const engine::Budget::Share memory = model->shared->budget.reserve(plan.of_the_job(), cancelled);
-  const models::StableDiffusion& networks = model->networks();
+  const engine::Budget::Running memory(model->shared->budget, plan.of_the_job(), cancelled);
+  const models::StableDiffusion& networks = model->networks(cancelled);
+  engine::check_cancelled(&cancelled);
   nn::Adapters adapters;
   for (const engine::LoraFile& lora : job.loras) networks.adapt(adapters, *lora.file, lora.weight);
   adapters.finish();
@@ -96,7 +91,7 @@ void Job::Impl::run(const Hooks& hooks) {
                    .cancel = &cancelled,
                    .check_files = [this] { check_files(); },
                    .denoised = [&] { denoising.end(); },
-                   .preview_map = [this]() -> const engine::PreviewMap& { return model->preview_map(); }});
+                   .preview_map = [this]() -> const engine::PreviewMap& { return model->preview_map(cancelled); }});
 }
 
 const Settings& Job::settings() const { return impl_->job.settings; }

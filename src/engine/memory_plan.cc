@@ -54,7 +54,9 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
     const io::TensorInfo* original = stored.find(info.name);
     const bool wide = info.dtype == DType::kF64;  // no kernel takes double: it is narrowed to f32
     const int64_t bytes = wide ? info.shape.numel() * 4 : bytes_of(info.dtype, info.shape.numel());
-    if (wide || original == nullptr || original->dtype != info.dtype) plan.copied_weights += bytes;
+    const bool copied = wide || original == nullptr || original->dtype != info.dtype;
+    if (copied && job.loaded) continue;  // taken already
+    if (copied) plan.copied_weights += bytes;
     (phase == Phase::kUnet   ? plan.unet_weights
      : phase == Phase::kText ? plan.text_weights
                              : plan.decoder_weights) += bytes;
@@ -107,8 +109,8 @@ void check_memory(const MemoryPlan& plan, const MemoryLimits& limits) {
                   "this job needs at least {} of memory and {} are available; {} (it {})",
                   format_bytes(plan.required()), format_bytes(limits.available.value_or(0)), way_out,
                   describe(plan, {}));
-  fail(ErrorKind::kUnavailable, "this job needs {} of memory and this process may take {} more (ulimit -v); {}",
-       format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out);
+  fail(ErrorKind::kUnavailable, "this job needs {} of memory and this process may take {} more (ulimit -v); {} (it {})",
+       format_bytes(plan.allocated()), format_bytes(limits.address_space.value_or(0)), way_out, describe(plan, {}));
 }
 
 }  // namespace sumi::engine

@@ -19,6 +19,7 @@ struct JobSize {
   int64_t context_tokens = 77;
   bool tiled_decode = false;
   DType activations = DType::kF32;  // what the networks compute in
+  bool loaded = false;              // the weights are, and so is the memory that converted ones take
 };
 
 // Bytes, at the peak of each phase. Pictures are decoded one by one.
@@ -26,7 +27,7 @@ struct MemoryPlan {
   int64_t unet_weights = 0;
   int64_t decoder_weights = 0;
   int64_t text_weights = 0;
-  int64_t copied_weights = 0;  // the part of these that is converted into fresh memory
+  int64_t copied_weights = 0;  // the part of these that will be converted into fresh memory
   int64_t adapters = 0;        // what LoRAs add to the weights
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;

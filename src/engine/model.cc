@@ -1,13 +1,37 @@
 // An opened model: its facts, and its networks once a job needs them.
+#include <chrono>
+#include <exception>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "engine/impl.h"
+#include "engine/sample_latent.h"
 
 namespace sumi {
 namespace {
 
-WarningSink into(std::vector<std::string>& warnings) {
-  return [&warnings](const std::string& message) { warnings.push_back(message); };
+// Takes the thread's warnings, to be kept; while an exception ends it, it passes them on to whoever takes them.
+class Collected {
+ public:
+  ~Collected() {
+    scope_.reset();
+    if (std::uncaught_exceptions() == 0 || !has_warning_sink()) return;
+    for (const std::string& message : said_) warn_line(message);
+  }
+  std::vector<std::string> end() {
+    scope_.reset();
+    return std::move(said_);
+  }
+
+ private:
+  std::vector<std::string> said_;
+  std::optional<WarningScope> scope_{std::in_place, [this](const std::string& said) { said_.push_back(said); }};
+};
+
+std::unique_lock<std::timed_mutex> wait_for(std::timed_mutex& mutex, const std::atomic<bool>& cancel) {
+  std::unique_lock lock(mutex, std::defer_lock);
+  while (!lock.try_lock_for(std::chrono::milliseconds(50))) engine::check_cancelled(&cancel);
+  return lock;
 }
 
 }  // namespace
@@ -15,7 +39,7 @@ WarningSink into(std::vector<std::string>& warnings) {
 Model::Impl::Impl(std::shared_ptr<engine::Shared> parent, const ModelOptions& o, std::string called)
     : shared(std::move(parent)), name(std::move(called)), options(o) {
   const PoolScope pool(&shared->pool);
-  const WarningScope scope(into(warnings_));
+  Collected said;
   SUMI_CHECK_KIND(kUsage, !options.path.empty(), "`path` is empty; name a checkpoint or a folder");
   opened = engine::open_model(options);
   try {
@@ -26,6 +50,7 @@ Model::Impl::Impl(std::shared_ptr<engine::Shared> parent, const ModelOptions& o,
     if (error.kind() != ErrorKind::kNoInput) throw;
     no_tokenizer_ = error.what();
   }
+  warnings_ = said.end();
 }
 
 const text::ClipTokenizer& Model::Impl::tokenizer() const {
@@ -33,29 +58,38 @@ const text::ClipTokenizer& Model::Impl::tokenizer() const {
   return *tokenizer_;
 }
 
-const models::StableDiffusion& Model::Impl::networks() {
-  const std::lock_guard lock(mutex_);
-  if (!networks_) {
-    networks_ = engine::load_model(opened);
-    loaded = true;
+// What loading says is handed out when the lock is gone: a hook may ask for the model.
+const models::StableDiffusion& Model::Impl::networks(const std::atomic<bool>& cancel) {
+  std::vector<std::string> messages;
+  {
+    const auto lock = wait_for(loading_, cancel);
+    if (!networks_) {
+      Collected said;
+      const engine::MemoryPlan plan = engine::plan_memory(*opened.stored, *opened.checkpoint, opened.config, {});
+      networks_ = engine::load_model(opened);
+      weights_.emplace(shared->budget, plan.unet_weights + plan.decoder_weights + plan.text_weights);
+      loaded = true;
+      messages = said.end();
+    }
   }
+  for (const std::string& message : messages) warn_line(message);
   return *networks_;
 }
 
-const engine::PreviewMap& Model::Impl::preview_map() {
-  const models::StableDiffusion& model = networks();
-  const std::lock_guard lock(mutex_);
+const engine::PreviewMap& Model::Impl::preview_map(const std::atomic<bool>& cancel) {
+  const models::StableDiffusion& model = networks(cancel);
+  const auto lock = wait_for(fitting_, cancel);
   if (!preview_map_) preview_map_ = engine::fit_preview(model);
   return *preview_map_;
 }
 
 void Model::Impl::add_warnings(std::vector<std::string> more) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(saying_);
   warnings_.insert(warnings_.end(), more.begin(), more.end());
 }
 
 std::vector<std::string> Model::Impl::all_warnings() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(saying_);
   return warnings_;
 }
 
@@ -84,12 +118,10 @@ ModelInfo Model::info() const {
 
 void Model::load() {
   const PoolScope pool(&impl_->shared->pool);
-  std::vector<std::string> said;
-  {
-    const WarningScope scope(into(said));
-    impl_->networks();
-  }
-  impl_->add_warnings(std::move(said));
+  const std::atomic<bool> never{false};
+  Collected said;
+  impl_->networks(never);
+  impl_->add_warnings(said.end());
 }
 
 Job Model::prepare(const Request& request) const { return prepare(CheckedRequest(request)); }

@@ -145,7 +145,10 @@ class Resolver {
       s.loras.push_back(
           {find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string(), tag.weight});
     }
-    for (const Lora& lora : s.loras) job_.loras.push_back({io::open_checkpoint(lora.file), lora.weight});
+    for (const Lora& lora : s.loras) {
+      auto file = facts_.open_lora ? facts_.open_lora(lora.file) : io::open_checkpoint(lora.file);
+      job_.loras.push_back({std::move(file), lora.weight});
+    }
   }
 
   void take_prompts() {
@@ -250,6 +253,9 @@ void check_request(const Request& r) {
                   "`fixed_noise` is for `seeding` run: with picture, equal seeds start from equal noise");
   SUMI_CHECK_KIND(kUsage, r.share_of >= 1 && r.share >= 0 && r.share < r.share_of,
                   "`share` must be from 0 to `share_of` - 1, not {} of {}", r.share, r.share_of);
+  SUMI_CHECK_KIND(kUsage, static_cast<int64_t>(r.prompts.size()) <= kMostPictures / r.copies.value_or(1),
+                  "{} prompts times {} `copies` are more than {} pictures", r.prompts.size(), r.copies.value_or(1),
+                  kMostPictures);
   SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given: `prompts` is empty");
   for (const Lora& lora : r.loras)
     SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);

@@ -22,9 +22,10 @@ namespace sumi::engine {
 struct Facts {
   const models::ModelConfig& config;
   std::function<const text::ClipTokenizer&()> tokenizer;
-  const diffusion::NoiseSchedule& noise_schedule;  // outlives the job
-  std::filesystem::path model = {};                // LoRAs named in prompts are looked for beside it,
-  std::filesystem::path data_folder = {};          // then in loras/ here; empty: nowhere else
+  const diffusion::NoiseSchedule& noise_schedule;                                                // outlives the job
+  std::function<std::shared_ptr<const io::Checkpoint>(const std::string& file)> open_lora = {};  // none: io's
+  std::filesystem::path model = {};        // LoRAs named in prompts are looked for beside it,
+  std::filesystem::path data_folder = {};  // then in loras/ here; empty: nowhere else
 };
 
 // What decides where neither the request nor the model does.
@@ -92,8 +93,9 @@ std::string parameters_of(const Settings& settings, const std::string& prompt, u
 // Below 2^32, so that it is easy to copy.
 uint64_t random_seed();
 
-inline constexpr int64_t kMaxSide = 16384;  // pixels
-inline constexpr int64_t kMaxBatch = 1024;  // pictures at once
+inline constexpr int64_t kMaxSide = 16384;            // pixels
+inline constexpr int64_t kMaxBatch = 1024;            // pictures at once
+inline constexpr int64_t kMostPictures = 10'000'000;  // of one iteration
 inline constexpr int64_t kMaxIterations = 1'000'000;
 inline constexpr int64_t kMaxSteps = 10'000;
 inline constexpr double kMaxScale = 1000.0;
