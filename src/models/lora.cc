@@ -76,7 +76,7 @@ std::map<std::string, nn::Param*> weights_by_name(nn::Module* unet, nn::Module* 
     nn::for_each_param(*unet, std::string(kUNetPrefix), [&](const std::string& name, nn::Param& param) {
       if (!name.ends_with(".weight") || !param.adaptable) return;
       weights["lora_unet_" + flat(without_weight(name.substr(kUNetPrefix.size())))] = &param;
-      weights[names(name)] = &param;
+      if (const std::string kept = names(name); !kept.empty()) weights[kept] = &param;
     });
   }
   if (text != nullptr) {
@@ -98,9 +98,9 @@ nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, cons
                     out.down.numel() * param.shape[0] == rank * param.shape.numel();
   SUMI_CHECK(fits, "{}: the change \"{}\" of {} and {} does not fit the weight {}", file.path().string(),
              strip_control(module), out.down.shape().str(), out.up.shape().str(), param.shape.str());
-  SUMI_CHECK(is_weight_type(out.down.dtype()) && is_weight_type(out.up.dtype()),
-             "{}: \"{}\" has the type {}, which a LoRA cannot have", file.path().string(), strip_control(module),
-             name_of(out.down.dtype()));
+  SUMI_CHECK(is_activation_type(out.down.dtype()) && is_activation_type(out.up.dtype()),
+             "{}: \"{}\" has the types {} and {}; a LoRA must be f32, f16 or bf16", file.path().string(),
+             strip_control(module), name_of(out.down.dtype()), name_of(out.up.dtype()));
   if (param.shape.rank() == 4) out.down = out.down.reshape({rank, param.shape[1], param.shape[2], param.shape[3]});
   double alpha = static_cast<double>(rank);
   if (!change.alpha.empty()) {

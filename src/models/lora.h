@@ -16,14 +16,14 @@
 namespace sumi::models {
 
 // Adds the file's changes, times `weight`, of the parameters of the given modules (null: not given) to `out`, which
-// outlives neither them nor, unless it is finished, the file's changes on disk. Changes of a module that is not given
-// are ignored; changes of neither module cause a warning. Throws Error(kData) for shapes that do not fit, other kinds
-// of files (LoHa, LoKr, DoRA), and a file with no change for this model; then `out` may hold a part of them.
+// must not outlive the modules; the file may be closed. Changes of a module that is not given are ignored; changes of
+// neither module cause a warning. Throws Error(kData) for shapes that do not fit, other kinds of files (LoHa, LoKr,
+// DoRA), and a file with no change for this model; then `out` may hold some of its changes.
 void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text, nn::Adapters& out);
 
-// At most how many bytes nn::Adapters::bytes() gives once these files' changes are added and finished; for
-// planning, since only the files' names and shapes are looked at: no weight, and no model. Changes that do not belong
-// to the model, and parts of changes that the file does not have whole, may be counted.
+// An upper bound of nn::Adapters::bytes() once the changes of these files are added and finished, from the files' names
+// and shapes alone: no model and no weight is needed. It counts float32 values, and changes that do not belong to the
+// model too. Throws Error(kData) for other kinds of files.
 int64_t lora_bytes(std::span<const io::Checkpoint* const> files);
 
 // The name under which a parameter's change is kept: "model.diffusion_model.input_blocks.1.1.….attn1.to_q.weight" →

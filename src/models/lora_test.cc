@@ -4,6 +4,7 @@
 
 #include "io/safetensors.h"
 #include "models/clip_text/clip_text.h"
+#include "models/stable_diffusion.h"
 #include "models/unet/unet.h"
 #include "ops/layout.h"
 #include "tests/support/fake_checkpoint.h"
@@ -210,6 +211,51 @@ TEST_F(Lora, BytesArePlannedFromTheFilesAlone) {
     EXPECT_EQ(lora_bytes(std::span(&broken, 1)), 0);
   const io::Checkpoint* huge[] = {&enormous, &enormous};
   EXPECT_GE(lora_bytes(huge), int64_t{1} << 50);
+}
+
+// A model's networks run in the adapters of the caller's context; the model itself stays as it is.
+TEST_F(Lora, AStableDiffusionComputesWithTheCallersAdapters) {
+  const auto model_of = [](size_t text_encoders) {
+    Components parts;
+    parts.config.unet = small();
+    auto unet = std::make_unique<UNet>(small());
+    fill(*unet);
+    parts.denoiser = std::move(unet);
+    const ClipTextConfig text{
+        .vocab_size = 64, .max_positions = 8, .hidden_size = 96, .layers = 1, .heads = 1, .intermediate_size = 128};
+    for (size_t i = 0; i < text_encoders; ++i) {
+      parts.text_encoders.push_back(std::make_unique<ClipText>(text));
+      test::fill_synthetic(*parts.text_encoders.back(), "cond_stage_model.transformer.text_model.");
+    }
+    return StableDiffusion(std::move(parts));
+  };
+  const std::string q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q",
+                    v = "lora_te_text_model_encoder_layers_0_self_attn_v_proj";
+  const auto file = file_of({{q + ".lora_down.weight", test::random({2, 64})},
+                             {q + ".lora_up.weight", test::random({64, 2})},
+                             {v + ".lora_down.weight", test::random({2, 96})},
+                             {v + ".lora_up.weight", test::random({96, 2})}});
+  const StableDiffusion model = model_of(1);
+  const Tensor ids = Tensor::from(std::vector<int64_t>{3, 14, 15, 9}, {1, 4});
+  const auto both = [&] {
+    return std::pair{model.predict(x_, {10.0, 500.0}, {.sequence = context_}), model.encode_text(ids)};
+  };
+  const auto [noise, states] = both();
+  nn::Adapters adapters;
+  model.adapt(adapters, *file, 0.8);
+  adapters.finish();
+  EXPECT_EQ(adapters.low_rank_weights(), 2);
+  {
+    const nn::AdaptersScope scope(&adapters);
+    const auto [changed_noise, changed_states] = both();
+    EXPECT_GT(test::relative_l2(changed_noise, noise), 1e-4);
+    EXPECT_GT(test::relative_l2(changed_states, states), 1e-4);
+  }
+  const auto [noise_again, states_again] = both();
+  EXPECT_TRUE(test::same_bytes(noise_again, noise));
+  EXPECT_TRUE(test::same_bytes(states_again, states));
+  nn::Adapters none;
+  EXPECT_THROW(model_of(2).adapt(none, *file, 0.8), Error);
 }
 
 // Embeddings and fused projections compute without adapters; a change of theirs must not be dropped in silence.

@@ -47,7 +47,7 @@ void Adapters::add(const Param& weight, LowRank change) {
                     change.down.numel() * outs == rank * weight.shape.numel();
   SUMI_CHECK_KIND(kInternal, fits, "a change of {} and {} for a weight {}", change.down.shape().str(),
                   change.up.shape().str(), weight.shape.str());
-  if (change.scale != 0.0f) changes_[&weight].terms.push_back(std::move(change));
+  if (change.scale != 0.0f || is_trained(change)) changes_[&weight].terms.push_back(std::move(change));
 }
 
 void Adapters::finish() {

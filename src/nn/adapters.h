@@ -33,8 +33,8 @@ struct WeightInUse {
 class Adapters {
  public:
   // Adds a change to a weight that is bound and adaptable (see Param), on its device; any number of changes of one
-  // weight add up, and one of scale 0 is none. Throws Error(kInternal) for another weight, for parts that do not fit,
-  // and after finish().
+  // weight add up, and one of scale 0 is none unless it is trained. Throws Error(kInternal) for another weight, for
+  // parts that do not fit, and after finish().
   void add(const Param& weight, LowRank change);
 
   // Brings the changes into the form that layers use. The changes of a weight are joined to one of the sum of their

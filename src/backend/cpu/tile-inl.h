@@ -124,8 +124,8 @@ template <int kWidth, class T> HWY_INLINE void pack_rows(const T* const* rows, i
 }
 
 // c[r·stride + v] (+)= Σ_k a(k, r)·b[k·kCols + v] for kHeight rows and the first kVectors vectors of the panel, where
-// a(k, r) is a[k·kHeight + r], or a[r·kRowStride + k] if that is given: rows at a distance known to the compiler need no
-// packing. One fixed order of k for every element.
+// a(k, r) is a[k·kHeight + r], or a[r·kRowStride + k] if that is given: rows at a distance known to the compiler need
+// no packing. One fixed order of k for every element.
 template <int kHeight, int kRowStride = 0, int kVectors = kTileVectors>
 HWY_INLINE void tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count, float* HWY_RESTRICT c,
                      int64_t stride, bool accumulate) {
