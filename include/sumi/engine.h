@@ -9,13 +9,14 @@
 // Engine, or a Job made from a Model. All functions may be called from any thread; several jobs of one model may run at
 // once, and each gives the bytes that it gives alone. Everything throws sumi::Error.
 //
-// Nothing is process-wide: an engine has its own threads, installs no signal handler and pins no thread unless its
-// options ask for it, and reads no environment variable.
+// An engine has its own threads, installs no signal handler and pins no thread unless its options ask for it, and reads
+// no environment variable. Process-wide are only the table of mapped files (256 at most) and memory kept for reuse.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sumi/error.h"
@@ -53,7 +54,7 @@ struct ModelInfo {
   std::string name = {}, path = {}, family = {}, format = {};
   int64_t default_size = 0;                 // pixels on each side
   std::string prediction = {};              // "eps", "v" or "x0"
-  std::string sampler = {}, schedule = {};  // the model's own; empty: it names none
+  std::string sampler = {}, schedule = {};  // the model's own; empty: it names none, or the sampler's own schedule
   int64_t steps = 0;                        // 0: it names none
   double scale = 0.0;                       // 0: it names none
   int64_t multiple = 8;                     // of pixels, that width and height must be
@@ -124,10 +125,10 @@ class SUMI_API Engine {
   // for a backend that this build does not have, Error(kUsage) for a name that is taken. Where no tokenizer is
   // found, Model::prepare throws Error(kNoInput).
   Model open(const ModelOptions& options);
-  // A model opened before and not closed; Error(kUsage) that lists the names.
+  // A model opened before, not closed, and kept by a handle or a job; Error(kUsage) that lists the names.
   Model model(const std::string& name) const;
   std::vector<std::string> models() const;
-  // Forgets the model; it is freed once its handles and jobs are gone.
+  // Forgets the name, if it is known; the model is freed once its handles and jobs are gone.
   void close(const std::string& name);
 
   static std::vector<NamedHelp> samplers();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "base/count.h"
@@ -139,7 +140,8 @@ TEST_F(EngineTest, DecidesEverythingOnce) {
   EXPECT_EQ(counts["grid"], 1);
   EXPECT_EQ(counts["noise_schedule"], 1);
   EXPECT_EQ(counts["parse_prompt"], 3);  // the distinct texts
-  EXPECT_EQ(counts["parse_tags"], 3);    // one for each prompt
+  EXPECT_EQ(counts["tokenize"], 3);
+  EXPECT_EQ(counts["parse_tags"], 3);  // one for each prompt
 }
 
 TEST_F(EngineTest, ReportsStepsPicturesAndParameters) {
@@ -170,13 +172,18 @@ TEST_F(EngineTest, ReportsStepsPicturesAndParameters) {
 
 // Whatever draws fresh noise, and texts of different lengths beside one another.
 TEST_F(EngineTest, PicturesSeededAloneAreTheSameInABatch) {
-  for (const char* sampler : {"ddim", "euler_ancestral", "dpmpp_2m_sde", "plms", "lcm"}) {
+  test::write_tiny_lora(folder_ / "style.safetensors", 4);
+  for (const NamedHelp& named : Engine::samplers()) {
+    const std::string& sampler = named.name;
     Request request = small({"a cat", "a dog", long_prompt(), "a bird"});
     request.width = 32;
     request.sampler = sampler;
-    if (request.sampler == "lcm") request.scale = 1.0;  // without guidance
+    if (sampler == "lcm") request.scale = 1.0;                        // without guidance
+    if (sampler == "euler") request.negative_prompt = long_prompt();  // longer than most prompts
+    if (sampler == "heun") request.loras = {{(folder_ / "style.safetensors").string(), 0.5}};
     request.seeding = "picture";
     request.syntax = "weighted";
+    request.steps = 2;
     request.batch = 4;
     const std::vector<Picture> together = test::draw(model_, request);
     ASSERT_EQ(together.size(), 4u);
@@ -185,8 +192,11 @@ TEST_F(EngineTest, PicturesSeededAloneAreTheSameInABatch) {
       EXPECT_THAT(picture.parameters, HasSubstr("Seeding: picture"));
       Request alone = small({picture.prompt});
       alone.width = 32;
+      alone.steps = 2;
       alone.sampler = sampler;
       alone.scale = request.scale;
+      alone.negative_prompt = request.negative_prompt;
+      alone.loras = request.loras;
       alone.seeding = "picture";
       alone.syntax = "weighted";
       alone.seed = picture.seed;
@@ -289,6 +299,79 @@ TEST_F(EngineTest, AJobThatDoesNotFitTheBudgetIsRefused) {
   Engine poor({.threads = 2, .memory_budget = 1 << 20});
   const Model model = open(poor);
   EXPECT_THAT(error_of(ErrorKind::kUnavailable, [&] { model.prepare(small({"a cat"})); }), HasSubstr("memory"));
+}
+
+// The second job fits only when the first has ended; the third is cancelled while it waits.
+TEST_F(EngineTest, JobsWaitForTheBudget) {
+  const Settings one = model_.prepare(small({"a cat"})).settings();
+  Engine tight({.threads = 1, .memory_budget = one.planned_bytes + (1 << 20)});
+  const Model model = open(tight);
+  const Image expected = test::draw(model, small({"a cat"}))[0].image;
+  Job first = model.prepare(small({"a cat"})), second = model.prepare(small({"a cat"})),
+      third = model.prepare(small({"a cat"}));
+  std::atomic<bool> ended{false};
+  std::thread others[2];
+  first.run({.step = [&](const Step& step) {
+    if (step.done == 1) {
+      others[0] = std::thread([&] {
+        second.run({.step = [&](const Step&) { EXPECT_TRUE(ended); },
+                    .picture = [&](Picture&& picture) { EXPECT_EQ(picture.image, expected); }});
+      });
+      others[1] = std::thread([&] { error_of(ErrorKind::kCancelled, [&] { third.run(); }); });
+    }
+    if (step.done == 3) {
+      third.cancel();
+      others[1].join();  // it does not wait for this job
+      ended = true;
+    }
+  }});
+  others[0].join();
+}
+
+TEST_F(EngineTest, AHookMayUseTheLibrary) {
+  Engine tight({.threads = 1, .memory_budget = model_.prepare(small({"a cat"})).settings().planned_bytes + (1 << 20)});
+  const Model model = open(tight);
+  const Image expected = test::draw(model, small({"a dog"}))[0].image;
+  int drawn = 0;
+  model.prepare(small({"a cat"})).run({.step = [&](const Step& step) {
+    EXPECT_TRUE(model.info().loaded);
+    if (step.done == 1) drawn += test::draw(model, small({"a dog"}))[0].image == expected ? 1 : 0;
+  }});
+  EXPECT_EQ(drawn, 1);
+}
+
+TEST_F(EngineTest, WhatAJobTookIsNoReasonToRefuseTheNext) {
+  ModelOptions options = test::tiny_options(folder_.path());
+  options.dtype = "f32";
+  const Model model = engine_.open(options);
+  const int64_t before = model.prepare(small({"a cat"})).settings().planned_bytes;
+  test::draw(model, small({"a cat"}));
+  EXPECT_LE(model.prepare(small({"a cat"})).settings().planned_bytes, before);
+}
+
+TEST_F(EngineTest, ThreadsMayLoadTheModelTogether) {
+  const Model model = open(engine_);
+  const Image expected = test::draw(model_, small({"a cat"}))[0].image;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      int previews = 0;
+      model.prepare(small({"a cat"}))
+          .run({.preview = [&](Preview&&) { ++previews; },
+                .picture = [&](Picture&& p) { EXPECT_EQ(p.image, expected); }});
+      EXPECT_EQ(previews, 3);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(EngineTest, ManyJobsShareALoraFile) {
+  test::write_tiny_lora(folder_ / "style.safetensors", 2);
+  Request request = small({"a cat"});
+  request.loras = {{(folder_ / "style.safetensors").string(), 1.0}};
+  std::vector<Job> jobs;
+  for (int i = 0; i < 300; ++i) jobs.push_back(model_.prepare(request));  // more than files that can be mapped
+  EXPECT_EQ(jobs.back().settings().loras.size(), 1u);
 }
 
 TEST_F(EngineTest, JobsOutliveTheirHandles) {

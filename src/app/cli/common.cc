@@ -51,8 +51,13 @@ EngineOptions EngineFlags::options() const {
           .hub_cache = places.hub_cache.string()};
 }
 
-void EngineFlags::apply() const {
+void EngineFlags::check() const {
   engine::check_model_options({.backend = backend, .dtype = dtype, .precision = precision});
+  options();
+}
+
+void EngineFlags::apply() const {
+  check();
   const EngineOptions checked = options();
   if (checked.threads > 0) set_num_threads(static_cast<int>(checked.threads));
 }
@@ -99,22 +104,9 @@ std::string as_line(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-void run_job(Job& job, Hooks hooks) {
-  const auto look = [&job] {
-    if (stop_requested()) job.cancel();
-  };
-  look();
-  const Hooks inner = std::move(hooks);
-  Hooks outer = inner;
-  outer.step = [&](const Step& step) {
-    if (inner.step) inner.step(step);
-    look();
-  };
-  outer.picture = [&](Picture&& picture) {
-    if (inner.picture) inner.picture(std::move(picture));
-    look();
-  };
-  job.run(outer);
+void run_job(Job& job, const Hooks& hooks) {
+  const StopCancels stop(job);
+  job.run(hooks);
 }
 
 }  // namespace sumi::app

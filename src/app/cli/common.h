@@ -20,6 +20,7 @@ struct EngineFlags {
   bool exact = false;
   std::string precision = "autocast";
 
+  void check() const;  // throws Error
   // Checks the options and sets the number of threads of the process's own pool, for commands that compute outside an
   // engine. Throws Error.
   void apply() const;
@@ -49,6 +50,6 @@ Lora parse_lora(const std::string& text);
 std::string as_line(const nlohmann::ordered_json& json);
 
 // Runs the job; a signal cancels it within a step.
-void run_job(Job& job, Hooks hooks);
+void run_job(Job& job, const Hooks& hooks);
 
 }  // namespace sumi::app

@@ -87,8 +87,9 @@ int Eval::run() {
   SUMI_CHECK_KIND(kUsage, count >= 2 && count <= 1'000'000, "--count must be from 2 to 1000000, not {}", count);
   SUMI_CHECK_KIND(kUsage, batch >= 1 && batch <= 256, "--batch must be from 1 to 256, not {}", batch);
   job.request.prompts = {std::string()};  // the captions take its place
-  job.request.batch = batch;
+  job.request.batch = job.request.copies = batch;
   apply_shared_flags(shared, job);
+  job.engine.apply();  // the features are computed outside the engine
   if (job.seed_was_drawn && !job.quiet) note(fmt::format("seed {}", *job.request.seed));
   Engine engine(job.engine.options());
   Model model = engine.open(job.model.options(job.engine));
@@ -111,6 +112,7 @@ int Eval::run() {
   const std::vector<int64_t> order = generator.randperm(static_cast<int64_t>(references.captions.size()));
   std::vector<size_t> chosen;
   job.request.prompts.clear();
+  job.request.copies.reset();
   for (size_t i = 0; i < order.size() && i < static_cast<size_t>(count); ++i) {
     chosen.push_back(static_cast<size_t>(order[i]));
     job.request.prompts.push_back(references.captions[chosen.back()]);

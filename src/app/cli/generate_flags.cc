@@ -78,7 +78,7 @@ void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
   job.seed_was_drawn = !seed;
   request.seed = seed ? *seed : engine::random_seed();
   job.checked.emplace(request);
-  job.engine.apply();
+  job.engine.check();
 }
 
 }  // namespace sumi::app

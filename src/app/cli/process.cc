@@ -21,14 +21,17 @@ namespace {
 
 std::atomic<bool> stop{false};
 std::atomic<int> stop_signal{0};
+std::atomic<Job*> running_job{nullptr};
 std::atomic<int> waits{0};           // SignalsWaits alive
 std::atomic<bool> leave_now{false};  // a second signal came during a SignalsWait
 int output_error = 0;                // errno of the first write to standard output that failed
-static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
+              std::atomic<Job*>::is_always_lock_free);
 
 void on_signal(int number) {
   if (!stop.exchange(true)) {
     stop_signal = number;
+    if (Job* job = running_job) job->cancel();  // a store to an atomic
     return;
   }
   if (number == SIGHUP) return;  // a closed terminal may send several; none forces an exit
@@ -83,6 +86,13 @@ void prepare_process() {
 void stop_on_hangup() { catch_signal(SIGHUP); }
 
 const std::atomic<bool>& stop_requested() { return stop; }
+
+StopCancels::StopCancels(Job& job) {
+  running_job = &job;
+  if (stop) job.cancel();
+}
+
+StopCancels::~StopCancels() { running_job = nullptr; }
 
 int guarded(const std::function<int()>& body) {
   try {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "sumi/engine.h"
+
 namespace sumi::app {
 
 // Opens closed standard streams on /dev/null (otherwise the next file opened would get their number and our messages),
@@ -20,6 +22,15 @@ void stop_on_hangup();
 
 // Set when the user asked to stop.
 const std::atomic<bool>& stop_requested();
+
+// While one lives, asking to stop also cancels the job, from the signal's handler. At most one lives.
+class StopCancels {
+ public:
+  explicit StopCancels(Job& job);
+  ~StopCancels();
+  StopCancels(const StopCancels&) = delete;
+  StopCancels& operator=(const StopCancels&) = delete;
+};
 
 // Runs `body` and turns an exception into one line on standard error, with what helps, and an exit code; after a signal
 // the code is 128 plus its number. A failed write to standard output is an error, unless the reader has closed the
