@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS sumi DESTINATION bin)
 # The default model, with what it was made from and under which licence.
-install(FILES models/emoji/emoji.safetensors DESTINATION share/sumi/models OPTIONAL)
+install(FILES models/emoji/emoji.safetensors DESTINATION share/sumi/models)
 install(FILES models/emoji/README.md DESTINATION share/doc/sumi/models/emoji)
 install(FILES README.md DESTINATION share/doc/sumi)
 install(DIRECTORY docs DESTINATION share/doc/sumi)
@@ -64,7 +64,7 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS python3)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "python3-numpy, python3-pil")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/cmake/triggers)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/cmake/triggers ${CMAKE_SOURCE_DIR}/cmake/prerm)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
 set(CPACK_PACKAGE_DESCRIPTION

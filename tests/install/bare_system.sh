@@ -58,9 +58,15 @@ in_root sh -ec '
 python3 "$here/pictures.py" "$root/tmp/program.png" "$root/tmp/example.png"
 
 if [ -d "$root/usr/lib/python3/dist-packages/sumi" ]; then
-  say "python3: import sumi, which loads libsumi.so"
+  say "python3: a picture by the package"
   apt_get install python3
-  in_root python3 -B -c 'import sumi; print(sumi.version())'
+  in_root python3 -c '
+import sumi
+pipe = sumi.StableDiffusionPipeline.from_pretrained("/usr/share/sumi/models/emoji.safetensors")
+pipe.set_progress_bar_config(disable=True)
+pipe("a red apple", generator=sumi.Generator("cpu").manual_seed(42)).images[0].save("/tmp/python.png")
+print(sumi.version())'
+  [ -s "$root/tmp/python.png" ]
 fi
 
 say "removal"

@@ -118,7 +118,8 @@ class Symbols(InTemporaryFolder):
 class Prefix(InTemporaryFolder):
     def test_files(self):
         prefix = self.install()
-        for name in ["bin/sumi", "include/sumi.h", "include/sumi/engine.h", "share/doc/sumi/copyright"]:
+        for name in ["bin/sumi", "include/sumi.h", "include/sumi/engine.h", "share/doc/sumi/copyright",
+                     "share/sumi/models/emoji.safetensors", "lib/python3/dist-packages/sumi/__init__.py"]:
             self.assertTrue((prefix / name).is_file(), name)
         self.assertEqual([p.name for p in prefix.rglob("__pycache__")], [])
 
