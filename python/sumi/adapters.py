@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 from .errors import DATA, NO_INPUT, Error
-from .places import PathLike, find_repository, is_repository_name
+from .places import PathLike, find_folder, is_repository_name
 
 _USUAL_NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")
 
@@ -22,11 +22,16 @@ def find_lora(
     """A LoRA's file: by path, in a folder, or in a repository of the hub that is on this machine."""
     if isinstance(name, dict):
         raise TypeError("load_lora_weights takes the path of a file or folder, not a dictionary of tensors")
+    if not os.fspath(name):
+        raise Error(NO_INPUT, "the LoRA's name is empty; it is a file, a folder or a name on the hub (owner/name)")
     path = Path(name)
+    if os.path.exists(path) or is_repository_name(str(name)):
+        path = find_folder(name, revision, cache_dir)
     if os.path.isfile(path):
+        for argument, value in (("weight_name", weight_name), ("subfolder", subfolder)):
+            if value is not None:
+                raise ValueError(f"`{argument}` is {value!r}, but {path} is a file; leave it out or name the folder")
         return path
-    if not os.path.exists(path) and is_repository_name(str(name)):
-        path = find_repository(str(name), revision, cache_dir).folder
     if subfolder:
         path = path / subfolder
     if weight_name:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import NO_INPUT, UNAVAILABLE, Error
 from .library import Library
@@ -23,18 +24,21 @@ _DTYPES = {
 }
 _LONG_NAMES = {"float": "float32", "half": "float16"}
 
+_MAX_PICTURES = 1024  # that the library draws at once
+_MAX_PROMPT = 65536  # bytes
+
 # prediction_type: the library's names.
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 
 
-def dtype_name(value: Any) -> Optional[str]:
+def dtype_name(value: Any, argument: str = "torch_dtype") -> Optional[str]:
     """ "float16" of the text, of torch.float16, numpy.float16 or numpy.dtype("float16"); None for None."""
     if value is None:
         return None
     text = value.__name__ if isinstance(value, type) else str(value)
     name = text.partition("torch.")[2] or text
     if name not in _DTYPES:
-        raise ValueError(f"`torch_dtype`: {name!r} is not supported; {', '.join(_DTYPES)} are")
+        raise ValueError(f"`{argument}`: {name!r} is not supported; {', '.join(_DTYPES)} are")
     return _LONG_NAMES.get(name, name)
 
 
@@ -52,10 +56,24 @@ def prediction_option(prediction_type: Optional[str]) -> Dict[str, str]:
     return {"prediction": PREDICTIONS[prediction_type]}
 
 
-def is_dtype(value: Any) -> bool:
+# Names of types, those that are not supported included: "float64", "fp16", "bf16", "int8", "q5_k".
+_LIKE_A_DTYPE = re.compile(r"(b?float|double|half|u?int|long|short|bool|complex)[0-9a-z_]*|(bf|fp|f|q)[0-9][0-9a-z_]*")
+
+
+def _is_dtype(value: Any) -> bool:
     """Whether an argument of to() means a type and not a device."""
     text = str(value)
-    return text.startswith("torch.") or isinstance(value, type) or text in _DTYPES
+    return text.startswith("torch.") or isinstance(value, type) or _LIKE_A_DTYPE.fullmatch(text) is not None
+
+
+def device_and_dtype(given: Sequence[Any], device: Any, dtype: Any) -> Tuple[Any, Any]:
+    """The arguments of to(): those given by place are told apart by what they look like."""
+    for value in given:
+        name, before = ("dtype", dtype) if _is_dtype(value) else ("device", device)
+        if before is not None:
+            raise TypeError(f"to: `{name}` is given twice, as {str(before)!r} and {str(value)!r}")
+        device, dtype = (device, value) if name == "dtype" else (value, dtype)
+    return device, dtype
 
 
 def backend_name(device: Any, library: Library) -> str:
@@ -116,15 +134,22 @@ def read_prompts(prompt: Any, copies: int) -> List[str]:
         raise ValueError(f"`prompt` must be a text or a list of texts, not {type(prompt).__name__}")
     if not prompts:
         raise ValueError("`prompt` is an empty list")
-    if copies < 1:
-        raise ValueError(f"`num_images_per_prompt` must be at least 1, not {copies}")
+    if not 1 <= copies <= _MAX_PICTURES:
+        raise ValueError(f"`num_images_per_prompt` must be from 1 to {_MAX_PICTURES}, not {copies}")
+    if len(prompts) * copies > _MAX_PICTURES:
+        raise ValueError(
+            f"a call draws up to {_MAX_PICTURES} pictures, not {len(prompts) * copies}: give fewer texts in `prompt`, or "
+            "a smaller `num_images_per_prompt`"
+        )
     return [one for one in prompts for _ in range(copies)]
 
 
 def read_negative(negative: Any, prompt: Any) -> Optional[str]:
     """The one negative prompt of a call."""
-    if negative is None or isinstance(negative, str):
-        return negative
+    if negative is None:
+        return None
+    if isinstance(negative, str):
+        return _checked_negative(negative)
     if not isinstance(negative, (list, tuple)) or not all(isinstance(one, str) for one in negative):
         raise TypeError(f"`negative_prompt` must be a text or a list of texts, not {type(negative).__name__}")
     prompts = 1 if isinstance(prompt, str) else len(prompt)
@@ -132,11 +157,23 @@ def read_negative(negative: Any, prompt: Any) -> Optional[str]:
         raise ValueError(f"`negative_prompt` has {len(negative)} entries for {prompts} prompts")
     if len(set(negative)) > 1:
         raise ValueError("`negative_prompt`: one negative prompt serves all pictures of a call; the list has several")
-    return negative[0]
+    return _checked_negative(negative[0])
+
+
+def _checked_negative(text: str) -> str:
+    """The library's sentences call both prompts "the prompt"; here it is known which one is wrong."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > _MAX_PROMPT:
+        raise ValueError(f"`negative_prompt` has {size} bytes; at most {_MAX_PROMPT} are taken")
+    if "\0" in text:
+        raise ValueError(f"`negative_prompt` has a null character at position {text.index(chr(0))}")
+    return text
 
 
 def lora_scale(cross_attention_kwargs: Optional[Mapping[str, Any]]) -> float:
     """cross_attention_kwargs={"scale": s}."""
+    if not isinstance(cross_attention_kwargs, (Mapping, type(None))):
+        raise TypeError(f"`cross_attention_kwargs` must be a dictionary, not {cross_attention_kwargs!r}")
     given = dict(cross_attention_kwargs or {})
     scale = given.pop("scale", None)
     if given:

@@ -5,21 +5,38 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
-from .errors import USAGE, Error
+from .errors import USAGE, Error, in_python_words
 from .library import Library, library, to_json
 from .places import data_folder, hub_cache
 
 
+def _free(process: int, free: Any, handle: int) -> None:
+    if os.getpid() == process:  # a forked child has no threads that could be waited for
+        free(handle)
+
+
 class _Handle:
-    """An object of the library; freed with the last reference to it, except at the end of the process."""
+    """An object of the library; freed with the last reference to it, except at the end of the process and in a forked
+    child. A child's use of it raises Error(usage): threads do not survive a fork, so neither does what needs them."""
 
     def __init__(self, lib: Library, handle: int, free: Any) -> None:
         self.library = lib
-        self.handle = handle
-        self._finalizer = weakref.finalize(self, free, handle)
+        self.process = os.getpid()
+        self._handle = handle
+        self._finalizer = weakref.finalize(self, _free, self.process, free, handle)
         self._finalizer.atexit = False
+
+    def check_process(self) -> None:
+        if self.process != os.getpid():
+            raise Error(USAGE, "the model was opened before this process was forked; open it in this process")
+
+    @property
+    def handle(self) -> int:
+        """What the library's functions take."""
+        self.check_process()
+        return self._handle
 
     def __reduce__(self):
         raise TypeError("a model of sumi cannot be copied or pickled; open it again")
@@ -36,7 +53,6 @@ class Engine(_Handle):
                 options[name] = str(folder)
         handle = lib.create(lib.functions.sumi_engine_create, to_json(options))
         super().__init__(lib, handle, lib.functions.sumi_engine_free)
-        self.process = os.getpid()
         self.opened = 0
 
 
@@ -57,14 +73,22 @@ class Model(_Handle):
         self.options = dict(options)
         self.info: Dict[str, Any] = lib.read_json(lib.functions.sumi_model_describe, self.handle)
 
-    def check_process(self) -> None:
-        """Threads do not survive a fork, so neither does a model."""
-        if self.engine.process != os.getpid():
-            raise Error(USAGE, "the model was opened before this process was forked; open it in this process")
+    def warnings(self) -> List[str]:
+        """What the library has to say about the model, in the package's words."""
+        return [in_python_words(sentence) for sentence in self.info.get("warnings", [])]
 
 
 _lock = threading.Lock()
 _engine: Optional[Engine] = None
+
+
+def _renew_lock() -> None:
+    """In a forked child: a thread that held the lock is not there to let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def shared_engine() -> Engine:

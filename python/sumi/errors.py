@@ -54,6 +54,7 @@ _PYTHON_NAMES = {
     "precision": "torch_dtype",
     "prediction": "prediction_type",
     "loras": "load_lora_weights",
+    "lora_folder": "load_lora_weights",
     "tiled_decode": "enable_vae_tiling",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
 import sys
 from typing import Any, List, NamedTuple, Optional
@@ -33,7 +34,10 @@ class Generator:
 
     def manual_seed(self, seed: int) -> "Generator":
         """Sets the seed, from -2^63 to 2^64-1 (negative ones count from 2^64); returns the generator."""
-        seed = int(seed)
+        try:
+            seed = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"a seed must be a whole number, not {seed!r}") from None
         if not -(_SEED_RANGE // 2) <= seed < _SEED_RANGE:
             raise ValueError(f"a seed is from -2^63 to 2^64-1, not {seed}")
         self._seed = seed % _SEED_RANGE

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
+import os
 import queue
 import threading
+import time
 import weakref
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from .engine import Model, _Handle
+from .errors import CANCELLED, Error
 from .library import CCallbacks, CImage, PictureCallback, PreviewCallback, StepCallback, WarningCallback, to_json
 
 
@@ -32,11 +36,36 @@ def _copy_pixels(image: CImage) -> bytes:
 
 # A signal that comes just before a wait does not end it, so no wait is longer than this.
 _POLL_SECONDS = 0.25
+# How long the end of the interpreter waits for jobs to stop; they do within a step.
+_EXIT_SECONDS = 30.0
+
+# Jobs whose threads may be in the library. Single operations on a set need no lock.
+_running: "Set[Job]" = set()
+_exiting = threading.Event()
 
 
-def _join(thread: threading.Thread) -> None:
-    while thread.is_alive():  # one whose start was interrupted is not, yet; its job is cancelled before it runs
-        thread.join(_POLL_SECONDS)
+def _ending() -> Error:
+    return Error(CANCELLED, "the interpreter is ending, which stops all calls; let them end before the program does")
+
+
+def _stop_all() -> None:
+    """Stops what daemon threads draw, or a second Ctrl-C left behind, before the interpreter ends: Python ends a thread
+    that calls back after that in the middle of the library, which may end the process."""
+    _exiting.set()
+    try:
+        running = list(_running)
+        for job in running:
+            job.stop()
+        end = time.monotonic() + _EXIT_SECONDS
+        for job in running:
+            while not job._outside.wait(_POLL_SECONDS) and time.monotonic() < end:
+                pass
+    except KeyboardInterrupt:
+        pass  # no longer waited for
+
+
+atexit.register(_stop_all)
+os.register_at_fork(after_in_child=_running.clear)  # their threads are the parent's
 
 
 def _guarded(job_reference: "weakref.ref[Job]", method: str, *arguments: Any) -> int:
@@ -71,6 +100,8 @@ class Job(_Handle):
         self._events: "queue.SimpleQueue[tuple]" = queue.SimpleQueue()
         self._answers: "queue.SimpleQueue[int]" = queue.SimpleQueue()
         self._stopped = threading.Event()
+        self._outside = threading.Event()  # while no thread is in the library for this job
+        self._outside.set()
         self._failure: Optional[BaseException] = None
         this = weakref.ref(self)  # a reference from the callbacks would keep the job for ever; run() has one
         self._callbacks = CCallbacks(
@@ -103,12 +134,17 @@ class Job(_Handle):
         self._events.put(("warning", sentence.decode("utf-8", "replace")))
         return 0
 
-    def _work(self) -> None:
+    def _work(self, handle: int) -> None:
         lib = self.library
-        status = lib.functions.sumi_job_run(self.handle)
-        if status != 0 and self._failure is None:
-            self._failure = lib.error(status)
-        self._events.put(("end",))
+        self._outside.clear()
+        try:
+            status = lib.functions.sumi_job_run(handle)
+            if status != 0 and self._failure is None:
+                self._failure = lib.error(status)
+        finally:
+            _running.discard(self)
+            self._outside.set()
+            self._events.put(("end",))
 
     def _serve(self) -> None:
         """Answers the job's thread until it ends."""
@@ -116,6 +152,7 @@ class Job(_Handle):
             try:
                 event = self._events.get(timeout=_POLL_SECONDS)
             except queue.Empty:
+                self.check_process()  # a callback may have forked
                 continue
             if event[0] == "end":
                 return
@@ -130,18 +167,29 @@ class Job(_Handle):
         self._answers.put(1)
         self.library.functions.sumi_job_cancel(self.handle)
 
+    def _wait(self, thread: threading.Thread) -> None:
+        """Waits for the job's thread, unless its start was interrupted: then the job is cancelled before it runs."""
+        while not self._outside.wait(_POLL_SECONDS):  # an interrupted join would call a thread ended that is not
+            pass
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+
     def run(self) -> List[Picture]:
         """The pictures. Raises Error, what a callback raised, or KeyboardInterrupt once the job has stopped; a second
         Ctrl-C does not wait for that."""
-        thread = threading.Thread(target=self._work, name="sumi", daemon=True)
+        thread = threading.Thread(target=self._work, args=(self.handle,), name="sumi", daemon=True)
         try:
+            _running.add(self)
+            if _exiting.is_set():  # after _running has it: one of the two sees the other
+                raise _ending()
             thread.start()
             self._serve()
         except BaseException:
             self.stop()
-            _join(thread)
+            self._wait(thread)
+            _running.discard(self)
             raise
-        _join(thread)
+        self._wait(thread)
         if self._failure is not None:
-            raise self._failure
+            raise _ending() if _exiting.is_set() else self._failure
         return self._pictures

@@ -184,6 +184,15 @@ _lock = threading.Lock()
 _library: Optional[Library] = None
 
 
+def _renew_lock() -> None:
+    """In a forked child: a thread that held the lock is not there to let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 def library() -> Library:
     """The library, loaded by the first call."""
     global _library

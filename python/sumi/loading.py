@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
@@ -14,6 +13,7 @@ from .errors import NO_INPUT, Error
 from .places import PathLike, find_file, find_model
 from .scheduler import NOISE, Scheduler, read_config
 from .schedulers import scheduler_of_model
+from .tell import tell
 
 _STABLE_DIFFUSION: Dict[str, Any] = dict(zip(NOISE, (1000, 0.00085, 0.012, "scaled_linear")))
 _DIFFUSERS_DEFAULTS: Dict[str, Any] = dict(zip(NOISE, (1000, 0.0001, 0.02, "linear")))
@@ -48,21 +48,16 @@ def open_pretrained(
     safety_checker: Any,
 ) -> Opened:
     """The model that from_pretrained means."""
-    found = find_model(name, revision, cache_dir)
-    if revision is not None and not found.revision_known:
-        warnings.warn(
-            f"{found.folder}: which revision this is was not recorded when it was fetched; `revision` is not checked",
-            stacklevel=3,
-        )
-    dtype = check_variant(found.folder, variant, dtype_name(torch_dtype))
-    options = _options(found.folder, dtype, tokenizer, prediction_type)
-    if not found.folder.is_dir():
+    path = find_model(name, revision, cache_dir)
+    dtype = check_variant(path, variant, dtype_name(torch_dtype))
+    options = _options(path, dtype, tokenizer, prediction_type)
+    if not path.is_dir():
         return _opened_file(Model(options), dtype)
     model = Model(options)
-    _tell_of_safety_checker(found.folder, safety_checker)
+    _tell_of_safety_checker(path, safety_checker)
     noise, own = _STABLE_DIFFUSION, None
-    if (found.folder / "scheduler" / "scheduler_config.json").exists():
-        config = read_config(found.folder / "scheduler")
+    if (path / "scheduler" / "scheduler_config.json").exists():
+        config = read_config(path / "scheduler")
         noise = {key: config.get(key, default) for key, default in _DIFFUSERS_DEFAULTS.items()}
         own = scheduler_of_model({**config, "prediction_type": prediction_in_words(model)})
     return Opened(model, dtype, noise, own or _named_by_library(model, noise))
@@ -134,4 +129,4 @@ def _tell_of_safety_checker(folder: Path, safety_checker: Any) -> None:
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     named = index.get("safety_checker")
     if isinstance(named, list) and named and named[0] is not None:
-        warnings.warn(f"{folder}: has a safety checker, which sumi does not run", stacklevel=4)
+        tell(f"{folder}: has a safety checker, which sumi does not run")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Callable, Set
+
+from .tell import tell
 
 _told: Set[str] = set()
 
@@ -12,7 +13,7 @@ def _without_effect(name: str) -> Callable[..., None]:
     def method(self: Any, *_arguments: Any, **_options: Any) -> None:
         if name not in _told:
             _told.add(name)
-            warnings.warn(f"{name} has no effect: sumi plans its memory itself", stacklevel=2)
+            tell(f"{name} has no effect: sumi plans its memory itself")
 
     method.__name__ = name
     method.__doc__ = "Has no effect, as sumi plans its memory itself; the first call warns."
@@ -43,6 +44,25 @@ _REFUSED = {
     "_cross_attention_kwargs": "they cannot change during a call",
     "_guidance_rescale": "guidance_rescale is not supported",
     "_clip_skip": "clip_skip is not supported",
+    **dict.fromkeys(
+        (
+            "prompt",
+            "height",
+            "width",
+            "num_inference_steps",
+            "guidance_scale",
+            "negative_prompt",
+            "num_images_per_prompt",
+            "eta",
+            "generator",
+            "output_type",
+            "cross_attention_kwargs",
+            "callback_on_step_end",
+            "do_classifier_free_guidance",
+        ),
+        "it is decided by the arguments of each call",
+    ),
+    **dict.fromkeys(("timesteps", "sigmas", "latents", "guidance_rescale", "clip_skip"), "it is not supported by sumi"),
     **dict.fromkeys(
         (
             "load_textual_inversion",

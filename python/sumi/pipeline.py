@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import arguments
 from .adapters import Adapters
+from .calls import Calls
 from .engine import Model
 from .errors import in_python_words
 from .generator import Device, mark_used
@@ -20,16 +20,31 @@ from .progress import Progress, check_options
 from .request import make_request, refuse_unsupported
 from .scheduler import Scheduler
 from .schedulers import adopt_scheduler
+from .tell import tell
 
 # (pipe, step, timestep, callback_kwargs)
 StepCallback = Callable[["StableDiffusionPipeline", int, Any, Dict[str, Any]], Any]
 
 
 class _NoTensors(Dict[str, Any]):
-    """The callback_kwargs of a step: latents stay in the library."""
+    """The callback_kwargs of a step: latents stay in the library, so nothing can be read or written here."""
 
     def __missing__(self, key: str) -> Any:
         raise KeyError(f"callback_kwargs[{key!r}]: sumi keeps its tensors in the library")
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise TypeError(f"callback_kwargs[{key!r}] cannot be set: sumi keeps its tensors in the library")
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self[key] = default
+
+    def update(self, *given: Any, **named: Any) -> None:
+        for key, value in dict(*given, **named).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
 
 
 def _refuse_unknown(where: str, unknown: Mapping[str, Any]) -> None:
@@ -56,8 +71,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
         self._adapters = Adapters()
         self._tiled_decode = False
         self._progress_options: Dict[str, Any] = {}
-        self._interrupt = False
-        self._num_timesteps = 0
+        self._calls = Calls()
 
     @classmethod
     def from_pretrained(
@@ -110,7 +124,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             prediction_type=prediction_type,
             safety_checker=safety_checker,
         )
-        return cls(opened)._with_scheduler(scheduler)
+        return cls._of(opened, scheduler)
 
     @classmethod
     def from_single_file(
@@ -151,24 +165,24 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             tokenizer=tokenizer,
             prediction_type=prediction_type,
         )
-        return cls(opened)._with_scheduler(scheduler)
+        return cls._of(opened, scheduler)
 
-    def _with_scheduler(self, scheduler: Any) -> "StableDiffusionPipeline":
+    @classmethod
+    def _of(cls, opened: Opened, scheduler: Any) -> "StableDiffusionPipeline":
+        for sentence in opened.model.warnings():
+            tell(sentence)
+        pipe = cls(opened)
         if scheduler is not None:
-            self.scheduler = self._adopt(scheduler).corrected()
-        return self
+            pipe.scheduler = pipe._adopt(scheduler).corrected()
+        return pipe
 
     def to(
         self, *args: Any, device: Any = None, dtype: Any = None, silence_dtype_warnings: bool = False
     ) -> "StableDiffusionPipeline":
         """Chooses the backend ("cpu") and the type, as torch_dtype; returns the pipeline."""
-        for given in args:
-            if arguments.is_dtype(given):
-                dtype = given
-            else:
-                device = given
+        device, dtype = arguments.device_and_dtype(args, device, dtype)
         options = {"backend": "cpu", **self._model.options}
-        name = self._dtype if dtype is None else arguments.dtype_name(dtype)
+        name = self._dtype if dtype is None else arguments.dtype_name(dtype, "dtype")
         options.update(arguments.dtype_options(name))
         if device is not None:
             options["backend"] = arguments.backend_name(device, self._model.library)
@@ -224,12 +238,21 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
 
     @property
     def interrupt(self) -> bool:
+        """Whether this thread's call is to end, outside of a callback that of any thread."""
         return self._interrupt
 
     @property
+    def _interrupt(self) -> bool:
+        return self._calls.current().interrupted
+
+    @_interrupt.setter
+    def _interrupt(self, value: bool) -> None:
+        self._calls.interrupt(bool(value))
+
+    @property
     def num_timesteps(self) -> int:
-        """Steps of the call that runs or ran last."""
-        return self._num_timesteps
+        """Steps of this thread's call, outside of a callback of the call that runs or ran last."""
+        return self._calls.current().steps
 
     def __call__(
         self,
@@ -270,11 +293,11 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             output_type: "pil" (without Pillow: sumi.Image) or "np" (float32, [pictures, height, width, 3], 0 to 1).
             cross_attention_kwargs: {"scale": s} scales the LoRAs that are not fused.
             callback_on_step_end: called as (pipe, step, timestep, {}) after each step, on the calling thread. It may
-                set pipe._interrupt: the call then raises Error(cancelled).
+                set pipe._interrupt: the call, and no other thread's, then raises Error(cancelled).
             Others must have their defaults.
         """
         _refuse_unknown("StableDiffusionPipeline", unknown)
-        refuse_unsupported(locals(), callback_on_step_end_tensor_inputs)
+        refuse_unsupported(locals(), callback_on_step_end, callback_on_step_end_tensor_inputs)
         check_output_type(output_type)
         self._scheduler.check_model(self._noise, prediction_in_words(self._model))
         request = make_request(
@@ -296,28 +319,25 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
         return StableDiffusionPipelineOutput(images) if return_dict else (images, None)
 
     def _run(self, request: Dict[str, Any], generator: Any, callback: Optional[StepCallback]) -> List[Picture]:
-        self._model.check_process()
-        self._interrupt = False
         progress = Progress(**self._progress_options)
+        call = self._calls.begin()
 
         def on_step(done: int, steps: int) -> bool:
-            self._num_timesteps = steps
+            call.steps = steps
             progress.update(done, steps)
             if callback is not None and done > 0:
                 timesteps = job.settings.get("timesteps")
                 changed = callback(self, done - 1, timesteps[done - 1] if timesteps else None, _NoTensors())
                 if changed:
                     raise ValueError("`callback_on_step_end` returned tensors, which sumi cannot take; return nothing")
-            return not self._interrupt
+            return not call.interrupted
 
-        def on_warning(sentence: str) -> None:
-            warnings.warn(in_python_words(sentence), stacklevel=6)
-
-        job = Job(self._model, request, on_step, on_warning)
-        mark_used(generator)
         try:
+            job = Job(self._model, request, on_step, lambda sentence: tell(in_python_words(sentence)))
+            mark_used(generator)
             return job.run()
         finally:
+            self._calls.end(call)
             progress.close()
 
     def __getattr__(self, name: str) -> Any:

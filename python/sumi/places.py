@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List, Optional, Union
 
 from .errors import DATA, NO_INPUT, Error
+from .tell import tell
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -44,12 +45,11 @@ def is_repository_name(name: str) -> bool:
     return _REPOSITORY.fullmatch(name) is not None
 
 
-class Found:
-    """A repository's folder on this machine."""
-
-    def __init__(self, folder: Path, revision_known: bool) -> None:
-        self.folder = folder
-        self.revision_known = revision_known  # False in sumi's data folder, which has one version of a model
+def _without_revision(path: Path, revision: Optional[str]) -> Path:
+    """The path, which has one version; a warning if another may have been asked for."""
+    if revision is not None:
+        tell(f"{path}: revision {revision!r} was not applied; only Hugging Face's cache tells revisions apart")
+    return path
 
 
 def _snapshot(cache: Path, name: str, revision: str) -> Optional[Path]:
@@ -64,17 +64,18 @@ def _snapshot(cache: Path, name: str, revision: str) -> Optional[Path]:
     return snapshot if commit and "/" not in commit and snapshot.is_dir() else None
 
 
-def find_repository(name: str, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Found:
+def find_repository(name: str, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Path:
     """The folder of "owner/name": in Hugging Face's cache if `revision` is given and is there, else in sumi's data
-    folder, else in the cache. Raises Error(no_input) that says how to fetch it."""
+    folder (which records no revision: a warning, if one is given), else in the cache. Raises Error(no_input) that says
+    how to fetch it."""
     cache = Path(cache_dir) if cache_dir is not None else hub_cache()
     data = data_folder()
     pulled = data / "models" / name.replace("/", "--") if data else None
     cached = _snapshot(cache, name, revision or "main") if cache else None
     if cached and (revision is not None or not (pulled and pulled.is_dir())):
-        return Found(cached, True)
+        return cached
     if pulled and pulled.is_dir():
-        return Found(pulled, False)
+        return _without_revision(pulled, revision)
     looked = ", ".join(str(place) for place in (pulled, cache) if place) or "any known place"
     of = f" at revision {revision}" if revision else ""
     option = f" --revision {revision}" if revision else ""
@@ -93,23 +94,28 @@ def model_in(folder: Path) -> Path:
     raise Error(DATA, f"{folder}: holds several checkpoints ({', '.join(files)}); open one with from_single_file")
 
 
-def find_model(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Found:
-    """A model by path, or by its name on the hub."""
-    if os.path.isdir(name):
-        return Found(model_in(Path(name)), True)
+def find_folder(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Path:
+    """What is at a path, else the folder of a repository."""
     if os.path.exists(name):
-        return Found(Path(name), True)
+        return _without_revision(Path(name), revision)
+    return find_repository(os.fspath(name), revision, cache_dir)
+
+
+def find_model(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Path:
+    """A model by path, or by its name on the hub."""
+    if os.path.exists(name):
+        path = _without_revision(Path(name), revision)
+        return model_in(path) if path.is_dir() else path
     if not is_repository_name(os.fspath(name)):
         raise Error(NO_INPUT, f"{os.fspath(name)}: no such file or folder, and not a name on the hub (owner/name)")
-    found = find_repository(os.fspath(name), revision, cache_dir)
-    return Found(model_in(found.folder), found.revision_known)
+    return model_in(find_repository(os.fspath(name), revision, cache_dir))
 
 
 def find_file(name: PathLike, revision: Optional[str] = None, cache_dir: Optional[PathLike] = None) -> Path:
     """A model file by path, by "owner/name/file" or by its address on the hub ("https://…/owner/name/blob/main/file"),
     which is looked up on this machine only."""
     if os.path.exists(name):
-        return Path(name)
+        return _without_revision(Path(name), revision)
     text = os.fspath(name)
     address = re.match(r"^https?://[^/]+/([^/]+/[^/]+)/(?:blob|resolve|raw)/([^/]+)/(.+)$", text)
     if address:
@@ -122,7 +128,7 @@ def find_file(name: PathLike, revision: Optional[str] = None, cache_dir: Optiona
         repository, inner = "/".join(parts[:2]), "/".join(parts[2:])
     if not inner or not is_repository_name(repository) or ".." in inner.split("/"):
         raise Error(NO_INPUT, f"{text}: no such file")
-    file = find_repository(repository, revision, cache_dir).folder / inner
+    file = find_repository(repository, revision, cache_dir) / inner
     if not file.exists():
         raise Error(NO_INPUT, f"{file}: no such file; fetch it with `sumi pull {repository}`")
     return file

@@ -23,7 +23,11 @@ _UNSUPPORTED: Dict[str, Any] = {
 }
 
 
-def refuse_unsupported(given: Mapping[str, Any], tensor_inputs: Sequence[str]) -> None:
+def refuse_unsupported(given: Mapping[str, Any], callback: Any, tensor_inputs: Sequence[str]) -> None:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"`callback_on_step_end` must be a function, not {callback!r}")
+    if not isinstance(tensor_inputs, (list, tuple)):
+        raise TypeError(f"`callback_on_step_end_tensor_inputs` must be a list of names, not {tensor_inputs!r}")
     arguments.refuse_unless_default("StableDiffusionPipeline", {n: (given[n], d) for n, d in _UNSUPPORTED.items()})
     if list(tensor_inputs) not in ([], ["latents"]):
         raise ValueError(

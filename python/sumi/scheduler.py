@@ -7,12 +7,11 @@ scheduler does with the same arguments, defaults included; a value that sumi can
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Mapping, Optional, Tuple
 
 from .errors import DATA, NO_INPUT, Error
-from .places import PathLike, find_repository
+from .places import PathLike, find_folder
 
 # The forward process; None in a configuration: the model's.
 NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
@@ -138,14 +137,21 @@ class DiffusersScheduler(Scheduler):
         """The scheduler with the configuration in a model's folder (subfolder="scheduler") or repository on this
         machine. Takes `revision` and `cache_dir`, too."""
         revision, cache_dir = arguments.pop("revision", None), arguments.pop("cache_dir", None)
-        folder = Path(name)
-        if not folder.exists():
-            folder = find_repository(os.fspath(name), revision, cache_dir).folder
+        folder = find_folder(name, revision, cache_dir)
         return cls.from_config(read_config(folder / subfolder if subfolder else folder), **arguments)
+
+    @classmethod
+    def with_values(cls, config: Mapping[str, Any], **arguments: Any) -> "DiffusersScheduler":
+        """The scheduler with all values of another one's `config`, those that were that one's defaults included: these
+        are used, but remain defaults for the class that comes next."""
+        scheduler = cls.from_config({**config, "_use_default_values": None}, **arguments)
+        defaulted = set(config.get("_use_default_values") or []) | set(scheduler.config["_use_default_values"])
+        scheduler.config["_use_default_values"] = sorted(defaulted.difference(arguments))
+        return scheduler
 
     def corrected(self) -> "DiffusersScheduler":
         changed = {name: value for name, value in _CORRECTED.items() if name in self._defaults()}
-        return type(self).from_config(self.config, **changed)
+        return self.with_values(self.config, **changed)
 
     def check_model(self, noise: Optional[Mapping[str, Any]], prediction: str) -> None:
         for name in NOISE:

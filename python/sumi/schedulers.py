@@ -210,5 +210,4 @@ def adopt_scheduler(
     config = getattr(value, "config", None)
     if isinstance(value, type) or not isinstance(config, Mapping):
         raise TypeError(f"`scheduler` must be a scheduler or a name, not {value!r}")
-    cls = find_class(type(value).__name__)
-    return cls(**{name: config[name] for name in cls._defaults() if name in config})
+    return find_class(type(value).__name__).with_values(config)

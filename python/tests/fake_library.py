@@ -31,7 +31,7 @@ class Fake:
         self.requests: List[Dict[str, Any]] = []
         self.freed: List[str] = []
         self.texts: Dict[int, Any] = {}
-        self.info: Dict[str, Any] = {"prediction": "eps", "sampler": "", "schedule": ""}
+        self.info: Dict[str, Any] = {"prediction": "eps", "sampler": "", "schedule": "", "warnings": []}
         self.settings: Dict[str, Any] = {}
         self.run: Callable[["FakeJob"], int] = FakeJob.take_steps
         self.fail: Optional[tuple] = None  # (status, sentence) of the next call that can fail

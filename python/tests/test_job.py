@@ -6,12 +6,14 @@ import signal
 import threading
 import time
 import unittest
+from unittest import mock
 
 import sumi
 from sumi.engine import Model
 from sumi.job import Job
 
 from fake_library import install
+from processes import in_child, take_ctrl_c
 
 REQUEST = {"prompts": ["a", "b"]}
 
@@ -86,6 +88,10 @@ class Running(JobTest):
 
 
 class Exceptions(JobTest):
+    def setUp(self):
+        super().setUp()
+        take_ctrl_c(self)
+
     def test_what_a_callback_raises_cancels_and_is_raised(self):
         def on_step(done, steps):
             raise LookupError("mine")
@@ -118,6 +124,7 @@ class Exceptions(JobTest):
         def on_step(done, steps):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(60)  # until the signal is seen
+            raise AssertionError("no signal was seen")
 
         with self.assertRaises(KeyboardInterrupt):
             self.job(on_step).run()
@@ -149,6 +156,74 @@ class Exceptions(JobTest):
         self.assertEqual(self.freed_jobs(), 1)
 
 
+class Ending(JobTest):
+    """The end of the interpreter, by the function that it calls."""
+
+    def setUp(self):
+        super().setUp()
+        take_ctrl_c(self)
+        self.addCleanup(sumi.job._exiting.clear)
+
+    def test_what_a_second_ctrl_c_left_is_waited_for(self):
+        ended = threading.Event()
+
+        def run(job):
+            os.kill(os.getpid(), signal.SIGINT)
+            job.cancelled.wait(60)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+            ended.set()
+            return job.cancel()
+
+        self.fake.run = run
+        with self.assertRaises(KeyboardInterrupt):
+            self.job().run()
+        self.assertFalse(ended.is_set())
+        sumi.job._stop_all()
+        self.assertTrue(ended.is_set())
+        self.assertEqual(sumi.job._running, set())
+
+    def test_a_daemon_s_job_is_stopped_and_no_other_begins(self):
+        begun, said = threading.Event(), []
+
+        def run(job):
+            begun.set()
+            return job.cancel() if job.cancelled.wait(60) else 0
+
+        def draw():
+            for _ in range(2):
+                try:
+                    self.job().run()
+                except sumi.Error as error:
+                    said.append((error.kind, str(error)))
+
+        self.fake.run = run
+        daemon = threading.Thread(target=draw, daemon=True)
+        daemon.start()
+        self.assertTrue(begun.wait(60))
+        sumi.job._stop_all()
+        daemon.join(60)
+        self.assertEqual([kind for kind, _ in said], ["cancelled"] * 2)
+        self.assertIn("interpreter is ending", said[0][1])
+        self.assertEqual(len(self.fake.running_threads), 1)
+
+    def test_the_wait_is_bounded_and_ends_by_ctrl_c(self):
+        leave = threading.Event()
+        self.addCleanup(leave.set)
+        self.fake.run = lambda job: job.cancel() if leave.wait(60) else 0
+        daemon = threading.Thread(target=lambda: self.assertRaises(sumi.Error, self.job().run), daemon=True)
+        daemon.start()
+        while not sumi.job._running:
+            time.sleep(0.01)
+        with mock.patch("sumi.job._EXIT_SECONDS", 0.3):
+            sumi.job._stop_all()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        sumi.job._stop_all()
+        self.assertFalse(leave.is_set())
+        leave.set()
+        daemon.join(60)
+
+
 class Models(JobTest):
     def test_one_engine_and_names_that_differ(self):
         Model({"path": "/m"})
@@ -165,22 +240,46 @@ class Models(JobTest):
             with self.assertRaises(TypeError):
                 make(self.model)
 
-    def test_a_fork_leaves_models_behind(self):
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
+    def test_a_forked_child_uses_no_model_of_its_parent(self):
+        self.assertIn("open it in this process", in_child(self, lambda: self.job()))
+        inherited = self.job()
+        self.assertIn("open it in this process", in_child(self, inherited.run))
+        self.assertIn("open it in this process", in_child(self, inherited.stop))
+        self.job().run()
+
+    def test_a_callback_that_forks(self):
+        def on_step(done, steps):
+            if done == 1:
+                children.append(os.fork())
+            return True
+
+        def run():
             try:
-                self.model.check_process()
-                os.write(writing, b"nothing was said")
-            except sumi.Error as error:
-                os.write(writing, str(error).encode())
+                self.job(on_step).run()
             finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as stream:
-            self.assertIn(b"open it in this process", stream.read())
-        self.model.check_process()
+                if children[-1] == 0:
+                    return "in the grandchild"
+            return f"{os.waitstatus_to_exitcode(os.waitpid(children[-1], 0)[1])}"
+
+        children = []
+        # The grandchild leaves in_child's function, too.
+        self.assertIn("in the grandchild", in_child(self, run))
+
+    def test_a_forked_child_frees_nothing_of_its_parent(self):
+        jobs = [self.job()]
+
+        def leave():
+            jobs.clear()
+            del self.model
+            Model({"path": "/m"})  # the parent's engine is replaced
+            gc.collect()
+            return self.fake.freed
+
+        self.assertEqual(in_child(self, leave), "['model']")
+
+    def test_a_fork_while_another_thread_holds_the_locks(self):
+        with sumi.engine._lock, sumi.library._lock:
+            self.assertIn("Model", in_child(self, lambda: Model({"path": "/m"})))
 
 
 if __name__ == "__main__":

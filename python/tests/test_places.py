@@ -3,9 +3,11 @@
 import os
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 from unittest import mock
 
+import sumi
 from sumi import Error
 from sumi.adapters import find_lora
 from sumi.places import data_folder, find_file, find_model, find_repository, hub_cache, is_repository_name
@@ -69,24 +71,57 @@ class Repositories(PlacesTest):
     def test_what_sumi_pulled_comes_first(self):
         self.cache("main", "c0ffee")
         pulled = self.make("sumi", "models", "a--b", "model_index.json").parent
-        self.assertEqual(find_model("a/b").folder, pulled)
+        self.assertEqual(find_model("a/b"), pulled)
 
     def test_a_revision_is_looked_up_in_the_cache(self):
         self.make("sumi", "models", "a--b", "model_index.json")
         self.cache("main", "c0ffee")
         fp16 = self.cache("fp16", "decade").parent
-        self.assertEqual(find_model("a/b", "fp16").folder, fp16)
-        self.assertEqual(find_model("a/b", "c0ffee").folder.name, "c0ffee")
+        self.assertEqual(find_model("a/b", "fp16"), fp16)
+        self.assertEqual(find_model("a/b", "c0ffee").name, "c0ffee")
 
     def test_what_was_pulled_stands_for_a_revision_that_is_nowhere_else(self):
         self.make("sumi", "models", "a--b", "model_index.json")
-        found = find_model("a/b", "fp16")
-        self.assertFalse(found.revision_known)
+        with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied"):
+            find_model("a/b", "fp16")
+
+    def test_a_revision_that_is_not_applied_is_told_of_everywhere(self):
+        file = self.make("sumi", "models", "a--b", "v1.safetensors")
+        self.make("sumi", "models", "a--b", "scheduler_config.json", text="{}")
+        for function, *arguments in (
+            (find_model, file, "fp16"),
+            (find_model, file.parent, "fp16"),
+            (find_model, "a/b", "fp16"),
+            (find_file, file, "fp16"),
+            (find_file, "a/b/v1.safetensors", "fp16"),
+            (find_file, "https://hub.example/a/b/blob/fp16/v1.safetensors"),
+            (find_lora, file, None, None, "fp16"),
+            (find_lora, file.parent, None, None, "fp16"),
+            (find_lora, "a/b", None, None, "fp16"),
+        ):
+            with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied") as caught:
+                function(*arguments)
+            self.assertEqual(caught.filename, __file__)
+            self.assertEqual(len(caught.warnings), 1)
+        for name in (file.parent, "a/b"):
+            with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied"):
+                sumi.DDIMScheduler.from_pretrained(name, revision="fp16")
+
+    def test_a_revision_that_is_applied_or_not_given_is_not(self):
+        self.cache("fp16", "decade", "v1.safetensors")
+        file = self.make("sumi", "models", "a--b", "v1.safetensors")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            find_model("a/b", "fp16")
+            find_file("https://hub.example/a/b/blob/fp16/v1.safetensors")
+            find_file("https://hub.example/a/b/blob/main/v1.safetensors")
+            find_lora("a/b", revision="decade")
+            find_lora(file)
 
     def test_another_cache(self):
         self.make("other", "models--a--b", "refs", "main", text="abc\n")
         snapshot = self.make("other", "models--a--b", "snapshots", "abc", "model_index.json").parent
-        self.assertEqual(find_model("a/b", cache_dir=self.root / "other").folder, snapshot)
+        self.assertEqual(find_model("a/b", cache_dir=self.root / "other"), snapshot)
 
     def test_missing_ones_are_to_be_pulled(self):
         self.assert_refused("no_input", "`sumi pull a/b`", find_model, "a/b")
@@ -108,15 +143,15 @@ class Models(PlacesTest):
         self.make("m", "notes.txt")
         self.assert_refused("no_input", "neither", find_model, self.root / "m")
         one = self.make("m", "one.safetensors")
-        self.assertEqual(find_model(self.root / "m").folder, one)
+        self.assertEqual(find_model(self.root / "m"), one)
         self.make("m", "two.ckpt")
         self.assert_refused("data", "one.safetensors, two.ckpt", find_model, self.root / "m")
         self.make("m", "model_index.json")
-        self.assertEqual(find_model(str(self.root / "m")).folder, self.root / "m")
+        self.assertEqual(find_model(str(self.root / "m")), self.root / "m")
 
     def test_a_file_and_no_file(self):
         file = self.make("m.ckpt")
-        self.assertEqual(find_model(file).folder, file)
+        self.assertEqual(find_model(file), file)
         self.assert_refused("no_input", "owner/name", find_model, "nowhere.ckpt")
         for name in ("/nowhere/at/all", "x" * 5000, "a\0b", ""):
             self.assert_refused("no_input", "", find_model, name)
@@ -144,6 +179,19 @@ class Loras(PlacesTest):
         pulled = self.make("sumi", "models", "a--b", "pytorch_lora_weights.safetensors")
         self.make("sumi", "models", "a--b", "other.safetensors")
         self.assertEqual(find_lora("a/b"), pulled)
+
+    def test_a_file_has_no_files(self):
+        file = self.make("loras", "style.safetensors")
+        for name in ("weight_name", "subfolder"):
+            with self.assertRaisesRegex(ValueError, f"`{name}` is 'other', but .*style.safetensors is a file"):
+                find_lora(file, **{name: "other"})
+
+    def test_an_empty_name_is_not_the_current_folder(self):
+        self.make("style.safetensors")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.root)
+        self.assert_refused("no_input", "empty", find_lora, "")
+        self.assertEqual(find_lora("."), Path("style.safetensors"))
 
     def test_what_is_not_there_or_not_clear(self):
         self.make("loras", "notes.txt")

@@ -303,12 +303,13 @@ TEST_F(EngineTest, AJobThatDoesNotFitTheBudgetIsRefused) {
 
 // The second job fits only when the first has ended; the third is cancelled while it waits.
 TEST_F(EngineTest, JobsWaitForTheBudget) {
-  const Settings one = model_.prepare(small({"a cat"})).settings();
+  Request request = small({"a cat"});
+  request.width = request.height = 512;  // takes more than the plan's margin
+  const Settings one = model_.prepare(request).settings();
   Engine tight({.threads = 1, .memory_budget = one.planned_bytes + (1 << 20)});
   const Model model = open(tight);
-  const Image expected = test::draw(model, small({"a cat"}))[0].image;
-  Job first = model.prepare(small({"a cat"})), second = model.prepare(small({"a cat"})),
-      third = model.prepare(small({"a cat"}));
+  const Image expected = test::draw(model, request)[0].image;
+  Job first = model.prepare(request), second = model.prepare(request), third = model.prepare(request);
   std::atomic<bool> ended{false};
   std::thread others[2];
   first.run({.step = [&](const Step& step) {
@@ -329,13 +330,16 @@ TEST_F(EngineTest, JobsWaitForTheBudget) {
 }
 
 TEST_F(EngineTest, AHookMayUseTheLibrary) {
-  Engine tight({.threads = 1, .memory_budget = model_.prepare(small({"a cat"})).settings().planned_bytes + (1 << 20)});
+  Request outer = small({"a cat"}), inner = small({"a dog"});
+  outer.width = outer.height = inner.width = inner.height = 512;
+  outer.steps = inner.steps = 1;
+  Engine tight({.threads = 1, .memory_budget = model_.prepare(outer).settings().planned_bytes + (1 << 20)});
   const Model model = open(tight);
-  const Image expected = test::draw(model, small({"a dog"}))[0].image;
+  const Image expected = test::draw(model, inner)[0].image;
   int drawn = 0;
-  model.prepare(small({"a cat"})).run({.step = [&](const Step& step) {
+  model.prepare(outer).run({.step = [&](const Step& step) {
     EXPECT_TRUE(model.info().loaded);
-    if (step.done == 1) drawn += test::draw(model, small({"a dog"}))[0].image == expected ? 1 : 0;
+    if (step.done == 1) drawn += test::draw(model, inner)[0].image == expected ? 1 : 0;
   }});
   EXPECT_EQ(drawn, 1);
 }
