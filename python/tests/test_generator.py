@@ -57,6 +57,9 @@ class Seeds(unittest.TestCase):
         for seed in (2**64, -(2**63) - 1):
             with self.assertRaisesRegex(ValueError, "2\\^64-1"):
                 Generator().manual_seed(seed)
+        for seed in (1.9, 1.0, "7", None):
+            with self.assertRaisesRegex(TypeError, "whole number"):
+                Generator().manual_seed(seed)
         drawn = generator.seed()
         self.assertEqual(generator.initial_seed(), drawn)
         self.assertNotEqual(generator.seed(), drawn)

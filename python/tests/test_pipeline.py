@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 import unittest
 import warnings
 from pathlib import Path
@@ -151,12 +152,17 @@ class Calls(PipelineTest):
             ({"clip_skip": 1}, ValueError, "`clip_skip`"),
             ({"guidance_rescale": 0.7}, ValueError, "`guidance_rescale`"),
             ({"callback_on_step_end_tensor_inputs": ["prompt_embeds"]}, ValueError, "tensor_inputs"),
+            ({"callback_on_step_end_tensor_inputs": None}, TypeError, "`callback_on_step_end_tensor_inputs`"),
+            ({"callback_on_step_end": 3}, TypeError, "`callback_on_step_end` must be a function"),
             ({"callback": print}, TypeError, "`callback`"),
             ({"strength": 0.5}, TypeError, "`strength`"),
             ({"output_type": "latent"}, ValueError, "'latent' is not supported"),
             ({"output_type": "pt"}, ValueError, "'pt' is not supported"),
             ({"cross_attention_kwargs": {"gligen": 1}}, ValueError, "'gligen'"),
+            ({"cross_attention_kwargs": [1]}, TypeError, "`cross_attention_kwargs` must be a dictionary"),
             ({"negative_prompt": ["a", "b"]}, ValueError, "2 entries for 1 prompts"),
+            ({"negative_prompt": "a\0b"}, ValueError, "`negative_prompt` has a null character at position 1"),
+            ({"negative_prompt": ["ü" * 40000]}, ValueError, "`negative_prompt` has 80000 bytes"),
             ({"negative_prompt": 3}, TypeError, "`negative_prompt`"),
             ({"width": 512.5}, TypeError, "`width` must be a whole number"),
             ({"num_inference_steps": "many"}, TypeError, "`num_inference_steps`"),
@@ -164,12 +170,15 @@ class Calls(PipelineTest):
             ({"guidance_scale": "much"}, TypeError, "`guidance_scale` must be a number"),
             ({"eta": float("inf")}, ValueError, "`eta`"),
             ({"num_images_per_prompt": 0}, ValueError, "`num_images_per_prompt`"),
+            ({"num_images_per_prompt": 10**12}, ValueError, "`num_images_per_prompt` must be from 1 to 1024"),
             ({"generator": 42}, TypeError, "`generator`"),
         ):
             self.assert_refused(kind, part, pipe, "x", **arguments)
         for prompt, part in ((None, "NoneType"), (3, "int"), ([], "empty"), (["a", 3], "list"), ("a\udc80", "Unicode")):
             self.assert_refused(ValueError, part, pipe, prompt)
         self.assert_refused(ValueError, "one negative prompt", pipe, ["a", "b"], negative_prompt=["c", "d"])
+        self.assert_refused(ValueError, "1500: give fewer texts", pipe, ["a"] * 3, num_images_per_prompt=500)
+        self.assert_refused(ValueError, "70000: give fewer texts", pipe, ["a"] * 70000)
         self.request(pipe, clip_skip=None, guidance_rescale=0, callback_on_step_end_tensor_inputs=["latents"])
 
     def test_what_a_call_returns(self):
@@ -234,6 +243,53 @@ class Callbacks(PipelineTest):
         self.assertEqual(caught.exception.kind, "cancelled")
         self.assertTrue(pipe.interrupt)
         self.request(pipe)  # the next call begins anew
+
+    def test_interrupting_a_call_within_a_callback(self):
+        kinds = []
+
+        def stop(pipe, step, timestep, tensors):
+            pipe._interrupt = True
+
+        def inner(pipe, step, timestep, tensors):
+            if not kinds:
+                try:
+                    pipe("y", callback_on_step_end=stop)
+                except Error as error:
+                    kinds.append(error.kind)
+            self.assertFalse(pipe.interrupt)
+
+        pipe = self.open()
+        pipe("x", callback_on_step_end=inner)
+        self.assertEqual(kinds, ["cancelled"])
+        self.assertFalse(pipe.interrupt)
+
+    def test_interrupting_from_another_thread(self):
+        def from_elsewhere(pipe, step, timestep, tensors):
+            thread = threading.Thread(target=setattr, args=(pipe, "_interrupt", True))
+            thread.start()
+            thread.join()
+
+        with self.assertRaises(Error) as caught:
+            self.open()("x", callback_on_step_end=from_elsewhere)
+        self.assertEqual(caught.exception.kind, "cancelled")
+
+    def test_a_failed_call_is_none_that_runs(self):
+        pipe = self.open()
+        self.fake.fail = (64, "no")
+        with self.assertRaises(Error):
+            pipe("x")
+        self.assertEqual(pipe._calls._running, [])
+
+    def test_tensors_cannot_be_written(self):
+        for write in (
+            lambda tensors: tensors.__setitem__("latents", 0),
+            lambda tensors: tensors.update(latents=0),
+            lambda tensors: tensors.update({"latents": 0}),
+            lambda tensors: tensors.setdefault("latents", 0),
+            lambda tensors: tensors.__ior__({"latents": 0}),
+        ):
+            with self.assertRaisesRegex(TypeError, "'latents'. cannot be set"):
+                self.open()("x", callback_on_step_end=lambda pipe, step, timestep, tensors: write(tensors) and None)
 
     def test_tensors_cannot_be_changed(self):
         with self.assertRaisesRegex(ValueError, "returned tensors"):
@@ -334,8 +390,23 @@ class Opening(PipelineTest):
         pulled = self.root / "sumi" / "models" / "a--b"
         pulled.mkdir(parents=True)
         (pulled / "model_index.json").write_text("{}")
-        with self.assertWarnsRegex(UserWarning, "`revision` is not checked"):
+        with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied") as caught:
             self.open("a/b", revision="fp16")
+        self.assertEqual(caught.filename, __file__)
+        with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied"):
+            self.open(revision="fp16")
+        with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied"):
+            StableDiffusionPipeline.from_single_file(self.file, revision="fp16")
+
+    def test_what_the_library_says_of_a_model_is_told(self):
+        self.fake.info["warnings"] = ["the model names no `sampler`", "it is odd"]
+        for opened in (StableDiffusionPipeline.from_pretrained, StableDiffusionPipeline.from_single_file):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                pipe = opened(self.file)
+                pipe.to("float16")  # nothing new
+            self.assertEqual([str(one.message) for one in caught], ["the model names no `scheduler`", "it is odd"])
+            self.assertEqual({one.filename for one in caught}, {__file__})
 
     def test_a_safety_checker_is_told_of(self):
         folder = self.diffusers_folder(safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
@@ -383,6 +454,20 @@ class Moving(PipelineTest):
         pipe.to(dtype=Dtype("torch.float32"))
         self.assertEqual((self.fake.models[-1]["dtype"], pipe.dtype), ("auto", "float32"))
         self.assertEqual(len(self.fake.models), 3)
+
+
+    def test_what_to_does_not_take(self):
+        pipe = self.open()
+        for arguments, options, part in (
+            (("cpu",), {"device": "cuda"}, "`device` is given twice, as 'cuda' and 'cpu'"),
+            (("cpu", "cpu"), {}, "`device` is given twice"),
+            (("cpu", "float16", "float32"), {}, "`dtype` is given twice"),
+            (("float16",), {"dtype": "float32"}, "`dtype` is given twice"),
+        ):
+            self.assert_refused(TypeError, part, pipe.to, *arguments, **options)
+        for name in ("float64", "fp16", "bf16", "int8", "uint8", "double", "q5_k", "float8_e4m3fn", Dtype("torch.int8")):
+            self.assert_refused(ValueError, f"`dtype`: '{str(name)[-4:]}|`dtype`: '{name}'", pipe.to, name)
+        self.assertEqual((len(self.fake.models), pipe.dtype), (1, "float32"))
 
 
 class OfSchedulers(PipelineTest):
@@ -515,6 +600,12 @@ class Attributes(PipelineTest):
             with self.assertRaisesRegex(AttributeError, f"{name}: "):
                 setattr(pipe, name, None)
         self.assertFalse(hasattr(pipe, "anything_else"))
+
+    def test_arguments_of_a_call_are_no_attributes(self):
+        pipe = self.open()
+        for name in ("guidance_scale", "clip_skip", "num_inference_steps", "cross_attention_kwargs", "guidance_rescale"):
+            with self.assertRaisesRegex(AttributeError, f"{name}: it is"):
+                setattr(pipe, name, 2)
 
     def test_the_progress_bar(self):
         pipe = self.open()

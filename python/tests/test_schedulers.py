@@ -207,9 +207,29 @@ class Assigned(unittest.TestCase):
         self.assertIs(self.adopt(mine), mine)
         config = {**STABLE_DIFFUSION, "timestep_spacing": "trailing", "_use_default_values": ["timestep_spacing"]}
         self.assertEqual(self.adopt(EulerDiscreteScheduler(**config)).resolve(), ("euler", "trailing"))
+        self.assertEqual(self.adopt(EulerDiscreteScheduler(**config)).corrected().resolve(), ("euler", "trailing"))
         for thing in (None, 3, sumi.DDIMScheduler, object()):
             with self.assertRaises(TypeError):
                 self.adopt(thing)
+
+
+    def test_what_comes_after_an_object_of_diffusers(self):
+        """As diffusers' EulerDiscreteScheduler.from_config leaves it: what the class does not know is kept."""
+        config = {
+            **STABLE_DIFFUSION,
+            "timestep_spacing": "linspace",
+            "use_karras_sigmas": False,
+            "prediction_type": "epsilon",
+            "_use_default_values": ["timestep_spacing", "use_karras_sigmas", "prediction_type"],
+        }
+        for euler in (self.adopt(EulerDiscreteScheduler(**config)), self.adopt(EulerDiscreteScheduler(**config)).corrected()):
+            self.assertEqual(euler.resolve(), ("euler", "linspace"))
+            ddim = adopt_scheduler("DDIMScheduler", euler.config, SAMPLERS, SCHEDULES)
+            self.assertEqual(ddim.resolve(), ("ddim", "leading"))
+            ddim.check_model(NOISE, "epsilon")
+        config["_use_default_values"] = []
+        chosen = adopt_scheduler("DDIMScheduler", self.adopt(EulerDiscreteScheduler(**config)).config, SAMPLERS, SCHEDULES)
+        self.assertEqual(chosen.resolve(), ("ddim", "linspace"))
 
 
 class Files(unittest.TestCase):

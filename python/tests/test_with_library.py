@@ -1,6 +1,7 @@
 """The package over the real library, with small synthetic models."""
 
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import sumi
 from sumi import Error, Generator, StableDiffusionPipeline
+
+from processes import in_child, take_ctrl_c
 
 NEEDED = ("SUMI_LIBRARY", "SUMI_MAKE_SYNTHETIC", "SUMI_PROGRAM")
 MISSING = [name for name in NEEDED if not os.environ.get(name)]
@@ -105,7 +108,8 @@ class WithLibrary(unittest.TestCase):
 
 class Pictures(WithLibrary):
     def test_the_call_of_the_tutorials(self):
-        pipe = StableDiffusionPipeline.from_pretrained(FOLDER, torch_dtype="float16", revision="fp16").to("cpu")
+        with self.assertWarnsRegex(UserWarning, "revision 'fp16' was not applied"):
+            pipe = StableDiffusionPipeline.from_pretrained(FOLDER, torch_dtype="float16", revision="fp16").to("cpu")
         image = pipe(
             "a red apple",
             num_inference_steps=3,
@@ -237,6 +241,9 @@ def write_lora(file):
 class Stopping(WithLibrary):
     LONG = {"num_inference_steps": 900, "width": 64, "height": 64}
 
+    def setUp(self):
+        take_ctrl_c(self)
+
     def test_ctrl_c(self):
         def interrupt(pipe, step, timestep, tensors):
             os.kill(os.getpid(), signal.SIGINT)
@@ -251,7 +258,7 @@ class Stopping(WithLibrary):
         self.addCleanup(timer.cancel)
         timer.start()
         with self.assertRaises(KeyboardInterrupt):
-            while True:
+            for _ in range(100):
                 self.pipe("x", **self.LONG)
         timer.join()
 
@@ -265,6 +272,28 @@ class Stopping(WithLibrary):
         with self.assertRaises(Error) as caught:
             self.pipe("x", callback_on_step_end=stop, **self.LONG)
         self.assertEqual((caught.exception.kind, steps), ("cancelled", [0, 1]))
+
+    def test_interrupting_one_of_two_threads(self):
+        met, kinds = threading.Barrier(2, timeout=60), [None, None]
+
+        def draw(number):
+            def on_step(pipe, step, timestep, tensors):
+                if step == 0:
+                    met.wait()
+                    pipe._interrupt = number == 0
+                    met.wait()
+
+            try:
+                self.pipe("x", callback_on_step_end=on_step, **SMALL)
+            except Error as error:
+                kinds[number] = error.kind
+
+        threads = [threading.Thread(target=draw, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(kinds, ["cancelled", None])
 
     def test_what_a_callback_raises(self):
         def fail(*_):
@@ -289,6 +318,77 @@ class Stopping(WithLibrary):
         self.assertEqual(drawn, alone)
 
 
+class Processes(WithLibrary):
+    OPENING = """
+import os, signal, sys, threading, time, sumi
+signal.signal(signal.SIGINT, signal.default_int_handler)
+pipe = sumi.StableDiffusionPipeline.from_pretrained(sys.argv[1], safety_checker=None)
+LONG = {"num_inference_steps": 900, "width": 64, "height": 64}
+"""
+
+    def run_program(self, text, *options):
+        return subprocess.run(
+            [sys.executable, *options, "-c", self.OPENING + text, FOLDER], capture_output=True, text=True, timeout=120
+        )
+
+    def test_the_interpreter_ends_while_a_daemon_draws(self):
+        program = """
+begun = threading.Event()
+threading.Thread(target=lambda: pipe("x", callback_on_step_end=lambda *_: begun.set(), **LONG), daemon=True).start()
+begun.wait(60)
+print("ending", flush=True)
+"""
+        for _ in range(8):
+            done = self.run_program(program)
+            self.assertEqual((done.returncode, done.stdout), (0, "ending\n"), done.stderr)
+            self.assertNotIn("FATAL", done.stderr)
+
+    def test_a_second_ctrl_c(self):
+        program = """
+def press():
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def on_step(pipe, step, timestep, tensors):
+    threading.Thread(target=press).start()
+    time.sleep(60)
+
+pipe("x", callback_on_step_end=on_step, **LONG)
+"""
+        for _ in range(5):
+            done = self.run_program(program)
+            self.assertIn("KeyboardInterrupt", done.stderr)
+            self.assertNotIn("FATAL", done.stderr)
+            self.assertEqual(done.returncode, -signal.SIGINT, done.stderr)
+
+    def test_a_forked_child_opens_the_model_anew(self):
+        before = self.draw()
+
+        def child():
+            said = []
+            try:
+                self.draw()
+            except Error as error:
+                said.append(str(error))
+            WithLibrary.pipe = type(self).pipe = None  # the parent's
+            pipe = StableDiffusionPipeline.from_pretrained(FOLDER, safety_checker=None)
+            return said + [self.draw(pipe=pipe) == before]
+
+        said = in_child(self, child)
+        self.assertRegex(said, "open it in this process.*True")
+        self.assertEqual(self.draw(), before)
+
+    def test_a_forked_child_ends(self):
+        program = """
+pipe("x", 64, 64, 2)
+if os.fork() == 0:
+    sys.exit(3)  # with all that Python does at its end
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+        done = self.run_program(program)
+        self.assertEqual((done.returncode, done.stdout), (0, "3\n"), done.stderr)
+
+
 class BadInput(WithLibrary):
     def assert_refused(self, kind, part, function, *arguments, **options):
         with self.assertRaises(Error) as caught:
@@ -296,6 +396,13 @@ class BadInput(WithLibrary):
         self.assertEqual(caught.exception.kind, kind, caught.exception)
         self.assertRegex(str(caught.exception), part)
         self.assertNotIn("\n", str(caught.exception))
+
+    def test_a_folder_without_a_scheduler_is_told_of(self):
+        folder = ROOT / "unscheduled"
+        shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("scheduler_config.json"))
+        with self.assertWarnsRegex(UserWarning, "has no scheduler/scheduler_config.json") as caught:
+            StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+        self.assertEqual(Path(caught.filename).name, Path(__file__).name)
 
     def test_models(self):
         opened = StableDiffusionPipeline.from_pretrained
@@ -317,7 +424,6 @@ class BadInput(WithLibrary):
             ({"num_inference_steps": 10**9}, "`num_inference_steps`"),
             ({"guidance_scale": 10**6}, "`guidance_scale`"),
             ({"eta": -1.0}, "`eta`"),
-            ({"num_images_per_prompt": 2000}, "`num_images_per_prompt`|`prompt`"),
         ):
             self.assert_refused("usage", part, self.draw, **arguments)
         for prompt in ("x" * 100_000, "a\0b"):

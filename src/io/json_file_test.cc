@@ -82,11 +82,11 @@ TEST_F(JsonFile, SaysWhereAndWhatIsWrong) {
   EXPECT_THAT(error_of("{\"a\": [0, 1e999]}"), HasSubstr("out of range, after the key \"a\""));
 }
 
-TEST_F(JsonFile, TakesPythonsNumbersForNullWhereAsked) {
+TEST_F(JsonFile, TakesPythonsNumbersForTextsWhereAsked) {
   const std::string text = R"({"a": -Infinity, "b": [NaN, Infinity], "c": "a \" NaN", "d": 1})";
   EXPECT_THAT(error_of(text), HasSubstr("not valid JSON"));
   const auto json = read_json_file(folder_ / "x.json", kMaxConfigBytes, true);
-  EXPECT_EQ(json.dump(), R"({"a":null,"b":[null,null],"c":"a \" NaN","d":1})");
+  EXPECT_EQ(json.dump(), R"({"a":"-Infinity","b":["NaN","Infinity"],"c":"a \" NaN","d":1})");
 }
 
 TEST_F(JsonFile, RefusesWhatIsNoFile) {

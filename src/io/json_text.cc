@@ -73,7 +73,7 @@ void check_tokens(std::string_view text, const JsonRules& rules) {
   }
 }
 
-// The text with Python's names of numbers that JSON does not have replaced by null.
+// The text with Python's names of numbers that JSON does not have in quotes.
 std::string without_python_numbers(std::string_view text) {
   std::string out;
   bool in_string = false;
@@ -84,7 +84,7 @@ std::string without_python_numbers(std::string_view text) {
         in_string ? std::end(names)
                   : std::find_if(std::begin(names), std::end(names), [&](auto n) { return rest.starts_with(n); });
     if (name != std::end(names)) {
-      out += "null";
+      out += '"' + std::string(*name) + '"';
       i += name->size();
       continue;
     }

@@ -20,7 +20,8 @@ struct JsonRules {
   ErrorKind kind = ErrorKind::kData;  // of errors
   size_t max_bytes = SIZE_MAX;
   int max_depth = kMaxJsonDepth;  // of objects and lists in one another
-  // Takes NaN, Infinity and -Infinity, which Python's json writes, for null.
+  // Takes NaN, Infinity and -Infinity, which Python's json writes, for texts: whoever needs a number there refuses
+  // them.
   bool python_numbers = false;
   size_t max_values = SIZE_MAX;  // objects, lists and what they hold, so that a small text cannot take much memory
 };
