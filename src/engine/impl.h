@@ -61,7 +61,7 @@ struct Model::Impl {
  private:
   std::optional<text::ClipTokenizer> tokenizer_;
   std::string no_tokenizer_;  // why there is none
-  std::timed_mutex loading_, fitting_;
+  std::mutex loading_, fitting_;
   std::mutex saying_;  // of the warnings
   std::vector<std::string> warnings_;
   std::optional<engine::Budget::Share> weights_;

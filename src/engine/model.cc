@@ -1,6 +1,7 @@
 // An opened model: its facts, and its networks once a job needs them.
 #include <chrono>
 #include <exception>
+#include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -28,9 +29,13 @@ class Collected {
   std::optional<WarningScope> scope_{std::in_place, [this](const std::string& said) { said_.push_back(said); }};
 };
 
-std::unique_lock<std::timed_mutex> wait_for(std::timed_mutex& mutex, const std::atomic<bool>& cancel) {
-  std::unique_lock lock(mutex, std::defer_lock);
-  while (!lock.try_lock_for(std::chrono::milliseconds(50))) engine::check_cancelled(&cancel);
+// Not a timed mutex, whose waiting the thread sanitizer of GCC 12 does not know.
+std::unique_lock<std::mutex> wait_for(std::mutex& mutex, const std::atomic<bool>& cancel) {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  for (; !lock.owns_lock(); lock.try_lock()) {
+    engine::check_cancelled(&cancel);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   return lock;
 }
 
