@@ -138,8 +138,8 @@ def read_prompts(prompt: Any, copies: int) -> List[str]:
         raise ValueError(f"`num_images_per_prompt` must be from 1 to {_MAX_PICTURES}, not {copies}")
     if len(prompts) * copies > _MAX_PICTURES:
         raise ValueError(
-            f"a call draws up to {_MAX_PICTURES} pictures, not {len(prompts) * copies}: give fewer texts in `prompt`, or "
-            "a smaller `num_images_per_prompt`"
+            f"a call draws up to {_MAX_PICTURES} pictures, not {len(prompts) * copies}: give fewer texts in `prompt`, "
+            "or a smaller `num_images_per_prompt`"
         )
     return [one for one in prompts for _ in range(copies)]
 

@@ -213,12 +213,14 @@ class Ending(JobTest):
         self.fake.run = lambda job: job.cancel() if leave.wait(60) else 0
         daemon = threading.Thread(target=lambda: self.assertRaises(sumi.Error, self.job().run), daemon=True)
         daemon.start()
-        while not sumi.job._running:
+        while not self.fake.running_threads:
             time.sleep(0.01)
         with mock.patch("sumi.job._EXIT_SECONDS", 0.3):
             sumi.job._stop_all()
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
         sumi.job._stop_all()
+        timer.join()
         self.assertFalse(leave.is_set())
         leave.set()
         daemon.join(60)

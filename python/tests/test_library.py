@@ -53,6 +53,7 @@ class Calls(unittest.TestCase):
 
     def test_words(self):
         self.assertEqual(in_python_words("`scale`, `width`, not scale"), "`guidance_scale`, `width`, not scale")
+        self.assertEqual(in_python_words("name it in `lora_folder`"), "name it in `load_lora_weights`")
 
     def test_errors_survive_pickling(self):
         import pickle

@@ -222,13 +222,15 @@ class Assigned(unittest.TestCase):
             "prediction_type": "epsilon",
             "_use_default_values": ["timestep_spacing", "use_karras_sigmas", "prediction_type"],
         }
-        for euler in (self.adopt(EulerDiscreteScheduler(**config)), self.adopt(EulerDiscreteScheduler(**config)).corrected()):
+        adopted = self.adopt(EulerDiscreteScheduler(**config))
+        for euler in (adopted, adopted.corrected()):
             self.assertEqual(euler.resolve(), ("euler", "linspace"))
             ddim = adopt_scheduler("DDIMScheduler", euler.config, SAMPLERS, SCHEDULES)
             self.assertEqual(ddim.resolve(), ("ddim", "leading"))
             ddim.check_model(NOISE, "epsilon")
         config["_use_default_values"] = []
-        chosen = adopt_scheduler("DDIMScheduler", self.adopt(EulerDiscreteScheduler(**config)).config, SAMPLERS, SCHEDULES)
+        adopted = self.adopt(EulerDiscreteScheduler(**config))
+        chosen = adopt_scheduler("DDIMScheduler", adopted.config, SAMPLERS, SCHEDULES)
         self.assertEqual(chosen.resolve(), ("ddim", "linspace"))
 
 
