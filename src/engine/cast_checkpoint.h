@@ -1,4 +1,4 @@
-// A checkpoint converted to another element type, for `--dtype`.
+// A checkpoint converted to another element type.
 #pragma once
 
 #include <memory>
