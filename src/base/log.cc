@@ -14,7 +14,7 @@ struct Log {
   WarningSink sink;
 };
 
-thread_local WarningSink* t_sink = nullptr;
+thread_local WarningScope* t_scope = nullptr;
 
 Log& the_log() {
   static Log log;
@@ -30,14 +30,21 @@ WarningSink set_warning_sink(WarningSink sink) {
 }
 
 bool has_warning_sink() {
-  if (t_sink != nullptr) return true;
+  if (t_scope != nullptr) return true;
   const std::lock_guard lock(the_log().mutex);
   return static_cast<bool>(the_log().sink);
 }
 
 void warn_line(const std::string& message) {
   const std::string line = strip_control(message);
-  if (t_sink != nullptr) return (*t_sink)(line);
+  if (WarningScope* const scope = t_scope; scope != nullptr) {
+    struct Outside {
+      explicit Outside(WarningScope* outer) : inner(std::exchange(t_scope, outer)) {}
+      ~Outside() { t_scope = inner; }
+      WarningScope* inner;
+    } const outside(scope->outer_);
+    return scope->sink_(line);
+  }
   const std::lock_guard lock(the_log().mutex);
   if (the_log().sink) {
     the_log().sink(line);
@@ -46,8 +53,8 @@ void warn_line(const std::string& message) {
   }
 }
 
-WarningScope::WarningScope(WarningSink sink) : sink_(std::move(sink)), outer_(std::exchange(t_sink, &sink_)) {}
+WarningScope::WarningScope(WarningSink sink) : sink_(std::move(sink)), outer_(std::exchange(t_scope, this)) {}
 
-WarningScope::~WarningScope() { t_sink = outer_; }
+WarningScope::~WarningScope() { t_scope = outer_; }
 
 }  // namespace sumi

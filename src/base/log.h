@@ -16,7 +16,8 @@ using WarningSink = std::function<void(const std::string& message)>;
 // the program; a library sets scopes.
 WarningSink set_warning_sink(WarningSink sink);
 
-// While one lives, its thread's warnings go to `sink` alone. Scopes nest and end in reverse order.
+// While one lives, its thread's warnings go to `sink` alone; what the sink itself warns of goes to the scope outside,
+// so a sink may pass warnings on. Scopes nest and end in reverse order.
 class WarningScope {
  public:
   explicit WarningScope(WarningSink sink);
@@ -25,8 +26,10 @@ class WarningScope {
   WarningScope& operator=(const WarningScope&) = delete;
 
  private:
+  friend void warn_line(const std::string& message);
+
   WarningSink sink_;
-  WarningSink* outer_;
+  WarningScope* outer_;
 };
 
 // Whether somebody takes the thread's warnings: a scope or the process's sink.

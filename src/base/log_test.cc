@@ -27,5 +27,15 @@ TEST(Log, CollectsWithinAScopeAndNoLonger) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "warning: three\n");
 }
 
+TEST(Log, WhatASinkWarnsOfGoesToTheScopeOutside) {
+  const CollectWarnings outside;
+  {
+    const WarningScope scope([](const std::string& message) { warn("passed on: {}", message); });
+    warn("one");
+    warn("two");
+  }
+  EXPECT_EQ(outside.messages(), (std::vector<std::string>{"passed on: one", "passed on: two"}));
+}
+
 }  // namespace
 }  // namespace sumi

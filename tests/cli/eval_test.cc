@@ -35,6 +35,20 @@ TEST(Eval, TellsWhatItMeasured) {
   EXPECT_FALSE(told.contains("clip_score"));
 }
 
+TEST(Eval, SaysThatCaptionsAreCut) {
+  const TempFolder folder;
+  write_pictures(folder / "data", 2, 64, 64);
+  for (const auto& entry : fs::directory_iterator(folder / "data")) {
+    if (entry.path().extension() == ".txt")
+      write_file(entry.path(), entry.path().stem().string() + std::string(200, 'a'));
+  }
+  Words words = evaluate(folder / "data");
+  words.pop_back();  // not quiet
+  const Outcome outcome = run_program(words);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("warning: the last "), std::string::npos) << outcome.err;
+}
+
 TEST(Eval, AsksAClipModel) {
   const TempFolder folder;
   write_pictures(folder / "data", 2, 64, 64);
