@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #include "base/count.h"
@@ -279,6 +280,32 @@ TEST_F(EngineTest, WarningsGoToTheJob) {
   EXPECT_THAT(warnings, testing::UnorderedElementsAre(HasSubstr("tokens do not fit"),
                                                       HasSubstr("no effect at guidance scale 1")));
   EXPECT_THAT(model_.info().warnings, IsEmpty());
+}
+
+// A hook that throws while another exception is on its way must not end the process.
+TEST_F(EngineTest, AHookMayThrowOnTheWarningsOfAModelThatFails) {
+  const auto whole = io::open_checkpoint(test::synthetic_model());
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const io::TensorInfo& info : whole->tensors()) {
+    Tensor tensor = whole->tensor(info.name);
+    if (info.name == "model.diffusion_model.time_embed.0.bias")
+      tensor = Tensor::full(tensor.shape(), std::numeric_limits<float>::quiet_NaN());
+    if (info.name != "model.diffusion_model.out.2.bias") tensors.emplace_back(info.name, tensor);
+  }
+  ModelOptions options = test::tiny_options(folder_.path());
+  options.path = (folder_ / "broken.safetensors").string();
+  io::write_safetensors(options.path, tensors);
+  int warnings = 0;
+  Job job = engine_.open(options).prepare(small({"a cat"}));
+  EXPECT_THAT(error_of(ErrorKind::kData,
+                       [&] {
+                         job.run({.warning = [&](const std::string&) {
+                           ++warnings;
+                           throw std::runtime_error("the hook's own");
+                         }});
+                       }),
+              HasSubstr("out.2.bias"));
+  EXPECT_EQ(warnings, 1);
 }
 
 TEST_F(EngineTest, PreviewsFollowThePicture) {

@@ -30,14 +30,12 @@ Phase phase_of(std::string_view name) {
 
 int64_t MemoryPlan::of_the_job() const { return adapters + std::max(unet_activations, decoder_activations); }
 
-int64_t MemoryPlan::resident() const {
-  return adapters + unet_weights + decoder_weights + text_weights + std::max(unet_activations, decoder_activations) +
-         kOverhead;
-}
+int64_t MemoryPlan::weights() const { return unet_weights + decoder_weights + text_weights; }
+
+int64_t MemoryPlan::resident() const { return weights() + of_the_job() + kOverhead; }
 
 int64_t MemoryPlan::required() const {
-  return adapters + std::max({copied_weights, unet_weights, decoder_weights}) +
-         std::max(unet_activations, decoder_activations) + kOverhead;
+  return std::max({copied_weights, unet_weights, decoder_weights}) + of_the_job() + kOverhead;
 }
 
 int64_t MemoryPlan::allocated() const {
@@ -81,10 +79,9 @@ std::string format_bytes(int64_t bytes) {
 }
 
 std::string describe(const MemoryPlan& plan, const MemoryLimits& limits) {
-  std::string text =
-      fmt::format("needs about {} of memory: {} of weights, {} to sample, {} to decode", format_bytes(plan.resident()),
-                  format_bytes(plan.adapters + plan.unet_weights + plan.decoder_weights + plan.text_weights),
-                  format_bytes(plan.unet_activations), format_bytes(plan.decoder_activations));
+  std::string text = fmt::format("needs about {} of memory: {} of weights, {} to sample, {} to decode",
+                                 format_bytes(plan.resident()), format_bytes(plan.adapters + plan.weights()),
+                                 format_bytes(plan.unet_activations), format_bytes(plan.decoder_activations));
   if (limits.available) text += fmt::format("; {} are available", format_bytes(*limits.available));
   return text;
 }

@@ -36,6 +36,7 @@ struct MemoryPlan {
 
   // All weights and the larger of the two phases: what stays resident if there is room.
   int64_t resident() const;
+  int64_t weights() const;  // of all networks, without adapters
   // What a job takes for itself, without its model's mapped weights.
   int64_t of_the_job() const;
   // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.

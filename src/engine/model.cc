@@ -11,22 +11,27 @@
 namespace sumi {
 namespace {
 
-// Takes the thread's warnings, to be kept; while an exception ends it, it passes them on to whoever takes them.
+// Takes the thread's warnings, to be kept; where an exception ends it before, it passes them on to whoever takes them.
 class Collected {
  public:
   ~Collected() {
-    scope_.reset();
-    if (std::uncaught_exceptions() == 0 || !has_warning_sink()) return;
-    for (const std::string& message : said_) warn_line(message);
+    if (!collecting_) return;
+    try {
+      const std::vector<std::string> lost = end();
+      if (!has_warning_sink()) return;
+      for (const std::string& message : lost) warn_line(message);
+    } catch (const std::exception&) {
+      // A hook that throws: the exception that ended this goes on.
+    }
   }
   std::vector<std::string> end() {
-    scope_.reset();
-    return std::move(said_);
+    std::vector<std::string> said = collecting_->messages();
+    collecting_.reset();
+    return said;
   }
 
  private:
-  std::vector<std::string> said_;
-  std::optional<WarningScope> scope_{std::in_place, [this](const std::string& said) { said_.push_back(said); }};
+  std::optional<CollectWarnings> collecting_{std::in_place};
 };
 
 // Not a timed mutex, whose waiting the thread sanitizer of GCC 12 does not know.
@@ -70,9 +75,9 @@ const models::StableDiffusion& Model::Impl::networks(const std::atomic<bool>& ca
     const auto lock = wait_for(loading_, cancel);
     if (!networks_) {
       Collected said;
-      const engine::MemoryPlan plan = engine::plan_memory(*opened.stored, *opened.checkpoint, opened.config, {});
+      const int64_t bytes = engine::plan_memory(*opened.stored, *opened.checkpoint, opened.config, {}).weights();
       networks_ = engine::load_model(opened);
-      weights_.emplace(shared->budget, plan.unet_weights + plan.decoder_weights + plan.text_weights);
+      weights_.emplace(shared->budget, bytes);
       loaded = true;
       messages = said.end();
     }
