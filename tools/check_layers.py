@@ -30,7 +30,6 @@ MAY_INCLUDE = {
     "engine": ["models", "diffusion", "image"],
     "api": ["engine"],
     "train": ["models", "diffusion", "image", "ranks"],
-    "api": ["engine"],
     "evaluate": ["engine"],
     "app": ["engine", "train", "evaluate", "ranks"],
 }

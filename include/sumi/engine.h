@@ -21,6 +21,7 @@
 
 #include "sumi/error.h"
 #include "sumi/image.h"
+#include "sumi/named_help.h"
 #include "sumi/request.h"
 
 namespace sumi {
@@ -61,11 +62,6 @@ struct ModelInfo {
   int64_t latent_channels = 4;
   bool loaded = false;                     // whether the weights are bound
   std::vector<std::string> warnings = {};  // of opening, and of loading by load(); a job that loads reports its own
-};
-
-struct NamedHelp {
-  std::string name = {}, help = {};
-  std::vector<std::string> aliases = {};
 };
 
 // A request that was checked and parsed as far as no model is needed, so that what is wrong with it is found before a

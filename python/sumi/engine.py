@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import Any, Dict, List, Optional
 
 from .errors import USAGE, Error, in_python_words
 from .library import Library, library, to_json
+from .locks import ProcessLock
 from .places import data_folder, hub_cache
 
 
@@ -78,17 +78,8 @@ class Model(_Handle):
         return [in_python_words(sentence) for sentence in self.info.get("warnings", [])]
 
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _engine: Optional[Engine] = None
-
-
-def _renew_lock() -> None:
-    """In a forked child: a thread that held the lock is not there to let it go."""
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 def shared_engine() -> Engine:

@@ -6,12 +6,12 @@ import ctypes
 import json
 import os
 import sys
-import threading
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .errors import CANNOT_CREATE, UNAVAILABLE, Error, in_python_words
+from .locks import ProcessLock
 
 ABI_VERSION = 1
 FILE_NAME = "libsumi.so.1"
@@ -180,17 +180,8 @@ def find_library() -> Library:
     return Library(functions, FILE_NAME)
 
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _library: Optional[Library] = None
-
-
-def _renew_lock() -> None:
-    """In a forked child: a thread that held the lock is not there to let it go."""
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 def library() -> Library:

@@ -181,12 +181,13 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
     ) -> "StableDiffusionPipeline":
         """Chooses the backend ("cpu") and the type, as torch_dtype; returns the pipeline."""
         device, dtype = arguments.device_and_dtype(args, device, dtype)
-        options = {"backend": "cpu", **self._model.options}
+        before = {"backend": "cpu", **self._model.options}
+        options = dict(before)
         name = self._dtype if dtype is None else arguments.dtype_name(dtype, "dtype")
         options.update(arguments.dtype_options(name))
         if device is not None:
             options["backend"] = arguments.backend_name(device, self._model.library)
-        if options != {"backend": "cpu", **self._model.options}:
+        if options != before:
             self._model = Model(options)
         self._dtype = name
         return self

@@ -56,10 +56,10 @@ std::string random_ending() {
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
-  SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::is_directory(path), "{}: cannot be written: it is a folder",
-                  path.string());
   std::error_code ignored;
   const auto there = std::filesystem::status(path, ignored);
+  SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::is_directory(there), "{}: cannot be written: it is a folder",
+                  path.string());
   SUMI_CHECK_KIND(kCannotCreate, !std::filesystem::exists(there) || std::filesystem::is_regular_file(there),
                   "{}: cannot be written: it is a device, a pipe or a socket", path.string());
   constexpr int kTries = 100;

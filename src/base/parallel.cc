@@ -49,9 +49,8 @@ void bind_to_core(int index) {
 // networks run hundreds of small jobs in a row and waking a sleeping thread costs up to 50 µs; then they sleep on a
 // condition variable. With more threads than cores they sleep at once.
 //
-// Pinned workers are each bound to a core: otherwise a woken thread starts on the core of the thread
-// that woke it and stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is
-// not bound.
+// Pinned workers are each bound to a core: otherwise a woken thread starts on the core of the thread that woke it and
+// stays there for milliseconds (measured: products of 10 ms ran at half speed). The caller's thread is not bound.
 struct ThreadPool::Workers {
   Workers(int threads, bool pin)
       : threads_(threads),

@@ -71,10 +71,10 @@ std::string strip_control(std::string_view text) {
   return result;
 }
 
-std::string shorten(std::string_view text, size_t bytes) {
+std::string shorten(std::string_view text, size_t bytes, std::string_view ending) {
   if (text.size() <= bytes) return std::string(text);
   while (bytes > 0 && (text[bytes] & 0xC0) == 0x80) --bytes;
-  return std::string(text.substr(0, bytes)) + "…";
+  return std::string(text.substr(0, bytes)).append(ending);
 }
 
 }  // namespace sumi

@@ -24,7 +24,7 @@ void append_utf8(std::string& text, char32_t code_point);
 // vanish, bytes that are not UTF-8 become U+FFFD.
 std::string strip_control(std::string_view text);
 
-// `text`, or where it is longer than `bytes` its beginning, cut between two characters, and "…". For messages.
-std::string shorten(std::string_view text, size_t bytes);
+// `text`, or where it is longer than `bytes` its beginning, cut between two characters, and `ending`. For messages.
+std::string shorten(std::string_view text, size_t bytes, std::string_view ending = "…");
 
 }  // namespace sumi

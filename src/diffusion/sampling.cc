@@ -155,8 +155,6 @@ const Schedule& find_schedule(const std::string& name) {
 std::vector<NamedHelp> list_samplers() { return help_of<Sampler>(); }
 std::vector<NamedHelp> list_schedules() { return help_of<Schedule>(); }
 
-std::string schedule_of(const SampleOptions& options) { return choose(options).schedule.name; }
-
 std::string resolve_sampler(const std::string& name, std::string* schedule) {
   if (const Sampler* sampler = find_entry<Sampler>(name)) return sampler->name;
   const size_t space = name.rfind(' ');

@@ -10,6 +10,7 @@
 #include "diffusion/noise_schedule.h"
 #include "diffusion/process.h"
 #include "diffusion/sigma_table.h"
+#include "sumi/named_help.h"
 
 namespace sumi::diffusion {
 
@@ -119,14 +120,6 @@ Level level_of_step(const Grid& grid, int step);
 // own default. For names alone, before there is a model.
 void check_sampler(const std::string& sampler, const std::string& schedule);
 
-// The name of the schedule that `options` select: the sampler's default if none is named. Throws as make_grid does, but
-// for what depends on a noise schedule.
-std::string schedule_of(const SampleOptions& options);
-
-struct NamedHelp {
-  std::string name, help;
-  std::vector<std::string> aliases;
-};
 std::vector<NamedHelp> list_samplers();
 std::vector<NamedHelp> list_schedules();
 // The registered name for a name or alias ("DPM++ 2M Karras" → sampler "dpmpp_2m", schedule "karras"); throws

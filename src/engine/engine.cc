@@ -52,12 +52,6 @@ namespace {
 
 constexpr size_t kMostParameters = 1 << 20;
 
-std::vector<NamedHelp> as_public(const std::vector<diffusion::NamedHelp>& entries) {
-  std::vector<NamedHelp> out;
-  for (const auto& entry : entries) out.push_back({entry.name, entry.help, entry.aliases});
-  return out;
-}
-
 }  // namespace
 
 Engine::Engine(const EngineOptions& options) : impl_(std::make_shared<Impl>(options)) {}
@@ -115,8 +109,8 @@ void Engine::close(const std::string& name) {
   impl_->models.erase(name);
 }
 
-std::vector<NamedHelp> Engine::samplers() { return as_public(diffusion::list_samplers()); }
-std::vector<NamedHelp> Engine::schedules() { return as_public(diffusion::list_schedules()); }
+std::vector<NamedHelp> Engine::samplers() { return diffusion::list_samplers(); }
+std::vector<NamedHelp> Engine::schedules() { return diffusion::list_schedules(); }
 
 std::vector<NamedHelp> Engine::backends() {
   std::vector<NamedHelp> out;

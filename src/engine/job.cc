@@ -45,7 +45,7 @@ class Denoising {
 
 Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest& request) : model(std::move(owner)) {
   const PoolScope pool(&model->shared->pool);
-  const WarningScope scope([this](const std::string& message) { warnings.push_back(message); });
+  const CollectWarnings said;
   const engine::OpenModel& opened = model->opened;
   job = engine::resolve({.config = opened.config,
                          .tokenizer = [this]() -> const text::ClipTokenizer& { return model->tokenizer(); },
@@ -63,6 +63,7 @@ Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest&
   s.threads = model->shared->pool.threads();
   s.planned_bytes = plan.resident();
   s.memory = engine::describe(plan, limits);
+  warnings = said.messages();
 }
 
 void Job::Impl::check_files() const {

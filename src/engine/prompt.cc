@@ -11,21 +11,14 @@
 namespace sumi::engine {
 namespace {
 
-// The beginning of a prompt, for messages.
-std::string shortened(const std::string& prompt) {
-  constexpr size_t kShown = 60;
-  if (prompt.size() <= kShown) return strip_control(prompt);
-  size_t end = kShown;
-  while (end > 0 && (prompt[end] & 0xC0) == 0x80) --end;  // not in the middle of a character
-  return strip_control(prompt.substr(0, end)) + "...";
-}
+constexpr size_t kShownBytes = 60;  // of a prompt in a message
 
 TokenizedPrompt tokenize_exactly(const text::ClipTokenizer& tokenizer, const std::string& prompt, int64_t length) {
   int64_t cut = 0;
   TokenizedPrompt out{.text = prompt, .rows = {tokenizer.encode_padded(prompt, length, &cut)}, .weights = {{}}};
   if (cut > 0) {
     warn("the last {} of {} tokens do not fit and are left out of the prompt \"{}\"", cut, cut + length - 2,
-         shortened(prompt));
+         strip_control(shorten(prompt, kShownBytes, "...")));
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include "app/cli/process.h"
 #include "app/places.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/parallel.h"
 
 namespace sumi::app {
@@ -58,8 +59,7 @@ void EngineFlags::check() const {
 
 void EngineFlags::apply() const {
   check();
-  const EngineOptions checked = options();
-  if (checked.threads > 0) set_num_threads(static_cast<int>(checked.threads));
+  if (threads) set_num_threads(static_cast<int>(*threads));
 }
 
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) {
@@ -102,6 +102,10 @@ Lora parse_lora(const std::string& text) {
 
 std::string as_line(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void tell_warnings(const Model& model, size_t& told) {
+  for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);
 }
 
 void run_job(Job& job, const Hooks& hooks) {

@@ -49,6 +49,9 @@ Lora parse_lora(const std::string& text);
 // As one line, with invalid UTF-8 in names replaced.
 std::string as_line(const nlohmann::ordered_json& json);
 
+// Warns of what the model has said since the call that left `told`, 0 at first.
+void tell_warnings(const Model& model, size_t& told);
+
 // Runs the job; a signal cancels it within a step.
 void run_job(Job& job, const Hooks& hooks);
 

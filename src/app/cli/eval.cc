@@ -93,10 +93,8 @@ int Eval::run() {
   if (job.seed_was_drawn && !job.quiet) note(fmt::format("seed {}", *job.request.seed));
   Engine engine(job.engine.options());
   Model model = engine.open(job.model.options(job.engine));
-  auto tell_warnings = [&, told = size_t{0}]() mutable {
-    for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);
-  };
-  tell_warnings();
+  size_t told = 0;
+  tell_warnings(model, told);
   model.prepare(*job.checked);  // finds what is wrong before pictures are read
   std::optional<evaluate::ClipScore> score;
   if (!clip.empty()) {
@@ -106,7 +104,7 @@ int Eval::run() {
   }
   const References references = read_references(data, job.quiet);
   model.load();
-  tell_warnings();
+  tell_warnings(model, told);
 
   TorchCpuGenerator generator(*job.request.seed);
   const std::vector<int64_t> order = generator.randperm(static_cast<int64_t>(references.captions.size()));

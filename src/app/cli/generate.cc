@@ -23,20 +23,20 @@ class Generation {
   void operator()() {
     Engine engine(job_.engine.options());
     Model model = engine.open(job_.model.options(job_.engine));
-    const ModelInfo info = model.info();
-    for (const std::string& warning : info.warnings) warn(warning);
-    check_latent(info);
+    size_t told = 0;
+    tell_warnings(model, told);
+    check_latent(model.info());
     Job job = model.prepare(*job_.checked);
     settings_ = job.settings();
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", settings_.seed));
     note(settings_.memory);
     SUMI_CHECK_KIND(kCancelled, !stop_requested(), "stopped");
     model.load();
-    for (size_t i = info.warnings.size(); i < model.info().warnings.size(); ++i) warn(model.info().warnings[i]);
+    tell_warnings(model, told);
     if (output_.begin) output_.begin(settings_);
     run_job(job, {.step = [this](const Step& step) { show(step); },
                   .picture = [this](Picture&& picture) { take(picture); },
-                  .warning = [this](const std::string& warning) { warn(warning); }});
+                  .warning = [this](const std::string& warning) { note("warning: " + warning); }});
     progress_.reset();
     if (output_.end) output_.end(engine::parameters_of(settings_, first_prompt_, settings_.seed, -1), report_);
     if (job_.json) say_json();
@@ -48,8 +48,6 @@ class Generation {
     progress_.reset();
     app::note(text);
   }
-
-  void warn(const std::string& warning) { note("warning: " + warning); }
 
   // The original's --C and --f, which a model fixes.
   void check_latent(const ModelInfo& info) const {

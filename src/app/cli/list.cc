@@ -10,20 +10,13 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
-#include "engine/open.h"
 #include "models/family.h"
 #include "models/loading/open.h"
 
 namespace sumi::app {
 namespace {
 
-using Entries = std::vector<diffusion::NamedHelp>;
-
-Entries list_backends() {
-  Entries entries;
-  for (const NamedHelp& backend : Engine::backends()) entries.push_back({backend.name, backend.help, {}});
-  return entries;
-}
+using Entries = std::vector<NamedHelp>;
 
 Entries list_families() {
   Entries entries;
@@ -90,7 +83,7 @@ const CommandRegistration kModelsRegistration({"list models", "Models found with
                                                "", listing(list_models)});
 const CommandRegistration kFamiliesRegistration({"list families", "Kinds of models", "", listing(list_families)});
 const CommandRegistration kBackendsRegistration({"list backends", "Backends built into this program", "",
-                                                 listing(list_backends)});
+                                                 listing(Engine::backends)});
 
 }  // namespace
 }  // namespace sumi::app
