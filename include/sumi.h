@@ -16,8 +16,8 @@
  * Threads: every function may be called from any thread. Functions given the same object at once are safe, except that
  * nothing may be called with an object that is being freed or was freed.
  *
- * Ownership: what a _create or _open function or a char** parameter returned belongs to the caller, who frees it with the
- * function named there. A model keeps its engine alive, a job its model: they may be freed in any order. Texts and
+ * Ownership: what a _create or _open function or a char** parameter returned belongs to the caller, who frees it with
+ * the function named there. A model keeps its engine alive, a job its model: they may be freed in any order. Texts and
  * callbacks given to a function are copied unless it says otherwise; `user` pointers are never touched. */
 #ifndef SUMI_H
 #define SUMI_H

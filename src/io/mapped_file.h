@@ -40,8 +40,8 @@ class MappedFile : public Buffer {
   std::timespec modified_{};  // when it was opened
 };
 
-// Installs the handler of SIGBUS described above, once, for the whole process. Faults that are not in a mapped file go to
-// the handler that was there before.
+// Installs the handler of SIGBUS described above, once, for the whole process. Faults that are not in a mapped file go
+// to the handler that was there before.
 void catch_truncated_files();
 
 // check_intact() of every mapping that the process has open.

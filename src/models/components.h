@@ -24,7 +24,7 @@ struct Components {
   std::unique_ptr<Denoiser> denoiser = nullptr;
   std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
   std::shared_ptr<const diffusion::NoiseSchedule> noise_schedule = nullptr;  // null: made from the configuration
-  std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;  // keeps the mapping
+  std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;                // keeps the mapping
 };
 
 }  // namespace sumi::models

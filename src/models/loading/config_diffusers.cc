@@ -24,7 +24,8 @@ std::string shown(const Json& value) {
 // there are many.
 class Section {
  public:
-  explicit Section(const std::filesystem::path& file) : file_(file.string()), json_(io::read_json_file(file, io::kMaxConfigBytes, true)) {
+  explicit Section(const std::filesystem::path& file)
+      : file_(file.string()), json_(io::read_json_file(file, io::kMaxConfigBytes, true)) {
     SUMI_CHECK(json_.is_object(), "{}: is not a JSON object", file_);
     for (const char* key : {"auto_map", "trust_remote_code", "custom_pipeline", "custom_code"}) {
       if (has(key))
