@@ -14,16 +14,18 @@
 
 namespace sumi {
 
-// A LoRA file and how strongly it acts.
+// An adapter file (LoRA, LoCon, LoHa, LoKr, DoRA, (IA)³, full differences) and how strongly it acts.
 struct Lora {
   std::string file = {};
   double weight = 1.0;
+  std::optional<double> unet = {}, text = {};  // on the UNet, on the text encoders; where not given, `weight`
 };
 
 // A text-to-image job. What is left open is decided by the model, else by `defaults`; Job::settings() tells the result.
 struct Request {
-  // The texts to draw, UTF-8, each at most 64 KiB. <lora:NAME:WEIGHT> in a prompt names a LoRA (see `lora_folder`); all
-  // prompts of a request must name the same. At least one prompt, which may be empty text.
+  // The texts to draw, UTF-8, each at most 64 KiB. <lora:NAME:WEIGHT> in a prompt names a LoRA (see `lora_folder`),
+  // <lora:NAME:TEXT:UNET> with a weight for each part; all prompts of a request must name the same. At least one
+  // prompt, which may be empty text.
   std::vector<std::string> prompts = {};
   std::optional<std::string> negative_prompt = {};  // what pictures should not show; empty
   std::optional<int64_t> copies = {};               // pictures of each prompt; 1

@@ -94,6 +94,9 @@ template <class Visit> void visit_fields(Is<ModelOptions> auto& options, Visit&&
 template <class Visit> void visit_fields(Is<Lora> auto& lora, Visit&& visit) {
   visit(lora.file, {.name = "file", .help = "path of the LoRA file", .required = true});
   visit(lora.weight, {.name = "weight", .help = "how strongly it acts", .min = -1000, .max = 1000});
+  visit(lora.unet, {.name = "unet", .help = "the same on the UNet alone; open: weight", .min = -1000, .max = 1000});
+  visit(lora.text,
+        {.name = "text", .help = "the same on the text encoders alone; open: weight", .min = -1000, .max = 1000});
 }
 
 template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visit) {

@@ -21,7 +21,7 @@ engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& 
                                                  .loaded = model.loaded});
   std::vector<const io::Checkpoint*> files;
   for (const engine::LoraFile& lora : job.loras) files.push_back(lora.file.get());
-  plan.adapters = models::lora_bytes(files);
+  plan.adapters = models::lora_bytes(files, model.opened.checkpoint.get());
   return plan;
 }
 
@@ -84,7 +84,7 @@ void Job::Impl::run(const Hooks& hooks) {
   const models::StableDiffusion& networks = model->networks(cancelled);
   engine::check_cancelled(&cancelled);
   nn::Adapters adapters;
-  for (const engine::LoraFile& lora : job.loras) networks.adapt(adapters, *lora.file, lora.weight);
+  for (const engine::LoraFile& lora : job.loras) networks.adapt(adapters, *lora.file, lora.weights);
   adapters.finish();
   Denoising denoising(*model);
   engine::run_job(networks, job, hooks,

@@ -13,12 +13,18 @@ std::string model_name(const std::filesystem::path& checkpoint) {
                                                                           : path.filename().string();
 }
 
+// A1111's order is the text encoder first.
+std::string tag_of(const Lora& lora) {
+  const std::string name = std::filesystem::path(lora.file).stem().string();
+  const double unet = lora.unet.value_or(lora.weight), text = lora.text.value_or(lora.weight);
+  return unet == text ? fmt::format(" <lora:{}:{}>", name, text) : fmt::format(" <lora:{}:{}:{}>", name, text, unet);
+}
+
 }  // namespace
 
 std::string parameters_of(const Settings& s, const std::string& prompt, uint64_t seed, int64_t number) {
   std::string text = prompt;
-  for (const Lora& lora : s.loras)
-    text += fmt::format(" <lora:{}:{}>", std::filesystem::path(lora.file).stem().string(), lora.weight);
+  for (const Lora& lora : s.loras) text += tag_of(lora);
   return image::format_parameters({.prompt = text,
                                    .negative_prompt = s.negative_prompt,
                                    .steps = s.steps,

@@ -142,12 +142,12 @@ class Resolver {
     Settings& s = settings();
     s.loras = request_.loras;
     for (const text::LoraTag& tag : parsed_.loras) {
-      s.loras.push_back(
-          {find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string(), tag.weight});
+      const std::string file = find_lora(tag.name, request_.lora_folder, facts_.model, facts_.data_folder).string();
+      s.loras.push_back({.file = file, .weight = tag.weight, .unet = tag.unet, .text = tag.text});
     }
     for (const Lora& lora : s.loras) {
       auto file = facts_.open_lora ? facts_.open_lora(lora.file) : io::open_checkpoint(lora.file);
-      job_.loras.push_back({std::move(file), lora.weight});
+      job_.loras.push_back({std::move(file), {lora.unet.value_or(lora.weight), lora.text.value_or(lora.weight)}});
     }
   }
 
@@ -257,8 +257,11 @@ void check_request(const Request& r) {
                   "{} prompts times {} `copies` are more than {} pictures", r.prompts.size(), r.copies.value_or(1),
                   kMostPictures);
   SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given: `prompts` is empty");
-  for (const Lora& lora : r.loras)
-    SUMI_CHECK_KIND(kUsage, std::isfinite(lora.weight), "the weight of the LoRA {} is not a number", lora.file);
+  for (const Lora& lora : r.loras) {
+    const bool finite =
+        std::isfinite(lora.weight) && std::isfinite(lora.unet.value_or(0.0)) && std::isfinite(lora.text.value_or(0.0));
+    SUMI_CHECK_KIND(kUsage, finite, "a weight of the LoRA {} is not a number", lora.file);
+  }
   if (r.syntax) syntax_of(*r.syntax);
   if (r.defaults) form_of(*r.defaults);
 }

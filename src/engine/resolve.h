@@ -13,6 +13,7 @@
 #include "io/checkpoint.h"
 #include "models/config.h"
 #include "models/defaults.h"
+#include "models/lora/weights.h"
 #include "sumi/request.h"
 #include "text/network_tags.h"
 
@@ -43,7 +44,7 @@ struct LatentSize {
 
 struct LoraFile {
   std::shared_ptr<const io::Checkpoint> file;
-  double weight;
+  models::LoraWeights weights;
 };
 
 struct ResolvedJob {

@@ -2,187 +2,199 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <set>
-#include <string_view>
 #include <utility>
 
 #include "base/log.h"
 #include "base/text_util.h"
-#include "models/loading/name_map.h"
 #include "models/loading/prefixes.h"
+#include "models/lora/changes.h"
+#include "models/lora/file.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
 namespace {
 
-std::string flat(std::string name) {
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
+using lora::AdapterFile;
+using lora::Group;
+using lora::kUNet;
+using lora::Layer;
+using lora::LayerNames;
+using lora::Place;
+
+constexpr std::string_view kWeight = ".weight", kBias = ".bias";
+
+std::string shown(const std::string& name) { return "\"" + shorten(strip_control(name), 120) + "\""; }
+
+// Two names that stand for many.
+std::string two_of(const std::vector<std::string>& names) {
+  return names.size() == 1 ? shown(names[0]) : shown(names.front()) + " and " + shown(names.back());
 }
 
-std::string without_weight(const std::string& name) {
-  return name.substr(0, name.size() - std::string_view(".weight").size());
+std::set<std::string> names_of(nn::Module* module) {
+  std::set<std::string> names;
+  if (module == nullptr) return names;
+  nn::for_each_param(*module, "", [&](const std::string& name, nn::Param&) { names.insert(name); });
+  return names;
 }
 
-// "prefix.a.b.to_q.lora_down.weight" → the module and which part of its change; nullopt for other names.
-struct Part {
-  std::string module;  // as kohya spells it
-  char kind;           // 'd'own, 'u'p, 'a'lpha
-};
-
-std::optional<Part> part_of(const std::string& name) {
-  static constexpr std::pair<std::string_view, char> kEndings[] = {
-      {".lora_down.weight", 'd'}, {".lora_up.weight", 'u'},   {".alpha", 'a'},         {".lora_A.weight", 'd'},
-      {".lora_B.weight", 'u'},    {".lora.down.weight", 'd'}, {".lora.up.weight", 'u'}};
-  for (const auto& [ending, kind] : kEndings) {
-    if (!name.ends_with(ending)) continue;
-    std::string module = name.substr(0, name.size() - ending.size());
-    if (module.starts_with("unet.")) module = "lora_unet_" + module.substr(5);
-    if (module.starts_with("text_encoder.")) module = "lora_te_" + module.substr(13);
-    return Part{flat(module), kind};
+// A model's layers that can be changed, under each spelling of their names.
+class Layers {
+ public:
+  explicit Layers(const LoraTargets& targets) : targets_(targets) {
+    const LayerNames names(names_of(targets.unet));
+    if (targets.unet != nullptr) add(kUNet, *targets.unet, names);
+    for (size_t i = 0; i < targets.texts.size(); ++i) add(static_cast<int>(i) + 1, *targets.texts[i], names);
   }
-  return std::nullopt;
-}
 
-struct Change {
-  std::string down, up, alpha;  // tensors of the file
-};
-
-// The changes by their modules; adds the number of other tensors to `unknown`.
-std::map<std::string, Change> changes_of(const io::Checkpoint& file, int64_t& unknown) {
-  std::map<std::string, Change> changes;
-  for (const io::TensorInfo& info : file.tensors()) {
-    const bool is_other = info.name.find("hada_") != std::string::npos ||
-                          info.name.find("lokr_") != std::string::npos ||
-                          info.name.find("dora_scale") != std::string::npos;
-    SUMI_CHECK(!is_other, "{}: is a LoHa, LoKr or DoRA file; only LoRA files can be used", file.path().string());
-    const auto part = part_of(info.name);
-    if (!part) {
-      ++unknown;
-      continue;
+  const Layer* find(const std::vector<Place>& places, int* network) const {
+    for (const Place& place : places) {
+      const auto found = layers_.find({place.network, place.layer});
+      if (found == layers_.end()) continue;
+      *network = place.network;
+      return &found->second;
     }
-    Change& change = changes[part->module];
-    (part->kind == 'd' ? change.down : part->kind == 'u' ? change.up : change.alpha) = info.name;
+    return nullptr;
   }
-  return changes;
+
+  // Whether the places are of a network that is not loaded.
+  bool is_absent(const std::vector<Place>& places) const {
+    if (places.size() != 1 || !places[0].certain) return false;
+    return places[0].network == kUNet ? targets_.unet == nullptr : targets_.texts.empty();
+  }
+
+ private:
+  void add(int network, nn::Module& module, const LayerNames& names) {
+    std::map<std::string, Layer> own;
+    nn::for_each_adaptable(module, "", [&](const std::string& name, nn::Param& param) {
+      if (name.ends_with(kWeight)) own[name.substr(0, name.size() - kWeight.size())].weight = &param;
+      if (name.ends_with(kBias)) own[name.substr(0, name.size() - kBias.size())].bias = &param;
+    });
+    for (const auto& [name, layer] : own) {
+      if (layer.weight == nullptr) continue;
+      for (const std::string& spelling : names(network, name)) layers_[{network, spelling}] = layer;
+    }
+  }
+
+  const LoraTargets& targets_;
+  std::map<std::pair<int, std::string>, Layer> layers_;
+};
+
+// The layer that a tensor of no known ending belongs to: its name less one dot after the other.
+bool is_of_known_layer(const Layers& layers, const std::string& name) {
+  constexpr size_t kMaxNameBytes = 512;
+  if (name.size() > kMaxNameBytes) return false;
+  int network = 0;
+  for (size_t end = name.rfind('.'); end != std::string::npos && end > 0; end = name.rfind('.', end - 1)) {
+    if (layers.find(lora::places_of(name.substr(0, end)), &network) != nullptr) return true;
+  }
+  return false;
 }
 
-// The weight that a change belongs to, under each spelling of its name.
-std::map<std::string, nn::Param*> weights_by_name(nn::Module* unet, nn::Module* text) {
-  std::map<std::string, nn::Param*> weights;
-  if (unet != nullptr) {
-    const LoraNames names(*unet);
-    nn::for_each_param(*unet, std::string(kUNetPrefix), [&](const std::string& name, nn::Param& param) {
-      if (!name.ends_with(".weight") || !param.adaptable) return;
-      weights["lora_unet_" + flat(without_weight(name.substr(kUNetPrefix.size())))] = &param;
-      if (const std::string kept = names(name); !kept.empty()) weights[kept] = &param;
-    });
+void check_others(const AdapterFile& file, const Layers& layers) {
+  for (const std::string& name : file.others()) {
+    if (!is_of_known_layer(layers, name)) continue;
+    SUMI_CHECK(!file.groups().empty(), "{}: holds whole weights such as {}, not changes of them; give it as the model",
+               file.path(), shown(name));
+    fail(ErrorKind::kData, "{}: {} is an unknown part of the change of a layer, so the layer would be changed wrongly",
+         file.path(), shown(name));
   }
-  if (text != nullptr) {
-    nn::for_each_param(*text, "text_model.", [&](const std::string& name, nn::Param& param) {
-      if (name.ends_with(".weight") && param.adaptable) weights["lora_te_" + flat(without_weight(name))] = &param;
-    });
-  }
-  return weights;
-}
-
-nn::LowRank low_rank(const io::Checkpoint& file, const std::string& module, const Change& change, double weight,
-                     const nn::Param& param) {
-  SUMI_CHECK(!change.down.empty() && !change.up.empty(), "{}: \"{}\" has only one of the two parts of a change",
-             file.path().string(), strip_control(module));
-  nn::LowRank out{.down = file.tensor(change.down), .up = file.tensor(change.up)};
-  const int64_t rank = out.down.rank() >= 2 ? out.down.dim(0) : 0;
-  const bool fits = rank > 0 && out.up.rank() >= 2 && out.up.dim(1) == rank &&
-                    out.up.numel() == param.shape[0] * rank && out.up.dim(0) == param.shape[0] &&
-                    out.down.numel() * param.shape[0] == rank * param.shape.numel();
-  SUMI_CHECK(fits, "{}: the change \"{}\" of {} and {} does not fit the weight {}", file.path().string(),
-             strip_control(module), out.down.shape().str(), out.up.shape().str(), param.shape.str());
-  SUMI_CHECK(is_activation_type(out.down.dtype()) && is_activation_type(out.up.dtype()),
-             "{}: \"{}\" has the types {} and {}; a LoRA must be f32, f16 or bf16", file.path().string(),
-             strip_control(module), name_of(out.down.dtype()), name_of(out.up.dtype()));
-  if (param.shape.rank() == 4) out.down = out.down.reshape({rank, param.shape[1], param.shape[2], param.shape[3]});
-  double alpha = static_cast<double>(rank);
-  if (!change.alpha.empty()) {
-    const Tensor value = file.tensor(change.alpha);
-    const bool is_whole = value.dtype() == DType::kI64 || value.dtype() == DType::kI32;
-    SUMI_CHECK(value.numel() == 1 && (is_whole || is_floating(value.dtype())), "{}: \"{}\" is not a single number",
-               file.path().string(), strip_control(change.alpha));
-    alpha = value.dtype() == DType::kI64   ? static_cast<double>(value.host<int64_t>()[0])
-            : value.dtype() == DType::kI32 ? static_cast<double>(value.host<int32_t>()[0])
-                                           : double{cast(value, DType::kF32).host<float>()[0]};
-  }
-  out.scale = static_cast<float>(weight * alpha / static_cast<double>(rank));
-  SUMI_CHECK(std::isfinite(out.scale), "{}: the scale of \"{}\" is not finite", file.path().string(),
-             strip_control(module));
-  out.down = out.down.to(param.value.device());
-  out.up = out.up.to(param.value.device());
-  return out;
 }
 
 }  // namespace
 
-LoraNames::LoraNames(nn::Module& unet) {
-  std::set<std::string> names;
-  nn::for_each_param(unet, "", [&](const std::string& name, nn::Param&) { names.insert(name); });
-  const UNetConfig blocks = unet_of_compvis_names([&](const std::string& name) { return names.contains(name); });
-  const NameMap map = unet_name_map(make_topology(blocks));
-  for (const std::string& name : names) {
-    if (!name.ends_with(".weight")) continue;
-    const std::string full = std::string(kUNetPrefix) + name;
-    if (const auto other = map.to_diffusers(full)) unet_[full] = "lora_unet_" + flat(without_weight(*other));
-  }
-}
+LoraNames::LoraNames(nn::Module& unet) : names_(names_of(&unet)) {}
 
 std::string LoraNames::operator()(const std::string& param) const {
-  if (const auto found = unet_.find(param); found != unet_.end()) return found->second;
-  if (param.starts_with(kTextPrefix) && param.ends_with(".weight"))
-    return "lora_te_" + flat(without_weight(param.substr(kTextComponentPrefix.size())));
+  if (!param.ends_with(kWeight)) return {};
+  const auto layer_in = [&](std::string_view prefix) {
+    return param.substr(prefix.size(), param.size() - prefix.size() - kWeight.size());
+  };
+  if (param.starts_with(kUNetPrefix)) return names_.kohya(kUNet, layer_in(kUNetPrefix));
+  if (param.starts_with(kTextPrefix)) return names_.kohya(1, layer_in(kTextPrefix));
   return {};
 }
 
-void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text, nn::Adapters& out) {
-  int64_t unknown = 0;
-  const std::map<std::string, Change> changes = changes_of(file, unknown);
-  const std::map<std::string, nn::Param*> weights = weights_by_name(unet, text);
+void add_lora(const io::Checkpoint& checkpoint, const LoraWeights& weights, const LoraTargets& targets,
+              nn::Adapters& out) {
+  const AdapterFile file(checkpoint);
+  const Layers layers(targets);
+  check_others(file, layers);
+  std::vector<std::string> unknown = file.others(), empty;
   int64_t used = 0;
-  for (const auto& [module, change] : changes) {
-    const auto found = weights.find(module);
-    if (found == weights.end()) {
-      const bool is_absent =
-          (module.starts_with("lora_te_") && text == nullptr) || (module.starts_with("lora_unet_") && unet == nullptr);
-      unknown += is_absent ? 0 : 1;
-      used += is_absent ? 1 : 0;
-      continue;
+  for (const Group& group : file.groups()) {
+    int network = kUNet;
+    const Layer* layer = layers.find(group.places, &network);
+    if (layer == nullptr) {
+      if (layers.is_absent(group.places)) {
+        ++used;
+        continue;
+      }
+      for (const auto& [part, info] : group.parts) unknown.push_back(info.name);
+    } else if (group.kind() == lora::Kind::kNothing) {
+      empty.push_back(group.module);
+    } else {
+      lora::add_change(file, group, network == kUNet ? weights.unet : weights.text, *layer, out);
+      ++used;
     }
-    out.add(*found->second, low_rank(file, module, change, weight, *found->second));
-    ++used;
   }
-  SUMI_CHECK(used > 0, "{}: holds no change for this model; is it a LoRA for this model family?", file.path().string());
-  if (unknown > 0) warn("{}: {} entries do not match any weight of this model", file.path().string(), unknown);
+  SUMI_CHECK(used > 0 || !unknown.empty() || !empty.empty(), "{}: holds no change of weights", file.path());
+  SUMI_CHECK(used > 0 || unknown.empty(), "{}: holds no change for this model: it has no layers such as {}{}",
+             file.path(), two_of(unknown), lora::hint(unknown));
+  SUMI_CHECK(used > 0, "{}: holds no change, only an alpha of {}", file.path(), two_of(empty));
+  if (!unknown.empty())
+    warn("{}: {} of its tensors match no layer of this model and are not applied, such as {}{}", file.path(),
+         unknown.size(), two_of(unknown), lora::hint(unknown));
+  if (!empty.empty()) warn("{}: an alpha without a change is not applied: {}", file.path(), two_of(empty));
+  if (!file.bundled().empty())
+    warn("{}: the embeddings bundled in it are not applied: {}", file.path(), two_of(file.bundled()));
 }
 
-int64_t lora_bytes(std::span<const io::Checkpoint* const> files) {
-  struct Planned {
-    double low_rank = 0.0, copy = 0.0;  // values: of all changes, and of the weight
-  };
-  // The shapes of a change give its weight's: [r,in…] and [out,r]. Changes of one weight under two spellings are
-  // counted apart, which is never less.
-  std::map<std::string, Planned> weights;
-  for (const io::Checkpoint* file : files) {
-    int64_t unknown = 0;
-    for (const auto& [module, change] : changes_of(*file, unknown)) {
-      if (change.down.empty() || change.up.empty()) continue;  // add_lora() refuses it
-      const Shape &down = file->find(change.down)->shape, &up = file->find(change.up)->shape;
-      if (down.rank() < 2 || up.rank() < 2 || down.numel() == 0) continue;
-      const auto outs = static_cast<double>(up[0]), ins = static_cast<double>(down.numel() / down[0]);
-      Planned& planned = weights[module];
-      planned.low_rank += static_cast<double>(down.numel()) + static_cast<double>(up.numel());
-      planned.copy = std::max(planned.copy, outs * ins);
+namespace {
+
+// The numbers of values of a model's weights, under each spelling of their layers' names.
+std::map<std::pair<int, std::string>, int64_t> sizes_of(const io::Checkpoint& model) {
+  std::map<std::pair<int, std::string>, int64_t> sizes;
+  std::set<std::string> unet;
+  for (const io::TensorInfo& info : model.tensors()) {
+    if (info.name.starts_with(kUNetPrefix)) unet.insert(info.name.substr(kUNetPrefix.size()));
+  }
+  const LayerNames names(unet);
+  for (const io::TensorInfo& info : model.tensors()) {
+    const bool of_unet = info.name.starts_with(kUNetPrefix);
+    if (!info.name.ends_with(kWeight) || (!of_unet && !info.name.starts_with(kTextPrefix))) continue;
+    const size_t begin = (of_unet ? kUNetPrefix : kTextPrefix).size();
+    const std::string layer = info.name.substr(begin, info.name.size() - begin - kWeight.size());
+    const int network = of_unet ? kUNet : 1;
+    for (const std::string& spelling : names(network, layer)) sizes[{network, spelling}] = info.shape.numel();
+  }
+  return sizes;
+}
+
+}  // namespace
+
+int64_t lora_bytes(std::span<const io::Checkpoint* const> files, const io::Checkpoint* model) {
+  // Changes of one weight under two spellings are counted apart, which is never less.
+  std::map<std::string, lora::Kept> weights;
+  std::map<std::pair<int, std::string>, int64_t> sizes;
+  for (const io::Checkpoint* checkpoint : files) {
+    const AdapterFile file(*checkpoint);
+    for (const Group& group : file.groups()) {
+      if (model != nullptr && sizes.empty() && group.kind() == lora::Kind::kIa3) sizes = sizes_of(*model);
+      int64_t size = 0;
+      for (const Place& place : group.places) {
+        if (const auto found = sizes.find({place.network, place.layer}); found != sizes.end()) size = found->second;
+      }
+      const lora::Kept kept = lora::values_kept(group, size);
+      lora::Kept& sum = weights[group.module];
+      sum.low_rank += kept.low_rank;
+      sum.dense = std::max(sum.dense, kept.dense);
+      sum.merges |= kept.merges;
     }
   }
   double values = 0.0;
-  for (const auto& [module, planned] : weights) values += std::min(planned.low_rank, planned.copy);
+  for (const auto& [module, kept] : weights)
+    values += kept.merges || kept.low_rank >= kept.dense ? kept.dense : kept.low_rank;
   constexpr double kMost = 1e16;  // no machine has as much, and sums of it do not overflow
   return static_cast<int64_t>(std::min(kMost, values * static_cast<double>(sizeof(float))));
 }

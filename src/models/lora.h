@@ -1,30 +1,39 @@
-// LoRA files: small changes to a model's weights, in the ecosystem's naming. (Hu et al. 2021)
+// Adapter files: LoRA and its kin, small changes to a model's weights. (Hu et al. 2021)
 //
-// Reads kohya's names (`lora_unet_down_blocks_0_…_to_q.lora_down.weight`, `.lora_up.weight`, `.alpha`; `lora_te_…`; the
-// middle also in CompVis spelling) and diffusers' (`unet.….to_q.lora_A.weight`, `.lora_B.weight`; `text_encoder.…`).
-// Writes kohya's.
+// Reads every spelling of lora/keys.h and every kind of lora/changes.h. Writes LoRAs in kohya's names.
 #pragma once
 
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/rng.h"
 #include "io/checkpoint.h"
+#include "models/lora/keys.h"
+#include "models/lora/weights.h"
 #include "nn/adapters.h"
 
 namespace sumi::models {
 
-// Adds the file's changes, times `weight`, of the parameters of the given modules (null: not given) to `out`, which
-// must not outlive the modules; the file may be closed. Changes of a module that is not given are ignored; changes of
-// neither module cause a warning. Throws Error(kData) for shapes that do not fit, other kinds of files (LoHa, LoKr,
-// DoRA), and a file with no change for this model; then `out` may hold some of its changes.
-void add_lora(const io::Checkpoint& file, double weight, nn::Module* unet, nn::Module* text, nn::Adapters& out);
+// The networks that a file may change; null: not loaded.
+struct LoraTargets {
+  nn::Module* unet = nullptr;
+  std::vector<nn::Module*> texts = {};  // in the order that files count them
+};
 
-// An upper bound of nn::Adapters::bytes() once the changes of these files are added and finished, from the files' names
-// and shapes alone: no model and no weight is needed. It counts float32 values, and changes that do not belong to the
-// model too. Throws Error(kData) for other kinds of files.
-int64_t lora_bytes(std::span<const io::Checkpoint* const> files);
+// Adds the file's changes, times `weights`, of the parameters of the given modules to `out`, which must not outlive the
+// modules; the file may be closed. Changes of a network that is not loaded are ignored. Warns of everything that is not
+// applied: names of no layer of this model, bundled embeddings. Throws Error(kData), naming the file and the tensor,
+// for shapes that do not fit, kinds that are not read (OFT, BOFT, GLoRA), parts unknown here of a layer that is known,
+// and a file with no change for this model; then `out` may hold some of its changes. `out.finish()` may throw the same.
+void add_lora(const io::Checkpoint& file, const LoraWeights& weights, const LoraTargets& targets, nn::Adapters& out);
+
+// An upper bound of nn::Adapters::bytes() once the changes of these files are added and finished, from names and shapes
+// alone: no weight is read. It counts float32 values, and changes that do not belong to the model too. `model`: what
+// the changes are for, whose weights' sizes some kinds need; may be null. Throws Error(kData) as add_lora does for what
+// names tell.
+int64_t lora_bytes(std::span<const io::Checkpoint* const> files, const io::Checkpoint* model = nullptr);
 
 // The name under which a parameter's change is kept: "model.diffusion_model.input_blocks.1.1.….attn1.to_q.weight" →
 // "lora_unet_down_blocks_0_attentions_0_…_attn1_to_q". Empty for parameters of neither module.
@@ -35,7 +44,7 @@ class LoraNames {
   std::string operator()(const std::string& param) const;
 
  private:
-  std::map<std::string, std::string> unet_;
+  lora::LayerNames names_;
 };
 
 // Adds a change of that rank, to be trained (its tensors require gradients), of each attention and feed-forward weight

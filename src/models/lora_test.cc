@@ -43,7 +43,7 @@ class Lora : public testing::Test {
   // What the UNet makes with the file's change.
   Tensor changed(const Named& tensors, double weight = 1.0) {
     nn::Adapters adapters;
-    add_lora(*file_of(tensors), weight, &unet_, nullptr, adapters);
+    add_lora(*file_of(tensors), {weight, weight}, {.unet = &unet_}, adapters);
     adapters.finish();
     const nn::AdaptersScope scope(&adapters);
     return run(unet_);
@@ -156,8 +156,8 @@ TEST_F(Lora, SeveralFilesAddUp) {
     const Tensor down = test::random({rank, 16}, 0.3f), up = test::random({32, rank}, 0.3f);
     const Named tensors{{k + ".lora_down.weight", down}, {k + ".lora_up.weight", up}};
     nn::Adapters adapters;
-    add_lora(*file_of(tensors, "one"), 0.5, &unet_, nullptr, adapters);
-    add_lora(*file_of(tensors, "two"), 0.25, &unet_, nullptr, adapters);
+    add_lora(*file_of(tensors, "one"), {0.5, 0.5}, {.unet = &unet_}, adapters);
+    add_lora(*file_of(tensors, "two"), {0.25, 0.25}, {.unet = &unet_}, adapters);
     adapters.finish();
     EXPECT_EQ(adapters.merged_weights(), rank == 9 ? 1 : 0);
     const nn::AdaptersScope scope(&adapters);
@@ -179,7 +179,7 @@ TEST_F(Lora, BytesArePlannedFromTheFilesAlone) {
     for (size_t i = 0; i < contents.size(); ++i) {
       files.push_back(file_of(contents[i], std::to_string(i)));
       pointers.push_back(files.back().get());
-      add_lora(*files.back(), 1.0, &unet_, nullptr, adapters);
+      add_lora(*files.back(), {1.0, 1.0}, {.unet = &unet_}, adapters);
     }
     const int64_t planned = lora_bytes(pointers);
     adapters.finish();
@@ -242,7 +242,7 @@ TEST_F(Lora, AStableDiffusionComputesWithTheCallersAdapters) {
   };
   const auto [noise, states] = both();
   nn::Adapters adapters;
-  model.adapt(adapters, *file, 0.8);
+  model.adapt(adapters, *file, {0.8, 0.8});
   adapters.finish();
   EXPECT_EQ(adapters.low_rank_weights(), 2);
   {
@@ -254,8 +254,6 @@ TEST_F(Lora, AStableDiffusionComputesWithTheCallersAdapters) {
   const auto [noise_again, states_again] = both();
   EXPECT_TRUE(test::same_bytes(noise_again, noise));
   EXPECT_TRUE(test::same_bytes(states_again, states));
-  nn::Adapters none;
-  EXPECT_THROW(model_of(2).adapt(none, *file, 0.8), Error);
 }
 
 // Embeddings and fused projections compute without adapters; a change of theirs must not be dropped in silence.
@@ -270,7 +268,7 @@ TEST_F(Lora, WhatNoLayerAppliesIsNotTakenForUsed) {
   const auto file = file_of(
       {{table + ".lora_down.weight", test::random({2, 96})}, {table + ".lora_up.weight", test::random({64, 2})}});
   nn::Adapters adapters;
-  EXPECT_THROW(add_lora(*file, 1.0, nullptr, &text, adapters), Error);
+  EXPECT_THROW(add_lora(*file, {}, {.texts = {&text}}, adapters), Error);
 }
 
 TEST_F(Lora, RefusesWhatDoesNotFit) {

@@ -69,11 +69,10 @@ ContextScope StableDiffusion::scope(bool wide) const {
   });
 }
 
-void StableDiffusion::adapt(nn::Adapters& out, const io::Checkpoint& file, double weight) const {
-  const auto& encoders = components_.text_encoders;
-  SUMI_CHECK_KIND(kUnavailable, encoders.size() <= 1, "{}: a LoRA for a model of {} text encoders is not supported yet",
-                  file.path().string(), encoders.size());
-  add_lora(file, weight, components_.denoiser.get(), encoders.empty() ? nullptr : encoders.front().get(), out);
+void StableDiffusion::adapt(nn::Adapters& out, const io::Checkpoint& file, const LoraWeights& weights) const {
+  LoraTargets targets{.unet = components_.denoiser.get()};
+  for (const auto& encoder : components_.text_encoders) targets.texts.push_back(encoder.get());
+  add_lora(file, weights, targets, out);
 }
 
 TextStates StableDiffusion::encode_text(const Tensor& ids, const TextQuery& query) const {

@@ -5,6 +5,7 @@
 
 #include "diffusion/noise_schedule.h"
 #include "models/components.h"
+#include "models/lora/weights.h"
 #include "nn/adapters.h"
 #include "ops/conv.h"
 
@@ -47,10 +48,9 @@ class StableDiffusion {
   Denoiser& denoiser() const;
   AutoencoderKL& autoencoder() const;
 
-  // Adds what a LoRA file changes, times `weight`, in the parts that are loaded to `out` (see models/lora.h). The
-  // weights stay as they are: the networks compute with the changes where a caller's nn::AdaptersScope says so. Throws
-  // Error(kUnavailable) for a model of several text encoders.
-  void adapt(nn::Adapters& out, const io::Checkpoint& file, double weight) const;
+  // Adds what an adapter file changes, times `weights`, in the parts that are loaded to `out` (see models/lora.h). The
+  // weights stay as they are: the networks compute with the changes where a caller's nn::AdaptersScope says so.
+  void adapt(nn::Adapters& out, const io::Checkpoint& file, const LoraWeights& weights) const;
 
   // ids [B,T] i64, on the host → the last states, [B,T,D].
   Tensor encode_text(const Tensor& ids) const { return encode_text(ids, {}).hidden; }

@@ -27,12 +27,11 @@ LowRank join(const std::vector<LowRank>& terms) {
   return {.down = concat_rows(downs), .up = up};
 }
 
-// weight + up·down, float32.
-Tensor merge(const Tensor& weight, const LowRank& change) {
+// scale·up·down in the shape of the weight, float32.
+Tensor product(const LowRank& change, const Shape& shape) {
   const Tensor down = change.down.reshape({change.rank(), -1});
   // The gradient of a linear layer's input is the product without a transposition that is wanted here.
-  const Tensor product = linear_grad_input(change.up, down).reshape(weight.shape());
-  return cast(weight, DType::kF32) + product;
+  return linear_grad_input(change.up, down).reshape(shape);
 }
 
 }  // namespace
@@ -42,29 +41,51 @@ void Adapters::add(const Param& weight, LowRank change) {
   SUMI_CHECK_KIND(kInternal, weight.adaptable && weight.value,
                   "a change of a weight that is not bound or not adaptable");
   const int64_t rank = change.rank(), outs = weight.shape[0];
-  const bool fits = rank > 0 && change.up && change.up.rank() >= 2 && change.up.dim(0) == outs &&
-                    change.up.dim(1) == rank && change.up.numel() == outs * rank &&
+  const bool fits = weight.shape.rank() >= 2 && rank > 0 && change.up && change.up.rank() >= 2 &&
+                    change.up.dim(0) == outs && change.up.dim(1) == rank && change.up.numel() == outs * rank &&
                     change.down.numel() * outs == rank * weight.shape.numel();
   SUMI_CHECK_KIND(kInternal, fits, "a change of {} and {} for a weight {}", change.down.shape().str(),
                   change.up.shape().str(), weight.shape.str());
   if (change.scale != 0.0f || is_trained(change)) changes_[&weight].terms.push_back(std::move(change));
 }
 
+void Adapters::add(const Param& param, Difference difference) {
+  SUMI_CHECK_KIND(kInternal, !finished_, "a change is added to adapters that are finished");
+  SUMI_CHECK_KIND(kInternal, param.adaptable, "a change of a parameter {} that is not adaptable", param.shape.str());
+  changes_[&param].differences.push_back(std::move(difference));
+}
+
+// The differences see the parameter's own value, so the sum is made beside it.
+void Adapters::merge(const Param& param, Change& change) {
+  const Tensor own = param.value ? cast(param.value, DType::kF32).reshape(param.shape) : Tensor();
+  Tensor sum = own;
+  if (!change.terms.empty()) sum = own + product(change.terms.front(), param.shape);
+  for (Difference& difference : change.differences) {
+    const Tensor added = difference(own);
+    SUMI_CHECK_KIND(kInternal, added.shape() == param.shape, "a change {} of a parameter {}", added.shape().str(),
+                    param.shape.str());
+    sum = sum ? sum + added : added;
+    difference = {};  // frees what it holds
+  }
+  change.merged = param.value ? sum.reshape(param.value.shape()) : sum;
+  change.terms.clear();
+  change.differences.clear();
+}
+
 void Adapters::finish() {
   const NoGrad off;
-  for (auto& [weight, change] : changes_) {
+  for (auto& [param, change] : changes_) {
     std::vector<LowRank>& terms = change.terms;
+    const bool differs = !change.differences.empty();
     if (std::any_of(terms.begin(), terms.end(), is_trained)) {
-      SUMI_CHECK_KIND(kInternal, terms.size() == 1, "a trained change must be its weight's only one");
+      SUMI_CHECK_KIND(kInternal, terms.size() == 1 && !differs, "a trained change must be its weight's only one");
       continue;
     }
     int64_t values = 0;
     for (const LowRank& term : terms) values += term.down.numel() + term.up.numel();
-    const bool merges = values >= weight->shape.numel();
-    if (merges || terms.size() > 1) terms = {join(terms)};
-    if (!merges) continue;
-    change.merged = merge(weight->value, terms.front());
-    terms.clear();
+    const bool merges = differs || values >= param->shape.numel();
+    if (!terms.empty() && (merges || terms.size() > 1)) terms = {join(terms)};
+    if (merges) merge(*param, change);
   }
   finished_ = true;
 }
@@ -97,5 +118,7 @@ WeightInUse in_use(const Param& weight) {
   const Adapters* adapters = Context::current().adapters;
   return adapters != nullptr ? (*adapters)(weight) : WeightInUse{weight.value, {}};
 }
+
+Tensor value_in_use(const Param& param) { return in_use(param).value; }
 
 }  // namespace sumi::nn

@@ -11,23 +11,27 @@ Linear::Linear(int64_t in, int64_t out, LinearConfig config)
               .value = {},
               .reshape_allowed = true,
               .adaptable = true},
-      bias_{Shape{out}, {}},
+      bias_{.shape = Shape{out}, .value = {}, .adaptable = true},
       has_bias_(config.bias) {}
 
 Tensor Linear::operator()(const Tensor& x, LinearOptions options) const {
   const WeightInUse weight = in_use(weight_);
   options.change = weight.change;
-  return linear(x, weight.value, bias_.value, options);
+  return linear(x, weight.value, value_in_use(bias_), options);
 }
 
 Tensor Linear::gated(const Tensor& x) const {
   const WeightInUse weight = in_use(weight_);
-  return linear_geglu(x, weight.value, bias_.value, weight.change);
+  return linear_geglu(x, weight.value, value_in_use(bias_), weight.change);
 }
 
 void Linear::visit(ParamVisitor& v) {
   v("weight", weight_);
-  if (has_bias_) v("bias", bias_);
+  if (has_bias_) {
+    v("bias", bias_);
+  } else {
+    v.absent("bias", bias_);
+  }
 }
 
 Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
@@ -35,14 +39,14 @@ Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
               .value = {},
               .reshape_allowed = config.kernel == 1,
               .adaptable = true},
-      bias_{Shape{out}, {}},
+      bias_{.shape = Shape{out}, .value = {}, .adaptable = true},
       config_(config) {}
 
 Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
   const auto& [value, change] = in_use(weight_);
   Conv2dOptions options{.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end};
   options.residual = residual;
-  const Tensor y = conv2d(x, value.reshape(weight_.shape), bias_.value, options);
+  const Tensor y = conv2d(x, value.reshape(weight_.shape), value_in_use(bias_), options);
   if (!change) return y;
   options.residual = {};
   return linear(conv2d(x, change.down, {}, options) * change.scale, change.up, {}, {.residual = y});
@@ -55,16 +59,24 @@ Tensor Conv2d::weight_gradient(const Tensor& x, const Tensor& dy) const {
 
 void Conv2d::visit(ParamVisitor& v) {
   v("weight", weight_);
-  if (config_.bias) v("bias", bias_);
+  if (config_.bias) {
+    v("bias", bias_);
+  } else {
+    v.absent("bias", bias_);
+  }
 }
 
 GroupNorm::GroupNorm(int64_t channels, GroupNormOptions options)
-    : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, options_(options) {}
+    : weight_{.shape = Shape{channels}, .value = {}, .adaptable = true},
+      bias_{.shape = Shape{channels}, .value = {}, .adaptable = true},
+      options_(options) {}
 
-Tensor GroupNorm::operator()(const Tensor& x) const { return group_norm(x, weight_.value, bias_.value, options_); }
+Tensor GroupNorm::operator()(const Tensor& x) const {
+  return group_norm(x, value_in_use(weight_), value_in_use(bias_), options_);
+}
 
 Tensor GroupNorm::operator()(Tensor&& x) const {
-  return group_norm(std::move(x), weight_.value, bias_.value, options_);
+  return group_norm(std::move(x), value_in_use(weight_), value_in_use(bias_), options_);
 }
 
 void GroupNorm::visit(ParamVisitor& v) {
@@ -88,9 +100,13 @@ void BatchNorm::visit(ParamVisitor& v) {
 }
 
 LayerNorm::LayerNorm(int64_t channels, double eps)
-    : weight_{Shape{channels}, {}}, bias_{Shape{channels}, {}}, eps_(eps) {}
+    : weight_{.shape = Shape{channels}, .value = {}, .adaptable = true},
+      bias_{.shape = Shape{channels}, .value = {}, .adaptable = true},
+      eps_(eps) {}
 
-Tensor LayerNorm::operator()(const Tensor& x) const { return layer_norm(x, weight_.value, bias_.value, eps_); }
+Tensor LayerNorm::operator()(const Tensor& x) const {
+  return layer_norm(x, value_in_use(weight_), value_in_use(bias_), eps_);
+}
 
 void LayerNorm::visit(ParamVisitor& v) {
   v("weight", weight_);

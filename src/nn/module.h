@@ -19,7 +19,8 @@ struct Param {
   // A checkpoint may hold the same values under another shape of equal size: a 1x1 convolution stored as a linear
   // matrix or the other way round.
   bool reshape_allowed = false;
-  // The layer computes with the changes that a run makes to it (nn/adapters.h): the weights of Linear and Conv2d.
+  // The layer computes with the changes that a run makes to it (nn/adapters.h): all parameters of Linear, Conv2d,
+  // GroupNorm and LayerNorm.
   bool adaptable = false;
 };
 
@@ -32,9 +33,13 @@ class ParamVisitor {
   void operator()(std::string_view name, Param& param);
   // Visits a child under `name.`; an empty name adds nothing.
   void operator()(std::string_view name, Module& child);
+  // Shows a parameter that the module computes without, but could be given by a run's changes: the bias of a layer
+  // that has none. It has a shape and no value.
+  void absent(std::string_view name, Param& param);
 
  protected:
   virtual void param(const std::string& full_name, Param& param) = 0;
+  virtual void absent_param(const std::string& /*full_name*/, Param& /*param*/) {}
 
  private:
   std::string prefix_;
@@ -49,5 +54,9 @@ class Module {
 // Calls `f(full_name, param)` for each parameter of `module`, names prefixed with `prefix`.
 void for_each_param(Module& module, const std::string& prefix,
                     const std::function<void(const std::string&, Param&)>& f);
+
+// The same for each parameter that a run's changes may be made to: those that are adaptable, and the absent ones.
+void for_each_adaptable(Module& module, const std::string& prefix,
+                        const std::function<void(const std::string&, Param&)>& f);
 
 }  // namespace sumi::nn

@@ -36,25 +36,52 @@ std::optional<Tag> find_tag(std::string_view prompt, size_t from) {
 
 std::string shown(std::string_view name) { return strip_control(name.substr(0, 80)); }
 
+double read_weight(std::string_view name, std::string_view text) {
+  double weight = 0.0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, trouble] = std::from_chars(text.data(), end, weight);
+  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == end && std::fabs(weight) <= kMaxWeight,
+                  "the lora \"{}\" has the weight \"{}\"; it must be a number from -{} to {}", shown(name), shown(text),
+                  kMaxWeight, kMaxWeight);
+  return weight;
+}
+
+// What follows the name: "0.8", "TEXT:UNET", "te=0.5:unet=0.8".
+void read_weights(std::string_view arguments, LoraTag& tag) {
+  int place = 0;
+  for (bool more = true; more;) {
+    const size_t colon = arguments.find(':');
+    more = colon != std::string_view::npos;
+    const std::string_view argument = arguments.substr(0, colon);
+    arguments.remove_prefix(more ? colon + 1 : arguments.size());
+    if (argument.starts_with("te=")) {
+      tag.text = read_weight(tag.name, argument.substr(3));
+    } else if (argument.starts_with("unet=")) {
+      tag.unet = read_weight(tag.name, argument.substr(5));
+    } else {
+      SUMI_CHECK_KIND(kUsage, place < 2 && argument.find('=') == std::string_view::npos,
+                      "the lora \"{}\" has the argument \"{}\", which is not supported; write <lora:NAME:WEIGHT> or "
+                      "<lora:NAME:TEXT:UNET>",
+                      shown(tag.name), shown(argument));
+      (place == 0 ? tag.weight : tag.unet.emplace()) = read_weight(tag.name, argument);
+      ++place;
+    }
+  }
+}
+
 LoraTag read_tag(const Tag& tag) {
   const size_t colon = tag.inside.find(':');
   const std::string_view name = tag.inside.substr(0, colon);
   const bool path = name.find_first_of("/\\") != std::string_view::npos || name.find("..") != std::string_view::npos;
   SUMI_CHECK_KIND(kUsage, !path, "the prompt's {} name \"{}\" is a path; a name has no slashes and no \"..\"", tag.kind,
                   shown(name));
-  SUMI_CHECK_KIND(kUsage, tag.kind == "lora",
+  SUMI_CHECK_KIND(kUsage, tag.kind == "lora" || tag.kind == "lyco",
                   "the prompt asks for the {} \"{}\", which this build does not support; leave the tag out", tag.kind,
                   shown(name));
   SUMI_CHECK_KIND(kUsage, !name.empty() && !find_invalid_utf8(name) && name.find('\0') == std::string_view::npos,
                   "a lora tag of the prompt has no name: <lora:NAME:WEIGHT>");
   LoraTag out{.name = std::string(name)};
-  if (colon == std::string_view::npos) return out;
-  const std::string_view weight = tag.inside.substr(colon + 1);
-  const char* const end = weight.data() + weight.size();
-  const auto [stopped, trouble] = std::from_chars(weight.data(), end, out.weight);
-  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == end && std::fabs(out.weight) <= kMaxWeight,
-                  "the lora \"{}\" has the weight \"{}\"; it must be a number from -{} to {}", shown(name),
-                  shown(weight), kMaxWeight, kMaxWeight);
+  if (colon != std::string_view::npos) read_weights(tag.inside.substr(colon + 1), out);
   return out;
 }
 

@@ -1,6 +1,7 @@
 // A1111's tags in a prompt that name another network: <lora:NAME:WEIGHT>.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@ namespace sumi::text {
 struct LoraTag {
   std::string name;  // of a file, without folder and ending
   double weight = 1.0;
+  std::optional<double> unet = {}, text = {};  // of one part alone, where the tag says so
   bool operator==(const LoraTag&) const = default;
 };
 
@@ -18,9 +20,10 @@ struct TaggedPrompt {
   std::vector<LoraTag> loras;
 };
 
-// Takes the tags <lora:NAME> and <lora:NAME:WEIGHT> out of a prompt. Incomplete tags stay as text. Throws Error(kUsage)
-// for a prompt that check_prompt refuses, for a NAME that is empty or a path, a WEIGHT that is not a number from -1000
-// to 1000, and for tags of other networks (lyco, hypernet), which are not supported. Linear time.
+// Takes the tags <lora:NAME>, <lora:NAME:WEIGHT> and <lora:NAME:TEXT:UNET> out of a prompt; A1111's te=WEIGHT and
+// unet=WEIGHT may stand for the last two, and "lyco" for "lora". Incomplete tags stay as text. Throws Error(kUsage) for
+// a prompt that check_prompt refuses, for a NAME that is empty or a path, a weight that is not a number from -1000 to
+// 1000, other arguments, and for tags of other networks (hypernet), which are not supported. Linear time.
 TaggedPrompt take_lora_tags(std::string_view prompt);
 
 // Throws Error(kUsage) for a prompt with such a tag.

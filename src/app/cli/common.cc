@@ -88,16 +88,43 @@ ModelOptions ModelChoice::options(const EngineFlags& engine) const {
   return options;
 }
 
+namespace {
+
+constexpr const char* kLoraForms = "FILE, FILE:WEIGHT or FILE:unet=WEIGHT,text=WEIGHT";
+
+double lora_weight(std::string_view text, std::string_view argument) {
+  double weight = 0.0;
+  const auto [stopped, trouble] = std::from_chars(text.data(), text.data() + text.size(), weight);
+  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == text.data() + text.size() && std::isfinite(weight),
+                  "--lora takes {}, not {}", kLoraForms, argument);
+  return weight;
+}
+
+}  // namespace
+
 Lora parse_lora(const std::string& text) {
   std::error_code error;
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || std::filesystem::exists(text, error)) return {text, 1.0};
-  double weight = 0.0;
-  const char *begin = text.data() + colon + 1, *end = text.data() + text.size();
-  const auto [stopped, trouble] = std::from_chars(begin, end, weight);
-  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == end && std::isfinite(weight) && colon > 0,
-                  "--lora takes FILE or FILE:WEIGHT, not {}", text);
-  return {text.substr(0, colon), weight};
+  if (colon == std::string::npos || std::filesystem::exists(text, error)) return {.file = text};
+  SUMI_CHECK_KIND(kUsage, colon > 0, "--lora takes {}, not {}", kLoraForms, text);
+  Lora lora{.file = text.substr(0, colon)};
+  std::string_view weights = std::string_view(text).substr(colon + 1);
+  if (weights.find('=') == std::string_view::npos) {
+    lora.weight = lora_weight(weights, text);
+    return lora;
+  }
+  for (bool more = true; more;) {
+    const size_t comma = weights.find(',');
+    more = comma != std::string_view::npos;
+    const std::string_view part = weights.substr(0, comma);
+    weights.remove_prefix(more ? comma + 1 : weights.size());
+    std::optional<double>* which = part.starts_with("unet=")   ? &lora.unet
+                                   : part.starts_with("text=") ? &lora.text
+                                                               : nullptr;
+    SUMI_CHECK_KIND(kUsage, which != nullptr && !*which, "--lora takes {}, not {}", kLoraForms, text);
+    *which = lora_weight(part.substr(5), text);
+  }
+  return lora;
 }
 
 std::string as_line(const nlohmann::ordered_json& json) {

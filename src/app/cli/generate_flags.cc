@@ -44,7 +44,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_flag("--vae-tiling", flags.tiled_decode,
                "Decode pictures beyond 1024x1024 in tiles: less memory, 1.5 times the time, a small error");
   add_repeatable(app, "--lora", flags.loras, "FILE[:WEIGHT]",
-                 "LoRA file, and its weight [1]; may be given several times");
+                 "LoRA file of any kind, and its weight [1], or FILE:unet=W,text=W; may be given several times");
   app.add_option(
          "--lora-dir", flags.lora_folder,
          "Where <lora:NAME:WEIGHT> in a prompt finds NAME.safetensors; else beside the model, in its loras/, or "

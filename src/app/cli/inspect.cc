@@ -11,6 +11,7 @@
 #include "engine/memory_plan.h"
 #include "models/config.h"
 #include "models/loading/open.h"
+#include "models/lora/describe.h"
 #include "models/unet/topology.h"
 
 namespace sumi::app {
@@ -44,15 +45,60 @@ std::map<std::string, Counts> count_types(const io::Checkpoint& checkpoint) {
 struct Recognised {
   std::optional<models::ModelConfig> config;
   std::string why_not;
+  std::optional<models::AdapterDescription> adapters;  // where it is no model
 };
 
 Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) {
-  if (!yaml.empty()) return {models::config_for(checkpoint, yaml), ""};
+  if (!yaml.empty()) return {models::config_for(checkpoint, yaml), "", std::nullopt};
+  Recognised known;
   try {
-    return {models::config_for(checkpoint, {}), ""};
+    known.config = models::config_for(checkpoint, {});
   } catch (const Error& error) {
-    return {std::nullopt, in_options(error.what())};
+    known.why_not = in_options(error.what());
+    // What is wrong with the adapters says more than that it is no model.
+    try {
+      known.adapters = models::describe_adapters(checkpoint);
+    } catch (const Error& wrong) {
+      known.why_not = in_options(wrong.what());
+    }
   }
+  return known;
+}
+
+Json adapters_json(const models::AdapterDescription& a) {
+  Json ranks = Json::object();
+  for (const auto& [rank, layers] : a.ranks) ranks[std::to_string(rank)] = layers;
+  return {{"kinds", a.kinds},
+          {"ranks", ranks},
+          {"alphas", a.alphas},
+          {"unet_layers", a.unet_layers},
+          {"text_layers", a.text_layers},
+          {"words", a.words},
+          {"base_model", a.base_model},
+          {"bundled_embeddings", a.bundled},
+          {"other_tensors", a.others}};
+}
+
+template <class Values, class Show> std::string listed(const Values& values, const Show& show) {
+  std::string text;
+  for (const auto& value : values) text += (text.empty() ? "" : ", ") + show(value);
+  return text;
+}
+
+std::string adapters_text(const models::AdapterDescription& a) {
+  const auto layers = [](const auto& entry) { return fmt::format("{} ({} layers)", entry.first, entry.second); };
+  const auto word = [](const std::string& text) { return shorten(strip_control(text), 60); };
+  std::string text = fmt::format("adapters     {}; {} layers of the UNet, {} of text encoders\n",
+                                 listed(a.kinds, layers), a.unet_layers, a.text_layers);
+  if (!a.ranks.empty())
+    text += fmt::format(
+        "rank         {}; alpha {}\n", listed(a.ranks, layers),
+        a.alphas.empty() ? "as the rank" : listed(a.alphas, [](double alpha) { return fmt::format("{}", alpha); }));
+  if (!a.words.empty()) text += fmt::format("words        {}\n", listed(a.words, word));
+  if (!a.base_model.empty()) text += fmt::format("made for     {}\n", word(a.base_model));
+  if (!a.bundled.empty()) text += fmt::format("embeddings   {}\n", listed(a.bundled, word));
+  if (a.others > 0) text += fmt::format("unknown      {} tensors\n", a.others);
+  return text;
 }
 
 Json config_json(const models::ModelConfig& c) {
@@ -87,6 +133,7 @@ std::string as_json(const io::Checkpoint& checkpoint, const Recognised& known) {
   json["metadata"] = checkpoint.metadata();
   json["family"] = known.config ? Json(known.config->family) : Json(nullptr);
   if (known.config) json["config"] = config_json(*known.config);
+  if (known.adapters) json["adapters"] = adapters_json(*known.adapters);
   json["tensors"] = Json::array();
   for (const io::TensorInfo& info : checkpoint.tensors()) {
     json["tensors"].push_back({{"name", info.name},
@@ -122,8 +169,9 @@ std::string as_text(const io::Checkpoint& checkpoint, const Recognised& known, b
   for (const auto& [key, value] : checkpoint.metadata()) {
     text += fmt::format("metadata     {}: {}\n", strip_control(key), strip_control(value.substr(0, 200)));
   }
-  text +=
-      known.config ? config_text(*known.config) : "family       not recognised: " + strip_control(known.why_not) + "\n";
+  text += known.config     ? config_text(*known.config)
+          : known.adapters ? adapters_text(*known.adapters)
+                           : "family       not recognised: " + strip_control(known.why_not) + "\n";
   for (const auto& [type, counts] : count_types(checkpoint)) {
     text += fmt::format("{:<12} {} tensors, {} values, {}\n", type, counts.tensors, counts.values,
                         engine::format_bytes(counts.bytes));

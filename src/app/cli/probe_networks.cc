@@ -1,6 +1,7 @@
 // sumi probe text, unet, vae-decode, vae-encode: one network on given numbers.
 #include <memory>
 
+#include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/common.h"
 #include "app/cli/probe_io.h"
@@ -13,6 +14,7 @@ struct Probe {
   EngineFlags engine;
   ModelChoice model;
   std::string in, out;
+  std::vector<std::string> loras;
 };
 
 // Reads inputs from `in`, runs the model, adds the results to `out`.
@@ -51,7 +53,18 @@ int run(const Probe& probe, models::LoadOptions parts, Work work) {
   ProbeOutput out(probe.out);
   const ProbeInput in(probe.in);
   const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
-  work(engine::load_model(opened, parts), in, out);
+  const models::StableDiffusion model = engine::load_model(opened, parts);
+  nn::Adapters adapters;
+  for (const std::string& argument : probe.loras) {
+    const Lora lora = parse_lora(argument);
+    model.adapt(adapters, *io::open_checkpoint(lora.file),
+                {.unet = lora.unet.value_or(lora.weight), .text = lora.text.value_or(lora.weight)});
+  }
+  adapters.finish();
+  {
+    const nn::AdaptersScope adapted(&adapters);
+    work(model, in, out);
+  }
   out.write();
   return 0;
 }
@@ -66,6 +79,9 @@ std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts
     app.add_option("--out", probe->out, "Where the outputs go (safetensors, NCHW, float32)")
         ->required()
         ->type_name("FILE");
+    if (!parts.autoencoder)
+      add_repeatable(app, "--lora", probe->loras, "FILE[:WEIGHT]",
+                     "LoRA file of any kind, and its weight [1]; may be given several times");
     add_engine_options(app, probe->engine);
     add_precision_option(app, probe->engine);
     return [probe, parts, work] { return run(*probe, parts, work); };
