@@ -230,7 +230,7 @@ TEST(Adapters, RefuseWhatIsNotInOrder) {
   fill(layer);
   fill(norm);
   EXPECT_THROW(adapters.add(weight_of(norm), {.down = random({2, 4}), .up = random({8, 2})}), Error);
-  EXPECT_THROW(adapters.add(weight, {}), Error);
+  EXPECT_THROW(adapters.add(weight, LowRank{}), Error);
   EXPECT_THROW(adapters.add(weight, {.down = random({2, 12}), .up = random({8, 3})}), Error);
   EXPECT_THROW(adapters.add(weight, {.down = random({2, 11}), .up = random({8, 2})}), Error);
   EXPECT_THROW(adapters.add(weight, {.down = random({2, 12}), .up = random({7, 2})}), Error);

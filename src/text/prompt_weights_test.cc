@@ -121,9 +121,16 @@ TEST(LoraTags, AreTakenOutWithTheirWeights) {
   EXPECT_EQ(tagged.prompt, "a fox   b <lora:open");
   EXPECT_THAT(tagged.loras, testing::ElementsAre(LoraTag{"style", 0.8}, LoraTag{"ink", 1.0}, LoraTag{"grain", -0.1}));
   EXPECT_EQ(take_lora_tags("no tags").prompt, "no tags");
-  for (const char* bad : {"<lora::1>", "<lora:a:>", "<lora:a:x>", "<lora:a:1:2>", "<lora:a:nan>", "<lora:a:1e9>",
-                          "<lora:../a>", "<lyco:a>", "<lora:\xFF:1>"})
+  for (const char* bad : {"<lora::1>", "<lora:a:>", "<lora:a:x>", "<lora:a:1:2:3>", "<lora:a:dyn=3>", "<lora:a:te=x>", "<lora:a:nan>", "<lora:a:1e9>",
+                          "<lora:../a>", "<hypernet:a>", "<lora:\xFF:1>"})
     EXPECT_THROW(take_lora_tags(bad), Error) << bad;
+}
+
+// A1111's order is the text encoder's weight, then the UNet's.
+TEST(LoraTags, MayHaveAWeightForEachPart) {
+  EXPECT_THAT(take_lora_tags("<lora:a:0.5:0.8><lyco:b><lora:c:unet=0.25:te=2>").loras,
+              testing::ElementsAre(LoraTag{.name = "a", .weight = 0.5, .unet = 0.8}, LoraTag{.name = "b"},
+                                   LoraTag{.name = "c", .unet = 0.25, .text = 2.0}));
 }
 
 TEST(LoraTags, AreFoundInOnePass) {

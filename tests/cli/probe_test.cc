@@ -63,6 +63,39 @@ TEST_F(ProbeTest, NetworksEqualTheOriginals) {
   EXPECT_LE(rounded, 2e-2);
 }
 
+// The numbers of the file's own tool (see tests/golden/adapters_golden_test.cc), each part with a weight of its own.
+TEST_F(ProbeTest, AdaptersActOnTheNetworks) {
+  const auto golden = io::open_checkpoint(std::string(SUMI_TEST_DATA) + "/tiny_lora_formats.safetensors");
+  write("in.safetensors", {{"text_ids", golden->tensor("text_ids")},
+                           {"x", golden->tensor("unet_x")},
+                           {"t", golden->tensor("unet_t")},
+                           {"context", golden->tensor("base.text_hidden")}});
+  const Words files{"--in", "in.safetensors", "--out", "out.safetensors"};
+  const std::string lora = std::string(SUMI_TEST_DATA) + "/lora/lycoris_loha.safetensors";
+  const auto expect = [&](const std::string& weights, const std::string& unet, const std::string& text) {
+    run(Words{"unet", "--lora", lora + weights} + files + engine());
+    EXPECT_LE(relative_error(read("out.safetensors")->tensor("eps"), golden->tensor(unet + ".unet_eps")), kModules);
+    run(Words{"text", "--lora", lora + weights} + files + engine());
+    EXPECT_LE(relative_error(read("out.safetensors")->tensor("text_hidden"), golden->tensor(text + ".text_hidden")),
+              kModules);
+  };
+  expect(":0.8", "lycoris_loha", "lycoris_loha");
+  expect(":unet=0.8,text=0", "lycoris_loha", "base");
+  expect(":text=0.8,unet=0", "base", "lycoris_loha");
+  for (const std::string wrong : {":unet=0.8,unet=0.1", ":vae=1", ":unet=x", ":unet=0.8,", ":"}) {
+    const Outcome outcome = sumi(Words{"probe", "unet", "--lora", lora + wrong} + files + engine());
+    EXPECT_EQ(outcome.code, 64) << wrong;
+    EXPECT_THAT(outcome.err, testing::HasSubstr("FILE:unet=WEIGHT,text=WEIGHT")) << wrong;
+  }
+}
+
+TEST_F(ProbeTest, AnAdapterFileIsDescribed) {
+  const Outcome outcome = sumi({"inspect", std::string(SUMI_TEST_DATA) + "/lora/dora_out.safetensors"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, testing::HasSubstr("DoRA (LoRA) (13 layers); 10 layers of the UNet, 3 of text encoders"));
+  EXPECT_THAT(outcome.out, testing::HasSubstr("4 (13 layers); alpha 1, 2, 4"));
+}
+
 TEST_F(ProbeTest, ATrajectoryDrawsItsNoiseGivenOrNot) {
   const auto golden = io::open_checkpoint(std::string(SUMI_TEST_DATA) + "/tiny_modules.safetensors");
   const Tensor hidden = golden->tensor("text_hidden");

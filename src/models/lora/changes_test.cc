@@ -107,7 +107,7 @@ TEST_F(Contents, KindsOfOneWeightAddUp) {
   weight.value = before + diff * 0.5f;
   const Result want = with(whole(), {0.5, 0.5});
   weight.value = before;
-  EXPECT_LE(test::relative_l2(got.noise, want.noise), 1e-6);
+  EXPECT_LE(test::relative_l2(got.noise, want.noise), 1e-5);  // sums in another order
 }
 
 // diffusers' magnitudes of a convolution are [1,out,1,1], which must not be taken for the input's.

@@ -226,9 +226,9 @@ std::string hint(const std::vector<std::string>& names) {
   };
   if (any("double_blocks", "single_blocks", "single_transformer_blocks", "lora_transformer_", "context_embedder",
           "joint_blocks"))
-    return "; it is for a transformer model, such as Flux or Stable Diffusion 3";
+    return "; it looks made for a transformer model, such as Flux or Stable Diffusion 3";
   if (any("lora_te2_", "text_encoder_2.", "clip_g.", "transformer_blocks_9_", "transformer_blocks.9."))
-    return "; it is for Stable Diffusion XL";
+    return "; it looks made for Stable Diffusion XL";
   return "; it may be for another family of models";
 }
 

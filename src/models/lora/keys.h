@@ -86,7 +86,7 @@ class LayerNames {
   std::optional<NameMap> unet_;
 };
 
-// What a name that no table holds suggests, as the end of a sentence: "; it is for Stable Diffusion XL". Or empty.
+// What a name that no table holds suggests, as the end of a sentence: "; it looks made for Stable Diffusion XL".
 std::string hint(const std::vector<std::string>& names);
 
 }  // namespace sumi::models::lora
