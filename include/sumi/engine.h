@@ -43,6 +43,8 @@ struct ModelOptions {
   std::string name = {};               // under which Engine::model finds it; empty: the path
   std::string variant = {};            // of a diffusers folder: "fp16" reads *.fp16.safetensors; empty: the plain files
   std::string config = {};             // LDM configuration (YAML); empty: the folder's, else inferred from the tensors
+  std::string vae = {};                // an autoencoder in place of the model's: a file or folder; "own": the model's,
+                                       // even where NAME.vae.pt or .vae.safetensors lies beside it; empty: that one
   std::string tokenizer = {};          // folder with vocab.json and merges.txt; empty: searched for
   std::string prediction = "auto";     // what the UNet predicts: "eps", "v", "x0"; "auto": as configured
   std::string backend = "cpu";         // a name of Engine::backends()

@@ -76,6 +76,9 @@ template <class Visit> void visit_fields(Is<ModelOptions> auto& options, Visit&&
         {.name = "variant", .help = "of a diffusers folder: fp16 reads *.fp16.safetensors; empty: the plain files"});
   visit(options.config,
         {.name = "config", .help = "LDM configuration (YAML); empty: the folder's, else inferred from the tensors"});
+  visit(options.vae, {.name = "vae",
+                      .help = "an autoencoder in place of the model's, a file or folder; own: the model's; empty: "
+                              "NAME.vae.pt or NAME.vae.safetensors beside it, else its own"});
   visit(options.tokenizer, {.name = "tokenizer", .help = "folder with vocab.json and merges.txt; empty: searched for"});
   visit(options.prediction, {.name = "prediction",
                              .help = "what the UNet predicts; auto: as configured",

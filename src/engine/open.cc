@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/cast_checkpoint.h"
+#include "models/loading/autoencoder_file.h"
 #include "models/loading/open.h"
 #include "ops/conv.h"
 
@@ -60,6 +62,30 @@ void check_model_options(const ModelOptions& options) {
   prediction_of(options);
 }
 
+namespace {
+
+// Puts the autoencoder that the options name, or one beside the checkpoint, in place of the model's.
+void choose_autoencoder(const ModelOptions& options, OpenModel& model) {
+  if (options.vae == "own") return;
+  fs::path path = options.vae;
+  if (path.empty()) {
+    path = models::autoencoder_beside(options.path);
+    if (path.empty()) return;
+    warn("{}: the autoencoder beside it, {}, is used in place of its own (`vae` \"own\" keeps that)", options.path,
+         path.filename().string());
+  }
+  const models::AutoencoderFile chosen = models::open_autoencoder(path, model.config);
+  const double own = model.config.autoencoder.scale_factor;
+  if (chosen.config.scale_factor != own)
+    warn("{}: its latents are scaled by {}, and the model's by {}; the model's is used", path.string(),
+         chosen.config.scale_factor, own);
+  model.config.autoencoder = chosen.config;
+  model.config.autoencoder.scale_factor = own;
+  model.stored = models::with_autoencoder(model.stored, chosen.file);
+}
+
+}  // namespace
+
 OpenModel open_model(const ModelOptions& options) {
   OpenModel model;
   model.path = options.path;
@@ -69,8 +95,9 @@ OpenModel open_model(const ModelOptions& options) {
   const auto dtype = weights_dtype_of(options);
   const auto prediction = prediction_of(options);
   model.stored = models::open_model_files(options.path, options.variant);
-  model.checkpoint = dtype ? cast_checkpoint(model.stored, *dtype) : model.stored;
   model.config = models::config_for(*model.stored, options.config);
+  choose_autoencoder(options, model);
+  model.checkpoint = dtype ? cast_checkpoint(model.stored, *dtype) : model.stored;
   if (prediction) model.config.prediction = *prediction;
   const models::ModelConfig& c = model.config;
   model.noise_schedule = std::make_shared<const diffusion::NoiseSchedule>(

@@ -38,15 +38,15 @@ void Checkpoint::index() {
 }
 
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
-  const std::shared_ptr<MappedFile> file = MappedFile::open(path);
+  std::shared_ptr<MappedFile> file = MappedFile::open(path);
   const std::span<const uint8_t> contents = file->contents();
   check_is_a_model(contents, path);
-  if (begins_with(contents, "PK\x03\x04")) return open_torch_ckpt(path);
-  if (looks_like_safetensors(contents) || path.extension() == ".safetensors") return open_safetensors(path);
+  if (begins_with(contents, "PK\x03\x04")) return open_torch_ckpt(std::move(file));
+  if (looks_like_safetensors(contents) || path.extension() == ".safetensors") return open_safetensors(std::move(file));
   SUMI_CHECK(!begins_with(contents, "GGUF"),
              "{}: is a GGUF file, which this build does not read; give the safetensors or .ckpt it was made from",
              path.string());
-  return open_torch_ckpt(path);  // reports what is wrong: an older torch format, or an unknown one
+  return open_torch_ckpt(std::move(file));  // reports what is wrong: an older torch format, or an unknown one
 }
 
 }  // namespace sumi::io

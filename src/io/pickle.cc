@@ -25,6 +25,7 @@ class Machine {
   Pickle run() {
     while (!step(static_cast<uint8_t>(number(1)))) {
     }
+    pickle_.bytes = at_;
     return std::move(pickle_);
   }
 
@@ -139,7 +140,7 @@ class Machine {
 
   // --- names and what they would construct -------------------------------------------------------------------------
   void push_global(const std::string& name) {
-    require(known_global(name).has_value(),
+    require(!is_dangerous_global(name),
             "names \"{}\", which no model needs; it may be an attack, and none of it was run",
             strip_control(name.substr(0, 120)));
     push_text(Kind::kGlobal, name);
@@ -150,8 +151,9 @@ class Machine {
     Value* callee = pop();
     require(callee->kind == Kind::kGlobal || callee->kind == Kind::kInert, "calls a value that is not a name");
     require(arguments->kind == Kind::kTuple, "calls with arguments that are not a tuple");
-    const KnownGlobal global =
-        callee->kind == Kind::kGlobal ? *known_global(callee->text) : KnownGlobal{GlobalKind::kInert};
+    const KnownGlobal global = callee->kind == Kind::kGlobal
+                                   ? known_global(callee->text).value_or(KnownGlobal{GlobalKind::kInert})
+                                   : KnownGlobal{GlobalKind::kInert};
     switch (global.kind) {
       case GlobalKind::kOrderedDict: return push_ordered_dict(arguments->items);
       case GlobalKind::kRebuildTensor: return push_tensor(arguments->items);
@@ -160,8 +162,26 @@ class Machine {
                 "rebuilds a parameter from a value that is not a tensor");
         return push(arguments->items[0]);
       case GlobalKind::kStorage: require(false, "calls a storage");
-      case GlobalKind::kInert: return push(make(Kind::kInert));
+      case GlobalKind::kParameterDict: return push(make(Kind::kDict));
+      case GlobalKind::kInert:
+        require(!holds_tensor(*arguments), "makes a tensor by \"{}\", which is not known",
+                strip_control(callee->text.substr(0, 120)));
+        push_text(Kind::kInert, callee->text.substr(0, 120));
+        return charge(callee->text.size());
     }
+  }
+
+  // Whether a tensor or its bytes are among the values, as deep as functions of torch have them.
+  bool holds_tensor(const Value& arguments) const {
+    constexpr size_t kMostValues = 256;
+    std::vector<const Value*> left{&arguments};
+    for (size_t looked = 0; looked < left.size() && looked < kMostValues; ++looked) {
+      if (left[looked]->kind == Kind::kTensor || left[looked]->kind == Kind::kStorage) return true;
+      for (const Value* item : left[looked]->items) {
+        if (left.size() < kMostValues) left.push_back(item);
+      }
+    }
+    return false;
   }
 
   void push_ordered_dict(const std::vector<Value*>& arguments) {
@@ -208,21 +228,33 @@ class Machine {
     require(id->kind == Kind::kTuple && id->items.size() >= 5 && id->items[0]->text == "storage",
             "refers to a value that is not a storage");
     const Value& type = *id->items[1];
-    require(type.kind == Kind::kGlobal && known_global(type.text)->kind == GlobalKind::kStorage,
-            "has a storage without a type");
+    require(type.kind == Kind::kGlobal, "has a storage without a type");
+    const auto known = known_global(type.text);
+    require(known && known->kind == GlobalKind::kStorage, "has a storage of the type \"{}\", which is not known",
+            strip_control(type.text.substr(0, 120)));
+    // Only torch's format of before 2020 has views, as a sixth entry.
+    require(id->items.size() < 6 || id->items[5]->kind == Kind::kNone, "has a storage that is a view of another");
     require(id->items[2]->kind == Kind::kString && id->items[4]->kind == Kind::kInt && id->items[4]->integer >= 0,
             "has a storage without key or size");
     Value* storage = make(Kind::kStorage);
-    storage->dtype = known_global(type.text)->dtype;
+    storage->dtype = known->dtype;
     storage->text = id->items[2]->text;
     storage->offset = id->items[4]->integer;
     push(storage);
   }
 
   void build() {
-    pop();  // the state: attributes that no tensor depends on
-    const Kind kind = top()->kind;
-    require(kind == Kind::kDict || kind == Kind::kInert, "sets the state of a value that is not an object");
+    const Value* state = pop();  // attributes that no tensor depends on, but for those of a ParameterDict
+    Value* object = top();
+    require(object->kind == Kind::kDict || object->kind == Kind::kInert,
+            "sets the state of a value that is not an object");
+    if (object->kind != Kind::kDict || state->kind != Kind::kDict) return;
+    for (const auto& [key, value] : state->entries) {
+      if (key->kind != Kind::kString || key->text != "_parameters" || value->kind != Kind::kDict) continue;
+      if (value == object) continue;
+      charge(2 * sizeof(Value*) * value->entries.size());
+      object->entries.insert(object->entries.end(), value->entries.begin(), value->entries.end());
+    }
   }
 
   bool step(uint8_t opcode);

@@ -1,8 +1,8 @@
 // A pickle machine that holds data and calls nothing.
 //
 // Python's pickle is a program that may import and call anything. This machine knows the opcodes that torch.save writes
-// and a closed list of names; what those names would construct becomes plain data here, and any other name ends the
-// reading at once.
+// and a list of names that make dictionaries and tensors. What any other name would construct is an inert value, which
+// only an error can come of: where a tensor would be made by it, and for names that run commands or code.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ struct PickleValue {
     kInert
   };
   Kind kind = Kind::kNone;
-  int64_t integer = 0;              // kInt, kBool
-  std::string text;                 // kString, kBytes, kGlobal ("module name"), kStorage (its key)
-  std::vector<PickleValue*> items;  // kList, kTuple
+  int64_t integer = 0;  // kInt, kBool
+  std::string text;     // kString, kBytes, kGlobal ("module name"), kStorage (its key), kInert (what it was made by)
+  std::vector<PickleValue*> items;                             // kList, kTuple
   std::vector<std::pair<PickleValue*, PickleValue*>> entries;  // kDict
   DType dtype = DType::kF32;                                   // kStorage
   PickleValue* storage = nullptr;                              // kTensor
@@ -47,9 +47,10 @@ struct PickleValue {
 struct Pickle {
   std::vector<std::unique_ptr<PickleValue>> values;
   PickleValue* root = nullptr;
+  size_t bytes = 0;  // that it took
 };
 
-// Throws Error(kData), the message beginning with `file`.
+// Reads one pickle; more may follow. Throws Error(kData), the message beginning with `file`.
 Pickle read_pickle(std::span<const uint8_t> bytes, const std::string& file);
 
 }  // namespace sumi::io

@@ -59,12 +59,12 @@ void check_offsets(const std::vector<HeaderEntry>& entries, uint64_t data, const
 
 class SafetensorsFile : public Checkpoint {
  public:
-  explicit SafetensorsFile(const std::filesystem::path& path) : file_(MappedFile::open(path)) {
-    path_ = path;
+  explicit SafetensorsFile(std::shared_ptr<MappedFile> mapped) : file_(std::move(mapped)) {
+    path_ = file_->path();
     format_ = "safetensors";
-    const std::string name = path.string();
+    const std::string name = path_.string();
     const std::span<const uint8_t> bytes = file_->contents();
-    check_is_a_model(bytes, path);
+    check_is_a_model(bytes, path_);
     SUMI_CHECK(bytes.size() >= 8, "{}: {} bytes are too few for a safetensors file", name, bytes.size());
     const uint64_t header_bytes = read_u64(bytes.data());
     SUMI_CHECK(header_bytes <= kMaxSafetensorsHeader, "{}: the header claims {} bytes; the format allows {}", name,
@@ -109,7 +109,11 @@ class SafetensorsFile : public Checkpoint {
 }  // namespace
 
 std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path) {
-  return std::make_unique<SafetensorsFile>(path);
+  return open_safetensors(MappedFile::open(path));
+}
+
+std::unique_ptr<Checkpoint> open_safetensors(std::shared_ptr<MappedFile> file) {
+  return std::make_unique<SafetensorsFile>(std::move(file));
 }
 
 bool looks_like_safetensors(std::span<const uint8_t> contents) {

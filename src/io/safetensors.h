@@ -22,6 +22,7 @@ inline constexpr size_t kMaxRank = 8;
 // Opens a file and checks its whole header: types, shapes, and offsets that cover the file without holes or overlaps.
 // Throws Error(kData) or Error(kNoInput), one sentence with the file, the rule and the tensor.
 std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& path);
+std::unique_ptr<Checkpoint> open_safetensors(std::shared_ptr<MappedFile> file);  // of one that is mapped already
 
 // Whether the bytes begin as a safetensors file does.
 bool looks_like_safetensors(std::span<const uint8_t> contents);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text_util.h"
+#include "io/legacy_torch.h"
 #include "io/mapped_file.h"
 #include "io/pickle.h"
 #include "io/sniff.h"
@@ -28,26 +29,25 @@ struct Layout {
 
 class TorchFile : public Checkpoint {
  public:
-  explicit TorchFile(const std::filesystem::path& path) : file_(MappedFile::open(path)) {
-    path_ = path;
+  explicit TorchFile(std::shared_ptr<MappedFile> file) : file_(std::move(file)) {
+    path_ = file_->path();
     format_ = "torch checkpoint";
-    const std::string name = path.string();
+    const std::string name = path_.string();
     const std::span<const uint8_t> contents = file_->contents();
-    check_is_a_model(contents, path);
+    check_is_a_model(contents, path_);
     const bool zip = contents.size() >= 4 && std::memcmp(contents.data(), "PK\x03\x04", 4) == 0;
-    SUMI_CHECK(zip || (contents[0] != 0x80 && !is_tar(contents)),
-               "{}: is in torch's format from before 2020; load it in PyTorch and save it again with torch.save, or as "
+    SUMI_CHECK(!is_tar(contents),
+               "{}: is in torch's format from before 2017; load it in PyTorch and save it again with torch.save, or as "
                "safetensors",
                name);
-    SUMI_CHECK(zip, "{}: is neither a safetensors file nor a torch checkpoint", name);
-    for (ZipEntry& entry : read_zip_directory(contents, name)) add_entry(std::move(entry), name);
-    SUMI_CHECK(pickle_entry_ != nullptr, "{}: has no data.pkl; it is a zip archive but not a torch checkpoint", name);
-    check_byte_order(contents, name);
-    SUMI_CHECK(pickle_entry_->size <= kMaxPickle, "{}: its data.pkl has {} bytes", name, pickle_entry_->size);
-    const Pickle pickle = read_pickle(contents.subspan(pickle_entry_->offset, pickle_entry_->size), name);
-    check_crc(contents, *pickle_entry_, name);
-    collect(*pickle.root, name);
-    check_small_storages(contents, name);
+    SUMI_CHECK(zip || is_legacy_torch(contents), "{}: is neither a safetensors file nor a torch checkpoint", name);
+    if (zip) {
+      read_zip(contents, name);
+    } else {
+      LegacyTorch legacy = read_legacy_torch(contents, name);
+      storages_ = std::move(legacy.storages);
+      collect(*legacy.pickle.root, name);
+    }
     index();
     file_->check_intact();
   }
@@ -69,6 +69,21 @@ class TorchFile : public Checkpoint {
  private:
   static bool is_tar(std::span<const uint8_t> contents) {
     return contents.size() > 262 && std::memcmp(contents.data() + 257, "ustar", 5) == 0;
+  }
+
+  void read_zip(std::span<const uint8_t> contents, const std::string& name) {
+    for (ZipEntry& entry : read_zip_directory(contents, name)) add_entry(std::move(entry), name);
+    SUMI_CHECK(pickle_entry_ != nullptr, "{}: has no data.pkl; it is a zip archive but not a torch checkpoint", name);
+    check_byte_order(contents, name);
+    SUMI_CHECK(pickle_entry_->size <= kMaxPickle, "{}: its data.pkl has {} bytes", name, pickle_entry_->size);
+    const Pickle pickle = read_pickle(contents.subspan(pickle_entry_->offset, pickle_entry_->size), name);
+    check_crc(contents, *pickle_entry_, name);
+    for (const auto& [inner, entry] : entries_) {
+      constexpr std::string_view kData = "data/";
+      if (inner.starts_with(kData)) storages_[inner.substr(kData.size())] = {entry.offset, entry.size};
+    }
+    collect(*pickle.root, name);
+    check_small_storages(contents, name);
   }
 
   // Entries are "ARCHIVE/data.pkl", "ARCHIVE/data/KEY", "ARCHIVE/byteorder", …
@@ -93,6 +108,9 @@ class TorchFile : public Checkpoint {
 
   // The dictionary of tensors: the root or what it holds under the usual names.
   static const PickleValue& state_dict(const PickleValue& root, const std::string& name) {
+    SUMI_CHECK(root.kind != Kind::kInert || root.text.empty(),
+               "{}: holds no dictionary of tensors, but a \"{}\", which would have to be run", name,
+               strip_control(root.text));
     SUMI_CHECK(root.kind == Kind::kDict, "{}: holds no dictionary of tensors", name);
     for (const char* key : {"state_dict", "model_state_dict", "model", "module"}) {
       for (const auto& [k, value] : root.entries) {
@@ -104,20 +122,37 @@ class TorchFile : public Checkpoint {
 
   void collect(const PickleValue& root, const std::string& name) {
     std::set<std::string> seen;
-    for (const auto& [key, value] : state_dict(root, name).entries) {
-      if (key->kind != Kind::kString || value->kind != Kind::kTensor) continue;
-      SUMI_CHECK(seen.insert(key->text).second, "{}: the tensor \"{}\" appears twice", name, strip_control(key->text));
-      layouts_.push_back(place(*value, key->text, name));
-      tensors_.push_back({key->text, value->storage->dtype, Shape(value->sizes)});
+    const PickleValue& dictionary = state_dict(root, name);
+    collect_entries(dictionary, "", name, seen);
+    // Embeddings of textual inversion have theirs one level down: {"string_to_param": {"*": tensor}}.
+    const bool nested = tensors_.empty();
+    for (const auto& [key, value] : dictionary.entries) {
+      if (nested && key->kind == Kind::kString && value->kind == Kind::kDict)
+        collect_entries(*value, key->text + ".", name, seen);
     }
     SUMI_CHECK(!tensors_.empty(), "{}: holds no tensors", name);
+    for (const auto& [key, value] : dictionary.entries) {  // what an embedding is called
+      if (key->kind == Kind::kString && key->text == "name" && value->kind == Kind::kString)
+        metadata_["name"] = shorten(strip_control(value->text), 200);
+    }
+  }
+
+  void collect_entries(const PickleValue& dictionary, const std::string& prefix, const std::string& name,
+                       std::set<std::string>& seen) {
+    for (const auto& [key, value] : dictionary.entries) {
+      if (key->kind != Kind::kString || value->kind != Kind::kTensor) continue;
+      const std::string full = prefix + key->text;
+      SUMI_CHECK(seen.insert(full).second, "{}: the tensor \"{}\" appears twice", name, strip_control(full));
+      layouts_.push_back(place(*value, full, name));
+      tensors_.push_back({full, value->storage->dtype, Shape(value->sizes)});
+    }
   }
 
   Layout place(const PickleValue& tensor, const std::string& tensor_name, const std::string& name) {
     const std::string shown = strip_control(tensor_name);
     const PickleValue& storage = *tensor.storage;
-    const auto it = entries_.find("data/" + storage.text);
-    SUMI_CHECK(it != entries_.end(), "{}: tensor \"{}\" lies in the storage \"{}\", which is missing", name, shown,
+    const auto it = storages_.find(storage.text);
+    SUMI_CHECK(it != storages_.end(), "{}: tensor \"{}\" lies in the storage \"{}\", which is missing", name, shown,
                strip_control(storage.text));
     const int64_t width = size_of(storage.dtype), held = static_cast<int64_t>(it->second.size) / width;
     SUMI_CHECK(storage.offset <= held, "{}: the storage of tensor \"{}\" should hold {} values and has {}", name, shown,
@@ -168,6 +203,7 @@ class TorchFile : public Checkpoint {
 
   std::shared_ptr<MappedFile> file_;
   std::map<std::string, ZipEntry> entries_;
+  std::map<std::string, StorageBytes> storages_;
   const ZipEntry* pickle_entry_ = nullptr;
   std::vector<Layout> layouts_;
 };
@@ -175,7 +211,11 @@ class TorchFile : public Checkpoint {
 }  // namespace
 
 std::unique_ptr<Checkpoint> open_torch_ckpt(const std::filesystem::path& path) {
-  return std::make_unique<TorchFile>(path);
+  return open_torch_ckpt(MappedFile::open(path));
+}
+
+std::unique_ptr<Checkpoint> open_torch_ckpt(std::shared_ptr<MappedFile> file) {
+  return std::make_unique<TorchFile>(std::move(file));
 }
 
 }  // namespace sumi::io

@@ -121,8 +121,12 @@ AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path);
 // From a diffusers folder's component configs (unet/config.json, vae/config.json, text_encoder/config.json,
 // scheduler/scheduler_config.json). Unknown custom-code fields are ignored with a warning.
 ModelConfig config_from_diffusers(const std::filesystem::path& folder);
+// The same for the folder of an autoencoder alone, with its config.json.
+AutoencoderConfig autoencoder_from_diffusers(const std::filesystem::path& folder);
 // From names and shapes alone. Throws Error(kData) that names the kind of file, or what it lacks.
 ModelConfig detect_config(const io::Checkpoint& checkpoint);
+// The same for the autoencoder alone; the common one if the file has no decoder.
+AutoencoderConfig detect_autoencoder(const io::Checkpoint& checkpoint);
 
 // The configuration for `checkpoint`: `yaml` if given, else the file's or folder's own, else detected. All are checked.
 ModelConfig config_for(const io::Checkpoint& checkpoint, const std::filesystem::path& yaml);

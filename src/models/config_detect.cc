@@ -188,6 +188,10 @@ ClipTextConfig detect_text(const Lookup& lookup) {
 
 }  // namespace
 
+AutoencoderConfig detect_autoencoder(const io::Checkpoint& checkpoint) {
+  return detect_autoencoder(Lookup(checkpoint));
+}
+
 ModelConfig detect_config(const io::Checkpoint& checkpoint) {
   const Lookup lookup(checkpoint);
   const std::string path = lookup.path();

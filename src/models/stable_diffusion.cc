@@ -1,9 +1,13 @@
 #include "models/stable_diffusion.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
 #include "models/family.h"
+#include "models/loading/averages.h"
 #include "models/loading/bind.h"
 #include "models/lora.h"
 #include "models/unet/unet.h"
@@ -12,6 +16,45 @@
 #include "ops/layout.h"
 
 namespace sumi::models {
+namespace {
+
+bool has_any(const io::Checkpoint& file, std::string_view prefix) {
+  return std::any_of(file.tensors().begin(), file.tensors().end(),
+                     [&](const io::TensorInfo& info) { return info.name.starts_with(prefix); });
+}
+
+// A file may have the denoiser as running averages alone.
+bool has_denoiser(const io::Checkpoint& file, std::string_view prefix) {
+  const std::string average = average_name(std::string(prefix) + "x");
+  return has_any(file, prefix) || (!average.empty() && has_any(file, average.substr(0, average.size() - 1)));
+}
+
+bool is_of_encoder(std::string_view name, std::string_view prefix) {
+  const std::string_view own = name.substr(prefix.size());
+  return own.starts_with("encoder.") || own.starts_with("quant_conv.");
+}
+
+// Whether the file has all parameters of that half.
+bool has_half(nn::Module& autoencoder, const io::Checkpoint& file, std::string_view prefix, bool encoder) {
+  bool all = true;
+  nn::for_each_param(autoencoder, std::string(prefix), [&](const std::string& name, nn::Param& param) {
+    if (is_of_encoder(name, prefix) != encoder) return;
+    const io::TensorInfo* info = file.find(name);
+    all &= info != nullptr && info->shape.numel() == param.shape.numel();
+  });
+  return all;
+}
+
+void check_autoencoder(const io::Checkpoint& file, std::string_view prefix, const LoadOptions& options) {
+  const std::string path = file.path().string(), own(prefix);
+  SUMI_CHECK(has_any(file, prefix), "{}: has no autoencoder; give one with `vae`", path);
+  SUMI_CHECK(!options.decoder || has_any(file, own + "decoder."),
+             "{}: its autoencoder has no decoder, which drawing needs; give a whole one with `vae`", path);
+  SUMI_CHECK(!options.encoder || has_any(file, own + "encoder."),
+             "{}: its autoencoder has no encoder, which pictures as input need; give a whole one with `vae`", path);
+}
+
+}  // namespace
 
 StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                                       const LoadOptions& options) {
@@ -24,16 +67,36 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   BindReport report;
   const BindOptions bind_options{.device = options.device, .use_ema = options.use_ema};
   const Recipe recipe = family_for(config).recipe;
+  const io::Checkpoint& file = *checkpoint;
   const auto make = [&](const auto& part, bool fresh) {
     auto network = part.make(config);
-    if (!fresh) bind_module(*network, *checkpoint, std::string(part.prefix), report, bind_options);
+    if (!fresh) bind_module(*network, file, std::string(part.prefix), report, bind_options);
     return network;
   };
   if (options.text) {
-    for (const auto& encoder : recipe.text_encoders) parts.text_encoders.push_back(make(encoder, options.fresh_text));
+    for (const auto& encoder : recipe.text_encoders) {
+      SUMI_CHECK(options.fresh_text || has_any(file, encoder.prefix),
+                 "{}: has no text encoder; give a whole checkpoint, or a folder with text_encoder/",
+                 file.path().string());
+      parts.text_encoders.push_back(make(encoder, options.fresh_text));
+    }
   }
-  if (options.unet) parts.denoiser = make(recipe.denoiser, options.fresh_unet);
-  if (options.autoencoder) parts.autoencoder = make(recipe.autoencoder, false);
+  if (options.unet) {
+    SUMI_CHECK(options.fresh_unet || has_denoiser(file, recipe.denoiser.prefix),
+               "{}: has no UNet; give a whole checkpoint", file.path().string());
+    parts.denoiser = make(recipe.denoiser, options.fresh_unet);
+  }
+  if (options.autoencoder) {
+    const std::string prefix(recipe.autoencoder.prefix);
+    check_autoencoder(file, prefix, options);
+    parts.autoencoder = recipe.autoencoder.make(config);
+    const bool encoder = options.encoder || has_half(*parts.autoencoder, file, prefix, true);
+    const bool decoder = options.decoder || has_half(*parts.autoencoder, file, prefix, false);
+    BindOptions halves = bind_options;
+    halves.skip = [&](const std::string& name) { return is_of_encoder(name, prefix) ? !encoder : !decoder; };
+    bind_module(*parts.autoencoder, file, prefix, report, halves);
+    parts.encodes = encoder;
+  }
   report.check();
   parts.checkpoint = std::move(checkpoint);
   return StableDiffusion(std::move(parts));
@@ -108,6 +171,7 @@ Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {
 }
 
 Tensor StableDiffusion::encode(const Tensor& image) const {
+  SUMI_CHECK(components_.encodes, "the model's autoencoder has no encoder; give a whole one with `vae`");
   const ContextScope here = scope(true);
   return autoencoder().encode(image);
 }

@@ -14,6 +14,8 @@ namespace sumi::models {
 struct LoadOptions {
   Device device = Device::kCpu;
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
+  // Which halves the autoencoder must have; one that it need not have is bound where the file has all of it.
+  bool encoder = true, decoder = true;
   // Parts that the file need not have: made without values, for training to fill.
   bool fresh_text = false, fresh_unet = false;
   bool exact = false;  // convolutions as plain sums of products: slower, less rounding
@@ -28,8 +30,9 @@ struct LoadOptions {
 // are computed and the type of the activations are the model's own.
 class StableDiffusion {
  public:
-  // Binds weights as stored (mapped, in the file's type). A mismatch throws Error(kData) that lists the first five
-  // missing, unexpected and misshapen tensors.
+  // Binds weights as stored (mapped, in the file's type). Throws Error(kData): for a network that the file lacks, one
+  // sentence that names it and how to give it; for a mismatch, the first five missing, unexpected and misshapen
+  // tensors. Warns once of tensors that no network needs.
   static StableDiffusion load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                               const LoadOptions& options);
   // From networks that already exist.
@@ -65,7 +68,8 @@ class StableDiffusion {
   Tensor decode_tiled(const Tensor& latent) const;
   // z [B,h,w,4] in the autoencoder's scale → picture.
   Tensor decode_unscaled(const Tensor& z) const;
-  // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled.
+  // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled. Error(kData) if the
+  // autoencoder has no encoder.
   Tensor encode(const Tensor& image) const;
 
  private:

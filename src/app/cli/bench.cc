@@ -75,7 +75,7 @@ int Bench::run() {
   SUMI_CHECK_KIND(kUsage, options.size >= 64 && options.size <= 4096 && options.size % 64 == 0,
                   "--size must be a multiple of 64 up to 4096, not {}", options.size);
   const engine::OpenModel opened = engine::open_model(model.options(engine));
-  const models::StableDiffusion networks = engine::load_model(opened);
+  const models::StableDiffusion networks = engine::load_model(opened, {.encoder = false});
   if (opened.activations == DType::kF32) options.train_step = [&] { return train::make_bench_step(opened.device); };
   const engine::BenchResult result =
       engine::run_bench(networks, options, [&](const std::string& name, int repetition, int of) {

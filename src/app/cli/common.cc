@@ -71,12 +71,17 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) 
   app.add_option("--prediction", choice.prediction, "What the UNet predicts: eps, v, x0, or auto")
       ->type_name("KIND")
       ->default_str("auto");
+  app.add_option("--vae", choice.vae,
+                 "Autoencoder in place of the model's: a file (.vae.pt, .safetensors, a checkpoint) or diffusers' vae "
+                 "folder; own: the model's, even where NAME.vae.pt lies beside it")
+      ->type_name("FILE");
   if (!with_tokenizer) return;
   app.add_option("--tokenizer", choice.tokenizer, "Folder with vocab.json and merges.txt")->type_name("DIR");
 }
 
 ModelOptions ModelChoice::options(const EngineFlags& engine) const {
   ModelOptions options{.config = config,
+                       .vae = vae,
                        .tokenizer = tokenizer,
                        .prediction = prediction,
                        .backend = engine.backend,

@@ -35,6 +35,7 @@ void add_precision_option(CLI::App& app, EngineFlags& flags);
 struct ModelChoice {
   std::string checkpoint;
   std::string config;
+  std::string vae;
   std::string tokenizer;
   std::string prediction = "auto";
 
@@ -43,7 +44,7 @@ struct ModelChoice {
 };
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);
 
-// FILE or FILE:WEIGHT. Throws Error(kUsage).
+// FILE, FILE:WEIGHT or FILE:unet=WEIGHT,text=WEIGHT. Throws Error(kUsage).
 Lora parse_lora(const std::string& text);
 
 // As one line, with invalid UTF-8 in names replaced.

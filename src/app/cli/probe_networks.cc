@@ -90,16 +90,17 @@ std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts
 
 const models::LoadOptions kText{.text = true, .unet = false, .autoencoder = false};
 const models::LoadOptions kUnet{.text = false, .unet = true, .autoencoder = false};
-const models::LoadOptions kAutoencoder{.text = false, .unet = false, .autoencoder = true};
+const models::LoadOptions kDecoder{.text = false, .unet = false, .encoder = false};
+const models::LoadOptions kEncoder{.text = false, .unet = false, .decoder = false};
 
 const CommandRegistration kTextRegistration({"probe text", "Text encoder: text_ids [B,77] -> text_hidden [B,77,D]", "",
                                              probing(kText, run_text)});
 const CommandRegistration kUnetRegistration({"probe unet", "UNet: x [B,C,h,w], t [B], context [B,T,D] -> eps", "",
                                              probing(kUnet, run_unet)});
 const CommandRegistration kDecodeRegistration({"probe vae-decode", "Decoder: z [B,C,h,w], not scaled -> image", "",
-                                               probing(kAutoencoder, run_decode)});
+                                               probing(kDecoder, run_decode)});
 const CommandRegistration kEncodeRegistration({"probe vae-encode", "Encoder: image [B,3,H,W] -> moments", "",
-                                               probing(kAutoencoder, run_encode)});
+                                               probing(kEncoder, run_encode)});
 
 }  // namespace
 }  // namespace sumi::app

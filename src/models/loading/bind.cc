@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
+#include "models/loading/averages.h"
 #include "models/loading/prefixes.h"
 #include "ops/layout.h"
 
@@ -20,26 +21,55 @@ namespace {
 constexpr int64_t kScanWhole = 256 << 20;
 constexpr int64_t kSample = 4096;
 
-// LDM's name for the running average of a parameter: its own below "model.", without dots.
-std::string ema_name(const std::string& name) {
-  if (!name.starts_with("model.")) return {};
-  std::string flat = name.substr(6);
-  std::erase(flat, '.');
-  return "model_ema." + flat;
-}
-
 const io::TensorInfo* find_parameter(const io::Checkpoint& checkpoint, const std::string& name, bool use_ema) {
   const io::TensorInfo* plain = checkpoint.find(name);
-  const std::string flat = ema_name(name);
+  const std::string flat = average_name(name);
   const io::TensorInfo* average = flat.empty() ? nullptr : checkpoint.find(flat);
   if (use_ema && average != nullptr) return average;
   return plain != nullptr ? plain : average;
 }
 
-// Tensors stored with a network that are not parameters here.
+// Tensors stored with a network that are known not to be parameters.
 bool is_ignorable(const std::string& name) {
-  return name.ends_with("position_ids") || name.starts_with(std::string(kVaePrefix) + "loss.");
+  return name.ends_with("position_ids") || name.starts_with(std::string(kVaePrefix) + "loss.") ||
+         name.starts_with(std::string(kVaePrefix) + "model_ema.");
 }
+
+// "a.b.3.c.weight" → "a.b.3.c".
+std::string parent_of(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? std::string() : name.substr(0, dot);
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The modules of a network: those that have parameters of their own, and the lists "a.b." whose next part is a number.
+struct Modules {
+  std::set<std::string> layers, lists;
+  void add(const std::string& parameter) {
+    layers.insert(parent_of(parameter));
+    for (size_t dot = parameter.find('.'); dot != std::string::npos; dot = parameter.find('.', dot + 1)) {
+      const size_t next = parameter.find('.', dot + 1);
+      if (next != std::string::npos && is_number(std::string_view(parameter).substr(dot + 1, next - dot - 1)))
+        lists.insert(parameter.substr(0, dot + 1));
+    }
+  }
+  // Whether a network that has this tensor as well computes something else: it is another parameter of a layer that is
+  // there, or of one more block in a row.
+  bool would_change_by(const std::string& name) const {
+    constexpr size_t kMaxNameBytes = 512;
+    if (name.size() > kMaxNameBytes || layers.contains(parent_of(name))) return true;
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+      const size_t next = name.find('.', dot + 1);
+      if (next != std::string::npos && lists.contains(name.substr(0, dot + 1)) &&
+          is_number(std::string_view(name).substr(dot + 1, next - dot - 1)))
+        return true;
+    }
+    return false;
+  }
+};
 
 bool has_shape(const nn::Param& param, const Shape& shape) {
   if (shape == param.shape) return true;
@@ -79,7 +109,14 @@ template <class T> int64_t count_non_finite_of(const Tensor& tensor, int64_t ste
 }  // namespace
 
 void BindReport::check() const {
-  if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
+  if (missing.empty() && unexpected.empty() && misshapen.empty()) {
+    if (!unneeded.empty())
+      warn("{}: {} tensors that no network here has are left out: {}{}", file, unneeded.size(),
+           fmt::join(unneeded.begin(), unneeded.begin() + static_cast<ptrdiff_t>(std::min<size_t>(5, unneeded.size())),
+                     ", "),
+           unneeded.size() > 5 ? ", …" : "");
+    return;
+  }
   fail(ErrorKind::kData, "{}: does not fit its configuration{}{}{}", file, first_five("missing", missing),
        first_five("misshapen", misshapen), first_five("unexpected", unexpected));
 }
@@ -104,9 +141,12 @@ void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std
   report.file = checkpoint.path().string();
   const int64_t scan = bytes_in(checkpoint) <= kScanWhole ? std::numeric_limits<int64_t>::max() : kSample;
   std::set<std::string> taken;
+  Modules modules;
   nn::for_each_param(module, prefix, [&](const std::string& name, nn::Param& param) {
-    const io::TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
     taken.insert(name);
+    modules.add(name);
+    if (options.skip && options.skip(name)) return;
+    const io::TensorInfo* info = find_parameter(checkpoint, name, options.use_ema);
     if (info == nullptr) return report.missing.push_back(name);
     if (!has_shape(param, info->shape)) {
       return report.misshapen.push_back(
@@ -121,8 +161,8 @@ void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std
     param.value = value.to(options.device);
   });
   for (const io::TensorInfo& info : checkpoint.tensors()) {
-    if (info.name.starts_with(prefix) && !taken.contains(info.name) && !is_ignorable(info.name))
-      report.unexpected.push_back(strip_control(info.name));
+    if (!info.name.starts_with(prefix) || taken.contains(info.name) || is_ignorable(info.name)) continue;
+    (modules.would_change_by(info.name) ? report.unexpected : report.unneeded).push_back(strip_control(info.name));
   }
 }
 

@@ -1,6 +1,7 @@
 // Puts a checkpoint's tensors into a module's parameters.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,19 +14,23 @@ struct BindOptions {
   Device device = Device::kCpu;
   bool use_ema = false;  // true: use the running average (LDM's `model_ema.`) if there is one; false: only if there is
                          // nothing else
+  std::function<bool(const std::string& name)> skip = {};  // parameters that are left without a value
 };
 
 // What did not fit, over one or several modules.
 struct BindReport {
   std::string file;
   std::vector<std::string> missing, unexpected, misshapen;
-  // Throws Error(kData) that lists the first five of each, unless everything fitted.
+  std::vector<std::string> unneeded;  // tensors that change nothing
+  // Throws Error(kData) that lists the first five of each of the first three, unless everything fitted; then it warns
+  // once of those that are not needed.
   void check() const;
 };
 
 // Binds each parameter of `module` to the tensor `prefix` + its name: as stored, in the file's type (f64 becomes f32).
-// Names under the prefix that no parameter took are unexpected. Values that are not finite are warned of; in files over
-// 256 MB only a sample of each tensor is checked.
+// Names under the prefix that no parameter took are unexpected if the network computes something else with them
+// (another parameter of a layer that is there, one more block in a row), and else not needed. Values that are not
+// finite are warned of; in files over 256 MB only a sample of each tensor is checked.
 void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std::string& prefix, BindReport& report,
                  const BindOptions& options = {});
 

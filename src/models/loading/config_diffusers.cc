@@ -365,7 +365,38 @@ void check_model_index(const Section& s) {
   }
 }
 
+// The token that fills up short texts, from the tokenizer's files: text, or an object with its "content". Empty: not
+// stated.
+std::string padding_token(const std::filesystem::path& folder) {
+  for (const char* file : {"tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json"}) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(folder / file, ignored))) continue;
+    const Json json = io::read_json_file(io::file_in_folder(folder, file), io::kMaxConfigBytes, true);
+    if (!json.is_object() || !json.contains("pad_token")) continue;
+    const Json& pad = json["pad_token"];
+    if (pad.is_string()) return pad.get<std::string>();
+    if (pad.is_object() && pad.contains("content") && pad["content"].is_string())
+      return pad["content"].get<std::string>();
+  }
+  return {};
+}
+
+// Texts are filled up with the end mark here, which the text encoder of Stable Diffusion 2 was not trained with.
+void check_padding(const std::filesystem::path& folder, const ClipTextConfig& text) {
+  const std::string pad = padding_token(folder);
+  const bool is_end = pad == "<|endoftext|>" || (pad.empty() && text.quick_gelu);
+  SUMI_CHECK(
+      is_end,
+      "{}: is of Stable Diffusion 2.x, whose text encoder (OpenCLIP's) takes ids that are filled up with {}; this "
+      "version runs Stable Diffusion 1.x",
+      folder.string(), pad.empty() ? "zeros" : fmt::format("\"{}\"", shorten(strip_control(pad), 40)));
+}
+
 }  // namespace
+
+AutoencoderConfig autoencoder_from_diffusers(const std::filesystem::path& folder) {
+  return read_autoencoder(Section(io::file_in_folder(folder, "config.json")));
+}
 
 ModelConfig config_from_diffusers(const std::filesystem::path& folder) {
   const auto section = [&](const char* file) { return Section(io::file_in_folder(folder, file)); };
@@ -379,6 +410,7 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder) {
   config.unet = read_unet(unet);
   if (there("vae/config.json")) config.autoencoder = read_autoencoder(section("vae/config.json"));
   if (there("text_encoder/config.json")) config.text = read_text(section("text_encoder/config.json"));
+  check_padding(folder, config.text);
   if (there("scheduler/scheduler_config.json")) {
     read_scheduler(section("scheduler/scheduler_config.json"), config);
   } else {

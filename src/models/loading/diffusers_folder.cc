@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "base/text_util.h"
@@ -11,6 +12,7 @@
 #include "io/torch_ckpt.h"
 #include "models/loading/name_map.h"
 #include "models/loading/prefixes.h"
+#include "models/loading/tidy_names.h"
 
 namespace sumi::models {
 namespace {
@@ -98,19 +100,20 @@ class DiffusersFolder : public io::Checkpoint {
       SUMI_CHECK(parts_[first + file]->has(tensor), "{}: weight_map puts tensor \"{}\" in {}, which does not hold it",
                  weights->index.string(), strip_control(tensor), weights->files[file].filename().string());
     }
-    const NameMap map = make_map([&](const std::string& name) {
-      for (size_t i = first; i < parts_.size(); ++i) {
-        if (parts_[i]->has(name)) return true;
-      }
-      return false;
-    });
-    for (size_t i = first; i < parts_.size(); ++i) add_part(*parts_[i], prefix, map);
+    const bool text = component == "text_encoder";
+    std::unordered_set<std::string> names;
+    for (size_t i = first; i < parts_.size(); ++i) {
+      for (const io::TensorInfo& info : parts_[i]->tensors()) names.insert(tidy_component_name(info.name, text));
+    }
+    const NameMap map = make_map([&](const std::string& name) { return names.contains(name); });
+    for (size_t i = first; i < parts_.size(); ++i) add_part(*parts_[i], prefix, text, map);
     return true;
   }
 
-  void add_part(const io::Checkpoint& part, std::string_view prefix, const NameMap& map) {
+  void add_part(const io::Checkpoint& part, std::string_view prefix, bool text, const NameMap& map) {
     for (const io::TensorInfo& info : part.tensors()) {
-      const std::string name = map.to_compvis(info.name).value_or(std::string(prefix) + info.name);
+      const std::string tidy = tidy_component_name(info.name, text);
+      const std::string name = map.to_compvis(tidy).value_or(std::string(prefix) + tidy);
       const Shape shape = map.compvis_shape(name, info.shape);
       const auto [other, fresh] = sources_.emplace(name, Source{&part, info.name, shape});
       SUMI_CHECK(fresh, "{}: tensor \"{}\" is also in {}{}", part.path().string(), strip_control(info.name),
@@ -125,6 +128,16 @@ class DiffusersFolder : public io::Checkpoint {
 };
 
 }  // namespace
+
+std::unique_ptr<io::Checkpoint> open_diffusers_component(const fs::path& folder) {
+  const fs::path whole = folder.has_filename() ? folder : folder.parent_path();
+  const fs::path above = whole.has_parent_path() ? whole.parent_path() : fs::path(".");
+  const auto weights = io::find_weights(above, whole.filename().string(), {});
+  if (!weights) return nullptr;
+  SUMI_CHECK(weights->files.size() == 1, "{}: its weights lie in {} shards; give them in one file", folder.string(),
+             weights->files.size());
+  return open_part(weights->files.front());
+}
 
 std::unique_ptr<io::Checkpoint> open_diffusers_folder(const fs::path& folder, const std::string& variant) {
   return std::make_unique<DiffusersFolder>(folder, variant);

@@ -17,4 +17,8 @@ namespace sumi::models {
 std::unique_ptr<io::Checkpoint> open_diffusers_folder(const std::filesystem::path& folder,
                                                       const std::string& variant = {});
 
+// The weights of one component's folder ("…/vae"), in one file, under its own names; null where it has none. Throws
+// as open_diffusers_folder, and Error(kData) for shards.
+std::unique_ptr<io::Checkpoint> open_diffusers_component(const std::filesystem::path& folder);
+
 }  // namespace sumi::models
