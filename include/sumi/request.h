@@ -55,6 +55,12 @@ struct Request {
   std::string lora_folder = {};  // where LoRAs named in prompts are looked for; empty: beside the model and in its
                                  // loras/, then in the engine's data folder
 
+  // Files of textual inversion for this job. A prompt names one by the file's name without ending, by <NAME>, by
+  // embedding:NAME, or by the word that the file gives it. With syntax "weighted" those in embeddings/ beside the model
+  // and in the engine's data folder are found by their names without being listed here.
+  std::vector<std::string> embeddings = {};
+  std::string embedding_folder = {};  // the only folder to look in; empty: those two
+
   bool tiled_decode = false;  // decode beyond 1024x1024 in tiles: less memory, more time, a small error
 
   // This job draws batch number `share` of every `share_of`, with the same result as if it had drawn all: for processes
@@ -79,7 +85,8 @@ struct Settings {
   int64_t pictures = 0;  // of the whole job
   int64_t batch = 1;     // the most at once
   bool tiled_decode = false;
-  std::vector<Lora> loras = {};  // those named in prompts too
+  std::vector<Lora> loras = {};               // those named in prompts too
+  std::vector<std::string> embeddings = {};  // the files in use, those found by name too
   std::string backend = {};
   std::string precision = {};  // what the networks compute in: "f32", "f16" or "bf16"
   int threads = 0;

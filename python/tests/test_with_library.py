@@ -155,7 +155,7 @@ class Pictures(WithLibrary):
     def test_the_bundled_model_has_its_own_defaults(self):
         image = StableDiffusionPipeline.from_single_file(BUNDLED)("red apple", generator=seeded()).images[0]
         self.assertEqual(image.size, (128, 128))
-        for part in ("Steps: 20", "CFG scale: 3", "Sampler: ddim"):
+        for part in ("Steps: 20", "CFG scale: 3", "Sampler: DDIM"):
             self.assertIn(part, image.info["parameters"])
 
     def test_the_original_s_picture(self):

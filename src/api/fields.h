@@ -147,6 +147,13 @@ template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visi
         {.name = "lora_folder",
          .help = "where LoRAs named in prompts are looked for; empty: beside the model, in its loras/, and in the "
                  "engine's data folder"});
+  visit(request.embeddings,
+        {.name = "embeddings",
+         .help = "files of textual inversion; a prompt names one by its file's name, <NAME> or embedding:NAME"});
+  visit(request.embedding_folder,
+        {.name = "embedding_folder",
+         .help = "where embeddings named in prompts are looked for; empty: embeddings/ beside the model, then the "
+                 "engine's data folder"});
   visit(request.tiled_decode,
         {.name = "tiled_decode", .help = "decode large pictures in tiles: less memory, more time, a small error"});
   visit(request.share, {.name = "share", .help = "this job draws batch number share of every share_of", .min = 0});
@@ -197,6 +204,7 @@ template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& vi
   visit(settings.batch, {.name = "batch", .help = "the most pictures at once"});
   visit(settings.tiled_decode, {.name = "tiled_decode", .help = "whether pictures are decoded in tiles"});
   visit(settings.loras, {.name = "loras", .help = "the request's and those named in prompts"});
+  visit(settings.embeddings, {.name = "embeddings", .help = "files in use, those found by name too"});
   visit(settings.backend, {.name = "backend", .help = "where it computes"});
   visit(settings.precision, {.name = "precision", .help = "what the networks compute in"});
   visit(settings.threads, {.name = "threads", .help = "of the engine"});

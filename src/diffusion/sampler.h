@@ -66,9 +66,10 @@ enum class Space { kTimesteps, kSigmas };
 
 struct Sampler {
   std::string name, help;
-  std::vector<std::string> aliases = {};
+  std::vector<std::string> aliases = {};  // the first, with a capital, is its name in A1111's web UI
   Space space;
   std::vector<std::string> schedules;  // those it supports; the first is the default
+  std::string automatic = {};          // what A1111's "Automatic" means for it; empty: the default
   Spacing spacing = {};
   bool takes_eta = false;
   bool previous_is_next_entry = false;  // steps from one entry of the grid to the next on every schedule

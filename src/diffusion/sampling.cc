@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/count.h"
+#include "base/text_util.h"
 #include "diffusion/sampler.h"
 #include "ops/elementwise.h"
 
@@ -41,6 +42,13 @@ template <class T> std::vector<NamedHelp> help_of() {
   return out;
 }
 
+// A name of A1111's that means another schedule for each sampler, as a registered one; other names as they are.
+std::string schedule_for(const std::string& name, const Sampler& sampler) {
+  if (lower(name) == "automatic") return sampler.automatic.empty() ? sampler.schedules.front() : sampler.automatic;
+  if (name == "Uniform" && sampler.space == Space::kSigmas) return "discrete";
+  return name;
+}
+
 // The sampler and the schedule of a job; throws if they do not fit together.
 struct Choice {
   const Sampler& sampler;
@@ -55,7 +63,7 @@ Choice choose(const SampleOptions& options) {
   std::string from_alias;
   const Sampler& sampler = *Registry<Sampler>::instance().find(resolve_sampler(options.sampler, &from_alias));
   const std::string asked = !options.schedule.empty() ? options.schedule : from_alias;
-  const Schedule& schedule = find_schedule(asked.empty() ? sampler.schedules.front() : asked);
+  const Schedule& schedule = find_schedule(asked.empty() ? sampler.schedules.front() : schedule_for(asked, sampler));
   const bool fits =
       std::find(sampler.schedules.begin(), sampler.schedules.end(), schedule.name) != sampler.schedules.end();
   SUMI_CHECK_KIND(kUsage, fits, "the sampler {} cannot use the schedule {}; it can use {}", sampler.name, schedule.name,
@@ -157,16 +165,36 @@ std::vector<NamedHelp> list_schedules() { return help_of<Schedule>(); }
 
 std::string resolve_sampler(const std::string& name, std::string* schedule) {
   if (const Sampler* sampler = find_entry<Sampler>(name)) return sampler->name;
-  const size_t space = name.rfind(' ');
-  if (space != std::string::npos) {  // "DPM++ 2M Karras"
+  // "DPM++ 2M Karras", "Euler a SGM Uniform": the longest beginning that is a sampler.
+  for (size_t space = name.rfind(' '); space != std::string::npos && space > 0; space = name.rfind(' ', space - 1)) {
     const Sampler* sampler = find_entry<Sampler>(name.substr(0, space));
-    const Schedule* named = find_entry<Schedule>(name.substr(space + 1));
-    if (sampler && named) {
-      if (schedule) *schedule = named->name;
-      return sampler->name;
-    }
+    if (sampler == nullptr) continue;
+    const Schedule* named = find_entry<Schedule>(schedule_for(name.substr(space + 1), *sampler));
+    if (named == nullptr) break;
+    if (schedule) *schedule = named->name;
+    return sampler->name;
   }
-  fail(ErrorKind::kUsage, "unknown sampler \"{}\"; choose from {}", name, names<Sampler>());
+  fail(ErrorKind::kUsage, "unknown sampler \"{}\"; choose from {}", shorten(name, 100), names<Sampler>());
+}
+
+std::string resolve_schedule(const std::string& name, const std::string& sampler) {
+  return find_schedule(schedule_for(name, *Registry<Sampler>::instance().find(sampler))).name;
+}
+
+std::string web_name_of_sampler(const std::string& name) {
+  const Sampler* sampler = find_entry<Sampler>(name);
+  const bool named = sampler != nullptr && !sampler->aliases.empty() && std::isupper(sampler->aliases.front()[0]) != 0;
+  return named ? sampler->aliases.front() : name;
+}
+
+std::string web_name_of_schedule(const std::string& schedule, const std::string& name) {
+  const Sampler* sampler = find_entry<Sampler>(name);
+  const bool levels = sampler != nullptr && sampler->space == Space::kSigmas;
+  if (schedule == "karras") return "Karras";
+  if (schedule == "exponential") return "Exponential";
+  if (schedule == "discrete") return "Uniform";
+  if (schedule == "uniform") return levels ? "DDIM" : "Uniform";
+  return schedule;
 }
 
 void check_sampler(const std::string& sampler, const std::string& schedule) {

@@ -125,5 +125,14 @@ std::vector<NamedHelp> list_schedules();
 // The registered name for a name or alias ("DPM++ 2M Karras" → sampler "dpmpp_2m", schedule "karras"); throws
 // Error(kUsage) that lists the known ones. `schedule` is set only if the alias contains one.
 std::string resolve_sampler(const std::string& name, std::string* schedule);
+// The registered name for a schedule's name or alias, or one of A1111's names, which depend on the sampler: "Uniform",
+// so spelled, is `discrete` for samplers on noise levels, and "Automatic" what that sampler has there. Throws
+// Error(kUsage) that lists the known ones.
+std::string resolve_schedule(const std::string& name, const std::string& sampler);
+
+// What A1111's web UI calls a registered sampler, and a registered schedule with that sampler: "DPM++ 2M", "Karras".
+// Those that it does not have keep their names.
+std::string web_name_of_sampler(const std::string& sampler);
+std::string web_name_of_schedule(const std::string& schedule, const std::string& sampler);
 
 }  // namespace sumi::diffusion

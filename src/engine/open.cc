@@ -131,9 +131,31 @@ text::ClipTokenizer load_tokenizer(const io::Checkpoint* file, const fs::path& p
   return text::ClipTokenizer::load(text::find_tokenizer(chosen, path, places));
 }
 
+namespace {
+
+// A text encoder that was trained with words of its own has rows beyond CLIP's, and a file that tells the words.
+void check_added_rows(const OpenModel& model, int64_t known) {
+  constexpr int64_t kClip = 49408;
+  const int64_t rows = model.config.text.vocab_size;
+  if (rows <= std::max(known, kClip)) return;
+  const bool folder = model.stored->format() == "diffusers folder";
+  SUMI_CHECK(!folder,
+             "{}: its text encoder has {} rows and its tokenizer {} tokens; the words of the others are missing: "
+             "added_tokens.json, or tokenizer.json, in its tokenizer folder",
+             model.path.string(), rows, known);
+  warn(
+      "{}: the text encoder has {} rows and the tokenizer {} tokens; the words of the others are not known (they are "
+      "in "
+      "an added_tokens.json, in a folder for `tokenizer`)",
+      model.path.string(), rows, known);
+}
+
+}  // namespace
+
 text::ClipTokenizer load_tokenizer(const OpenModel& model, const std::string& folder, const text::Places& places) {
   text::ClipTokenizer tokenizer = load_tokenizer(model.stored.get(), model.path, folder, places);
   models::check_vocabulary(model.config, tokenizer.vocab_size());
+  check_added_rows(model, tokenizer.vocab_size());
   return tokenizer;
 }
 

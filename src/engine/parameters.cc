@@ -1,4 +1,5 @@
 // The settings text of a picture. Declared in resolve.h.
+#include "diffusion/sampling.h"
 #include "engine/resolve.h"
 #include "image/metadata.h"
 
@@ -28,8 +29,8 @@ std::string parameters_of(const Settings& s, const std::string& prompt, uint64_t
   return image::format_parameters({.prompt = text,
                                    .negative_prompt = s.negative_prompt,
                                    .steps = s.steps,
-                                   .sampler = s.sampler,
-                                   .schedule = s.schedule,
+                                   .sampler = diffusion::web_name_of_sampler(s.sampler),
+                                   .schedule = diffusion::web_name_of_schedule(s.schedule, s.sampler),
                                    .guidance = s.scale,
                                    .seed = seed,
                                    .width = s.width,

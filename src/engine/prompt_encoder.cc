@@ -13,15 +13,21 @@ constexpr size_t kKept = 64;
 
 }  // namespace
 
-PromptEncoder::PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty)
-    : model_(model), empty_(empty), pooled_(model.denoiser().wants().pooled > 0) {}
+PromptEncoder::PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty, const Tensor& added,
+                             int64_t end_mark)
+    : model_(model),
+      empty_(empty),
+      added_(added ? std::vector<Tensor>{added} : std::vector<Tensor>()),
+      end_mark_(end_mark),
+      pooled_(model.denoiser().wants().pooled > 0) {}
 
 PromptEncoder::Encoded PromptEncoder::encode(const TokenizedPrompt& prompt) const {
   Encoded out;
   for (size_t i = 0; i < prompt.rows.size(); ++i) {
     const auto count = static_cast<int64_t>(prompt.rows[i].size());
     const bool pooled = pooled_ && i == 0;
-    const models::TextStates states = model_.encode_text(Tensor::from(prompt.rows[i], {1, count}), {.pooled = pooled});
+    const models::TextStates states = model_.encode_text(Tensor::from(prompt.rows[i], {1, count}),
+                                                         {.pooled = pooled, .added = added_, .end_mark = end_mark_});
     if (pooled) out.pooled = states.pooled;
     Tensor row = states.hidden.reshape({count, states.hidden.dim(2)});
     if (!prompt.weights[i].empty()) row = weigh_rows(row, prompt.weights[i]);

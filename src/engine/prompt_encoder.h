@@ -19,7 +19,10 @@ class PromptEncoder {
  public:
   // `empty` is the empty text, whose rows fill up shorter prompts; read only where prompts of a batch take different
   // numbers of rows. All must outlive the encoder and stay where they are.
-  PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty);
+  // `added`: rows of embeddings that ids beyond the text encoder's table stand for, or undefined. `end_mark`: the id
+  // that ends a text; -1: its largest.
+  PromptEncoder(const models::StableDiffusion& model, const TokenizedPrompt& empty, const Tensor& added = {},
+                int64_t end_mark = -1);
 
   // Prompts that take fewer rows than the longest of the batch are padded with rows of the empty text, as A1111 does.
   // The pooled vector of a long text is its first row's.
@@ -39,6 +42,8 @@ class PromptEncoder {
 
   const models::StableDiffusion& model_;
   const TokenizedPrompt& empty_;
+  std::vector<Tensor> added_;
+  int64_t end_mark_;
   bool pooled_;  // the denoiser takes a pooled vector
   std::map<const TokenizedPrompt*, Encoded> encoded_;
 };

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/embeddings.h"
 #include "engine/find_lora.h"
 
 namespace sumi::engine {
@@ -47,11 +48,10 @@ class Parser {
     const std::string named = r.sampler.value_or(form.sampler);
     std::string implied;
     out_.sampler = diffusion::resolve_sampler(named, &implied);
-    SUMI_CHECK_KIND(kUsage, !r.schedule || implied.empty() || *r.schedule == implied,
+    const std::string asked = r.schedule ? diffusion::resolve_schedule(*r.schedule, out_.sampler) : std::string();
+    SUMI_CHECK_KIND(kUsage, !r.schedule || implied.empty() || asked == implied,
                     "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *r.schedule);
-    out_.schedule = r.schedule                                        ? *r.schedule
-                    : out_.sampler == form.sampler && implied.empty() ? form.schedule
-                                                                      : implied;
+    out_.schedule = r.schedule ? asked : out_.sampler == form.sampler && implied.empty() ? form.schedule : implied;
     diffusion::check_sampler(out_.sampler, out_.schedule);
   }
 
@@ -83,6 +83,7 @@ class Resolver {
     decide_numbers();
     decide_sampling();
     find_loras();
+    find_embeddings();
     take_prompts();
     return std::move(job_);
   }
@@ -137,6 +138,24 @@ class Resolver {
     s.timesteps = job_.grid->timesteps();
   }
 
+  // Before any text is tokenised.
+  void find_embeddings() {
+    std::vector<std::string> texts{parsed_.negative.text};
+    for (const ParsedPrompt& prompt : parsed_.texts) texts.push_back(prompt.text);
+    JobEmbeddings found = engine::find_embeddings(
+        {.files = request_.embeddings,
+         .chosen = request_.embedding_folder,
+         .model = facts_.model,
+         .data_folder = facts_.data_folder,
+         .search = parsed_.syntax == PromptSyntax::kWeighted || !request_.embedding_folder.empty()},
+        facts_.config, texts);
+    settings().embeddings = found.files;
+    job_.embeddings = found.vectors;
+    const text::ClipTokenizer& own = facts_.tokenizer();
+    tokenizer_.emplace(found.words.empty() ? own : own.with(found.words));
+    job_.end_mark = own.end_id();
+  }
+
   // The request's, and those named in prompts.
   void find_loras() {
     Settings& s = settings();
@@ -177,7 +196,7 @@ class Resolver {
 
   size_t text(const ParsedPrompt& prompt) {
     const auto [known, fresh] = places_.emplace(prompt.text, job_.texts.size());
-    if (fresh) job_.texts.push_back(tokenize(facts_.config, facts_.tokenizer(), prompt, parsed_.syntax));
+    if (fresh) job_.texts.push_back(tokenize(facts_.config, *tokenizer_, prompt, parsed_.syntax));
     return known->second;
   }
 
@@ -203,6 +222,7 @@ class Resolver {
   const Request& request_;
   models::DrawingDefaults drawing_;
   std::map<std::string, size_t> places_;  // of the texts
+  std::optional<text::ClipTokenizer> tokenizer_;
   ResolvedJob job_;
 };
 

@@ -58,6 +58,8 @@ struct ResolvedJob {
   int64_t share = 0, share_of = 1;
   LatentSize latent{};
   std::vector<LoraFile> loras;
+  Tensor embeddings;                    // [n,D] rows beyond those of the text encoder's table; undefined: none
+  int64_t end_mark = 0;                 // the id that ends a text
   std::optional<diffusion::Grid> grid;  // always there once resolved
 
   bool guided() const { return settings.scale != 1.0; }

@@ -20,7 +20,7 @@ class Run {
         hooks_(hooks),
         with_(with),
         noise_(job.settings.rng, job.settings.seed, job.seeds_by_picture(), model.device()),
-        encoder_(model, job.texts[job.empty]) {}
+        encoder_(model, job.texts[job.empty], job.embeddings, job.end_mark) {}
 
   void operator()() {
     if (job_.fixed_noise) fixed_noise_ = noise_(latent_shape(job_.largest_batch()));

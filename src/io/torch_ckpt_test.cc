@@ -33,6 +33,76 @@ TEST_F(TorchCkpt, NestedAndFlat) {
   }
 }
 
+// torch.save's format of before 2020: the same pickles, then each storage with its number of values.
+std::string legacy_file(const std::string& object, const std::vector<std::pair<std::string, std::string>>& storages,
+                        size_t width = 4) {
+  const std::string magic =
+      "\x80\x02\x8a\x0al\xfc\x9c"
+      "F\xf9 j\xa8P\x19.";
+  std::string keys = "](", bytes;
+  for (const auto& [key, data] : storages) {
+    keys += pk::text(key);
+    bytes += test::little_endian(data.size() / width, 8) + data;
+  }
+  const std::string machine = pk::dict({{"protocol_version", pk::integer(1001)}, {"little_endian", "\x88"}});
+  return magic + pk::whole(pk::integer(1001)) + pk::whole(machine) + pk::whole(object) + pk::whole(keys + "e") + bytes;
+}
+
+TEST_F(TorchCkpt, TheFormatOfBefore2020) {
+  const std::string code =
+      pk::dict({{"w", pk::tensor(kSix)}, {"tail", pk::tensor({.sizes = {2}, .strides = {1}, .offset = 4})}});
+  test::write_file(file_, legacy_file(code, {{"0", bytes_of(kValues)}}));
+  const auto file = open_checkpoint(file_);
+  EXPECT_EQ(file->format(), "torch checkpoint");
+  EXPECT_EQ(floats(file->tensor("w")), kValues);
+  EXPECT_EQ(floats(file->tensor("tail")), (std::vector<float>{4, 5}));
+  // Cut anywhere it is refused.
+  const std::string whole = legacy_file(code, {{"0", bytes_of(kValues)}});
+  for (size_t bytes = 1; bytes < whole.size(); bytes += 7) {
+    test::write_file(file_, whole.substr(0, bytes));
+    EXPECT_THROW(open_checkpoint(file_), Error) << bytes;
+  }
+  for (const auto& wrong : {legacy_file(code, {}), legacy_file(code, {{"0", bytes_of(std::vector<float>{1})}}),
+                            legacy_file(code, {{"0", bytes_of(kValues)}, {"1", bytes_of(kValues)}}),
+                            legacy_file(code, {{"0", bytes_of(kValues)}, {"0", bytes_of(kValues)}})}) {
+    test::write_file(file_, wrong);
+    EXPECT_THROW(open_checkpoint(file_), Error);
+  }
+}
+
+// Textual inversion of A1111 and of the original: the tensors lie one level down, once in a ParameterDict.
+TEST_F(TorchCkpt, DictionariesOneLevelDown) {
+  const std::string tensors = pk::dict({{"*", pk::tensor(kSix)}});
+  const std::string parameters = pk::global("torch.nn.modules.container", "ParameterDict") + ")\x81" +
+                                 pk::dict({{"training", "\x88"}, {"_parameters", tensors}}) + "b";
+  for (const std::string& inner : {tensors, parameters}) {
+    const auto file = load(torch_parts(pk::whole(pk::dict({{"string_to_token", pk::dict({{"*", pk::integer(265)}})},
+                                                           {"string_to_param", inner},
+                                                           {"name", pk::text("cat")}})),
+                                       {{"0", bytes_of(kValues)}}));
+    ASSERT_EQ(file->tensors().size(), 1u);
+    EXPECT_EQ(floats(file->tensor("string_to_param.*")), kValues);
+    EXPECT_EQ(file->metadata().at("name"), "cat");
+  }
+}
+
+// Names that are not known are data; only where a tensor would be made by one is the file refused.
+TEST_F(TorchCkpt, UnknownNamesAreInert) {
+  const std::string object = pk::global("argparse", "Namespace") + ")\x81" + pk::dict({{"lr", pk::integer(1)}}) + "b";
+  const std::string path = pk::global("pathlib", "PosixPath") + pk::text("/tmp") + "\x85R";
+  const std::string partial = pk::global("functools", "partial") + pk::global("mine.losses", "Loss") + "\x85R";
+  const auto file = load(torch_parts(pk::whole(pk::dict({{"hyper_parameters", object},
+                                                         {"path", path},
+                                                         {"callbacks", partial},
+                                                         {"state_dict", pk::dict({{"w", pk::tensor(kSix)}})}})),
+                                     {{"0", bytes_of(kValues)}}));
+  EXPECT_EQ(floats(file->tensor("w")), kValues);
+  const std::string made = pk::global("mine.tensors", "rebuild") + "(" + pk::storage(kSix) + pk::integer(0) + "tR";
+  EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", made}}))), testing::HasSubstr("mine.tensors rebuild"));
+  const std::string wrapped = pk::global("mine.tensors", "Wrapped") + pk::tensor(kSix) + "\x85R";
+  EXPECT_THAT(error_of_pickle(pk::whole(pk::dict({{"w", wrapped}}))), testing::HasSubstr("mine.tensors Wrapped"));
+}
+
 TEST_F(TorchCkpt, ViewsOfOneStorage) {
   const auto file =
       load(torch_parts(pk::whole(pk::dict({{"all", pk::tensor(kSix)},

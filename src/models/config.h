@@ -125,6 +125,8 @@ ModelConfig config_from_diffusers(const std::filesystem::path& folder);
 AutoencoderConfig autoencoder_from_diffusers(const std::filesystem::path& folder);
 // From names and shapes alone. Throws Error(kData) that names the kind of file, or what it lacks.
 ModelConfig detect_config(const io::Checkpoint& checkpoint);
+// The sizes of the UNet alone, also of one that is there only as running averages; heads are not among them.
+UNetConfig detect_unet(const io::Checkpoint& checkpoint);
 // The same for the autoencoder alone; the common one if the file has no decoder.
 AutoencoderConfig detect_autoencoder(const io::Checkpoint& checkpoint);
 

@@ -188,6 +188,8 @@ ClipTextConfig detect_text(const Lookup& lookup) {
 
 }  // namespace
 
+UNetConfig detect_unet(const io::Checkpoint& checkpoint) { return detect_unet(Lookup(checkpoint)); }
+
 AutoencoderConfig detect_autoencoder(const io::Checkpoint& checkpoint) {
   return detect_autoencoder(Lookup(checkpoint));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/text_util.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
@@ -27,6 +28,39 @@ bool has_any(const io::Checkpoint& file, std::string_view prefix) {
 bool has_denoiser(const io::Checkpoint& file, std::string_view prefix) {
   const std::string average = average_name(std::string(prefix) + "x");
   return has_any(file, prefix) || (!average.empty() && has_any(file, average.substr(0, average.size() - 1)));
+}
+
+// What training keeps in a checkpoint beside its networks: the noise schedule's tables, running averages, counters.
+bool is_bookkeeping(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"betas",
+                                                "alphas_cumprod",
+                                                "alphas_cumprod_prev",
+                                                "sqrt_alphas_cumprod",
+                                                "sqrt_one_minus_alphas_cumprod",
+                                                "log_one_minus_alphas_cumprod",
+                                                "sqrt_recip_alphas_cumprod",
+                                                "sqrt_recipm1_alphas_cumprod",
+                                                "posterior_variance",
+                                                "posterior_log_variance_clipped",
+                                                "posterior_mean_coef1",
+                                                "posterior_mean_coef2",
+                                                "lvlb_weights",
+                                                "logvar",
+                                                "scale_factor",
+                                                "global_step",
+                                                "denoiser.sigmas"};
+  return name.starts_with("model_ema.") || name.ends_with("position_ids") ||
+         std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+// Tensors outside of all networks, for the warning of what nobody needs.
+void note_unneeded(const io::Checkpoint& file, const Recipe& recipe, BindReport& report) {
+  for (const io::TensorInfo& info : file.tensors()) {
+    const auto is_of = [&](const auto& part) { return info.name.starts_with(part.prefix); };
+    const bool known = is_of(recipe.denoiser) || is_of(recipe.autoencoder) ||
+                       std::any_of(recipe.text_encoders.begin(), recipe.text_encoders.end(), is_of);
+    if (!known && !is_bookkeeping(info.name)) report.unneeded.push_back(shorten(strip_control(info.name), 160));
+  }
 }
 
 bool is_of_encoder(std::string_view name, std::string_view prefix) {
@@ -97,6 +131,7 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
     bind_module(*parts.autoencoder, file, prefix, report, halves);
     parts.encodes = encoder;
   }
+  if (options.text && options.unet && options.autoencoder) note_unneeded(file, recipe, report);
   report.check();
   parts.checkpoint = std::move(checkpoint);
   return StableDiffusion(std::move(parts));
@@ -141,8 +176,11 @@ void StableDiffusion::adapt(nn::Adapters& out, const io::Checkpoint& file, const
 TextStates StableDiffusion::encode_text(const Tensor& ids, const TextQuery& query) const {
   const ContextScope here = scope();
   TextStates joined;
-  for (const auto& encoder : text_encoders()) {
-    const TextStates states = encoder->encode(ids, query);
+  for (size_t i = 0; i < text_encoders().size(); ++i) {
+    TextQuery own = query;
+    own.added.clear();
+    if (i < query.added.size()) own.added = {query.added[i]};
+    const TextStates states = text_encoders()[i]->encode(ids, own);
     joined.hidden = joined.hidden ? concat_channels(joined.hidden, states.hidden) : states.hidden;
     joined.pooled = states.pooled;
   }

@@ -37,6 +37,17 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit VocabularyReader(std::string file) : file_(std::move(file)) {}
 
+  // Ids of any kind, each once.
+  Vocabulary take_any() {
+    std::unordered_map<int32_t, std::string> seen;
+    for (const auto& [token, id] : vocabulary_) {
+      const auto [other, fresh] = seen.emplace(id, token);
+      SUMI_CHECK(fresh, "{}: the tokens \"{}\" and \"{}\" have one id, {}", file_,
+                 shorten(strip_control(other->second), 60), shorten(strip_control(token), 60), id);
+    }
+    return std::move(vocabulary_);
+  }
+
   Vocabulary take() {
     const auto count = static_cast<int64_t>(vocabulary_.size());
     std::vector<bool> seen(vocabulary_.size());
@@ -94,12 +105,88 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
+namespace {
+
+using Json = nlohmann::json;
+
+Json parse_tokenizer_json(const std::filesystem::path& file) {
+  // Depth is bounded by the parser's own stack use of CLIP's files: objects in one list in one object.
+  constexpr int kMaxDepth = 16;
+  const std::string text = read_text(file);
+  Json json = Json::parse(
+      text,
+      [&](int depth, Json::parse_event_t, Json&) {
+        SUMI_CHECK(depth <= kMaxDepth, "{}: is nested too deeply for a tokenizer", file.string());
+        return true;
+      },
+      false);
+  SUMI_CHECK(!json.is_discarded() && json.is_object(), "{}: is not a JSON object", file.string());
+  return json;
+}
+
+// The added tokens of a tokenizer.json: a list of {"id": …, "content": …}.
+std::string added_of(const Json& json, const std::string& source) {
+  if (!json.contains("added_tokens") || !json["added_tokens"].is_array()) return {};
+  Json added = Json::object();
+  for (const Json& token : json["added_tokens"]) {
+    const bool fits = token.is_object() && token.contains("content") && token["content"].is_string() &&
+                      token.contains("id") && token["id"].is_number_unsigned();
+    SUMI_CHECK(fits, "{}: an added token has no content or no id", source);
+    added[token["content"].get<std::string>()] = token["id"];
+  }
+  return added.dump();
+}
+
+// A tokenizer.json as the texts of vocab.json and merges.txt.
+TokenizerText from_tokenizer_json(const std::filesystem::path& file) {
+  const Json json = parse_tokenizer_json(file);
+  const std::string source = file.string();
+  const Json model = json.value("model", Json::object());
+  SUMI_CHECK(model.is_object() && model.contains("vocab") && model["vocab"].is_object() && model.contains("merges") &&
+                 model["merges"].is_array(),
+             "{}: holds no byte-pair encoding (model.vocab and model.merges)", source);
+  TokenizerText text{.vocabulary = {}, .merges = {}, .vocabulary_source = source, .merges_source = source};
+  text.added = added_of(json, source);
+  text.added_source = source;
+  // Added tokens may be listed in the vocabulary too; it ends before their ids.
+  text.vocabulary = model["vocab"].dump();
+  for (const Json& merge : model["merges"]) {
+    const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
+    SUMI_CHECK(pair || merge.is_string(), "{}: a merge is neither text nor two of them", source);
+    text.merges += pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>();
+    text.merges += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
 TokenizerText read_tokenizer(const std::filesystem::path& folder) {
-  const std::filesystem::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt";
-  return {.vocabulary = read_text(vocabulary),
-          .merges = read_text(merges),
-          .vocabulary_source = vocabulary.string(),
-          .merges_source = merges.string()};
+  const std::filesystem::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt",
+                              added = folder / "added_tokens.json", whole = folder / "tokenizer.json";
+  std::error_code ignored;
+  const bool has_whole = std::filesystem::exists(whole, ignored);
+  if (has_whole && !std::filesystem::exists(vocabulary, ignored) && !std::filesystem::exists(merges, ignored))
+    return from_tokenizer_json(whole);
+  TokenizerText text{.vocabulary = read_text(vocabulary),
+                     .merges = read_text(merges),
+                     .vocabulary_source = vocabulary.string(),
+                     .merges_source = merges.string()};
+  if (std::filesystem::exists(added, ignored)) {
+    text.added = read_text(added);
+    text.added_source = added.string();
+  } else if (has_whole) {
+    text.added = added_of(parse_tokenizer_json(whole), whole.string());
+    text.added_source = whole.string();
+  }
+  return text;
+}
+
+Vocabulary parse_added_tokens(const TokenizerText& text) {
+  if (text.added.empty()) return {};
+  VocabularyReader reader(text.added_source);
+  nlohmann::json::sax_parse(text.added, &reader);
+  return reader.take_any();
 }
 
 Vocabulary parse_vocabulary(const TokenizerText& text) {

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/count.h"
+#include "base/text_util.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
 
@@ -54,6 +55,8 @@ struct ClipTokenizer::Data {
   WordSplitter words;
   int64_t start_id = 0;
   int64_t end_id = 0;
+  int64_t size = 0;
+  AddedWords tokens;  // of the files
 
   // Appends the ids of text that holds no marks.
   void append_words(std::string_view part, std::vector<int64_t>& ids) const {
@@ -75,9 +78,34 @@ ClipTokenizer ClipTokenizer::parse(TokenizerText text) {
   };
   data->start_id = find_mark(kStartMark);
   data->end_id = find_mark(kEndMark);
+  data->size = data->bpe.size();
+  for (const auto& [token, id] : parse_added_tokens(data->text)) {
+    const auto known = data->bpe.find(token);
+    SUMI_CHECK(!known || *known == id, "{}: the added token \"{}\" has the id {}, and {} in the vocabulary",
+               data->text.added_source, shorten(strip_control(token), 60), id, *known);
+    if (token == kStartMark || token == kEndMark) continue;
+    data->tokens.add({.word = token, .first = id});
+    data->size = std::max<int64_t>(data->size, int64_t{id} + 1);
+  }
   ClipTokenizer tokenizer;
   tokenizer.data_ = std::move(data);
   return tokenizer;
+}
+
+ClipTokenizer ClipTokenizer::with(const AddedWords& words) const {
+  auto all = std::make_shared<AddedWords>(data_->tokens);
+  for (const AddedWord& word : words.words()) all->add(word);
+  ClipTokenizer out = *this;
+  out.words_ = std::move(all);
+  return out;
+}
+
+int64_t ClipTokenizer::ids_of_word(int64_t first) const {
+  if (!words_ || first < data_->size) return 1;
+  for (const AddedWord& word : words_->words()) {
+    if (word.first == first) return word.count;
+  }
+  return 1;
 }
 
 std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
@@ -87,9 +115,22 @@ std::vector<int64_t> ClipTokenizer::encode(std::string_view prompt) const {
 
 std::vector<int64_t> ClipTokenizer::encode_part(std::string_view part) const {
   check_prompt(part);
+  std::vector<int64_t> ids;
+  const AddedWords& words = words_ ? *words_ : data_->tokens;
+  size_t at = 0;
+  for (AddedWords::Found next = words.find(part, 0); next.word != nullptr; next = words.find(part, at)) {
+    append_text(part.substr(at, next.begin - at), ids);
+    for (int64_t i = 0; i < next.word->count; ++i) ids.push_back(next.word->first + i);
+    at = next.end;
+  }
+  append_text(part.substr(at), ids);
+  return ids;
+}
+
+// Text without added words.
+void ClipTokenizer::append_text(std::string_view part, std::vector<int64_t>& ids) const {
   const std::string cleaned = clean_prompt(part);
   std::string_view rest = cleaned;
-  std::vector<int64_t> ids;
   // The two marks, spelled out in a prompt, are found before anything else.
   while (!rest.empty()) {
     size_t mark = rest.find("<|");
@@ -103,7 +144,6 @@ std::vector<int64_t> ClipTokenizer::encode_part(std::string_view part) const {
     ids.push_back(start ? data_->start_id : data_->end_id);
     rest.remove_prefix(mark + (start ? kStartMark : kEndMark).size());
   }
-  return ids;
 }
 
 std::vector<int64_t> ClipTokenizer::encode_padded(std::string_view prompt, int64_t length, int64_t* cut) const {
@@ -120,7 +160,7 @@ std::vector<int64_t> ClipTokenizer::encode_padded(std::string_view prompt, int64
 }
 
 const TokenizerText& ClipTokenizer::text() const { return data_->text; }
-int64_t ClipTokenizer::vocab_size() const { return data_->bpe.size(); }
+int64_t ClipTokenizer::vocab_size() const { return data_->size; }
 int64_t ClipTokenizer::start_id() const { return data_->start_id; }
 int64_t ClipTokenizer::end_id() const { return data_->end_id; }
 

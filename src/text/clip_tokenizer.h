@@ -9,17 +9,24 @@
 #include <string_view>
 #include <vector>
 
+#include "text/added_words.h"
 #include "text/bpe_files.h"
 
 namespace sumi::text {
 
 class ClipTokenizer {
  public:
-  // Reads `vocab.json` and `merges.txt` in `folder`. Throws Error with the file, the line and the rule broken.
+  // Reads the files in `folder` (see read_tokenizer). Throws Error with the file, the line and the rule broken.
   static ClipTokenizer load(const std::filesystem::path& folder);
   // The same from the files' contents.
   static ClipTokenizer parse(TokenizerText text);
   const TokenizerText& text() const;
+
+  // The same tokenizer, which also knows these words: they are found before anything else, and case counts. Tokens that
+  // the files add to the vocabulary are known so as well.
+  ClipTokenizer with(const AddedWords& words) const;
+  // How many ids the word has whose ids, beyond the vocabulary, begin with this one.
+  int64_t ids_of_word(int64_t first) const;
 
   // Ids of the prompt alone, without start and end marks. Throws Error(kUsage) for invalid UTF-8, a NUL or over 64 KiB.
   std::vector<int64_t> encode(std::string_view prompt) const;
@@ -28,13 +35,16 @@ class ClipTokenizer {
   // [start] ids [end] padded with the end mark to `length`, cut to fit; `cut` receives how many ids did not.
   std::vector<int64_t> encode_padded(std::string_view prompt, int64_t length = 77, int64_t* cut = nullptr) const;
 
-  int64_t vocab_size() const;
+  int64_t vocab_size() const;  // with added tokens: their largest id and 1
   int64_t start_id() const;
   int64_t end_id() const;
 
  private:
   struct Data;
+  void append_text(std::string_view part, std::vector<int64_t>& ids) const;
+
   std::shared_ptr<const Data> data_;
+  std::shared_ptr<const AddedWords> words_;
 };
 
 // The marks at the end of every vocabulary.

@@ -23,11 +23,13 @@ std::vector<fs::path> cached_snapshots(const fs::path& cache) {
   return result;
 }
 
-// Whether both files are there. One without the other is an error, not a place to skip silently.
+// Whether both files are there, or tokenizer.json in their place. One without the other is an error, not a place to
+// skip silently.
 bool holds_tokenizer(const fs::path& folder) {
   std::error_code error;
   const bool vocabulary = fs::exists(folder / "vocab.json", error);
   const bool merges = fs::exists(folder / "merges.txt", error);
+  if (!vocabulary && !merges) return fs::exists(folder / "tokenizer.json", error);
   SUMI_CHECK(vocabulary == merges, "{}: holds {} but no {}; a tokenizer is both files", folder.string(),
              vocabulary ? "vocab.json" : "merges.txt", vocabulary ? "merges.txt" : "vocab.json");
   return vocabulary;
@@ -59,7 +61,8 @@ fs::path find_tokenizer(const std::optional<fs::path>& explicit_dir, const fs::p
     looked += (looked.empty() ? "" : ", ") + folder.string();
   }
   fail(ErrorKind::kNoInput,
-       "no tokenizer (vocab.json and merges.txt) in {}; name the folder that has one with `tokenizer`",
+       "no tokenizer (vocab.json and merges.txt, or tokenizer.json) in {}; name the folder that has one with "
+       "`tokenizer`",
        looked.empty() ? "any known place" : looked);
 }
 

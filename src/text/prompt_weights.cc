@@ -210,6 +210,11 @@ class ChunkBuilder {
     if (comma) after_comma_ = ids_.size();
   }
 
+  // Ends the row if that many ids do not fit into what is left of it, but would into an empty one.
+  void make_room(size_t count) {
+    if (count <= row_ && ids_.size() + count > row_) end_row();
+  }
+
   void end_row() {
     std::vector<int64_t> ids{tokenizer_.start_id()};
     ids.insert(ids.end(), ids_.begin(), ids_.end());
@@ -269,7 +274,12 @@ WeightedChunks chunk_weighted_prompt(const ClipTokenizer& tokenizer, const std::
       builder.end_row();
       continue;
     }
-    for (const int64_t id : tokenizer.encode_part(span.text)) builder.add(id, span.weight);
+    const std::vector<int64_t> ids = tokenizer.encode_part(span.text);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      // The vectors of an embedding stay together, as in A1111.
+      if (ids[i] >= tokenizer.vocab_size()) builder.make_room(static_cast<size_t>(tokenizer.ids_of_word(ids[i])));
+      builder.add(ids[i], span.weight);
+    }
   }
   return builder.finish();
 }

@@ -93,9 +93,9 @@ TEST_F(CliTest, ShortFormWritesOneFileWithItsParameters) {
   EXPECT_EQ(outcome.out, "fox.png\n");
   EXPECT_THAT(names_in(here()), ElementsAre("fox.png"));
   const std::string text = parameters_of(here() / "fox.png");
-  EXPECT_THAT(text, testing::StartsWith("a (red:1.3) fox\nNegative prompt: blurry\nSteps: 2, Sampler: dpmpp_2m"));
+  EXPECT_THAT(text, testing::StartsWith("a (red:1.3) fox\nNegative prompt: blurry\nSteps: 2, Sampler: DPM++ 2M"));
   EXPECT_THAT(
-      text, HasSubstr("Schedule type: karras, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: tiny-f32, Version: sumi "));
+      text, HasSubstr("Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: tiny-f32, Version: sumi "));
 }
 
 TEST_F(CliTest, ShortFormNamesTheFileItself) {
@@ -107,7 +107,7 @@ TEST_F(CliTest, ShortFormNamesTheFileItself) {
 
 TEST_F(CliTest, AliasesOfOthersChooseTheirSchedule) {
   ASSERT_EQ(sumi(Words{"a cat", "-o", "a.png", "--sampler", "Euler a", "--seed", "1"} + small() + model()).code, 0);
-  EXPECT_THAT(parameters_of(here() / "a.png"), HasSubstr("Sampler: euler_ancestral"));
+  EXPECT_THAT(parameters_of(here() / "a.png"), HasSubstr("Sampler: Euler a"));
   ASSERT_EQ(sumi(Words{"a cat", "-o", "b.png", "--sampler", "DPM++ 2M Karras", "--seed", "1"} + small() + model()).code,
             0);
   ASSERT_EQ(sumi(Words{"a cat", "-o", "c.png", "--seed", "1"} + small() + model()).code, 0);
@@ -127,7 +127,7 @@ TEST_F(CliTest, ParametersTellAllThatMakesThePicture) {
                      small() + model();
   ASSERT_EQ(sumi(line).code, 0);
   EXPECT_THAT(parameters_of(here() / "o/samples/00001.png"),
-              HasSubstr("Sampler: ddim, Schedule type: uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta: 0.5, "
+              HasSubstr("Sampler: DDIM, Schedule type: Uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta: 0.5, "
                         "RNG: cuda, Batch pos: 1, Model: "));
 }
 

@@ -121,7 +121,7 @@ sampling: {sampler: ddim, steps: 3, scale: 2}
   const image::Png drawing = image::read_png(folder_ / "drawn.png");
   EXPECT_EQ(drawing.image.width, 32);
   ASSERT_FALSE(drawing.texts.empty());
-  EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: ddim, Schedule type: uniform, CFG scale: 2"),
+  EXPECT_NE(drawing.texts[0].second.find("Steps: 3, Sampler: DDIM, Schedule type: Uniform, CFG scale: 2"),
             std::string::npos)
       << drawing.texts[0].second;
   // And it can be trained further.

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "engine/cast_checkpoint.h"
 #include "io/safetensors.h"
+#include "models/loading/autoencoder_file.h"
 #include "models/loading/open.h"
 
 namespace sumi::app {
@@ -28,17 +29,26 @@ int Convert::run() const {
   const auto type = engine::weights_dtype_of(words);
   SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; use f32, f16 or bf16", dtype);
   check_writable_file(out);
-  const std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
+  std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, !std::filesystem::equivalent(model.checkpoint, out, error),
                   "--out is the model itself; choose another name");
+  std::optional<models::AutoencoderConfig> autoencoder;
+  if (!model.vae.empty() && model.vae != "own") {
+    const models::ModelConfig config = models::config_for(*stored, model.config);
+    const models::AutoencoderFile chosen = models::open_autoencoder(model.vae, config);
+    autoencoder = chosen.config;
+    autoencoder->scale_factor = config.autoencoder.scale_factor;
+    stored = models::with_autoencoder(stored, chosen.file);
+  }
   const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   // A folder's configuration files are not copied, and shapes alone do not determine everything.
   const auto prediction = engine::prediction_of(words);
   const bool comes_along = metadata.contains(models::kConfigKey) || file->format() != "diffusers folder";
-  if (!comes_along || !model.config.empty() || prediction) {
+  if (!comes_along || !model.config.empty() || prediction || autoencoder) {
     models::ModelConfig config = models::config_for(*stored, model.config);
+    if (autoencoder) config.autoencoder = *autoencoder;
     if (prediction) config.prediction = *prediction;
     if (config.scale_by_std) {  // computed from the first latents when the model was trained
       config.autoencoder.scale_factor = models::config_for(*stored, {}).autoencoder.scale_factor;

@@ -52,8 +52,8 @@ struct SharedFlags {
   std::optional<int64_t> width, height, steps;
   std::optional<double> scale, eta;
   bool tiled_decode = false;
-  std::vector<std::string> loras;  // FILE or FILE:WEIGHT
-  std::string lora_folder;
+  std::vector<std::string> loras, embeddings;  // FILE or FILE:WEIGHT
+  std::string lora_folder, embedding_folder;
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
 // Copies the flags into the job's request and checks it; throws Error(kUsage). Call it once the rest of the request is

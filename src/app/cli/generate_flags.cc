@@ -50,6 +50,14 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
          "Where <lora:NAME:WEIGHT> in a prompt finds NAME.safetensors; else beside the model, in its loras/, or "
          "in sumi's data folder")
       ->type_name("DIR");
+  add_repeatable(
+      app, "--embedding", flags.embeddings, "FILE",
+      "Embedding of textual inversion; a prompt names it by its file's name, <NAME> or embedding:NAME; may be "
+      "given several times");
+  app.add_option("--embedding-dir", flags.embedding_folder,
+                 "Where embeddings named in prompts are found; else in embeddings/ beside the model or in sumi's data "
+                 "folder (weighted syntax)")
+      ->type_name("DIR");
   add_model_options(app, job.model);
   add_engine_options(app, job.engine);
   add_precision_option(app, job.engine);
@@ -73,6 +81,8 @@ void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
   request.syntax = flags.syntax;
   request.tiled_decode = flags.tiled_decode;
   request.lora_folder = flags.lora_folder;
+  request.embeddings = flags.embeddings;
+  request.embedding_folder = flags.embedding_folder;
   for (const std::string& lora : flags.loras) request.loras.push_back(parse_lora(lora));
   const auto seed = parse_seed(flags.seed);
   job.seed_was_drawn = !seed;

@@ -6,6 +6,8 @@
 #include "app/cli/common.h"
 #include "app/cli/probe_io.h"
 #include "base/check.h"
+#include "models/embedding_file.h"
+#include "ops/layout.h"
 
 namespace sumi::app {
 namespace {
@@ -14,19 +16,22 @@ struct Probe {
   EngineFlags engine;
   ModelChoice model;
   std::string in, out;
-  std::vector<std::string> loras;
+  std::vector<std::string> loras, embeddings;
 };
 
 // Reads inputs from `in`, runs the model, adds the results to `out`.
-using Work = void (*)(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out);
+using Work = void (*)(const models::StableDiffusion& model, const Tensor& added, const ProbeInput& in,
+                      ProbeOutput& out);
 
-void run_text(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
+void run_text(const models::StableDiffusion& model, const Tensor& added, const ProbeInput& in, ProbeOutput& out) {
+  models::TextQuery query;
+  if (added) query.added = {added};
   for (const std::string& ending : in.endings("text_ids")) {
-    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2)));
+    out.add("text_hidden" + ending, model.encode_text(in.ids("text_ids" + ending, 2), query).hidden);
   }
 }
 
-void run_unet(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
+void run_unet(const models::StableDiffusion& model, const Tensor&, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("x")) {
     const Tensor x = in.image("x" + ending).to(model.device());
     const std::string context = in.resolve("context", ending);
@@ -36,16 +41,26 @@ void run_unet(const models::StableDiffusion& model, const ProbeInput& in, ProbeO
   }
 }
 
-void run_decode(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
+void run_decode(const models::StableDiffusion& model, const Tensor&, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("z")) {
     out.add_image("image" + ending, model.decode_unscaled(in.image("z" + ending).to(model.device())));
   }
 }
 
-void run_encode(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
+void run_encode(const models::StableDiffusion& model, const Tensor&, const ProbeInput& in, ProbeOutput& out) {
   for (const std::string& ending : in.endings("image")) {
     out.add_image("moments" + ending, model.encode(in.image("image" + ending).to(model.device())));
   }
+}
+
+// The vectors of all files, in order; undefined: none.
+Tensor read_rows(const std::vector<std::string>& files, int64_t width) {
+  std::vector<Tensor> rows;
+  for (const std::string& file : files) {
+    for (const models::Embedding& embedding : models::read_embeddings(*io::open_checkpoint(file), width))
+      rows.push_back(embedding.vectors);
+  }
+  return rows.empty() ? Tensor() : concat_rows(rows);
 }
 
 int run(const Probe& probe, models::LoadOptions parts, Work work) {
@@ -63,7 +78,7 @@ int run(const Probe& probe, models::LoadOptions parts, Work work) {
   adapters.finish();
   {
     const nn::AdaptersScope adapted(&adapters);
-    work(model, in, out);
+    work(model, read_rows(probe.embeddings, opened.config.text.hidden_size), in, out);
   }
   out.write();
   return 0;
@@ -82,6 +97,10 @@ std::function<std::function<int()>(CLI::App&)> probing(models::LoadOptions parts
     if (!parts.autoencoder)
       add_repeatable(app, "--lora", probe->loras, "FILE[:WEIGHT]",
                      "LoRA file of any kind, and its weight [1]; may be given several times");
+    if (parts.text)
+      add_repeatable(
+          app, "--embedding", probe->embeddings, "FILE",
+          "Embedding whose vectors the ids from the vocabulary's end on stand for; may be given several times");
     add_engine_options(app, probe->engine);
     add_precision_option(app, probe->engine);
     return [probe, parts, work] { return run(*probe, parts, work); };

@@ -15,6 +15,8 @@ constexpr Renamed kRenamed[] = {
     {"batch", "--n-samples"},
     {"checkpoint", "--ckpt"},
     {"copies", "--n-samples"},
+    {"embedding_folder", "--embedding-dir"},
+    {"embeddings", "--embedding"},
     {"fixed_noise", "--fixed-code"},
     {"iterations", "--n-iter"},
     {"lora_folder", "--lora-dir"},

@@ -45,12 +45,14 @@ const Registration<Sampler> kDpm2(Sampler{.name = "dpm_2",
                                           .aliases = {"DPM2"},
                                           .space = Space::kSigmas,
                                           .schedules = kSigmaSchedules,
+                                          .automatic = "karras",
                                           .run = dpm_2});
 const Registration<Sampler> kDpm2Ancestral(Sampler{.name = "dpm_2_ancestral",
                                                    .help = "dpm_2 with fresh noise every step",
                                                    .aliases = {"DPM2 a", "dpm_2_a"},
                                                    .space = Space::kSigmas,
                                                    .schedules = kSigmaSchedules,
+                                                   .automatic = "karras",
                                                    .run = dpm_2_ancestral});
 
 }  // namespace

@@ -51,6 +51,7 @@ const Registration<Sampler> kDpmpp2m(Sampler{.name = "dpmpp_2m",
                                              .aliases = {"DPM++ 2M"},
                                              .space = Space::kSigmas,
                                              .schedules = kSigmaSchedules,
+                                             .automatic = "karras",
                                              .spacing = {.solver = true},
                                              .run = dpmpp_2m});
 const Registration<Sampler> kDpmSolver(Sampler{.name = "dpm_solver",

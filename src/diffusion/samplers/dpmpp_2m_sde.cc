@@ -34,6 +34,7 @@ const Registration<Sampler> kDpmpp2mSde(Sampler{.name = "dpmpp_2m_sde",
                                                 .aliases = {"DPM++ 2M SDE"},
                                                 .space = Space::kSigmas,
                                                 .schedules = kSigmaSchedules,
+                                                .automatic = "exponential",
                                                 .spacing = {.solver = true},
                                                 .run = dpmpp_2m_sde});
 

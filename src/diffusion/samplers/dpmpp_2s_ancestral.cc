@@ -30,6 +30,7 @@ const Registration<Sampler> kDpmpp2sAncestral(Sampler{.name = "dpmpp_2s_ancestra
                                                       .aliases = {"DPM++ 2S a", "dpmpp_2s_a"},
                                                       .space = Space::kSigmas,
                                                       .schedules = kSigmaSchedules,
+                                                      .automatic = "karras",
                                                       .run = dpmpp_2s_ancestral});
 
 }  // namespace

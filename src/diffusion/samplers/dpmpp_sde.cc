@@ -42,6 +42,7 @@ const Registration<Sampler> kDpmppSde(Sampler{.name = "dpmpp_sde",
                                               .aliases = {"DPM++ SDE"},
                                               .space = Space::kSigmas,
                                               .schedules = kSigmaSchedules,
+                                              .automatic = "karras",
                                               .run = dpmpp_sde});
 
 }  // namespace

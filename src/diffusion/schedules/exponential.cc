@@ -17,7 +17,7 @@ std::vector<double> exponential(const SigmaTable& table, int steps) {
 }
 
 const Registration<Schedule> kExponential(Schedule{
-    .name = "exponential", .help = "evenly in log sigma", .sigmas = exponential});
+    .name = "exponential", .help = "evenly in log sigma", .aliases = {"polyexponential"}, .sigmas = exponential});
 
 }  // namespace
 }  // namespace sumi::diffusion

@@ -19,7 +19,7 @@ std::vector<double> uniform(int total, int steps, Spacing) {
 const Registration<Schedule> kUniform(Schedule{
     .name = "uniform",
     .help = "the original's grid: every (1000/steps)-th timestep plus 1; default of ddim and plms",
-    .aliases = {"ddim_uniform", "ddim uniform"},
+    .aliases = {"ddim_uniform", "ddim uniform", "DDIM"},
     .timesteps = uniform,
     .unit_variance_start = true,
     .previous_is_next_entry = true});

@@ -37,7 +37,7 @@ class ClipText : public TextEncoder {
   void visit(nn::ParamVisitor& v) override;
 
  private:
-  Tensor embed(const Tensor& ids) const;
+  Tensor embed(const Tensor& ids, const std::vector<Tensor>& added) const;
 
   ClipTextConfig config_;
   nn::Embedding token_, position_;

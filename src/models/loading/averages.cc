@@ -5,23 +5,23 @@
 
 #include "base/check.h"
 #include "models/config.h"
-#include "models/family.h"
 #include "models/loading/prefixes.h"
 #include "models/loading/renamed.h"
+#include "models/unet/unet.h"
 
 namespace sumi::models {
 namespace {
 
 constexpr std::string_view kModel = "model.", kAverages = "model_ema.";
 
-// The weights' names by those of their averages. Dots cannot be put back by rule, so the network itself tells its
-// names.
+// The weights' names by those of their averages. Dots cannot be put back by rule, so a network of these sizes tells its
+// names; they do not depend on its heads.
 std::map<std::string, std::string> weights_by_average(const io::Checkpoint& file) {
-  const ModelConfig config = detect_config(file);
-  const Recipe recipe = family_for(config).recipe;
-  const auto network = recipe.denoiser.make(config);
+  UNetConfig config = detect_unet(file);
+  config.num_heads = 1;
+  UNet network(config);
   std::map<std::string, std::string> names;
-  nn::for_each_param(*network, std::string(recipe.denoiser.prefix),
+  nn::for_each_param(network, std::string(kUNetPrefix),
                      [&](const std::string& name, nn::Param&) { names.emplace(average_name(name), name); });
   return names;
 }

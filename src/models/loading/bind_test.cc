@@ -122,13 +122,15 @@ TEST_F(Bind, WhatDoesNotFitIsListed) {
   tensors[0].second = Tensor::full({3, 2}, 1.0f);
   tensors.erase(tensors.begin() + 1);
   tensors.emplace_back("model.other", Tensor::full({1}, 1.0f));
+  tensors.emplace_back("model.lin.gain", Tensor::full({1}, 1.0f));
   tensors.emplace_back("elsewhere.other", Tensor::full({1}, 1.0f));
   const BindReport report = bind_net(tensors);
   EXPECT_THAT(report.missing, ElementsAre("model.lin.bias"));
-  EXPECT_THAT(report.unexpected, ElementsAre("model.other"));
+  EXPECT_THAT(report.unexpected, ElementsAre("model.lin.gain"));
+  EXPECT_THAT(report.unneeded, ElementsAre("model.other"));
   EXPECT_THAT(report.misshapen, ElementsAre("model.lin.weight is [3, 2] and should be [2, 3]"));
   const std::string message = message_of(report);
-  for (const char* part : {"net.safetensors", "1 missing: model.lin.bias", "1 unexpected: model.other",
+  for (const char* part : {"net.safetensors", "1 missing: model.lin.bias", "1 unexpected: model.lin.gain",
                            "1 misshapen: model.lin.weight is [3, 2] and should be [2, 3]"}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
@@ -136,15 +138,26 @@ TEST_F(Bind, WhatDoesNotFitIsListed) {
 
 TEST_F(Bind, OnlyTheFirstFiveAreListed) {
   Tensors tensors = fitting("");
-  for (int i = 0; i < 9; ++i) tensors.emplace_back("extra" + std::to_string(i), Tensor::full({1}, 1.0f));
+  for (int i = 0; i < 9; ++i) tensors.emplace_back("lin.extra" + std::to_string(i), Tensor::full({1}, 1.0f));
   const std::string message = message_of(bind_net(tensors, ""));
-  EXPECT_THAT(message, HasSubstr("9 unexpected: extra0, extra1, extra2, extra3, extra4"));
+  EXPECT_THAT(message, HasSubstr("9 unexpected: lin.extra0, lin.extra1, lin.extra2, lin.extra3, lin.extra4"));
   EXPECT_THAT(message, Not(HasSubstr("extra5")));
+}
+
+// What no network here has is told once, and stops nothing.
+TEST_F(Bind, TensorsThatNobodyNeedsAreNamedInAWarning) {
+  Tensors tensors = fitting("");
+  for (int i = 0; i < 9; ++i) tensors.emplace_back("logit_scale" + std::to_string(i), Tensor::full({1}, 1.0f));
+  CollectWarnings warnings;
+  EXPECT_EQ(message_of(bind_net(tensors, "")), "");
+  ASSERT_THAT(warnings.messages(), testing::SizeIs(1));
+  EXPECT_THAT(warnings.messages()[0], HasSubstr("9 tensors that no network here has are left out: logit_scale0, "));
+  EXPECT_THAT(warnings.messages()[0], Not(HasSubstr("logit_scale5")));
 }
 
 TEST_F(Bind, NamesFromTheFileAreMadeSafeToPrint) {
   Tensors tensors = fitting("");
-  tensors.emplace_back("a\n\x1b[2Jb", Tensor::full({1}, 1.0f));
+  tensors.emplace_back("lin.a\n\x1b[2Jb", Tensor::full({1}, 1.0f));
   const std::string message = message_of(bind_net(tensors, ""));
   EXPECT_THAT(message, HasSubstr("1 unexpected"));
   EXPECT_THAT(message, Not(HasSubstr("\x1b")));
@@ -153,7 +166,9 @@ TEST_F(Bind, NamesFromTheFileAreMadeSafeToPrint) {
 TEST_F(Bind, BuffersThatAreNoParametersAreNoSurprise) {
   Tensors tensors = fitting("cond_stage_model.");
   tensors.emplace_back("cond_stage_model.embeddings.position_ids", Tensor::zeros({1, 77}, DType::kI64));
-  EXPECT_THAT(bind_net(tensors, "cond_stage_model.").unexpected, IsEmpty());
+  const BindReport report = bind_net(tensors, "cond_stage_model.");
+  EXPECT_THAT(report.unexpected, IsEmpty());
+  EXPECT_THAT(report.unneeded, IsEmpty());
 }
 
 Tensors with_average() {

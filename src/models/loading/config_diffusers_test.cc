@@ -72,12 +72,15 @@ struct Folder {
                     {"beta_start", 0.00085},          {"num_train_timesteps", 1000}, {"set_alpha_to_one", false},
                     {"skip_prk_steps", true},         {"steps_offset", 1},           {"trained_betas", nullptr}};
 
+  json tokenizer;  // written where it is set
+
   std::vector<std::pair<const char*, const json*>> files() const {
     return {{"model_index.json", &index},
             {"unet/config.json", &unet},
             {"vae/config.json", &vae},
             {"text_encoder/config.json", &text},
-            {"scheduler/scheduler_config.json", &scheduler}};
+            {"scheduler/scheduler_config.json", &scheduler},
+            {"tokenizer/tokenizer_config.json", &tokenizer}};
   }
   void write(const std::filesystem::path& folder) const {
     for (const auto& [name, value] : files()) {
@@ -158,6 +161,7 @@ TEST(DiffusersConfig, HeadsByLevelAreHeadsOfOneWidth) {
     f.text["hidden_size"] = 1024;
     f.text["num_attention_heads"] = 16;
     f.text["hidden_act"] = "gelu";
+    f.tokenizer = {{"pad_token", "<|endoftext|>"}};
     f.scheduler["prediction_type"] = "v_prediction";
   });
   EXPECT_EQ(c.family, "ldm");
@@ -167,6 +171,14 @@ TEST(DiffusersConfig, HeadsByLevelAreHeadsOfOneWidth) {
   EXPECT_FALSE(c.text.quick_gelu);
   EXPECT_EQ(c.prediction, diffusion::Prediction::kVelocity);
   EXPECT_EQ(c.default_size, 768);
+}
+
+// Its text encoder takes ids that are filled up with zeros, which is not done here.
+TEST(DiffusersConfig, StableDiffusion2IsRefused) {
+  const auto exact = [](Folder& f) { f.text["hidden_act"] = "gelu"; };
+  EXPECT_THAT(error_of(exact), HasSubstr("Stable Diffusion 2.x"));
+  for (const json& pad : {json("!"), json({{"content", "!"}})})
+    EXPECT_THAT(error_of([&](Folder& f) { f.tokenizer = {{"pad_token", pad}}; }), HasSubstr("filled up with \"!\""));
 }
 
 TEST(DiffusersConfig, PredictionOfTheSignal) {

@@ -1,0 +1,35 @@
+// The embeddings of textual inversion that a job's texts use: found, read, and given ids.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "models/config.h"
+#include "text/added_words.h"
+
+namespace sumi::engine {
+
+struct EmbeddingPlaces {
+  std::vector<std::string> files;     // given by name
+  std::filesystem::path chosen;       // the only folder to search, if not empty
+  std::filesystem::path model;        // else embeddings/ beside it, and beside it what `embedding:NAME` names
+  std::filesystem::path data_folder;  // and embeddings/ here; empty: nowhere else
+  bool search = true;                 // false: only the files given
+};
+
+struct JobEmbeddings {
+  text::AddedWords words;          // with ids from the text encoder's number of rows on
+  Tensor vectors;                  // [n,D] float32, row j of the id rows + j; undefined: none
+  std::vector<std::string> files;  // those that were read
+};
+
+// An embedding is named by the name of its file without ending, a whole word in any case; by NAME in `<NAME>` and
+// `embedding:NAME`; and by the word that the file itself gives it. Files in folders are read only if a text names them.
+// Warns of given files that no text names. Throws Error(kNoInput) for `embedding:NAME` where there is no such file, and
+// Error(kData) for files that are no embedding or do not fit the model.
+JobEmbeddings find_embeddings(const EmbeddingPlaces& places, const models::ModelConfig& config,
+                              const std::vector<std::string>& texts);
+
+}  // namespace sumi::engine
