@@ -24,7 +24,7 @@ say() { echo "== $*"; }
 system_python=/usr/bin/python3
 [ -x "$system_python" ] || system_python=python3
 
-# What each job needs: its name for pkg-config (pc:), the shell (cmd:) or Python (py:), and its packages in apt, dnf and brew.
+# What each job needs: its name for pkg-config (pc:), the shell (cmd:), Python (py:) or a header (h:), and its packages in apt, dnf and brew.
 needs_program="
 cmd:pkg-config  pkg-config            pkgconf             pkgconf
 cmd:c++         g++                   gcc-c++             gcc
@@ -37,6 +37,7 @@ pc:CLI11        libcli11-dev          cli11-devel         cli11
 pc:libpng       libpng-dev            libpng-devel        libpng
 pc:libjpeg      libjpeg-dev           libjpeg-turbo-devel jpeg-turbo
 pc:libwebp      libwebp-dev           libwebp-devel       webp
+h:gif_lib.h     libgif-dev            giflib-devel        giflib
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl
@@ -81,6 +82,7 @@ missing() {
       "") continue ;;
       py:*) "$system_python" -c "import ${what#py:}" 2>/dev/null && continue ;;
       cmd:*) command -v "${what#cmd:}" >/dev/null && continue ;;
+      h:*) echo "#include <${what#h:}>" | c++ -E -x c++ - >/dev/null 2>&1 && continue ;;
       pc:dnnl) [ -e /usr/include/dnnl.h ] || [ -e /usr/include/oneapi/dnnl/dnnl.h ] && continue ;;
       pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${what#pc:}" && continue ;;
     esac

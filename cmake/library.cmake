@@ -34,7 +34,7 @@ add_library(sumi_shared SHARED ${SUMI_OBJECT})
 sumi_library(sumi_shared sumi)
 set_target_properties(sumi_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${SUMI_ABI}
                       LINK_DEPENDS ${SUMI_VERSION_SCRIPT})
-target_link_libraries(sumi_shared PRIVATE PkgConfig::SUMI_NEEDS Threads::Threads)
+target_link_libraries(sumi_shared PRIVATE PkgConfig::SUMI_NEEDS GIF::GIF Threads::Threads)
 target_link_options(sumi_shared PRIVATE -Wl,--version-script=${SUMI_VERSION_SCRIPT} -Wl,--as-needed)
 if(SUMI_SANITIZE)
   target_link_options(sumi_shared PRIVATE -fsanitize=${SUMI_SANITIZE})  # their runtime comes with the program
@@ -44,5 +44,6 @@ endif()
 
 add_library(sumi_static STATIC ${SUMI_OBJECT})
 sumi_library(sumi_static sumi_static)
-target_link_libraries(sumi_static INTERFACE PkgConfig::SUMI_NEEDS Threads::Threads)
+# giflib has no file for pkg-config.
+target_link_libraries(sumi_static INTERFACE PkgConfig::SUMI_NEEDS gif Threads::Threads)
 add_dependencies(sumi_static sumi_shared)  # so that one rule makes the object

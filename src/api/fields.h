@@ -79,7 +79,8 @@ template <class Visit> void visit_fields(Is<ModelOptions> auto& options, Visit&&
   visit(options.vae, {.name = "vae",
                       .help = "an autoencoder in place of the model's, a file or folder; own: the model's; empty: "
                               "NAME.vae.pt or NAME.vae.safetensors beside it, else its own"});
-  visit(options.tokenizer, {.name = "tokenizer", .help = "folder with vocab.json and merges.txt; empty: searched for"});
+  visit(options.tokenizer,
+        {.name = "tokenizer", .help = "folder with vocab.json and merges.txt, or tokenizer.json; empty: searched for"});
   visit(options.prediction, {.name = "prediction",
                              .help = "what the UNet predicts; auto: as configured",
                              .choices = {"auto", "eps", "v", "x0"}});

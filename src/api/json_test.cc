@@ -53,8 +53,8 @@ constexpr const char* kWholeRequest =
     R"({"prompts":["a cat","ein Hund, 犬"],"negative_prompt":"blurry","copies":2,"batch":3,"iterations":4,)"
     R"("width":64,"height":128,"sampler":"ddim","schedule":"uniform","steps":20,"scale":7.5,"eta":0.25,)"
     R"("seed":18446744073709551615,"seeding":"picture","rng":"cuda","fixed_noise":true,"syntax":"exact",)"
-    R"("loras":[{"file":"a.safetensors","weight":0.5},{"file":"b.safetensors","weight":1.0}],)"
-    R"("lora_folder":"loras","tiled_decode":true,"share":1,"share_of":2,"defaults":"original"})";
+    R"("loras":[{"file":"a.safetensors","weight":0.5},{"file":"b.safetensors","weight":1.0,"unet":0.5,"text":0.25}],)"
+    R"("lora_folder":"loras","embeddings":["cat.pt"],"embedding_folder":"words","tiled_decode":true,"share":1,"share_of":2,"defaults":"original"})";
 
 TEST(ApiJson, ReadsEveryFieldOfARequest) {
   const Request request = parse_request(kWholeRequest);
@@ -81,7 +81,11 @@ TEST(ApiJson, ReadsEveryFieldOfARequest) {
   EXPECT_EQ(request.loras[0].file, "a.safetensors");
   EXPECT_EQ(request.loras[0].weight, 0.5);
   EXPECT_EQ(request.loras[1].weight, 1.0);
+  EXPECT_EQ(request.loras[1].unet, 0.5);
+  EXPECT_EQ(request.loras[1].text, 0.25);
   EXPECT_EQ(request.lora_folder, "loras");
+  EXPECT_EQ(request.embeddings, std::vector<std::string>{"cat.pt"});
+  EXPECT_EQ(request.embedding_folder, "words");
   EXPECT_TRUE(request.tiled_decode);
   EXPECT_EQ(request.defaults, "original");
   EXPECT_EQ(to_json(request), kWholeRequest);
@@ -92,7 +96,7 @@ TEST(ApiJson, WhatIsAbsentOrNullStaysOpen) {
   EXPECT_EQ(open.prompts, std::vector<std::string>{""});
   EXPECT_EQ(
       to_json(open),
-      R"({"prompts":[""],"fixed_noise":false,"loras":[],"lora_folder":"","tiled_decode":false,"share":0,"share_of":1})");
+      R"({"prompts":[""],"fixed_noise":false,"loras":[],"lora_folder":"","embeddings":[],"embedding_folder":"","tiled_decode":false,"share":0,"share_of":1})");
   Json nulls = Json::parse(kWholeRequest);
   for (auto& item : nulls.items()) item.value() = nullptr;
   nulls["prompt"] = "";
@@ -139,7 +143,7 @@ TEST(ApiJson, UnknownFieldsAreNamedWithTheNearest) {
   EXPECT_EQ(refused(R"("negative-prompt": "x")"),
             "`negative-prompt` is no field of a request; did you mean `negative_prompt`?");
   EXPECT_EQ(refused(R"("loras": [{"file": "a"}, {"path": "b"}])"),
-            "`loras[1].path` is no field of a LoRA; there are `file`, `weight`");
+            "`loras[1].path` is no field of a LoRA; there are `file`, `weight`, `unet`, `text`");
   EXPECT_THAT(refused(R"("": 1)"), HasSubstr("`` is no field of a request; there are `prompt`, `prompts`, `negative"));
   EXPECT_THAT(refused("\"" + repeat("é", 1000) + "\": 1"), HasSubstr("`" + repeat("é", 20) + "…` is no field"));
   EXPECT_THAT(refused(R"("a\n\u001b[31m": 1)"), HasSubstr("`a [31m` is no field"));

@@ -77,7 +77,8 @@ class Finder {
       const int64_t first = config_.text.vocab_size + rows_, count = embedding.vectors.dim(0);
       if (!embedding.word.empty()) words.add({.word = embedding.word, .first = first, .count = count});
       if (embeddings.size() == 1) {
-        for (const text::AddedWord& word : names_of(stem, bare, first, count).words()) words.add(word);
+        const text::AddedWords names = names_of(stem, bare, first, count);
+        for (const text::AddedWord& word : names.words()) words.add(word);
       }
       parts_.push_back(embedding.vectors);
       rows_ += count;

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
-#include <optional>
+#include <string_view>
+#include <vector>
 
 // After <cstdio>, which it needs and does not include:
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include "base/check.h"
 #include "image/read.h"
+#include "image/upright.h"
 
 namespace sumi::image {
 namespace {
@@ -20,6 +23,46 @@ struct Reader {
   jpeg_error_mgr errors{};
   std::jmp_buf mark{};
   char message[JMSG_LENGTH_MAX] = "";
+  std::span<const std::byte> bytes;  // of the file
+  bool ended_early = false;          // the end mark is missing
+
+  // Whether the last warning is of something beside the pixels.
+  bool is_harmless() {
+    switch (errors.msg_code) {
+      case JWRN_JPEG_EOF: return ended_early = true;  // what pixels it leaves out, another warning tells
+      case JWRN_NOT_SEQUENTIAL:                       // odd scan parameters, without a meaning in a baseline file
+      case JWRN_ADOBE_XFORM:
+      case JWRN_JFIF_MAJOR: return true;
+      case JWRN_EXTRANEOUS_DATA: {  // before a marker
+        constexpr int kRestart = 0xD0, kEnd = 0xD9;
+        const int marker = errors.msg_parm.i[1];
+        if (marker == kEnd) return is_padding(static_cast<size_t>(std::max(errors.msg_parm.i[0], 0)));
+        return marker < kRestart || marker > kRestart + 7;
+      }
+      default: return false;
+    }
+  }
+
+  // Whether the `count` bytes before the end mark are one byte again and again: those of a broken scan differ.
+  bool is_padding(size_t count) const {
+    for (size_t at = bytes.size(); at-- > count + 1;) {
+      if (std::to_integer<int>(bytes[at]) != 0xD9 || std::to_integer<int>(bytes[at - 1]) != 0xFF) continue;
+      const auto begin = bytes.begin() + static_cast<ptrdiff_t>(at - 1 - count);
+      return std::all_of(begin, begin + static_cast<ptrdiff_t>(count), [&](std::byte b) { return b == *begin; });
+    }
+    return false;
+  }
+
+  // Of a progressive picture: whether every coefficient came, to its last bit.
+  bool is_complete() const {
+    if (jpeg.coef_bits == nullptr) return true;
+    for (int component = 0; component < jpeg.num_components; ++component) {
+      for (int k = 0; k < DCTSIZE2; ++k) {
+        if (jpeg.coef_bits[component][k] != 0) return false;
+      }
+    }
+    return true;
+  }
 
   Reader() {
     jpeg.err = jpeg_std_error(&errors);
@@ -29,9 +72,9 @@ struct Reader {
       (*common->err->format_message)(common, reader->message);
       std::longjmp(reader->mark, 1);
     };
-    // A warning means a broken file: libjpeg fills the gap with gray.
+    // Most warnings mean pixels that are missing, which libjpeg fills with gray.
     errors.emit_message = [](j_common_ptr common, int level) {
-      if (level < 0) (*common->err->error_exit)(common);
+      if (level < 0 && !static_cast<Reader*>(common->client_data)->is_harmless()) (*common->err->error_exit)(common);
     };
   }
   ~Reader() { jpeg_destroy_decompress(&jpeg); }
@@ -65,6 +108,7 @@ int count_scans(std::span<const std::byte> bytes) {
 }
 
 bool read_header(Reader& reader, std::span<const std::byte> bytes) {
+  reader.bytes = bytes;
   if (setjmp(reader.mark) != 0) return false;
   jpeg_create_decompress(&reader.jpeg);
   jpeg_mem_src(&reader.jpeg, reinterpret_cast<const unsigned char*>(bytes.data()),
@@ -74,60 +118,41 @@ bool read_header(Reader& reader, std::span<const std::byte> bytes) {
   return true;
 }
 
-bool read_pixels(Reader& reader, Image& image) {
-  if (setjmp(reader.mark) != 0) return false;
-  jpeg_decompress_struct& jpeg = reader.jpeg;
-  jpeg.out_color_space = JCS_RGB;
-  jpeg_start_decompress(&jpeg);
-  while (jpeg.output_scanline < jpeg.output_height) {
-    JSAMPROW row = image.row(static_cast<int64_t>(jpeg.output_scanline));
-    jpeg_read_scanlines(&jpeg, &row, 1);
-  }
-  jpeg_finish_decompress(&jpeg);
-  return true;
-}
-
-// Value of the orientation tag (0x0112) of the first directory of an Exif block, 1 to 8; 1 where there is none.
 int orientation(const jpeg_decompress_struct& jpeg) {
   for (const jpeg_marker_struct* marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
     const std::span<const uint8_t> data(marker->data, marker->data_length);
-    if (data.size() < 14 || !std::equal(data.begin(), data.begin() + 6, "Exif\0\0")) continue;
-    const std::span<const uint8_t> tiff = data.subspan(6);
-    const bool little = tiff[0] == 'I';
-    const auto number = [&](size_t at, size_t count) -> std::optional<uint32_t> {
-      if (at + count > tiff.size()) return std::nullopt;
-      uint32_t value = 0;
-      for (size_t i = 0; i < count; ++i) value = value << 8 | tiff[at + (little ? count - 1 - i : i)];
-      return value;
-    };
-    const auto directory = number(4, 4);
-    const auto entries = directory ? number(*directory, 2) : std::nullopt;
-    for (uint32_t i = 0; entries && i < *entries; ++i) {
-      const size_t entry = size_t{*directory} + 2 + 12 * size_t{i};
-      if (number(entry, 2) != 0x0112u) continue;
-      const uint32_t value = number(entry + 8, 2).value_or(1);
-      return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
-    }
+    constexpr std::string_view kMark("Exif\0\0", 6);
+    if (data.size() > kMark.size() && std::equal(kMark.begin(), kMark.end(), data.begin()))
+      return exif_orientation(data);
   }
   return 1;
 }
 
-// Orientations 2 to 8: bit 2 of (orientation - 1) exchanges rows and columns, the others mirror.
-Image turned(const Image& image, int orientation) {
-  if (orientation == 1) return image;
-  const bool swaps = orientation >= 5;
-  Image out(swaps ? image.height : image.width, swaps ? image.width : image.height);
-  const bool mirror_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  for (int64_t y = 0; y < out.height; ++y) {
-    for (int64_t x = 0; x < out.width; ++x) {
-      int64_t from_x = swaps ? y : x, from_y = swaps ? x : y;
-      if (mirror_x) from_x = image.width - 1 - from_x;
-      if (mirror_y) from_y = image.height - 1 - from_y;
-      std::copy_n(image.row(from_y) + 3 * from_x, 3, out.row(y) + 3 * x);
+// Ink to light: Adobe's programs store how much light is left, others how much ink there is.
+void from_cmyk(const uint8_t* cmyk, uint8_t* rgb, int64_t pixels, bool light) {
+  for (int64_t i = 0; i < pixels; ++i) {
+    const int key = light ? cmyk[4 * i + 3] : 255 - cmyk[4 * i + 3];
+    for (int c = 0; c < 3; ++c) {
+      const int colour = light ? cmyk[4 * i + c] : 255 - cmyk[4 * i + c];
+      rgb[3 * i + c] = static_cast<uint8_t>((colour * key + 127) / 255);
     }
   }
-  return out;
+}
+
+// `ink`: a row of CMYK, or empty where the picture is RGB.
+bool read_pixels(Reader& reader, Image& image, std::vector<uint8_t>& ink) {
+  if (setjmp(reader.mark) != 0) return false;
+  jpeg_decompress_struct& jpeg = reader.jpeg;
+  jpeg.out_color_space = ink.empty() ? JCS_RGB : JCS_CMYK;
+  jpeg_start_decompress(&jpeg);
+  while (jpeg.output_scanline < jpeg.output_height) {
+    uint8_t* to = image.row(static_cast<int64_t>(jpeg.output_scanline));
+    JSAMPROW row = ink.empty() ? to : ink.data();
+    jpeg_read_scanlines(&jpeg, &row, 1);
+    if (!ink.empty()) from_cmyk(ink.data(), to, image.width, jpeg.saw_Adobe_marker != 0);
+  }
+  jpeg_finish_decompress(&jpeg);
+  return true;
 }
 
 }  // namespace
@@ -138,16 +163,17 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   const auto width = static_cast<int64_t>(reader.jpeg.image_width),
              height = static_cast<int64_t>(reader.jpeg.image_height);
   check_pixels(width, height, name);
-  SUMI_CHECK(reader.jpeg.jpeg_color_space != JCS_CMYK && reader.jpeg.jpeg_color_space != JCS_YCCK,
-             "{} is a CMYK JPEG; save it as RGB", name);
   const int scans = count_scans(bytes);
   SUMI_CHECK(scans <= kMostScans,
              "{} is a JPEG of {} scans; those of more than {} are not read; save it again with fewer", name, scans,
              kMostScans);
   const int looked_at = orientation(reader.jpeg);  // its source does not outlive the pixels
+  const bool cmyk = reader.jpeg.jpeg_color_space == JCS_CMYK || reader.jpeg.jpeg_color_space == JCS_YCCK;
   Image image(width, height);
-  SUMI_CHECK(read_pixels(reader, image), "{} is a broken JPEG: {}", name, reader.message);
-  return turned(image, looked_at);
+  std::vector<uint8_t> ink(cmyk ? static_cast<size_t>(4 * width) : 0);
+  SUMI_CHECK(read_pixels(reader, image, ink), "{} is a broken JPEG: {}", name, reader.message);
+  SUMI_CHECK(!reader.ended_early || reader.is_complete(), "{} is a broken JPEG: it is cut short", name);
+  return turned_upright(image, looked_at);
 }
 
 }  // namespace sumi::image

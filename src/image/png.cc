@@ -111,11 +111,16 @@ bool decode_header(Reader& reader) {
   return true;
 }
 
+// RGB, or RGBA where the picture has opacity.
 void ask_for_rgb8(Reader& reader) {
-  png_set_expand(reader.png);
+  png_set_expand(reader.png);  // opacity in a tRNS chunk too
   png_set_scale_16(reader.png);
   png_set_gray_to_rgb(reader.png);
-  png_set_strip_alpha(reader.png);
+}
+
+bool has_opacity(const Reader& reader) {
+  return (png_get_color_type(reader.png, reader.info) & PNG_COLOR_MASK_ALPHA) != 0 ||
+         png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
 }
 
 bool decode_pixels(Reader& reader, Image& image) {
@@ -123,7 +128,7 @@ bool decode_pixels(Reader& reader, Image& image) {
   ask_for_rgb8(reader);
   const int passes = png_set_interlace_handling(reader.png);
   png_read_update_info(reader.png, reader.info);
-  if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(3 * image.width)) {
+  if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(image.channels * image.width)) {
     png_error(reader.png, "its rows cannot be read as RGB");
   }
   for (int pass = 0; pass < passes; ++pass) {
@@ -163,7 +168,7 @@ void write_png(const std::filesystem::path& path, const Image& image, const std:
   file.commit();
 }
 
-Png decode_png(std::span<const std::byte> bytes, const std::string& name) {
+Png decode_png(std::span<const std::byte> bytes, const std::string& name, const Colour& background) {
   SUMI_CHECK(bytes.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) == 0,
              "{} is not a PNG file", name);
   Reader reader;
@@ -173,8 +178,14 @@ Png decode_png(std::span<const std::byte> bytes, const std::string& name) {
   const int64_t width = png_get_image_width(reader.png, reader.info);
   const int64_t height = png_get_image_height(reader.png, reader.info);
   check_pixels(width, height, name);
-  Png out{Image(width, height), {}};
+  const bool opacity = has_opacity(reader);
+  Png out{Image(width, height, opacity ? 4 : 3), {}};
   SUMI_CHECK(decode_pixels(reader, out.image), "{} is a broken PNG: {}", name, reader.trouble.message);
+  if (opacity) out.image = over(out.image, background);
+  png_bytep exif = nullptr;
+  png_uint_32 exif_bytes = 0;
+  if (png_get_eXIf_1(reader.png, reader.info, &exif_bytes, &exif) != 0)
+    out.image = turned_upright(out.image, exif_orientation({exif, exif_bytes}));
   png_textp texts = nullptr;
   const int count = png_get_text(reader.png, reader.info, &texts, nullptr);
   for (int i = 0; i < count; ++i) out.texts.emplace_back(texts[i].key, texts[i].text == nullptr ? "" : texts[i].text);

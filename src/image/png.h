@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "image/image.h"
+#include "image/upright.h"
 
 namespace sumi::image {
 
@@ -22,16 +23,17 @@ std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>
 void write_png(const std::filesystem::path& path, const Image& image, const std::vector<PngText>& texts = {});
 
 struct Png {
-  Image image;  // RGB, 8 bits; palettes and gray are expanded, 16 bits cut to 8, transparency dropped
+  Image image;  // RGB, 8 bits; palettes and gray are expanded, 16 bits rounded to 8
   std::vector<PngText> texts;
 };
 
 // Pictures of more pixels are refused before memory is allocated for them.
 inline constexpr int64_t kMaxPixels = 64 << 20;
 
-// Throws Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too large, truncated, a bad
-// checksum.
-Png decode_png(std::span<const std::byte> bytes, const std::string& name = "the picture");
+// See-through pixels are put over `background`, and the picture is turned upright by its Exif orientation. Throws
+// Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too large, truncated, a bad checksum.
+Png decode_png(std::span<const std::byte> bytes, const std::string& name = "the picture",
+               const Colour& background = kWhite);
 
 // Reads and decodes a file. Throws Error(kNoInput) where it cannot be read.
 Png read_png(const std::filesystem::path& path);

@@ -9,6 +9,8 @@
 #include <fstream>
 
 #include "base/check.h"
+#include "image/bmp.h"
+#include "image/gif.h"
 #include "image/jpeg.h"
 #include "image/png.h"
 
@@ -31,27 +33,47 @@ struct FirstFrame {
   FirstFrame& operator=(const FirstFrame&) = delete;
 };
 
-// Of an animation the first frame, on white where it is smaller than the canvas.
-Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name) {
+// The Exif orientation of a WebP; 1 where there is none.
+int webp_orientation(const WebPData& file) {
+  WebPDemuxer* demuxer = WebPDemux(&file);
+  if (demuxer == nullptr) return 1;
+  WebPChunkIterator chunk;
+  int orientation = 1;
+  if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk) != 0) {
+    orientation = exif_orientation({chunk.chunk.bytes, chunk.chunk.size});
+    WebPDemuxReleaseChunkIterator(&chunk);
+  }
+  WebPDemuxDelete(demuxer);
+  return orientation;
+}
+
+// Of an animation the first frame, over the background where it is smaller than the canvas.
+Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name, const Colour& background) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   WebPBitstreamFeatures canvas;
   SUMI_CHECK(WebPGetFeatures(data, bytes.size(), &canvas) == VP8_STATUS_OK, "{} is a broken WebP", name);
   check_pixels(canvas.width, canvas.height, name);
-  Image image(canvas.width, canvas.height);
+  const bool layered = canvas.has_animation != 0 || canvas.has_alpha != 0;
+  Image image(canvas.width, canvas.height, layered ? 4 : 3);  // see-through at first
+  const int stride = static_cast<int>(image.channels) * canvas.width;
   const auto decode = [&](const uint8_t* from, size_t size, size_t begin) {
-    return WebPDecodeRGBInto(from, size, image.pixels.data() + begin, image.pixels.size() - begin, 3 * canvas.width) !=
-           nullptr;
+    uint8_t* to = image.pixels.data() + begin;
+    const size_t room = image.pixels.size() - begin;
+    return (layered ? WebPDecodeRGBAInto(from, size, to, room, stride)
+                    : WebPDecodeRGBInto(from, size, to, room, stride)) != nullptr;
   };
+  const WebPData file{data, bytes.size()};
   if (canvas.has_animation == 0) {
     SUMI_CHECK(decode(data, bytes.size(), 0), "{} is a broken WebP", name);
-    return image;
+  } else {
+    const FirstFrame first(file);  // which checks that the frame lies within the canvas
+    const auto corner =
+        static_cast<size_t>(image.channels * (int64_t{first.frame.y_offset} * canvas.width + first.frame.x_offset));
+    SUMI_CHECK(first.found && decode(first.frame.fragment.bytes, first.frame.fragment.size, corner),
+               "{} is a broken animated WebP", name);
   }
-  const FirstFrame first({data, bytes.size()});  // which checks that the frame lies within the canvas
-  std::fill(image.pixels.begin(), image.pixels.end(), uint8_t{255});
-  const auto corner = static_cast<size_t>(3 * (int64_t{first.frame.y_offset} * canvas.width + first.frame.x_offset));
-  SUMI_CHECK(first.found && decode(first.frame.fragment.bytes, first.frame.fragment.size, corner),
-             "{} is a broken animated WebP", name);
-  return image;
+  if (layered) image = over(image, background);
+  return turned_upright(image, webp_orientation(file));
 }
 
 bool begins_with(const std::vector<std::byte>& bytes, size_t at, std::string_view text) {
@@ -87,17 +109,22 @@ void check_pixels(int64_t width, int64_t height, const std::string& name) {
 bool is_picture_name(const std::filesystem::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  static constexpr std::array<std::string_view, 4> kEndings{".png", ".jpg", ".jpeg", ".webp"};
+  static constexpr std::array<std::string_view, 6> kEndings{".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"};
   return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
 }
 
-Image read_picture(const FilePart& part, const std::string& name) {
+Image read_picture(const FilePart& part, const std::string& name, const Colour& background) {
   const std::vector<std::byte> bytes = read_file(part);
   const std::string shown = name.empty() ? part.path.string() : name;
-  if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, shown).image;
+  if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, shown, background).image;
   if (begins_with(bytes, 0, "\xFF\xD8")) return decode_jpeg(bytes, shown);
-  if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown);
-  fail(ErrorKind::kData, "{} is not a picture that sumi reads (PNG, JPEG, WebP)", shown);
+  if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown, background);
+  if (begins_with(bytes, 0, "BM")) return decode_bmp(bytes, shown, background);
+  if (begins_with(bytes, 0, "GIF87a") || begins_with(bytes, 0, "GIF89a")) return decode_gif(bytes, shown, background);
+  const std::string_view other = begins_with(bytes, 4, "ftyp") ? "; AVIF and HEIC are not"
+                                 : begins_with(bytes, 0, "II*") || begins_with(bytes, 0, "MM") ? "; TIFF is not"
+                                                                                               : "";
+  fail(ErrorKind::kData, "{} is not a picture that sumi reads (PNG, JPEG, WebP, BMP, GIF{})", shown, other);
 }
 
 }  // namespace sumi::image

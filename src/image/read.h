@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "image/image.h"
+#include "image/upright.h"
 
 namespace sumi::image {
 
-// Whether the name has a picture's ending: .png, .jpg, .jpeg, .webp, in any case.
+// Whether the name has a picture's ending: .png, .jpg, .jpeg, .webp, .bmp, .gif, in any case.
 bool is_picture_name(const std::filesystem::path& path);
 
 // A whole file, or a part of one.
@@ -28,8 +29,10 @@ std::vector<std::byte> read_file(const FilePart& part);
 // Throws Error(kData) for a picture of more than kMaxPixels; decoders call this before they allocate.
 void check_pixels(int64_t width, int64_t height, const std::string& name);
 
-// Decodes by the file's first bytes, as RGB; of an animation the first frame. Throws Error(kNoInput) where it cannot be
+// Decodes by the file's first bytes, as RGB, upright by its Exif orientation, see-through pixels over `background`; of
+// an animation the first frame. Throws Error(kNoInput) where it cannot be
 // read, Error(kData) where it is not a picture or is broken.
-Image read_picture(const FilePart& part, const std::string& name = {});  // no name: the file's
+Image read_picture(const FilePart& part, const std::string& name = {},  // no name: the file's
+                   const Colour& background = kWhite);
 
 }  // namespace sumi::image

@@ -9,6 +9,7 @@
 #include "tests/support/clip_vocabulary.h"
 #include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
+#include "text/prompt_weights.h"
 
 namespace sumi::text {
 namespace {
@@ -129,6 +130,72 @@ TEST_F(ClipTokenizerTest, AVocabularyWithoutTheMarksIsRefused) {
   vocabulary.erase("<|endoftext|>");
   test::write_file(folder_ / "vocab.json", vocabulary.dump());
   EXPECT_THROW(load(), Error);
+}
+
+// The vocabulary as the newer tokenizer.json has it, alone, gives the same ids; merges are texts or pairs.
+TEST(AddedTokens, ATokenizerJsonAlone) {
+  const test::TempFolder folder;
+  test::write_made_up_tokenizer(folder / "two");
+  const ClipTokenizer two = ClipTokenizer::load(folder / "two");
+  for (const bool pairs : {false, true}) {
+    nlohmann::json merges = nlohmann::json::array();
+    for (const auto& [left, right] : test::kMadeUpMerges) {
+      if (pairs) {
+        merges.push_back({left, right});
+      } else {
+        merges.push_back(std::string(left) + " " + right);
+      }
+    }
+    const nlohmann::json json{
+        {"model", {{"type", "BPE"}, {"vocab", test::made_up_vocabulary()}, {"merges", merges}}},
+        {"added_tokens",
+         {{{"id", test::kMadeUpEnd}, {"content", "<|endoftext|>"}}, {{"id", 523}, {"content", "<cat-toy>"}}}}};
+    test::write_file(folder / "one/tokenizer.json", json.dump());
+    const ClipTokenizer one = ClipTokenizer::load(folder / "one");
+    EXPECT_EQ(one.encode("cats and dog"), two.encode("cats and dog"));
+    EXPECT_EQ(one.end_id(), test::kMadeUpEnd);
+    EXPECT_EQ(one.vocab_size(), 524);
+    EXPECT_EQ(one.encode("<cat-toy>"), std::vector<int64_t>{523});
+  }
+  for (const char* wrong : {"{}", "[]", "{\"model\": {\"vocab\": [], \"merges\": []}}", "{\"model\": 1}", "nothing"}) {
+    test::write_file(folder / "wrong/tokenizer.json", wrong);
+    EXPECT_THROW(ClipTokenizer::load(folder / "wrong"), Error) << wrong;
+  }
+}
+
+TEST(AddedTokens, OfAddedTokensJson) {
+  const test::TempFolder folder;
+  test::write_made_up_tokenizer(folder.path());
+  const ClipTokenizer plain = ClipTokenizer::load(folder.path());
+  test::write_file(folder / "added_tokens.json", R"({"<cat-toy>": 523, "<cat-toy>_1": 524})");
+  const ClipTokenizer added = ClipTokenizer::load(folder.path());
+  EXPECT_EQ(added.vocab_size(), 525);
+  std::vector<int64_t> want = plain.encode("a cat");
+  want.push_back(523);
+  for (const int64_t id : plain.encode(", dog")) want.push_back(id);
+  EXPECT_EQ(added.encode("a cat <cat-toy>, dog"), want);
+  EXPECT_EQ(added.encode("<cat-toy>_1"), std::vector<int64_t>{524});
+  EXPECT_EQ(plain.encode("a cat"), added.encode("a cat"));
+  for (const char* wrong : {"[]", R"({"a": -1})", R"({"a": 523, "b": 523})", R"({"cat</w>": 523})", R"({"a": "b"})"}) {
+    test::write_file(folder / "added_tokens.json", wrong);
+    EXPECT_THROW(ClipTokenizer::load(folder.path()), Error) << wrong;
+  }
+}
+
+// The vectors of an embedding are not divided between two rows of a long prompt.
+TEST(AddedTokens, TheIdsOfAWordStayTogether) {
+  const test::TempFolder folder;
+  test::write_made_up_tokenizer(folder.path());
+  AddedWords words;
+  words.add({.word = "style", .first = 1000, .count = 4});
+  const ClipTokenizer tokenizer = ClipTokenizer::load(folder.path()).with(words);
+  EXPECT_EQ(tokenizer.encode("style"), (std::vector<int64_t>{1000, 1001, 1002, 1003}));
+  const WeightedChunks chunks = chunk_weighted_prompt(tokenizer, "cat cat cat (style:1.5)", 6);
+  ASSERT_EQ(chunks.ids.size(), 2u);
+  EXPECT_EQ(chunks.ids[0][4], tokenizer.end_id());
+  EXPECT_EQ(chunks.ids[1][1], 1000);
+  EXPECT_EQ(chunks.ids[1][4], 1003);
+  EXPECT_EQ(chunks.weights[1][4], 1.5f);
 }
 
 }  // namespace

@@ -153,14 +153,18 @@ class AutoencoderTrainer {
                 config.embed_dim},
         discriminator_(discriminator_config(options.loss)),
         perceptual_(perceptual_term(options, device)),
-        examples_(find_examples(options.data)),  // before the output folder is created
+        examples_(find_examples(options.data, &left_out_)),  // before the output folder is created
         run_(options, hooks_),
         share_(run_.ranks(), options.batch),
-        batches_(
-            examples_,
-            {.size = options.size, .crop = options.crop, .flip = options.flip, .share = share_, .seed = options.seed}),
+        batches_(examples_, {.size = options.size,
+                             .crop = options.crop,
+                             .flip = options.flip,
+                             .share = share_,
+                             .seed = options.seed,
+                             .background = options.background}),
         trained_(run_.add(make_trainable(model, kPrefix), adam(), options.ema)),
         sum_(run_.ranks(), trained_.params) {
+    if (hooks_.note) hooks_.note(describe_examples(examples_, left_out_));
     if (options.loss.disc_weight > 0.0) {
       TorchCpuGenerator generator(stream_seed(options.seed, Stream::kOrder, -1));
       models::initialise_discriminator(discriminator_, generator, device);
@@ -283,6 +287,7 @@ class AutoencoderTrainer {
   Shape latent_;
   models::PatchDiscriminator discriminator_;
   PerceptualTerm perceptual_;
+  LeftOut left_out_;
   std::vector<Example> examples_;
   Run run_;
   BatchShare share_;

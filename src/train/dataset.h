@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,14 +17,40 @@ struct Example {
   std::string caption;  // may be empty
 };
 
+// What find_examples left out, and why: each reason with how many, and the first of them.
+class LeftOut {
+ public:
+  void add(const std::string& reason, const std::string& name);
+  bool empty() const { return reasons_.empty(); }
+  // "3 hidden files (a/.b.png, …); 1 picture of a kind that is not read (c.heic)"
+  std::string str() const;
+
+ private:
+  struct Some {
+    int64_t count = 0;
+    std::string first;
+  };
+  std::map<std::string, Some> reasons_;
+};
+
 // The pictures at `place`, in the order of their names, with their captions:
-//   - a folder with `metadata.jsonl` (the imagefolder convention): one line {"file_name": …, "text": …} per picture;
-//   - a folder with tar archives, or one such archive (the webdataset convention): KEY.jpg (or another picture) with
-//     KEY.txt, or with "caption" or "text" in KEY.json; or
-//   - any other folder: beside each picture a file of the same name ending in .txt.
-// A file that is listed twice is used once. Throws Error(kNoInput) if `place` does not exist or has no pictures,
-// Error(kData) for a metadata.jsonl or an archive that cannot be read, or a caption that text::check_prompt rejects.
-std::vector<Example> find_examples(const std::filesystem::path& place);
+//   - a folder with tar archives and no pictures beside them, or one such archive (the webdataset convention): KEY.jpg
+//     (or another picture) with KEY.txt, or with "caption" or "text" in KEY.json; or
+//   - any other folder, with all folders in it and those that links lead to: the caption stands in a `metadata.jsonl`
+//     of the picture's folder or one above (the imagefolder convention): one line {"file_name": …, "text": …} a
+//     picture, "caption" in place of "text" too; else in a file of the picture's name ending in .txt or .caption, in
+//     any case of letters, or in NAME.png.txt.
+// Hidden files and folders, and those that systems make (@eaDir, __MACOSX), are passed over. A file that is listed
+// twice is used once. What is left out goes to `left_out` or, where that is null, into one warning. Throws
+// Error(kNoInput) if `place` does not exist, has no pictures, or has a folder that cannot be read; Error(kData) for a
+// metadata.jsonl, an archive or a caption that cannot be read or is no UTF-8 (UTF-16 is named), and for archives beside
+// pictures.
+std::vector<Example> find_examples(const std::filesystem::path& place, LeftOut* left_out = nullptr);
+
+// Two lines for a run's beginning: how many pictures and captions were found, what was left out and why. `cut`:
+// captions that are longer than the text encoder takes; none: not counted.
+std::string describe_examples(const std::vector<Example>& examples, const LeftOut& left_out,
+                              std::optional<int64_t> cut = {});
 
 // The number of examples without a caption. Throws Error(kNoInput), with `place` in the message, if none has one.
 int64_t check_captions(const std::vector<Example>& examples, const std::filesystem::path& place);
@@ -48,6 +76,6 @@ struct LoadedPicture {
   std::string why;
 };
 // A bad file sets `broken` and does not throw. Throws Error(kIo) if the system fails to read the file.
-LoadedPicture load_picture(const Example& example);
+LoadedPicture load_picture(const Example& example, const image::Colour& background = image::kWhite);
 
 }  // namespace sumi::train

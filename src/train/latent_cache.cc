@@ -1,5 +1,7 @@
 #include "train/latent_cache.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <future>
@@ -26,6 +28,7 @@ std::string key_of(const std::vector<Example>& examples, const models::StableDif
   Fnv1a hash;
   add_frozen_values(hash, model.autoencoder(), {"encoder.", "quant_conv."});
   hash.add(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
+  if (options.background != image::kWhite) hash.add(fmt::format("{}", fmt::join(options.background, " ")));
   for (const Example& example : examples) {
     std::error_code error;
     const fs::path& path = example.picture.path;
@@ -71,7 +74,7 @@ LatentCache::LatentCache(const fs::path& path, const std::vector<Example>& examp
         path, {{"moments", DType::kF32, {count * variants, row[1], row[2], row[3]}}, {"usable", DType::kI64, {count}}},
         {{"key", key}});
     std::vector<int64_t> flags;
-    const auto load = [&](int64_t i) { return load_picture(examples[static_cast<size_t>(i)]); };
+    const auto load = [&](int64_t i) { return load_picture(examples[static_cast<size_t>(i)], options.background); };
     std::future<LoadedPicture> next = std::async(std::launch::async, load, 0);
     for (int64_t i = 0; i < count; ++i) {
       const LoadedPicture loaded = next.get();

@@ -16,6 +16,7 @@ struct LatentCacheOptions {
   bool flip = false;   // also the mirrored pictures
   int64_t crops = 0;   // randomly placed squares per picture; 0: its middle
   uint64_t seed = 42;  // of the squares' positions
+  image::Colour background = image::kWhite;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(int64_t done, int64_t total)> on_picture;
 };

@@ -72,6 +72,7 @@ class LdmTrainer {
                                                                 .flip = options_.flip,
                                                                 .crops = options_.crops,
                                                                 .seed = options_.seed,
+                                                                .background = options_.background,
                                                                 .cancel = hooks_.cancel,
                                                                 .on_picture = hooks_.on_latent});
     if (run_.ranks().first()) run_.ranks().wait_for_all();
@@ -299,11 +300,18 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
                     const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
-  const std::vector<Example> examples = find_examples(options.data);  // before the output folder is created
-  if (model.config().unet.context_dim > 0 && options.caption_dropout < 1.0) {
-    const int64_t without = check_captions(examples, options.data);
-    if (without > 0 && hooks.note)
-      hooks.note(fmt::format("{} of {} pictures have no caption", without, examples.size()));
+  LeftOut left_out;
+  const std::vector<Example> examples = find_examples(options.data, &left_out);  // before the output folder is created
+  const bool reads = model.config().unet.context_dim > 0 && options.caption_dropout < 1.0;
+  if (reads) check_captions(examples, options.data);
+  if (hooks.note) {
+    const int64_t most = model.config().text.max_positions - 2;  // without the two marks
+    std::optional<int64_t> cut;
+    if (reads)
+      cut = std::count_if(examples.begin(), examples.end(), [&](const Example& example) {
+        return static_cast<int64_t>(tokenizer.encode(example.caption).size()) > most;
+      });
+    hooks.note(describe_examples(examples, left_out, cut));
   }
   return LdmTrainer(model, checkpoint, tokenizer, options, examples, hooks).run(examples);
 }

@@ -39,7 +39,7 @@ PictureBatches::Batch PictureBatches::load(int64_t number, std::set<int64_t> bro
       SUMI_CHECK_KIND(kNoInput, static_cast<int64_t>(broken.size()) < count, "none of the {} pictures could be read",
                       count);
       if (!broken.contains(index)) {
-        const LoadedPicture loaded = load_picture(examples_[static_cast<size_t>(index)]);
+        const LoadedPicture loaded = load_picture(examples_[static_cast<size_t>(index)], options_.background);
         if (!loaded.broken) {
           pictures.push_back(cut(loaded.picture, &chances[static_cast<size_t>(3 * i)]));
           break;

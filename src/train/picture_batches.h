@@ -18,6 +18,7 @@ struct PictureBatchOptions {
   bool flip = false;   // mirrored half of the time
   BatchShare share;    // this rank's part of each batch
   uint64_t seed = 42;
+  image::Colour background = image::kWhite;
 };
 
 class PictureBatches {

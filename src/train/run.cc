@@ -116,7 +116,12 @@ void Run::restore(std::map<std::string, std::string> notes) {
   notes_["model"] = options_.model;
   notes_["size"] = std::to_string(options_.size);
   notes_["flip"] = std::to_string(static_cast<int>(options_.flip));
+  const image::Colour& under = options_.background;
+  notes_["background"] = fmt::format("#{:02x}{:02x}{:02x}", under[0], under[1], under[2]);
   const std::vector<int64_t> there = folder_.checkpoints();
+  if (options_.resume && there.empty() && hooks_.note)
+    hooks_.note(
+        fmt::format("{} holds no checkpoint to resume from; the run begins at its first step", options_.out.string()));
   for (size_t left = there.size(); left-- > 0;) {
     const int64_t step = there[left];
     try {
@@ -169,6 +174,12 @@ RunResult Run::run(const Steps& steps) {
   std::string header = "step,loss,grad_norm,lr,seconds";
   for (const std::string& column : steps.more_columns) header += "," + column;
   if (ranks_.first()) folder_.begin_metrics(header, step_);
+  // A run that was killed between its checkpoint and the sheet of that step.
+  const auto due = [&] { return step_ % options_.sample_every == 0 || step_ == options_.lr.steps; };
+  std::error_code ignored;
+  if (step_ > 0 && hooks_.on_sample && ranks_.first() && due() &&
+      !std::filesystem::exists(options_.out / "samples" / fmt::format("{:08}.png", step_), ignored))
+    sample();
   while (step_ < options_.lr.steps) {
     if (cancelled()) {
       save();
@@ -178,7 +189,7 @@ RunResult Run::run(const Steps& steps) {
     one_step(steps);
     const bool last = step_ == options_.lr.steps;
     if (step_ % options_.save_every == 0 || last) save();
-    if (hooks_.on_sample && ranks_.first() && (step_ % options_.sample_every == 0 || last)) sample();
+    if (hooks_.on_sample && ranks_.first() && due()) sample();
   }
   result_.steps = step_;
   result_.skipped_pictures = steps.skipped_pictures();
@@ -191,7 +202,11 @@ RunResult Run::run(const Steps& steps) {
                 {"seed", std::to_string(options_.seed)},
                 {"skipped steps", std::to_string(result_.skipped_steps)},
                 {"skipped pictures", std::to_string(result_.skipped_pictures)}});
-  write_report(options_.out, facts);
+  try {
+    write_report(options_.out, facts);
+  } catch (const Error& error) {  // the trained model counts for more
+    if (hooks_.note) hooks_.note(fmt::format("no report: {}", error.what()));
+  }
   return result_;
 }
 

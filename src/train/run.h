@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "image/upright.h"
 #include "models/config.h"
 #include "ranks/ranks.h"
 #include "train/lr_schedule.h"
@@ -23,7 +24,8 @@ struct RunOptions {
   int64_t size = 0;                   // pixels a side; 0: the model's
   int64_t batch = 4, accumulate = 1;  // pictures at once on each rank; batches per step
   LrSchedule lr{.peak = 1e-5, .steps = 1000};
-  bool flip = false;  // mirror pictures half of the time
+  bool flip = false;                         // mirror pictures half of the time
+  image::Colour background = image::kWhite;  // under see-through pixels
   bool resume = false;
   uint64_t seed = 42;
   int64_t save_every = 500;    // steps

@@ -60,7 +60,9 @@ struct References {
 References read_references(const std::string& data, bool quiet) {
   References out;
   std::set<std::string> seen;
-  std::vector<train::Example> examples = train::find_examples(data);
+  train::LeftOut left_out;
+  std::vector<train::Example> examples = train::find_examples(data, &left_out);
+  if (!quiet) note(train::describe_examples(examples, left_out));
   Progress bar({.label = "reading pictures", .total = static_cast<int64_t>(examples.size()), .quiet = quiet});
   for (size_t i = 0; i < examples.size(); ++i) {
     engine::check_cancelled(&stop_requested());

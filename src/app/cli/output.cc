@@ -7,6 +7,7 @@
 #include "app/cli/process.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/text_util.h"
 #include "image/metadata.h"
 #include "image/png.h"
 
@@ -25,9 +26,13 @@ int64_t entries_of(const fs::path& folder) {
 
 void check_writable_file(const fs::path& path) {
   std::error_code error;
+  SUMI_CHECK_KIND(kUsage, path != "-", "-: the result is a file, not standard output; name a file");
   SUMI_CHECK_KIND(kUsage, !path.filename().empty() && !fs::is_directory(path, error),
                   "{}: is a folder; name a file in it", path.string());
   const fs::file_status status = fs::status(path, error);
+  SUMI_CHECK_KIND(kUsage,
+                  !error || error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory,
+                  "{}: cannot be written: {}; choose another name", path.string(), error.message());
   SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status),
                   "{}: is not a regular file; choose another name", path.string());
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -45,6 +50,7 @@ void check_output_file(const fs::path& path) {
 
 void make_output_folder(const fs::path& folder) {
   std::error_code error;
+  SUMI_CHECK_KIND(kUsage, folder != "-", "-: results go into a folder, not to standard output; name a folder");
   fs::create_directories(folder, error);
   SUMI_CHECK_KIND(kCannotCreate, !error && fs::is_directory(folder), "{}: the folder cannot be created: {}",
                   folder.string(), error ? error.message() : "another file has that name");
@@ -53,6 +59,11 @@ void make_output_folder(const fs::path& folder) {
 
 void check_output_folder(const fs::path& folder) {
   std::error_code error;
+  SUMI_CHECK_KIND(kUsage, folder != "-", "-: results go into a folder, not to standard output; name a folder");
+  static_cast<void>(fs::status(folder, error));
+  SUMI_CHECK_KIND(kCannotCreate,
+                  error != std::errc::too_many_symbolic_link_levels && error != std::errc::filename_too_long,
+                  "{}: the folder cannot be created: {}", shorten(folder.string(), 200), error.message());
   fs::path place = fs::absolute(folder, error).lexically_normal();
   while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
   SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(place, error), "{}: the folder cannot be created: {} is a file",

@@ -18,6 +18,7 @@ void RunChoice::put_into(train::RunOptions& options) const {
   SUMI_CHECK_KIND(kUsage, parsed,
                   "training needs a fixed seed, so that the run can be resumed; give --seed N from 0 to 2^64-1");
   options.seed = *parsed;
+  options.background = image::colour_of(background);
 }
 
 void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, const std::string& captions) {
@@ -37,6 +38,9 @@ void add_run_options(CLI::App& app, RunChoice& choice, train::RunOptions& o, con
       ->type_name("KIND")
       ->default_str(o.lr.shape);
   app.add_flag("--flip", o.flip, "Mirror pictures half of the time");
+  app.add_option("--background", choice.background, "Colour under see-through pixels: white, black, gray or #rrggbb")
+      ->type_name("COLOUR")
+      ->default_str(choice.background);
   add_integer(app, "--save-every", o.save_every, "Steps between checkpoints");
   add_integer(app, "--sample-every", o.sample_every, "Steps between sample sheets");
   app.add_flag("--resume", o.resume, "Continue from the last checkpoint in --out");

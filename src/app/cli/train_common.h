@@ -17,6 +17,7 @@ namespace sumi::app {
 
 // As given on the command line, in addition to train::RunOptions.
 struct RunChoice {
+  std::string background = "white";
   std::string data, out, seed = "42";
   bool quiet = false, json = false;
 

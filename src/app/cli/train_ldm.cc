@@ -74,7 +74,9 @@ int TrainLdm::run() {
       opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
   check_training_memory(train::state_bytes(networks, options));
   if (dry_run) {
-    const std::vector<train::Example> examples = train::find_examples(options.data);
+    train::LeftOut left_out;
+    const std::vector<train::Example> examples = train::find_examples(options.data, &left_out);
+    if (!run_options.quiet) note(train::describe_examples(examples, left_out));
     if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0)
       train::check_captions(examples, options.data);
     const auto pictures = static_cast<int64_t>(examples.size());

@@ -22,8 +22,10 @@ struct TrainTokenizer {
 
 int TrainTokenizer::run() const {
   check_output_folder(out);
-  const std::vector<train::Example> examples = train::find_examples(data);
+  train::LeftOut left_out;
+  const std::vector<train::Example> examples = train::find_examples(data, &left_out);
   train::check_captions(examples, data);
+  note(train::describe_examples(examples, left_out));
   std::vector<std::string> captions;
   for (const train::Example& example : examples) captions.push_back(example.caption);
   const text::TokenizerText text = text::train_bpe(captions, size);
