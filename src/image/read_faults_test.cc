@@ -146,7 +146,8 @@ TEST_F(ReadFaults, WhatIsNoPictureUnderItsName) {  // items 104, 105 and 122
 TEST_F(ReadFaults, AnAnimationIsItsFirstFrame) {  // item 113
   EXPECT_EQ(read(animated_webp(24, 16, {{slope(24, 16)}, {slope(24, 16, 80)}})), slope(24, 16));
   EXPECT_EQ(read(animated_webp(24, 16, {{slope(24, 16)}, {slope(4, 4), 20, 12}})), slope(24, 16));
-  EXPECT_THAT(rejection("GIF89a" + std::string(40, '\0')), HasSubstr("(PNG, JPEG, WebP)"));
+  EXPECT_THAT(rejection("GIF89a" + std::string(40, '\0')), HasSubstr("broken GIF"));
+  EXPECT_THAT(rejection("II*" + std::string(40, '\0')), HasSubstr("TIFF is not"));
 }
 
 TEST_F(ReadFaults, AFirstFrameLiesOnWhite) {
@@ -171,9 +172,8 @@ TEST_F(ReadFaults, BrokenAnimations) {
 }
 
 TEST_F(ReadFaults, JpegsOfOtherKinds) {  // item 117
-  EXPECT_THAT(rejection(as_jpeg(JCS_CMYK, 4, [](auto&) {})), HasSubstr("CMYK"));
-  EXPECT_THAT(rejection(as_jpeg(JCS_CMYK, 4, [](auto& jpeg) { jpeg_set_colorspace(&jpeg, JCS_YCCK); })),
-              HasSubstr("CMYK"));
+  EXPECT_EQ(read(as_jpeg(JCS_CMYK, 4, [](auto&) {})).channels, 3);
+  EXPECT_EQ(read(as_jpeg(JCS_CMYK, 4, [](auto& jpeg) { jpeg_set_colorspace(&jpeg, JCS_YCCK); })).channels, 3);
   std::string twelve_bits = as_jpeg(JCS_RGB, 3, [](auto&) {});
   const size_t frame = twelve_bits.find("\xFF\xC0");
   ASSERT_NE(frame, std::string::npos);

@@ -148,10 +148,11 @@ class Walk {
       } else if (is_folder) {
         folders.push_back(path);
       } else {
-        files.push_back(path);
-        if (!fs::is_regular_file(status) && (image::is_picture_name(path) || trouble))
-          files.pop_back(),
-              left_out_.add("no files" + (trouble ? " (" + trouble.message() + ")" : std::string()), shown(path));
+        if (fs::is_regular_file(status) || !image::is_picture_name(path)) {
+          files.push_back(path);  // a caption that cannot be read is refused where a picture needs it
+        } else {
+          left_out_.add("no files" + (trouble ? " (" + trouble.message() + ")" : std::string()), shown(path));
+        }
       }
     }
     SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", shown(folder), error.message());

@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <set>
 
 #include "image/png.h"
 #include "tests/support/relative_l2.h"
@@ -58,6 +62,101 @@ TEST(FindExamples, PrefersMetadataAndRefusesEmptyPlaces) {
   write_file(folder / "metadata.jsonl", R"({"file_name": "a.png", "text": "in the list"})");
   EXPECT_EQ(find_examples(folder.path())[0].caption, "in the list");
   write_file(folder / "metadata.jsonl", R"({"file_name": "../a.png"})");
+  EXPECT_THROW(find_examples(folder.path()), Error);
+}
+
+// Captions under every name that programs write them.
+TEST(FindExamples, CaptionsByEveryName) {
+  const test::TempFolder folder;
+  for (const char* name : {"a.png", "B.PNG", "c.png", "d.png", "x/e.png"}) write_file(folder / name, png(1));
+  write_file(folder / "a.txt", "\xEF\xBB\xBF ay\r\n");
+  write_file(folder / "B.TXT", "bee");
+  write_file(folder / "c.caption", "see");
+  write_file(folder / "d.png.txt", "dee");
+  write_file(folder / "x/metadata.jsonl", R"({"file_name": "./e.png", "caption": " ee\n"})");
+  std::map<std::string, std::string> captions;
+  for (const Example& example : find_examples(folder.path()))
+    captions[example.picture.path.filename().string()] = example.caption;
+  EXPECT_EQ(captions, (std::map<std::string, std::string>{
+                          {"a.png", "ay"}, {"B.PNG", "bee"}, {"c.png", "see"}, {"d.png", "dee"}, {"e.png", "ee"}}));
+}
+
+TEST(FindExamples, WhatIsLeftOutIsTold) {
+  const test::TempFolder folder;
+  write_file(folder / "a.png", png(1));
+  write_file(folder / "a.txt", "ay");
+  for (const char* hidden : {".thumbnails/t.png", ".b.png", "@eaDir/a.png/THUMB.png", "__MACOSX/._a.png"})
+    write_file(folder / hidden, png(2));
+  write_file(folder / "c.heic", "x");
+  write_file(folder / "d.txt", "no picture");
+  write_file(folder / "metadata.jsonl", R"({"file_name": "gone.png", "text": "x"})");
+  std::filesystem::create_symlink(folder.path(), folder / "loop");
+  std::filesystem::create_symlink("nowhere", folder / "dangling.png");
+  LeftOut left_out;
+  const std::vector<Example> examples = find_examples(folder.path(), &left_out);
+  ASSERT_EQ(examples.size(), 1u);
+  const std::string told = describe_examples(examples, left_out, 1);
+  for (const char* part : {"1 pictures, 1 with captions; 1 captions are cut", "4 hidden files and folders", "c.heic",
+                           "captions without a picture", "gone.png", "lead back", "dangling.png"})
+    EXPECT_THAT(told, HasSubstr(part));
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 1);
+  EXPECT_THAT(describe_examples(examples, {}), HasSubstr("left out: nothing"));
+}
+
+TEST(FindExamples, LinkedFoldersAreEntered) {
+  const test::TempFolder folder;
+  write_file(folder / "data/a.png", png(1));
+  write_file(folder / "real/b.png", png(2));
+  write_file(folder / "real/b.txt", "bee");
+  std::filesystem::create_symlink("../real", folder / "data/x");
+  const std::vector<Example> examples = find_examples(folder / "data");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[1].caption, "bee");
+}
+
+TEST(FindExamples, CaptionsThatCannotBeReadAreNoEmptyOnes) {
+  const auto refusal = [](const test::TempFolder& folder) -> std::string {
+    try {
+      find_examples(folder.path());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  const auto with_caption = [&](const std::string& bytes) {
+    const test::TempFolder folder;
+    write_file(folder / "a.png", png(1));
+    write_file(folder / "a.txt", bytes);
+    return refusal(folder);
+  };
+  EXPECT_THAT(with_caption(std::string("\xFF\xFE"
+                                       "a\0",
+                                       4)),
+              HasSubstr("UTF-16"));
+  EXPECT_THAT(with_caption("gr\xFCn"), HasSubstr("not UTF-8, from byte 2"));
+  EXPECT_THAT(with_caption(std::string(70000, 'x')), HasSubstr("longer than 64 KiB"));
+  const test::TempFolder folder;
+  write_file(folder / "a.png", png(1));
+  std::filesystem::create_symlink("a.txt", folder / "a.txt");  // of itself
+  EXPECT_THAT(refusal(folder), HasSubstr("is no file"));
+  std::filesystem::remove(folder / "a.txt");
+  std::filesystem::create_directory(folder / "a.txt");
+  EXPECT_THAT(refusal(folder), HasSubstr("but a folder"));
+  std::filesystem::remove(folder / "a.txt");
+  ASSERT_EQ(mkfifo((folder / "a.txt").c_str(), 0666), 0);
+  EXPECT_THAT(refusal(folder), HasSubstr("is no file"));
+  std::filesystem::remove(folder / "a.txt");
+  std::filesystem::create_directory(folder / "metadata.jsonl");
+  EXPECT_THAT(refusal(folder), HasSubstr("metadata.jsonl: is not a file"));
+  std::filesystem::remove(folder / "metadata.jsonl");
+  ASSERT_EQ(mkfifo((folder / "metadata.jsonl").c_str(), 0666), 0);
+  EXPECT_THAT(refusal(folder), HasSubstr("metadata.jsonl: is not a file"));
+}
+
+TEST(FindExamples, ArchivesBesidePicturesAreRefused) {
+  const test::TempFolder folder;
+  write_file(folder / "a.png", png(1));
+  write_file(folder / "old.tar", tar_entry("b.png", png(2)) + test::tar_end());
   EXPECT_THROW(find_examples(folder.path()), Error);
 }
 
