@@ -16,6 +16,7 @@ int run(PullOptions& options, int64_t retries) {
   SUMI_CHECK_KIND(kUsage, retries >= 0 && retries <= 100, "--retries must be from 0 to 100, not {}", retries);
   options.retries = static_cast<int>(retries);
   options.cancelled = [] { return stop_requested().load(); };
+  const StopsItself stops;
   say(pull(options).string() + "\n");
   return 0;
 }

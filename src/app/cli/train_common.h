@@ -39,6 +39,7 @@ class TrainingWatch {
   void begin(const std::string& what, int64_t total, int64_t before);
   void step(const train::RunProgress& p);
 
+  StopsItself stops_;
   bool quiet_;
   std::string what_;
   std::unique_ptr<Progress> bar_;
