@@ -128,7 +128,7 @@ TEST_F(FileFaultTest, ALimitOnFilesIsToldAndLeavesNothing) {
   const std::vector<std::pair<rlim_t, Words>> cases{
       {100'000, {"convert", "--ckpt", ckpt, "--out", "x.safetensors"}},
       {1'000, Words{"a red apple", "-o", "x.png", "--quiet"} + small() + model()},
-      {1'000, {"probe", "randn", "--seed", "1", "--shape", "1,4,64,64", "--out", "x.safetensors"}},
+      {1'000, {"probe", "randn", "--seed", "1", "--count", "10000", "--out", "x.safetensors"}},
   };
   for (const auto& [limit, words] : cases) {
     const Outcome outcome = sumi(words, {.file_size = limit});
@@ -188,7 +188,7 @@ TEST_F(FileFaultTest, PlacesThatCannotBeWrittenToAreNamed) {
       {{"convert", "--ckpt", ckpt, "--out", "loop"}, 73},
       {{"convert", "--ckpt", ckpt, "--out", longest}, 73},
       {{"convert", "--ckpt", ckpt, "--out", "file/x"}, 64},
-      {{"probe", "randn", "--seed", "1", "--shape", "1,4,8,8", "--out", "loop"}, 73},
+      {{"probe", "randn", "--seed", "1", "--count", "10", "--out", "loop"}, 73},
       {Words{"txt2img", "--outdir", "loop"} + small() + model(), 73},
       {Words{"txt2img", "--outdir", "loop/below"} + small() + model(), 73},
       {Words{"txt2img", "--outdir", longest} + small() + model(), 73},
