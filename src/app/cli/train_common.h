@@ -8,6 +8,7 @@
 
 #include <CLI/App.hpp>
 
+#include "app/cli/process.h"
 #include "base/progress.h"
 #include "io/checkpoint.h"
 #include "ranks/ranks.h"
