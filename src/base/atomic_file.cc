@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text_util.h"
 
 namespace sumi {
 namespace {
@@ -158,7 +159,7 @@ void remove_temporary_files() noexcept {
 bool AtomicFile::make_temporary(const std::filesystem::path& path) {
   constexpr size_t kMostOfName = 200;  // a name may have 255 bytes
   temporary_ = folder_of(path) /
-               ("." + path.filename().string().substr(0, kMostOfName) + "." + random_ending() + std::string(kEnding));
+               fmt::format(".{}.{}{}", shorten(path.filename().string(), kMostOfName, ""), random_ending(), kEnding);
   slot_ = take_slot(temporary_.string());
   // As open as any other new file: the system applies the process's mask.
   descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
