@@ -90,7 +90,7 @@ std::string excerpt(std::string_view text) {
 }
 
 std::string abridged(std::string_view sentence) {
-  constexpr size_t kMost = 1000, kKept = 200;
+  constexpr size_t kMost = 4000, kKept = 200;  // lists of tensors that do not fit have up to 3000
   if (sentence.size() <= kMost) return std::string(sentence);
   size_t tail = sentence.size() - kKept;
   while (tail < sentence.size() && (sentence[tail] & 0xC0) == 0x80) ++tail;
