@@ -24,7 +24,7 @@ const char* last_sentence() noexcept { return sentence_of_this_thread().shown; }
 sumi_status remember(ErrorKind kind, const char* sentence) noexcept {
   Sentence& kept = sentence_of_this_thread();
   try {
-    kept.text = strip_control(sentence);
+    kept.text = strip_control(abridged(sentence));
     kept.shown = kept.text.c_str();
   } catch (const std::exception&) {
     kept.shown = "not enough memory";

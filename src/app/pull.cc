@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 
 #include "app/places.h"
 #include "base/check.h"
+#include "base/small_file.h"
 #include "base/text_util.h"
 #include "text/clip_tokenizer.h"
 
@@ -35,7 +37,7 @@ std::string find_endpoint(const PullOptions& options) {
   check_printable(endpoint, "endpoint");
   while (endpoint.ends_with('/')) endpoint.pop_back();
   SUMI_CHECK_KIND(kUsage, endpoint.starts_with("https://") || endpoint.starts_with("http://"),
-                  "the endpoint {} must begin with https:// or http://", endpoint);
+                  "the endpoint {} must begin with https:// or http://", excerpt(endpoint));
   return endpoint;
 }
 
@@ -58,7 +60,7 @@ class Hub {
     check_repository_name(repository_);
     const bool good = !revision_.empty() && revision_.size() <= 200 && revision_.find("..") == std::string::npos;
     SUMI_CHECK_KIND(kUsage, good && strip_control(revision_) == revision_, "\"{}\" is not a revision",
-                    strip_control(revision_));
+                    excerpt(revision_));
     file_options_ = {.token = options.token.empty() ? environment("HF_TOKEN") : options.token,
                      .quiet = options.quiet,
                      .retries = options.retries,
@@ -68,6 +70,7 @@ class Hub {
   }
 
   const std::string& repository() const { return repository_; }
+  const std::string& endpoint() const { return endpoint_; }
 
   // The repository's files. With `optional`, a hub without a list gives an empty one.
   std::vector<HubFile> list(bool optional = false) const {
@@ -85,28 +88,52 @@ class Hub {
     return parse_listing(repository_, body);
   }
 
-  // Fetches those of `files` that are missing in `folder`.
-  void fetch(const std::vector<HubFile>& files, const fs::path& folder) const {
-    std::vector<HubFile> missing;
-    int64_t bytes = 0;
+  // Those of `files` that `folder` does not have.
+  std::vector<HubFile> missing(const std::vector<HubFile>& files, const fs::path& folder) const {
+    std::vector<HubFile> out;
     for (const HubFile& file : files) {
-      if (is_complete(folder / file.name, file, file_options_.cancelled)) continue;
-      missing.push_back(file);
-      bytes += file.size.value_or(0);
+      if (!is_complete(folder / file.name, file, file_options_.cancelled)) out.push_back(file);
     }
+    return out;
+  }
+
+  // Fetches those of `files` that are missing in `folder`, which `shown` names to the user.
+  void fetch(const std::vector<HubFile>& files, const fs::path& folder, const fs::path& shown) const {
+    const std::vector<HubFile> wanted = missing(files, folder);
+    const int64_t bytes = bytes_of(wanted);
     check_space(folder, bytes);
     if (!file_options_.quiet) {
-      fmt::print(stderr, "{}: {} of {} files to fetch ({:.1f} MB) to {}\n", repository_, missing.size(), files.size(),
-                 static_cast<double>(bytes) / 1e6, folder.string());
+      fmt::print(stderr, "{}: {} of {} files to fetch ({:.1f} MB) to {}\n", repository_, wanted.size(), files.size(),
+                 static_cast<double>(bytes) / 1e6, shown.string());
     }
-    for (const HubFile& file : missing) {
+    std::error_code error;
+    const bool was_there = fs::exists(folder, error);
+    for (const HubFile& file : wanted) {
       const std::string url =
           fmt::format("{}/{}/resolve/{}/{}", endpoint_, repository_, url_escape(revision_), escape_path(file.name));
-      pull_file(url, file, folder / file.name, file_options_);
+      try {
+        pull_file(url, file, folder / file.name, file_options_);
+      } catch (const Error&) {  // leaves no empty folders
+        if (!was_there && fs::remove((folder / file.name).parent_path(), error)) fs::remove(folder, error);
+        throw;
+      }
     }
   }
 
  private:
+  // Sizes are the hub's word: their sum is checked.
+  int64_t bytes_of(const std::vector<HubFile>& files) const {
+    int64_t bytes = 0;
+    for (const HubFile& file : files) {
+      const int64_t size = file.size.value_or(0);
+      SUMI_CHECK(size <= std::numeric_limits<int64_t>::max() - bytes,
+                 "the hub lists files of more than {:.1f} GB in {}, which cannot be; nothing was fetched",
+                 static_cast<double>(std::numeric_limits<int64_t>::max()) / 1e9, repository_);
+      bytes += size;
+    }
+    return bytes;
+  }
+
   // Refuses a download that does not fit, before the first byte. Partial files of an earlier try are ignored, which is
   // safe.
   static void check_space(const fs::path& folder, int64_t bytes) {
@@ -127,6 +154,42 @@ class Hub {
   PullFileOptions file_options_;
 };
 
+// The folder where the tokenizer's files wait until both are known to be good. It keeps its name, so that the next try
+// goes on with what an interrupted one has fetched.
+class Waiting {
+ public:
+  explicit Waiting(const fs::path& folder) : folder_(folder), path_(folder / ".sumi-pull") {
+    std::error_code error;
+    was_there_ = fs::exists(folder_, error);
+  }
+  const fs::path& path() const { return path_; }
+  void remove(bool failed) const {
+    std::error_code error;
+    fs::remove_all(path_, error);
+    if (failed && !was_there_) fs::remove(folder_, error);
+  }
+
+ private:
+  fs::path folder_, path_;
+  bool was_there_ = false;
+};
+
+// Where the file lies: waiting if it was just fetched.
+fs::path place_of(const std::string& name, const fs::path& waiting, const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(waiting / name, error) ? waiting / name : folder / name;
+}
+
+// Throws unless the two files are a tokenizer.
+void check_tokenizer(const fs::path& waiting, const fs::path& folder, const std::string& source) {
+  constexpr int64_t kMost = 16 << 20;
+  const auto read = [&](const char* name) { return read_small_file(place_of(name, waiting, folder), kMost); };
+  text::ClipTokenizer::parse({.vocabulary = read("vocab.json"),
+                              .merges = read("merges.txt"),
+                              .vocabulary_source = source + "'s vocab.json, which was not kept",
+                              .merges_source = source + "'s merges.txt, which was not kept"});
+}
+
 fs::path pull_tokenizer(const PullOptions& options) {
   const Hub hub(kTokenizerRepository, options);
   fs::path folder = options.out.empty() ? data_folder() / "tokenizer" : options.out;
@@ -134,10 +197,25 @@ fs::path pull_tokenizer(const PullOptions& options) {
   for (const HubFile& file : hub.list(/*optional=*/true)) {
     if (file.name == "vocab.json" || file.name == "merges.txt") files.push_back(file);
   }
-  // A plain mirror has no list: its files are requested by name and checked only by loading them below.
+  // A plain mirror has no list: its files are requested by name and checked only by reading them.
   if (files.empty()) files = {{.name = "vocab.json"}, {.name = "merges.txt"}};
-  hub.fetch(files, folder);
-  text::ClipTokenizer::load(folder);  // throws unless the files are a tokenizer
+  const Waiting waiting(folder);
+  try {
+    hub.fetch(hub.missing(files, folder), waiting.path(), folder);
+    check_tokenizer(waiting.path(), folder, hub.endpoint());
+  } catch (const Error& error) {
+    const bool goes_on = error.kind() == ErrorKind::kUnavailable || error.kind() == ErrorKind::kCancelled;
+    if (!goes_on) waiting.remove(/*failed=*/true);
+    throw;
+  }
+  for (const HubFile& file : files) {
+    std::error_code error;
+    if (!fs::exists(waiting.path() / file.name, error)) continue;
+    fs::rename(waiting.path() / file.name, folder / file.name, error);
+    SUMI_CHECK_KIND(kCannotCreate, !error, "{}: cannot be put in place: {}", (folder / file.name).string(),
+                    error.message());
+  }
+  waiting.remove(/*failed=*/false);
   return folder;
 }
 
@@ -147,7 +225,7 @@ fs::path pull_model(const PullOptions& options) {
   name.replace(name.find('/'), 1, "--");
   fs::path folder = options.out.empty() ? data_folder() / "models" / name : options.out;
   const std::vector<HubFile> files = choose_files(hub.repository(), hub.list(), options.fp16);
-  hub.fetch(files, folder);
+  hub.fetch(files, folder, folder);
   // The path for --ckpt: the folder of a diffusers model, or the checkpoint if there is one.
   std::vector<fs::path> checkpoints;
   for (const HubFile& file : files) {

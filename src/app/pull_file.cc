@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/progress.h"
+#include "base/small_file.h"
 #include "base/text_util.h"
 
 namespace sumi::app {
@@ -73,8 +75,13 @@ bool sum_matches(const fs::path& path, const HubFile& file, const std::function<
 class PartFile {
  public:
   explicit PartFile(const fs::path& target) : path_(target.string() + ".part") {
-    descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
     SUMI_CHECK_KIND(kCannotCreate, descriptor_ >= 0, "{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    struct stat status {};
+    if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+      close(descriptor_);
+      fail(ErrorKind::kCannotCreate, "{}: is a pipe or a device; remove it", path_.string());
+    }
     if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 || !still_named()) {
       close(descriptor_);
       fail(ErrorKind::kCannotCreate, "{}: another program is fetching this file; wait until it ends", path_.string());
@@ -132,6 +139,21 @@ class PartFile {
   int64_t size_ = 0;
 };
 
+// A log-in page, or a server's own words, with the status of success. What nobody has a sum of is looked at.
+bool is_another_thing(const fs::path& path, const HubFile& file) {
+  if (!file.sha256.empty() || !file.git_blob.empty()) return false;
+  std::error_code error;
+  const uintmax_t size = fs::file_size(path, error);
+  const bool json = file.name.ends_with(".json"), text = json || file.name.ends_with(".txt");
+  if (error || (!text && size > (1 << 20))) return false;
+  const std::string content = read_small_file(path, kMaxUnsaidBytes);
+  std::string begin = content.substr(0, 512);
+  begin.erase(0, begin.find_first_not_of(" \t\r\n\xEF\xBB\xBF"));
+  for (char& c : begin) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c;
+  if (begin.starts_with("<!doctype") || begin.starts_with("<html")) return true;
+  return json && !nlohmann::json::accept(content);
+}
+
 // First byte of "bytes 100-199/200"; nullopt for any other text.
 std::optional<int64_t> range_begin(std::string_view header) {
   if (!header.starts_with("bytes ")) return std::nullopt;
@@ -148,11 +170,11 @@ class Download {
   void run() {
     const bool resumed = part_.size() > 0;
     transfer();
-    if (sum_matches(part_.path(), file_, options_.cancelled)) return part_.commit(path_);
+    if (sum_matches(part_.path(), file_, options_.cancelled)) return commit();
     part_.clear();
     if (resumed) {  // the partial file may be of another version: try once more from the start
       transfer();
-      if (sum_matches(part_.path(), file_, options_.cancelled)) return part_.commit(path_);
+      if (sum_matches(part_.path(), file_, options_.cancelled)) return commit();
     }
     part_.remove();
     fail(ErrorKind::kData, "{}: the download from {} does not have the hub's checksum and was removed; try again",
@@ -160,6 +182,15 @@ class Download {
   }
 
  private:
+  void commit() {
+    if (is_another_thing(part_.path(), file_)) {
+      part_.remove();
+      fail(ErrorKind::kData, "{}: {} sent something else, such as a web page; it was removed; is the endpoint a hub?",
+           path_.filename().string(), url_);
+    }
+    part_.commit(path_);
+  }
+
   void transfer() {
     // Without a known size a partial file may already be complete: start over.
     if (!file_.size || part_.size() > *file_.size) part_.clear();
@@ -265,7 +296,7 @@ HttpResponse get_with_retries(HttpRequest request, const PullFileOptions& option
     HttpResponse response = http_get(request, sink);
     if (!response.passing_trouble() || attempt >= options.retries) return response;
     if (!options.quiet) {
-      fmt::print(stderr, "{}: {}; retry {} of {}\n", request.url, strip_control(response.describe()), attempt + 1,
+      fmt::print(stderr, "{}: {}; retry {} of {}\n", excerpt(request.url), excerpt(response.describe()), attempt + 1,
                  options.retries);
     }
     wait_before_retry(attempt, options);

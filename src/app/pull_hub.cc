@@ -1,6 +1,7 @@
 #include "app/pull_hub.h"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -50,9 +51,12 @@ HubFile parse_file(std::string_view repository, const nlohmann::json& entry) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
   };
-  const auto size = [](const nlohmann::json& object) -> std::optional<int64_t> {
+  const auto size = [&](const nlohmann::json& object) -> std::optional<int64_t> {
     const auto found = object.find("size");
     if (found == object.end() || !found->is_number_integer()) return std::nullopt;
+    constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    SUMI_CHECK(!found->is_number_unsigned() || found->get<uint64_t>() <= kMost,
+               "the hub lists a file of {} bytes in {}, which cannot be", found->get<uint64_t>(), repository);
     return found->get<int64_t>();
   };
   SUMI_CHECK(entry.is_object(), "the hub's list of {} is malformed", repository);
@@ -65,7 +69,8 @@ HubFile parse_file(std::string_view repository, const nlohmann::json& entry) {
   } else if (const std::string blob = text(entry, "blobId"); is_hex(blob, 40)) {
     file.git_blob = blob;
   }
-  SUMI_CHECK(!file.size || *file.size >= 0, "the hub lists {} of {} with {} bytes", file.name, repository, *file.size);
+  SUMI_CHECK(!file.size || *file.size >= 0, "the hub lists {} of {} with {} bytes", excerpt(file.name), repository,
+             *file.size);
   return file;
 }
 

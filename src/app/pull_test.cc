@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -353,6 +355,69 @@ TEST_F(PullTest, WhatCannotFitIsRefusedBeforeTheFirstByte) {
   EXPECT_THAT(refusal(options(server), ErrorKind::kCannotCreate), HasSubstr("GB are needed"));
   EXPECT_EQ(server.requests().size(), 1u);
   EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(PullTest, SizesThatCannotBeAreRefused) {
+  nlohmann::json huge = large_file("a.safetensors"), other = large_file("b.safetensors");
+  huge["lfs"]["size"] = std::numeric_limits<int64_t>::max();
+  other["lfs"]["size"] = int64_t{1} << 62;
+  {
+    const LocalServer server(hub(listing({huge, other}), {}));
+    const std::string told = refusal(options(server), ErrorKind::kData);
+    EXPECT_THAT(told, AllOf(HasSubstr("cannot be"), testing::Not(HasSubstr("-"))));
+  }
+  {
+    const LocalServer server(hub(listing({huge}), {}));
+    EXPECT_THAT(refusal(options(server), ErrorKind::kCannotCreate), HasSubstr("9223372036.9 GB are needed"));
+  }
+  huge["lfs"]["size"] = std::numeric_limits<uint64_t>::max();
+  const LocalServer server(hub(listing({huge}), {}));
+  EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("18446744073709551615"));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+// A server that answers everything with a page, or with one file of the two.
+TEST_F(PullTest, NothingIsKeptOfATokenizerThatIsNone) {
+  test::TempFolder source;
+  test::write_made_up_tokenizer(source.path());
+  const std::string page = "<!DOCTYPE html>\n<html><body>Log in</body></html>\n";
+  const std::string vocabulary = read_file(source / "vocab.json"), merges = read_file(source / "merges.txt");
+  const std::vector<std::pair<std::string, std::string>> answers{
+      {page, page}, {vocabulary, page}, {page, merges}, {vocabulary, "no merges here at all\n"}, {"{}", merges}};
+  for (const bool had_one : {false, true}) {
+    if (had_one) fs::copy(source.path(), folder_ / "out");
+    for (const auto& [first, second] : answers) {
+      const LocalServer server([&, first = first, second = second](const ServerRequest& request) {
+        if (request.target.ends_with("/vocab.json")) return reply(200, first);
+        return request.target.ends_with("/merges.txt") ? reply(200, second) : reply(404, page);
+      });
+      refusal(options(server, "tokenizer"), ErrorKind::kData);
+      if (!had_one) {
+        EXPECT_FALSE(fs::exists(folder_ / "out"));
+        continue;
+      }
+      EXPECT_THAT(files(), UnorderedElementsAre("vocab.json", "merges.txt"));
+      EXPECT_EQ(read_file(folder_ / "out/vocab.json"), vocabulary) << "the good one of before";
+      EXPECT_EQ(read_file(folder_ / "out/merges.txt"), merges);
+    }
+  }
+}
+
+TEST_F(PullTest, APageInPlaceOfAModelsFileIsNotKept) {
+  const nlohmann::json list{{"siblings", {{{"rfilename", "sd.safetensors"}}, {{"rfilename", "config.json"}}}}};
+  for (const std::string body : {"<html>no</html>", "\xEF\xBB\xBF \n<!doctype HTML>"}) {
+    const LocalServer server(hub(list.dump(), {{"sd.safetensors", body}, {"config.json", body}}));
+    EXPECT_THAT(refusal(options(server), ErrorKind::kData), HasSubstr("web page"));
+    EXPECT_THAT(files(), ElementsAre());
+    EXPECT_FALSE(fs::exists(folder_ / "out"));
+  }
+}
+
+TEST_F(PullTest, APipeAsThePieceIsRefused) {
+  const LocalServer server(hub(listing({large_file("sd.safetensors")}), {{"sd.safetensors", kWeights}}));
+  fs::create_directories(folder_ / "out");
+  ASSERT_EQ(mkfifo((folder_ / "out/sd.safetensors.part").c_str(), 0600), 0);
+  EXPECT_THAT(refusal(options(server), ErrorKind::kCannotCreate), HasSubstr("is a pipe"));
 }
 
 TEST_F(PullTest, TwoPullsOfOneFileDoNotMeet) {

@@ -8,9 +8,11 @@
 
 namespace sumi {
 
-// Writes go to a temporary file beside `path`; commit() makes it durable (fsync) and replaces `path` with it in one
-// step (rename, then fsync of the folder). Without a commit, the destructor removes it. Every system error throws
-// Error(kCannotCreate) or Error(kIo) with the file's name.
+// Writes go to a temporary file beside `path` (".NAME.XXXXXX.sumi-tmp", locked while its writer lives); commit() makes
+// it durable (fsync) and replaces `path` with it in one step (rename, then fsync of the folder). Without a commit, the
+// destructor removes it. What killed processes have left in the folder is swept first. Every system error throws
+// Error(kCannotCreate) or Error(kIo) with the file's name; with SIGXFSZ ignored, which is up to the program, this
+// includes a file over the limit of `ulimit -f`.
 class AtomicFile {
  public:
   // How commit_new() claims a name; it uses the first way that the file system supports.
@@ -30,12 +32,22 @@ class AtomicFile {
   bool commit_new(Take first = Take::kRename);
 
  private:
-  void close_whole();
+  bool make_temporary(const std::filesystem::path& path);
+  void sync_whole();
+  void close_temporary();
   void sync_folder();
 
   std::filesystem::path path_, temporary_;
   int descriptor_ = -1;
+  int slot_ = -1;  // in the list of remove_temporary_files(); -1: not listed
   int64_t written_ = 0;
 };
+
+// Removes the temporary files that AtomicFiles of dead processes have left in the folder; those of living ones are
+// locked and stay. Errors are ignored.
+void sweep_temporary_files(const std::filesystem::path& folder);
+
+// Removes this process's temporary files. For a signal handler that ends the process: no AtomicFile may be used after.
+void remove_temporary_files() noexcept;
 
 }  // namespace sumi

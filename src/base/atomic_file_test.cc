@@ -1,7 +1,11 @@
 #include "base/atomic_file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <fstream>
@@ -108,6 +112,86 @@ TEST(AtomicFileTest, OfManyAtOnceOneGetsTheName) {
     EXPECT_EQ(got, 20);
     EXPECT_EQ(entries(folder.path()), 20);
   }
+}
+
+// Runs `body` in a child process, which it must end.
+template <class Body> void in_child(const Body& body) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    body();
+    _exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+TEST(AtomicFileTest, WhatAKilledProcessLeftIsSweptByTheNext) {
+  const test::TempFolder folder;
+  in_child([&] {
+    AtomicFile file(folder / "a");
+    file.write("half");
+    kill(getpid(), SIGKILL);
+  });
+  ASSERT_EQ(entries(folder.path()), 1) << "the temporary file that the killed process could not remove";
+  AtomicFile file(folder / "b");
+  EXPECT_EQ(entries(folder.path()), 1) << "the new one alone";
+  file.commit();
+  EXPECT_EQ(entries(folder.path()), 1);
+  EXPECT_TRUE(fs::exists(folder / "b"));
+}
+
+TEST(AtomicFileTest, FilesOfTheLivingAndOfOthersAreNotSwept) {
+  const test::TempFolder folder;
+  AtomicFile file(folder / "a");
+  for (const char* name : {".vimrc.backup", "a.aB3dEf.sumi-tmp", ".aB3dEf.sumi-tmp", ".a.aB3d-f.sumi-tmp", ".sumi-tmp"})
+    test::write_file(folder / name, "of somebody else");
+  fs::create_directory(folder / ".b.aB3dEf.sumi-tmp");
+  in_child([&] { sweep_temporary_files(folder.path()); });
+  EXPECT_EQ(entries(folder.path()), 7);
+  EXPECT_TRUE(file.commit_new());
+  EXPECT_TRUE(fs::exists(folder / "a"));
+}
+
+TEST(AtomicFileTest, AProcessThatASignalEndsRemovesItsOwn) {
+  const test::TempFolder folder;
+  in_child([&] {
+    AtomicFile first(folder / "a"), second(folder / "b");
+    first.write("half");
+    remove_temporary_files();
+    _exit(0);
+  });
+  EXPECT_EQ(entries(folder.path()), 0);
+}
+
+TEST(AtomicFileTest, ALimitOnFilesIsAnErrorWhereTheProgramIgnoresItsSignal) {
+  const test::TempFolder folder;
+  in_child([&] {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1000, 1000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      AtomicFile file(folder / "a");
+      file.write(std::string(2000, 'x'));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kIo) fs::create_directory(folder / "told");
+    }
+  });
+  EXPECT_TRUE(fs::exists(folder / "told"));
+  EXPECT_EQ(entries(folder.path()), 1);
+}
+
+TEST(AtomicFileTest, ALoopOfLinksIsRefusedAndALongNameIsNot) {
+  const test::TempFolder folder;
+  fs::create_symlink("loop", folder / "loop");
+  EXPECT_THROW(AtomicFile(folder / "loop"), Error);
+  EXPECT_THROW(AtomicFile(folder / "loop" / "a"), Error);
+  EXPECT_THROW(AtomicFile(folder / std::string(300, 'n')), Error);
+  EXPECT_THROW(AtomicFile(folder.path() / ""), Error);
+  EXPECT_THROW(AtomicFile(fs::path()), Error);
+  EXPECT_TRUE(fs::is_symlink(folder / "loop"));
+  AtomicFile file(folder / std::string(255, 'n'));
+  file.commit();
+  EXPECT_TRUE(fs::exists(folder / std::string(255, 'n')));
 }
 
 }  // namespace

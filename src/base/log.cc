@@ -36,7 +36,7 @@ bool has_warning_sink() {
 }
 
 void warn_line(const std::string& message) {
-  const std::string line = strip_control(message);
+  const std::string line = strip_control(abridged(message));
   if (WarningScope* const scope = t_scope; scope != nullptr) {
     struct Outside {
       explicit Outside(WarningScope* outer) : inner(std::exchange(t_scope, outer)) {}

@@ -77,4 +77,24 @@ std::string shorten(std::string_view text, size_t bytes, std::string_view ending
   return std::string(text.substr(0, bytes)).append(ending);
 }
 
+std::string excerpt(std::string_view text) {
+  constexpr size_t kMost = 200;
+  // Only as much as may be shown is looked at; one character has at most four bytes.
+  const std::string printable = strip_control(text.substr(0, 8 * kMost));
+  size_t end = 0, count = 0;
+  while (end < printable.size() && count < kMost) {
+    decode_utf8(printable, end);
+    ++count;
+  }
+  return end == printable.size() && text.size() <= 8 * kMost ? printable : printable.substr(0, end) + "…";
+}
+
+std::string abridged(std::string_view sentence) {
+  constexpr size_t kMost = 4000, kKept = 200;  // lists of tensors that do not fit have up to 3000
+  if (sentence.size() <= kMost) return std::string(sentence);
+  size_t tail = sentence.size() - kKept;
+  while (tail < sentence.size() && (sentence[tail] & 0xC0) == 0x80) ++tail;
+  return shorten(sentence, kKept, " … ").append(sentence.substr(tail));
+}
+
 }  // namespace sumi

@@ -27,4 +27,10 @@ std::string strip_control(std::string_view text);
 // `text`, or where it is longer than `bytes` its beginning, cut between two characters, and `ending`. For messages.
 std::string shorten(std::string_view text, size_t bytes, std::string_view ending = "…");
 
+// Text of a file or a user inside a sentence: without control characters, and cut to 200 characters.
+std::string excerpt(std::string_view text);
+
+// A whole sentence as printed: one of more than 4000 bytes, which repeats a long text, keeps its two ends.
+std::string abridged(std::string_view sentence);
+
 }  // namespace sumi

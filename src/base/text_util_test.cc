@@ -43,5 +43,25 @@ TEST(TextUtil, LongTextIsCutBetweenCharacters) {
   EXPECT_EQ(shorten("\xF0\x9F\x90\xB1", 2), "…");
 }
 
+TEST(Excerpt, HasTwoHundredCharacters) {
+  EXPECT_EQ(excerpt("a\nb\x1B[0m"), "a b[0m");
+  EXPECT_EQ(excerpt(std::string(200, 'x')), std::string(200, 'x'));
+  EXPECT_EQ(excerpt(std::string(201, 'x')), std::string(200, 'x') + "…");
+  std::string wide;
+  for (int i = 0; i < 100'000; ++i) wide += "é";
+  EXPECT_EQ(excerpt(wide), wide.substr(0, 400) + "…");
+  EXPECT_LE(excerpt(std::string(100'000, '\xFF')).size(), 603u);
+}
+
+TEST(Abridged, KeepsTheTwoEnds) {
+  EXPECT_EQ(abridged(std::string(4000, 'x')), std::string(4000, 'x'));
+  EXPECT_EQ(abridged("file: " + std::string(100'000, 'x') + " is wrong"),
+            "file: " + std::string(194, 'x') + " … " + std::string(191, 'x') + " is wrong");
+  std::string wide = "x";
+  for (int i = 0; i < 4000; ++i) wide += "é";
+  EXPECT_FALSE(find_invalid_utf8(abridged(wide)));
+  EXPECT_LE(abridged(wide).size(), 405u);
+}
+
 }  // namespace
 }  // namespace sumi

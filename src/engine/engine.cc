@@ -127,7 +127,7 @@ std::string Engine::version() { return SUMI_VERSION; }
 
 void write_png(const std::string& path, const Image& image, const std::string& parameters) {
   SUMI_CHECK_KIND(kUsage, !path.empty() && path.find('\0') == std::string::npos, "\"{}\" is no path of a picture",
-                  strip_control(path));
+                  excerpt(path));
   SUMI_CHECK_KIND(kUsage, !find_invalid_utf8(parameters) && parameters.size() <= kMostParameters,
                   "{}: the parameters are not UTF-8, or more than {} bytes", path, kMostParameters);
   SUMI_CHECK_KIND(kUsage, image.width > 0 && image.height > 0 && image.width <= 65535 && image.height <= 65535,

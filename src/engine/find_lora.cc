@@ -30,7 +30,7 @@ fs::path find_lora(const std::string& name, const fs::path& chosen, const fs::pa
   }
   fail(ErrorKind::kNoInput,
        "the prompt names the lora \"{}\"; there is no {}.safetensors in {}; choose its folder with `lora_folder`",
-       strip_control(name), strip_control(name), looked);
+       excerpt(name), excerpt(name), looked);
 }
 
 }  // namespace sumi::engine

@@ -2,19 +2,19 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <set>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/small_file.h"
 #include "base/text_util.h"
 #include "models/family.h"
 
 namespace sumi::models {
 namespace {
 
-constexpr uintmax_t kMaxYamlBytes = 256 << 10;  // LDM's have 3 kB; a node of two bytes takes hundreds in memory
+constexpr int64_t kMaxYamlBytes = 256 << 10;  // LDM's have 3 kB; a node of two bytes takes hundreds in memory
 constexpr size_t kMaxListEntries = 64;
 
 // One mapping of the file. done() warns of keys that were not read; a null value counts as absent.
@@ -62,7 +62,7 @@ class Section {
 
   // The last part of the class that `target` names.
   std::string target() {
-    const std::string full = strip_control(text("target"));
+    const std::string full = excerpt(text("target"));
     return full.substr(full.rfind('.') + 1);
   }
   // Keys that change nothing here: training, memory, data.
@@ -75,7 +75,7 @@ class Section {
   void done() const {
     for (const auto& entry : node_) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "(not a name)";
-      if (!asked_.contains(key)) warn("{}: {} is unknown and ignored", file_, name(key));
+      if (!asked_.contains(key)) warn("{}: {} is unknown and ignored", file_, excerpt(name(key)));
     }
   }
   std::string name(const std::string& key) const { return where_.empty() ? key : where_ + "." + key; }
@@ -97,7 +97,7 @@ class Section {
     T value{};
     const bool fits = node.IsScalar() && YAML::convert<T>::decode(node, value);
     SUMI_CHECK(fits, "{}: {} is {}, not {}", file_, name(key),
-               node.IsScalar() ? "\"" + strip_control(node.Scalar()) + "\"" : "a structure", expected);
+               node.IsScalar() ? "\"" + excerpt(node.Scalar()) + "\"" : "a structure", expected);
     return value;
   }
 
@@ -107,29 +107,14 @@ class Section {
 };
 
 YAML::Node parse(const std::string& text, const std::string& source) {
-  SUMI_CHECK(text.size() <= kMaxYamlBytes, "{}: {} bytes; a configuration has at most {}", source, text.size(),
-             kMaxYamlBytes);
+  SUMI_CHECK(static_cast<int64_t>(text.size()) <= kMaxYamlBytes, "{}: {} bytes; a configuration has at most {}", source,
+             text.size(), kMaxYamlBytes);
   if (const auto bad = find_invalid_utf8(text)) fail(ErrorKind::kData, "{}: not UTF-8 at byte {}", source, *bad);
   try {
     return YAML::Load(text);
   } catch (const YAML::Exception& e) {
-    fail(ErrorKind::kData, "{}: not valid YAML at line {}: {}", source, e.mark.line + 1, strip_control(e.msg));
+    fail(ErrorKind::kData, "{}: not valid YAML at line {}: {}", source, e.mark.line + 1, excerpt(e.msg));
   }
-}
-
-std::string read_text(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status), "{}: no such file", path.string());
-  SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", path.string());
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", path.string(), error.message());
-  SUMI_CHECK(size <= kMaxYamlBytes, "{}: {} bytes; a configuration has at most {}", path.string(), size, kMaxYamlBytes);
-  std::string text(size, '\0');
-  std::ifstream stream(path, std::ios::binary);
-  stream.read(text.data(), static_cast<std::streamsize>(size));
-  SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", path.string());
-  return text;
 }
 
 // Accepts one class; the error for any other says what it is.
@@ -296,19 +281,19 @@ void read_noise_schedule(Section& p, ModelConfig& config) {
   const std::string kind = p.text("beta_schedule", "linear");
   SUMI_CHECK(kind == "linear" || kind == "cosine" || kind == "sqrt_linear",
              "{}: {} is \"{}\"; linear, cosine and sqrt_linear are known", p.file(), p.name("beta_schedule"),
-             strip_control(kind));
+             excerpt(kind));
   config.beta_schedule = kind == "sqrt_linear" ? "linear_betas" : kind;  // LDM's "linear" is diffusers' "scaled_linear"
   const std::string name = p.text("parameterization", "eps");
   const auto prediction = diffusion::prediction_of(name);
   SUMI_CHECK(prediction, "{}: {} is \"{}\"; eps, v and x0 are supported", p.file(), p.name("parameterization"),
-             strip_control(name));
+             excerpt(name));
   config.prediction = *prediction;
 }
 
 }  // namespace
 
 AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path) {
-  Section root(parse(read_text(path), path.string()), path.string(), "");
+  Section root(parse(read_small_file(path, kMaxYamlBytes), path.string()), path.string(), "");
   Section model = root.section("model");
   const bool alone = model.target() == "AutoencoderKL";
   Section p = model.section("params");
@@ -323,7 +308,7 @@ AutoencoderTraining autoencoder_from_yaml(const std::filesystem::path& path) {
 }
 
 ModelConfig config_from_yaml(const std::filesystem::path& path) {
-  return config_from_yaml_text(read_text(path), path.string());
+  return config_from_yaml_text(read_small_file(path, kMaxYamlBytes), path.string());
 }
 
 constexpr double kCosineOffset = 0.008;  // the only one in diffusion/noise_schedule.cc
@@ -347,7 +332,7 @@ ModelConfig config_from_yaml_text(const std::string& text, const std::string& so
   const std::string conditioning = p.text("conditioning_key", "crossattn");
   SUMI_CHECK(conditioning == "crossattn" || conditioning == "hybrid" || unconditional,
              "{}: {} is \"{}\"; crossattn and hybrid are supported", p.file(), p.name("conditioning_key"),
-             strip_control(conditioning));
+             excerpt(conditioning));
   const std::vector<int64_t> sides = p.integers("image_size", {64});  // of the latent
   SUMI_CHECK(!sides.empty() && sides[0] >= 1 && sides[0] <= 4096, "{}: {} must be 1 to 4096 latents", p.file(),
              p.name("image_size"));

@@ -56,7 +56,7 @@ Bpe Bpe::parse(const TokenizerText& text) {
     const auto& [left, right] = merges[rank];
     const auto left_id = bpe.find(left), right_id = bpe.find(right), result = bpe.find(left + right);
     SUMI_CHECK(left_id && right_id && result, "{}: merge {} (\"{} {}\") is not made of tokens of {}",
-               text.merges_source, rank + 1, strip_control(left), strip_control(right),
+               text.merges_source, rank + 1, excerpt(left), excerpt(right),
                std::filesystem::path(text.vocabulary_source).filename().string());
     bpe.merges_.try_emplace(pair_key(*left_id, *right_id),
                             Merge{static_cast<int32_t>(rank), static_cast<int32_t>(*result)});

@@ -1,32 +1,23 @@
 #include "text/bpe_files.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "base/check.h"
+#include "base/small_file.h"
 #include "base/text_util.h"
 
 namespace sumi::text {
 namespace {
 
-constexpr uintmax_t kMaxFileBytes = 16 << 20;  // CLIP's files have 1 MB and 0.5 MB
+constexpr int64_t kMaxFileBytes = 16 << 20;  // CLIP's files have 1 MB and 0.5 MB
 constexpr int64_t kMaxTokens = 1 << 20;
 
 std::string read_text(const std::filesystem::path& file) {
   std::error_code error;
-  const auto status = std::filesystem::status(file, error);
-  SUMI_CHECK_KIND(kNoInput, std::filesystem::exists(status),
+  SUMI_CHECK_KIND(kNoInput, std::filesystem::status(file, error).type() != std::filesystem::file_type::not_found,
                   "{}: no such file; a `tokenizer` is a folder with vocab.json and merges.txt", file.string());
-  SUMI_CHECK_KIND(kNoInput, std::filesystem::is_regular_file(status), "{}: not a regular file", file.string());
-  const uintmax_t size = std::filesystem::file_size(file, error);
-  SUMI_CHECK_KIND(kNoInput, !error, "{}: cannot be read: {}", file.string(), error.message());
-  SUMI_CHECK(size <= kMaxFileBytes, "{}: {} bytes; a tokenizer's file has at most {}", file.string(), size,
-             kMaxFileBytes);
-  std::string text(size, '\0');
-  std::ifstream stream(file, std::ios::binary);
-  stream.read(text.data(), static_cast<std::streamsize>(size));
-  SUMI_CHECK_KIND(kNoInput, stream.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", file.string());
+  const std::string text = read_small_file(file, kMaxFileBytes);
   SUMI_CHECK(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"), "{}: is UTF-16; save it as UTF-8",
              file.string());
   return std::string(without_byte_order_mark(text));
@@ -53,8 +44,8 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
     std::vector<bool> seen(vocabulary_.size());
     for (const auto& [token, id] : vocabulary_) {
       SUMI_CHECK(id < count, "{}: token \"{}\" has id {}, but the ids of {} tokens must be 0 to {}", file_,
-                 strip_control(token), id, count, count - 1);
-      SUMI_CHECK(!seen[id], "{}: id {} is given twice, the second time to \"{}\"", file_, id, strip_control(token));
+                 excerpt(token), id, count, count - 1);
+      SUMI_CHECK(!seen[id], "{}: id {} is given twice, the second time to \"{}\"", file_, id, excerpt(token));
       seen[id] = true;
     }
     return std::move(vocabulary_);
@@ -70,14 +61,14 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool number_unsigned(uint64_t id) override {
     if (!inside_) refuse();
-    SUMI_CHECK(id < uint64_t{kMaxTokens}, "{}: token \"{}\" has id {}, over the limit of {}", file_,
-               strip_control(token_), id, kMaxTokens);
+    SUMI_CHECK(id < uint64_t{kMaxTokens}, "{}: token \"{}\" has id {}, over the limit of {}", file_, excerpt(token_),
+               id, kMaxTokens);
     const bool fresh = vocabulary_.emplace(token_, static_cast<int32_t>(id)).second;
-    SUMI_CHECK(fresh, "{}: token \"{}\" is listed twice", file_, strip_control(token_));
+    SUMI_CHECK(fresh, "{}: token \"{}\" is listed twice", file_, excerpt(token_));
     return true;
   }
   bool number_integer(int64_t id) override {
-    fail(ErrorKind::kData, "{}: token \"{}\" has the negative id {}", file_, strip_control(token_), id);
+    fail(ErrorKind::kData, "{}: token \"{}\" has the negative id {}", file_, excerpt(token_), id);
   }
   bool end_object() override { return true; }
   bool null() override { refuse(); }
@@ -94,7 +85,7 @@ class VocabularyReader : public nlohmann::json_sax<nlohmann::json> {
  private:
   [[noreturn]] void refuse() {
     fail(ErrorKind::kData, "{}: must be one flat object of token: whole number, which fails after token \"{}\"", file_,
-         strip_control(token_));
+         excerpt(token_));
   }
 
   std::string file_;

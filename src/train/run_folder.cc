@@ -7,12 +7,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/fnv1a.h"
 #include "base/log.h"
+#include "base/small_file.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
 
@@ -66,7 +67,8 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
   if (only_reads) return;
   std::error_code error;
   fs::create_directories(path_, error);
-  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_), "{}: cannot be created: {}", path_.string(), error.message());
+  const std::string trouble = error ? error.message() : "another file has that name";
+  SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_, error), "{}: cannot be created: {}", path_.string(), trouble);
   lock_ = open((path_ / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   SUMI_CHECK_KIND(kCannotCreate, lock_ >= 0, "{}: cannot be written to: {}", path_.string(), std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
@@ -80,6 +82,8 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
     warn("{}: cannot be locked ({}); make sure that no other trainer uses it", path_.string(), std::strerror(why));
   }
   error.clear();
+  for (const fs::path& folder : {path_, path_ / "samples"}) sweep_temporary_files(folder);
+  // Those of version 0.1.0, whose names do not say whose they are.
   for (const auto& entry : fs::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
@@ -202,7 +206,10 @@ int64_t count_in(const std::map<std::string, std::string>& notes, const std::str
 void RunFolder::begin_metrics(const std::string& header, int64_t step) {
   const fs::path path = path_ / "metrics.csv";
   std::string kept = header + "\n";
-  if (std::ifstream old(path); step > 0 && old.is_open()) {
+  std::error_code error;
+  if (step > 0 && fs::exists(path, error)) {
+    constexpr int64_t kMost = int64_t{1} << 30;  // ten million steps
+    std::istringstream old(read_small_file(path, kMost));
     std::string line;
     std::getline(old, line);
     // A line cut short by a kill has no newline; its step will be repeated.

@@ -34,6 +34,7 @@ struct RunOptions {
   std::string stdout_file;                                       // instead of keeping it
   bool close_stdout = false;
   std::optional<rlim_t> address_space;  // bytes, RLIMIT_AS
+  std::optional<rlim_t> file_size;      // bytes, RLIMIT_FSIZE
 };
 
 // A running program; wait() must be called once.
@@ -116,6 +117,10 @@ class Child {
     if (options.address_space) {
       const rlimit limit{*options.address_space, *options.address_space};
       setrlimit(RLIMIT_AS, &limit);
+    }
+    if (options.file_size) {
+      const rlimit limit{*options.file_size, *options.file_size};
+      setrlimit(RLIMIT_FSIZE, &limit);
     }
     // A shell starts its background jobs with these ignored, and children inherit that.
     for (const int ignored : {SIGHUP, SIGINT, SIGQUIT}) ::signal(ignored, SIG_DFL);

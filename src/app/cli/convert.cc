@@ -61,7 +61,6 @@ int Convert::run() const {
   Progress bar({.label = "converting", .total = static_cast<int64_t>(file->tensors().size())});
   int64_t done = 0;
   for (const io::TensorInfo& info : file->tensors()) {
-    SUMI_CHECK_KIND(kCancelled, !stop_requested(), "stopped");
     writer.write(file->tensor(info.name));
     bar.update(++done);
   }

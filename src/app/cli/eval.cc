@@ -65,7 +65,6 @@ References read_references(const std::string& data, bool quiet) {
   if (!quiet) note(train::describe_examples(examples, left_out));
   Progress bar({.label = "reading pictures", .total = static_cast<int64_t>(examples.size()), .quiet = quiet});
   for (size_t i = 0; i < examples.size(); ++i) {
-    engine::check_cancelled(&stop_requested());
     const std::string& caption = examples[i].caption;
     if (!caption.empty() && !seen.contains(caption)) {
       const train::LoadedPicture loaded = train::load_picture(examples[i]);

@@ -30,7 +30,6 @@ class Generation {
     settings_ = job.settings();
     if (job_.seed_was_drawn) note(fmt::format("seed: {}", settings_.seed));
     note(settings_.memory);
-    SUMI_CHECK_KIND(kCancelled, !stop_requested(), "stopped");
     model.load();
     tell_warnings(model, told);
     if (output_.begin) output_.begin(settings_);

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
-#include <iterator>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "app/cli/process.h"
 #include "base/atomic_file.h"
@@ -18,8 +20,21 @@ namespace fs = std::filesystem;
 
 bool can_hold_files(const fs::path& folder) { return access(folder.c_str(), W_OK | X_OK) == 0; }
 
-int64_t entries_of(const fs::path& folder) {
-  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+// Names in the folder, after what killed runs have left there is gone.
+std::vector<std::string> names_in(const fs::path& folder) {
+  sweep_temporary_files(folder);
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    names.push_back(at->path().filename().string());
+  SUMI_CHECK_KIND(kCannotCreate, !error, "{}: the folder cannot be read: {}", folder.string(), error.message());
+  return names;
+}
+
+// Why the system cannot say what is at `path`: a loop of links, a name that is too long. Empty if it can.
+std::string trouble_with(const fs::path& path) {
+  std::error_code error;
+  return fs::status(path, error).type() == fs::file_type::none ? error.message() : std::string();
 }
 
 }  // namespace
@@ -35,7 +50,11 @@ void check_writable_file(const fs::path& path) {
                   "{}: cannot be written: {}; choose another name", path.string(), error.message());
   SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status),
                   "{}: is not a regular file; choose another name", path.string());
+  const std::string trouble = trouble_with(path);
+  SUMI_CHECK_KIND(kCannotCreate, trouble.empty(), "{}: cannot be written: {}", path.string(), trouble);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  SUMI_CHECK_KIND(kUsage, !fs::exists(folder, error) || fs::is_directory(folder, error),
+                  "{}: {} is a file, not a folder", path.string(), folder.string());
   SUMI_CHECK_KIND(kUsage, fs::is_directory(folder, error), "{}: there is no folder {}", path.string(), folder.string());
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(folder), "{}: the folder {} cannot be written to", path.string(),
                   folder.string());
@@ -65,7 +84,10 @@ void check_output_folder(const fs::path& folder) {
                   error != std::errc::too_many_symbolic_link_levels && error != std::errc::filename_too_long,
                   "{}: the folder cannot be created: {}", shorten(folder.string(), 200), error.message());
   fs::path place = fs::absolute(folder, error).lexically_normal();
-  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  for (; !fs::exists(place, error) && place.has_relative_path(); place = place.parent_path()) {
+    const std::string trouble = trouble_with(place);
+    SUMI_CHECK_KIND(kCannotCreate, trouble.empty(), "{}: the folder cannot be created: {}", folder.string(), trouble);
+  }
   SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(place, error), "{}: the folder cannot be created: {} is a file",
                   folder.string(), place.string());
   SUMI_CHECK_KIND(kCannotCreate, can_hold_files(place), "{}: the folder {} cannot be written to", folder.string(),
@@ -94,10 +116,11 @@ fs::path write_new_picture(const std::function<fs::path()>& next, const image::I
 OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), samples_(folder_ / "samples") {
   make_output_folder(folder_);
   make_output_folder(samples_);
-  sample_ = entries_of(samples_);
-  grid_ = entries_of(folder_) - 1;  // without samples/ itself
-  for (const auto& entry : fs::directory_iterator(samples_)) {
-    const std::string name = entry.path().stem().string();
+  const std::vector<std::string> samples = names_in(samples_);
+  sample_ = static_cast<int64_t>(samples.size());
+  grid_ = static_cast<int64_t>(names_in(folder_).size()) - 1;  // without samples/ itself
+  for (const std::string& sample : samples) {
+    const std::string name = fs::path(sample).stem().string();
     if (!name.empty() && name.size() < 16 && name.find_first_not_of("0123456789") == std::string::npos)
       first_free_ = std::max<int64_t>(first_free_, std::stoll(name) + 1);
   }

@@ -71,6 +71,7 @@ int run(const SampleProbe& probe) {
   engine::NoiseStream noise(probe.rng, *seed, model.device());
   const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
   job.start = {given ? given : drawn};
+  const StopsItself stops;
   out.add_image("latent", engine::sample_latent(
                               model, job, [&](const Shape& s) { return noise(s); },
                               {.cancel = &stop_requested(), .check_files = [&] { opened.stored->check_intact(); }}));

@@ -1,6 +1,7 @@
 #include "app/cli/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,9 +9,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <new>
 
 #include "app/cli/words.h"
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
@@ -22,21 +25,44 @@ namespace {
 std::atomic<bool> stop{false};
 std::atomic<int> stop_signal{0};
 std::atomic<Job*> running_job{nullptr};
+std::atomic<int> listeners{0};       // StopsItselfs alive
 std::atomic<int> waits{0};           // SignalsWaits alive
-std::atomic<bool> leave_now{false};  // a second signal came during a SignalsWait
+std::atomic<bool> leave_now{false};  // a signal that ends the process came during a SignalsWait
 int output_error = 0;                // errno of the first write to standard output that failed
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
               std::atomic<Job*>::is_always_lock_free);
 
+// Only what a signal handler may call. Temporary files go; what was printed and not yet written is lost.
+[[noreturn]] void leave(int number) {
+  remove_temporary_files();
+  _exit(128 + number);
+}
+
+// Says so unless nobody reads: a full pipe must not hold up the end.
+void say_stopped() {
+  constexpr std::string_view kStopped = "sumi: stopped\n";
+  pollfd stream{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&stream, 1, 0) == 1 && (stream.revents & POLLOUT) != 0)
+    static_cast<void>(!write(STDERR_FILENO, kStopped.data(), kStopped.size()));
+}
+
 void on_signal(int number) {
-  if (!stop.exchange(true)) {
+  const int error = errno;
+  const bool first = !stop.exchange(true);
+  if (first) {
     stop_signal = number;
     if (Job* job = running_job) job->cancel();  // a store to an atomic
-    return;
   }
-  if (number == SIGHUP) return;  // a closed terminal may send several; none forces an exit
-  leave_now = true;
-  if (waits == 0) _exit(128 + number);
+  // A closed terminal may send several of SIGHUP; none forces an exit.
+  const bool stops_itself = listeners > 0 && (first || number == SIGHUP);
+  if (!stops_itself) {
+    leave_now = true;
+    if (waits == 0) {
+      if (first) say_stopped();
+      leave(number);
+    }
+  }
+  errno = error;
 }
 
 void catch_signal(int number) {
@@ -79,6 +105,7 @@ void prepare_process() {
   set_pinning(true);
   io::catch_truncated_files();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write over the limit of `ulimit -f` fails with EFBIG instead
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
 }
@@ -86,6 +113,9 @@ void prepare_process() {
 void stop_on_hangup() { catch_signal(SIGHUP); }
 
 const std::atomic<bool>& stop_requested() { return stop; }
+
+StopsItself::StopsItself() { ++listeners; }
+StopsItself::~StopsItself() { --listeners; }
 
 StopCancels::StopCancels(Job& job) {
   running_job = &job;
@@ -104,6 +134,8 @@ int guarded(const std::function<int()>& body) {
                   stopped && signal != 0 ? 128 + signal : error.exit_code());
   } catch (const std::bad_alloc&) {
     return report("out of memory", static_cast<int>(ErrorKind::kUnavailable));
+  } catch (const std::filesystem::filesystem_error& error) {  // its own text repeats the library's words
+    return report(error.path1().string() + ": " + error.code().message(), static_cast<int>(ErrorKind::kIo));
   } catch (const std::exception& error) {
     return report(error.what(), static_cast<int>(ErrorKind::kInternal));
   }
@@ -119,11 +151,11 @@ void set_known_options(std::set<std::string> options) { known_options() = std::m
 
 std::string in_options(const std::string& sentence) { return in_options(sentence, known_options()); }
 
-void note(const std::string& sentence) { complain("sumi: " + strip_control(in_options(sentence)) + "\n"); }
+void note(const std::string& sentence) { complain("sumi: " + strip_control(abridged(in_options(sentence))) + "\n"); }
 
 SignalsWait::SignalsWait() { ++waits; }
 SignalsWait::~SignalsWait() {
-  if (--waits == 0 && leave_now) _exit(128 + stop_signal);
+  if (--waits == 0 && leave_now) leave(stop_signal);
 }
 
 }  // namespace sumi::app

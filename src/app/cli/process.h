@@ -12,24 +12,37 @@
 namespace sumi::app {
 
 // Opens closed standard streams on /dev/null (otherwise the next file opened would get their number and our messages),
-// ignores SIGPIPE, lets jobs survive model files that are cut short, binds the pool's threads to cores, and catches
-// SIGINT and SIGTERM: the first sets stop_requested(), the second ends the process.
+// ignores SIGPIPE and SIGXFSZ (writes then fail with an error that is told), lets jobs survive model files that are cut
+// short, binds the pool's threads to cores, and catches SIGINT and SIGTERM: the first ends the process, removing its
+// temporary files, unless a StopsItself lives; a second ends it in any case.
 void prepare_process();
 
-// From now on closing the terminal also sets stop_requested() instead of ending the process. For work that has
-// something to save.
+// From now on closing the terminal counts as the first signal. For work that has something to save.
 void stop_on_hangup();
 
 // Set when the user asked to stop.
 const std::atomic<bool>& stop_requested();
 
-// While one lives, asking to stop also cancels the job, from the signal's handler. At most one lives.
+// A promise to look at stop_requested() often and never to wait for a file: while one lives, the first signal only sets
+// that.
+class StopsItself {
+ public:
+  StopsItself();
+  ~StopsItself();
+  StopsItself(const StopsItself&) = delete;
+  StopsItself& operator=(const StopsItself&) = delete;
+};
+
+// While one lives, the first signal cancels the job, from the signal's handler. At most one lives.
 class StopCancels {
  public:
   explicit StopCancels(Job& job);
   ~StopCancels();
   StopCancels(const StopCancels&) = delete;
   StopCancels& operator=(const StopCancels&) = delete;
+
+ private:
+  StopsItself stops_;
 };
 
 // Runs `body` and turns an exception into one line on standard error, with what helps, and an exit code; after a signal
@@ -49,7 +62,7 @@ std::string in_options(const std::string& sentence);
 // Prints "sumi: SENTENCE" to standard error, in options of the running command and without control characters.
 void note(const std::string& sentence);
 
-// Delays a second signal during its lifetime, so that a file being written is finished or removed.
+// Delays the end that a signal forces during its lifetime, so that a file being written is finished or removed.
 class SignalsWait {
  public:
   SignalsWait();

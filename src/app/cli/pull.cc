@@ -5,6 +5,7 @@
 
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
+#include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "base/check.h"
 
@@ -14,8 +15,10 @@ namespace {
 int run(PullOptions& options, int64_t retries) {
   SUMI_CHECK_KIND(kUsage, !options.what.empty(), "pull needs a name: sumi pull tokenizer, or sumi pull OWNER/NAME");
   SUMI_CHECK_KIND(kUsage, retries >= 0 && retries <= 100, "--retries must be from 0 to 100, not {}", retries);
+  if (!options.out.empty()) check_output_folder(options.out);
   options.retries = static_cast<int>(retries);
   options.cancelled = [] { return stop_requested().load(); };
+  const StopsItself stops;
   say(pull(options).string() + "\n");
   return 0;
 }

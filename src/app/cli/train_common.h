@@ -8,6 +8,7 @@
 
 #include <CLI/App.hpp>
 
+#include "app/cli/process.h"
 #include "base/progress.h"
 #include "io/checkpoint.h"
 #include "ranks/ranks.h"
@@ -40,6 +41,7 @@ class TrainingWatch {
   void begin(const std::string& what, int64_t total, int64_t before);
   void step(const train::RunProgress& p);
 
+  StopsItself stops_;
   bool quiet_;
   std::string what_;
   std::unique_ptr<Progress> bar_;

@@ -1,5 +1,4 @@
 // sumi txt2img: the original's script with its options, defaults, file layout and order of random numbers.
-#include <fstream>
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -9,6 +8,7 @@
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/small_file.h"
 #include "base/text_util.h"
 #include "image/grid.h"
 #include "ranks/ranks.h"
@@ -29,19 +29,14 @@ struct Txt2ImgFlags {
   int64_t n_iter = 2, n_samples = 3, n_rows = 0;
 };
 
-constexpr std::streamoff kMaxPromptsFile = 16 << 20;
+constexpr int64_t kMaxPromptsFile = 16 << 20;
 
 // The file's lines, with any line ending.
 std::vector<std::string> read_lines(const std::string& path) {
   std::error_code error;
-  SUMI_CHECK_KIND(kNoInput, fs::exists(path, error) && !fs::is_directory(path, error),
+  SUMI_CHECK_KIND(kNoInput, fs::status(path, error).type() != fs::file_type::not_found,
                   "{}: there is no such prompts file", path);
-  std::ifstream file(path, std::ios::binary);
-  SUMI_CHECK_KIND(kNoInput, file.is_open(), "{}: cannot be read", path);
-  std::string text(static_cast<size_t>(kMaxPromptsFile) + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  SUMI_CHECK(file.gcount() <= kMaxPromptsFile, "{}: a prompts file has at most {} MB", path, kMaxPromptsFile >> 20);
-  text.resize(static_cast<size_t>(file.gcount()));
+  const std::string text = read_small_file(path, kMaxPromptsFile);
   std::vector<std::string> lines;
   for (size_t begin = text.size() - without_byte_order_mark(text).size(); begin < text.size();) {
     const size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
