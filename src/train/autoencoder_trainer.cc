@@ -164,7 +164,9 @@ class AutoencoderTrainer {
                              .background = options.background}),
         trained_(run_.add(make_trainable(model, kPrefix), adam(), options.ema)),
         sum_(run_.ranks(), trained_.params) {
-    if (hooks_.note) hooks_.note(describe_examples(examples_, left_out_));
+    for (const std::string& line : describe_examples(examples_, left_out_)) {
+      if (hooks_.note) hooks_.note(line);
+    }
     if (options.loss.disc_weight > 0.0) {
       TorchCpuGenerator generator(stream_seed(options.seed, Stream::kOrder, -1));
       models::initialise_discriminator(discriminator_, generator, device);

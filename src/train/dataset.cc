@@ -340,13 +340,13 @@ std::vector<Example> find_examples(const fs::path& place, LeftOut* left_out) {
   return examples;
 }
 
-std::string describe_examples(const std::vector<Example>& examples, const LeftOut& left_out,
-                              std::optional<int64_t> cut) {
+std::vector<std::string> describe_examples(const std::vector<Example>& examples, const LeftOut& left_out,
+                                           std::optional<int64_t> cut) {
   const auto captions =
       std::count_if(examples.begin(), examples.end(), [](const Example& example) { return !example.caption.empty(); });
   std::string text = fmt::format("{} pictures, {} with captions", examples.size(), captions);
   if (cut) text += *cut > 0 ? fmt::format("; {} captions are cut at the text encoder's length", *cut) : "; none is cut";
-  return text + "\nleft out: " + (left_out.empty() ? "nothing" : left_out.str());
+  return {text, "left out: " + (left_out.empty() ? "nothing" : left_out.str())};
 }
 
 int64_t check_captions(const std::vector<Example>& examples, const fs::path& place) {

@@ -311,7 +311,7 @@ RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkp
       cut = std::count_if(examples.begin(), examples.end(), [&](const Example& example) {
         return static_cast<int64_t>(tokenizer.encode(example.caption).size()) > most;
       });
-    hooks.note(describe_examples(examples, left_out, cut));
+    for (const std::string& line : describe_examples(examples, left_out, cut)) hooks.note(line);
   }
   return LdmTrainer(model, checkpoint, tokenizer, options, examples, hooks).run(examples);
 }

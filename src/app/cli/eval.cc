@@ -62,7 +62,9 @@ References read_references(const std::string& data, bool quiet) {
   std::set<std::string> seen;
   train::LeftOut left_out;
   std::vector<train::Example> examples = train::find_examples(data, &left_out);
-  if (!quiet) note(train::describe_examples(examples, left_out));
+  for (const std::string& line : train::describe_examples(examples, left_out)) {
+    if (!quiet) note(line);
+  }
   Progress bar({.label = "reading pictures", .total = static_cast<int64_t>(examples.size()), .quiet = quiet});
   for (size_t i = 0; i < examples.size(); ++i) {
     const std::string& caption = examples[i].caption;

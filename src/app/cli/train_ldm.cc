@@ -76,7 +76,9 @@ int TrainLdm::run() {
   if (dry_run) {
     train::LeftOut left_out;
     const std::vector<train::Example> examples = train::find_examples(options.data, &left_out);
-    if (!run_options.quiet) note(train::describe_examples(examples, left_out));
+    for (const std::string& line : train::describe_examples(examples, left_out)) {
+      if (!run_options.quiet) note(line);
+    }
     if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0)
       train::check_captions(examples, options.data);
     const auto pictures = static_cast<int64_t>(examples.size());

@@ -25,7 +25,7 @@ int TrainTokenizer::run() const {
   train::LeftOut left_out;
   const std::vector<train::Example> examples = train::find_examples(data, &left_out);
   train::check_captions(examples, data);
-  note(train::describe_examples(examples, left_out));
+  for (const std::string& line : train::describe_examples(examples, left_out)) note(line);
   std::vector<std::string> captions;
   for (const train::Example& example : examples) captions.push_back(example.caption);
   const text::TokenizerText text = text::train_bpe(captions, size);
