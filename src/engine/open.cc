@@ -118,12 +118,15 @@ text::ClipTokenizer load_tokenizer(const io::Checkpoint* file, const fs::path& p
   if (file != nullptr && folder.empty()) {
     const auto& metadata = file->metadata();
     const auto vocabulary = metadata.find(models::kVocabularyKey), merges = metadata.find(models::kMergesKey);
+    const auto added = metadata.find(models::kAddedTokensKey);
     if (vocabulary != metadata.end() && merges != metadata.end()) {
       const std::string name = file->path().string();
       return text::ClipTokenizer::parse({.vocabulary = vocabulary->second,
                                          .merges = merges->second,
                                          .vocabulary_source = name + ", its vocabulary",
-                                         .merges_source = name + ", its merges"});
+                                         .merges_source = name + ", its merges",
+                                         .added = added == metadata.end() ? std::string() : added->second,
+                                         .added_source = name + ", its added tokens"});
     }
   }
   std::optional<fs::path> chosen;

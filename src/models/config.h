@@ -109,7 +109,8 @@ std::string config_to_yaml(const ModelConfig& config);
 inline constexpr const char* kConfigKey = "sumi.config";
 inline constexpr const char* kVocabularyKey = "sumi.vocabulary";
 inline constexpr const char* kMergesKey = "sumi.merges";
-inline constexpr const char* kAboutKey = "sumi.about";  // where the model comes from, for people
+inline constexpr const char* kAddedTokensKey = "sumi.added_tokens";  // JSON, token -> id; may be missing
+inline constexpr const char* kAboutKey = "sumi.about";               // where the model comes from, for people
 
 // The autoencoder of an LDM YAML file, a whole model's or an autoencoder's own (autoencoder_kl_32x32x4.yaml), and the
 // loss it names ("lossconfig"), if any.

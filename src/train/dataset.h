@@ -50,7 +50,7 @@ std::vector<Example> find_examples(const std::filesystem::path& place, LeftOut* 
 // Two lines for a run's beginning: how many pictures and captions were found, what was left out and why. `cut`:
 // captions that are longer than the text encoder takes; none: not counted.
 std::vector<std::string> describe_examples(const std::vector<Example>& examples, const LeftOut& left_out,
-                              std::optional<int64_t> cut = {});
+                                           std::optional<int64_t> cut = {});
 
 // The number of examples without a caption. Throws Error(kNoInput), with `place` in the message, if none has one.
 int64_t check_captions(const std::vector<Example>& examples, const std::filesystem::path& place);

@@ -20,6 +20,11 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
   const Device device = model.device();
   TorchCpuGenerator generator(options.seed);
   std::vector<NamedTensor> params;
+  if (!options.embedding.word.empty()) {
+    adapters.finish();
+    model.denoiser().set_checkpointing(options.checkpoint_activations);
+    return {{.name = "emb_params", .value = options.embedding.vectors}};
+  }
   const models::Recipe recipe = models::family_for(model.config()).recipe;
   SUMI_CHECK_KIND(kUnavailable, recipe.text_encoders.size() == 1, "a model of {} text encoders cannot be trained yet",
                   recipe.text_encoders.size());
@@ -52,7 +57,7 @@ std::vector<NamedTensor> begin_training(models::StableDiffusion& model, const Ld
 }
 
 int64_t state_bytes(const models::StableDiffusion& model, const LdmOptions& options) {
-  if (options.lora_rank > 0) return 0;
+  if (options.lora_rank > 0 || !options.embedding.word.empty()) return 0;
   int64_t values = 0;
   const auto count = [&](const std::string&, nn::Param& param) { values += param.shape.numel(); };
   nn::for_each_param(model.denoiser(), "", count);
@@ -75,11 +80,18 @@ RunPlan plan_ldm(models::StableDiffusion& model, const LdmOptions& options) {
       .z = host_noise(generator, {options.batch, side, side, config.unet.in_channels}).to(model.device()),
       .timesteps = std::vector<int64_t>(static_cast<size_t>(options.batch), config.timesteps / 2)};
   batch.noise = batch.z;
-  const Tensor ids = Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64);
+  const bool embeds = !options.embedding.word.empty();
+  const Tensor ids =
+      embeds ? Tensor::from(std::vector<int64_t>(static_cast<size_t>(options.batch * config.text.max_positions),
+                                                 config.text.vocab_size),
+                            {options.batch, config.text.max_positions})
+             : Tensor::zeros({options.batch, config.text.max_positions}, DType::kI64);
+  models::TextQuery query;
+  if (embeds) query.added = {options.embedding.vectors};
   measure(plan, [&] {
     for (int64_t part = 0; part < options.accumulate; ++part) {
       Tape tape;
-      if (config.unet.context_dim > 0) batch.context = model.encode_text(ids);
+      if (config.unet.context_dim > 0) batch.context = model.encode_text(ids, query).hidden;
       tape.backward(diffusion_loss(model.denoiser(), model.noise_schedule(), batch));
     }
   });

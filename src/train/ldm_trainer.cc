@@ -33,7 +33,8 @@ class LdmTrainer {
              const LdmOptions& options, const std::vector<Example>& examples, const RunHooks& hooks)
       : model_(model),
         checkpoint_(checkpoint),
-        tokenizer_(tokenizer),
+        tokenizer_(options.embedding.word.empty() ? tokenizer
+                                                  : with_embedding(tokenizer, options.embedding, model.config())),
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
@@ -58,14 +59,17 @@ class LdmTrainer {
                   {"timestep_shift", fmt::format("{}", options.timestep_shift)},
                   {"beta2", fmt::format("{}", options.beta2)},
                   {"ema", fmt::format("{}", options.ema)},
-                  {"exact", std::to_string(static_cast<int>(options.exact))}});
+                  {"exact", std::to_string(static_cast<int>(options.exact))},
+                  {"word", options.embedding.word},
+                  {"vectors", std::to_string(embeds() ? options.embedding.vectors.dim(0) : 0)}});
   }
 
   RunResult run(const std::vector<Example>& examples) {
     const ConvAlgorithmScope convolutions(options_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto);
     const nn::AdaptersScope adapted(&adapters_);  // samples are drawn in it too
     captions_.reserve(examples.size());
-    for (const Example& example : examples) captions_.push_back(example.caption);
+    for (const Example& example : examples)
+      captions_.push_back(embeds() ? with_word(example.caption) : example.caption);
     if (!run_.ranks().first()) run_.ranks().wait_for_all();  // until the first rank has written the cache
     latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
@@ -94,11 +98,23 @@ class LdmTrainer {
                                            },
                                        .skipped_pictures = [this] { return latents_->skipped(); }});
     if (!result.stopped && run_.ranks().first())
-      options_.lora_rank > 0 ? write_lora(result.steps) : write_model(result.steps);
+      embeds()                 ? write_embedding(result.steps)
+      : options_.lora_rank > 0 ? write_lora(result.steps)
+                               : write_model(result.steps);
     return result;
   }
 
  private:
+  bool embeds() const { return !options_.embedding.word.empty(); }
+
+  // A caption that has the embedding's word.
+  std::string with_word(const std::string& caption) const {
+    const std::vector<int64_t> ids = tokenizer_.encode(caption);
+    const bool has = std::find(ids.begin(), ids.end(), model_.config().text.vocab_size) != ids.end();
+    if (has) return caption;
+    return caption.empty() ? "a photo of " + options_.embedding.word : options_.embedding.word + ", " + caption;
+  }
+
   // A hash of the weights that are not trained, as rounded to their type.
   std::string hash_of_frozen() const {
     Fnv1a hash;
@@ -115,11 +131,13 @@ class LdmTrainer {
       const std::vector<int64_t> more = tokenizer_.encode_padded(caption, length);
       ids.insert(ids.end(), more.begin(), more.end());
     }
-    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}));
+    models::TextQuery query;
+    if (embeds()) query.added = {options_.embedding.vectors};
+    return model_.encode_text(Tensor::from(ids, {static_cast<int64_t>(captions.size()), length}), query).hidden;
   }
 
   Tensor contexts_of(const std::vector<std::string>& captions) {
-    if (options_.train_text) return encode(captions);
+    if (options_.train_text || embeds()) return encode(captions);
     std::vector<Tensor> contexts;
     contexts.reserve(captions.size());
     for (const std::string& caption : captions) contexts.push_back(context_of(caption));
@@ -224,6 +242,7 @@ class LdmTrainer {
     if ((options_.from_scratch && options_.train_text) || checkpoint_.metadata().contains(models::kVocabularyKey)) {
       out[models::kVocabularyKey] = tokenizer_.text().vocabulary;
       out[models::kMergesKey] = tokenizer_.text().merges;
+      if (!tokenizer_.text().added.empty()) out[models::kAddedTokensKey] = tokenizer_.text().added;
     }
     return out;
   }
@@ -253,9 +272,15 @@ class LdmTrainer {
                            {"steps", std::to_string(steps)}});
   }
 
+  void write_embedding(int64_t steps) {
+    io::write_safetensors(
+        options_.out / (options_.embedding.word + ".safetensors"), {{"emb_params", trained_.results().front().value}},
+        {{"name", options_.embedding.word}, {"trained_from", options_.model}, {"steps", std::to_string(steps)}});
+  }
+
   models::StableDiffusion& model_;
   const io::Checkpoint& checkpoint_;
-  const text::ClipTokenizer& tokenizer_;
+  text::ClipTokenizer tokenizer_;
   const LdmOptions& options_;
   const RunHooks& hooks_;
   nn::Adapters adapters_;
@@ -280,6 +305,11 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
   check_run_options(o, config.autoencoder.downsampling() << (config.unet.channel_mult.size() - 1));
   check_range("lora", static_cast<double>(o.lora_rank), 0, 4096);
   check_range("lora_alpha", o.lora_alpha, 0, 1e6);
+  const bool embeds = !o.embedding.word.empty();
+  SUMI_CHECK_KIND(kUsage, !embeds || (o.lora_rank == 0 && !o.from_scratch && !o.train_text),
+                  "an embedding is trained alone, without `lora`, `from_scratch` and `train_text`");
+  SUMI_CHECK_KIND(kUsage, !embeds || o.caption_dropout == 0.0, "an embedding learns nothing from empty captions");
+  SUMI_CHECK_KIND(kUsage, !embeds || config.unet.context_dim > 0, "this model reads no text");
   SUMI_CHECK_KIND(kUsage, o.lora_rank == 0 || !o.from_scratch, "`lora` and `from_scratch` exclude one another");
   check_range("clip", o.clip, 0, 1e9);
   check_range("weight_decay", o.weight_decay, 0, 1);
@@ -303,7 +333,7 @@ RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkp
   LeftOut left_out;
   const std::vector<Example> examples = find_examples(options.data, &left_out);  // before the output folder is created
   const bool reads = model.config().unet.context_dim > 0 && options.caption_dropout < 1.0;
-  if (reads) check_captions(examples, options.data);
+  if (reads && options.embedding.word.empty()) check_captions(examples, options.data);
   if (hooks.note) {
     const int64_t most = model.config().text.max_positions - 2;  // without the two marks
     std::optional<int64_t> cut;

@@ -10,6 +10,7 @@
 #include "base/text_util.h"
 #include "engine/memory_plan.h"
 #include "models/config.h"
+#include "models/embedding_file.h"
 #include "models/loading/open.h"
 #include "models/lora/describe.h"
 #include "models/unet/topology.h"
@@ -63,6 +64,21 @@ Recognised recognise(const io::Checkpoint& checkpoint, const std::string& yaml) 
     }
   }
   return known;
+}
+
+// A file of textual inversion: its words and vectors.
+std::string embeddings_text(const io::Checkpoint& checkpoint) {
+  std::string text;
+  for (const io::TensorInfo& info : checkpoint.tensors()) {
+    const int64_t count = info.shape.rank() == 2 ? info.shape[0] : 1;
+    const bool unnamed = info.name == "emb_params" || info.name == "clip_l" || info.name == "clip_g" ||
+                         info.name.starts_with("string_to_param.");
+    const std::string word = unnamed ? checkpoint.path().stem().string() : info.name;
+    text += fmt::format("embedding    \"{}\": {} vectors of {}{}\n", shorten(strip_control(word), 60), count,
+                        info.shape.rank() > 0 ? info.shape[-1] : 0,
+                        info.name == "clip_g" || info.name == "clip_l" ? fmt::format(", for {}", info.name) : "");
+  }
+  return text;
 }
 
 Json adapters_json(const models::AdapterDescription& a) {
@@ -171,7 +187,9 @@ std::string as_text(const io::Checkpoint& checkpoint, const Recognised& known, b
   }
   text += known.config     ? config_text(*known.config)
           : known.adapters ? adapters_text(*known.adapters)
-                           : "family       not recognised: " + strip_control(known.why_not) + "\n";
+          : models::is_embedding_file(checkpoint)
+              ? embeddings_text(checkpoint)
+              : "family       not recognised: " + strip_control(known.why_not) + "\n";
   for (const auto& [type, counts] : count_types(checkpoint)) {
     text += fmt::format("{:<12} {} tensors, {} values, {}\n", type, counts.tensors, counts.values,
                         engine::format_bytes(counts.bytes));

@@ -45,9 +45,6 @@ void check_writable_file(const fs::path& path) {
   SUMI_CHECK_KIND(kUsage, !path.filename().empty() && !fs::is_directory(path, error),
                   "{}: is a folder; name a file in it", path.string());
   const fs::file_status status = fs::status(path, error);
-  SUMI_CHECK_KIND(kUsage,
-                  !error || error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory,
-                  "{}: cannot be written: {}; choose another name", path.string(), error.message());
   SUMI_CHECK_KIND(kUsage, !fs::exists(status) || fs::is_regular_file(status),
                   "{}: is not a regular file; choose another name", path.string());
   const std::string trouble = trouble_with(path);
@@ -79,10 +76,6 @@ void make_output_folder(const fs::path& folder) {
 void check_output_folder(const fs::path& folder) {
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, folder != "-", "-: results go into a folder, not to standard output; name a folder");
-  static_cast<void>(fs::status(folder, error));
-  SUMI_CHECK_KIND(kCannotCreate,
-                  error != std::errc::too_many_symbolic_link_levels && error != std::errc::filename_too_long,
-                  "{}: the folder cannot be created: {}", shorten(folder.string(), 200), error.message());
   fs::path place = fs::absolute(folder, error).lexically_normal();
   for (; !fs::exists(place, error) && place.has_relative_path(); place = place.parent_path()) {
     const std::string trouble = trouble_with(place);

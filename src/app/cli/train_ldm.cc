@@ -32,6 +32,9 @@ struct TrainLdm {
   RunChoice run_options;
   std::vector<std::string> sample_prompts;
   bool dry_run = false;
+  bool embedding = false;  // `sumi train embedding`
+  std::string word, init = "*";
+  int64_t vectors = 1;
 
   int run();
   void check_parts(const io::Checkpoint& file, bool takes_text) const;
@@ -59,19 +62,26 @@ int TrainLdm::run() {
   run_options.put_into(options);
   const ModelOptions model_options = model.options(engine);
   const auto dtype = engine::weights_dtype_of(model_options);
-  SUMI_CHECK_KIND(kUsage, !dtype || !is_quantized(*dtype) || options.lora_rank > 0,
+  SUMI_CHECK_KIND(kUsage, !dtype || !is_quantized(*dtype) || options.lora_rank > 0 || embedding,
                   "--dtype {} quantises the weights, which cannot be trained; use it with --lora", engine.dtype);
   options.exact = engine.exact;
-  const std::string result = options.lora_rank > 0 ? "lora.safetensors" : "model.safetensors";
+  const std::string result = embedding               ? word + ".safetensors"
+                             : options.lora_rank > 0 ? "lora.safetensors"
+                                                     : "model.safetensors";
   check_run_place(options, model_options.path, result);
   const engine::OpenModel opened = engine::open_model(model_options);
   train::check_ldm_options(options, opened.config);
   check_parts(*opened.stored, opened.config.unet.context_dim > 0);
   const fs::path path = model_options.path;
   options.model = strip_control((path.has_filename() ? path : path.parent_path()).filename().string());
-  const text::ClipTokenizer tokenizer = engine::load_tokenizer(opened, model.tokenizer, find_places());
+  const text::ClipTokenizer own_tokenizer = engine::load_tokenizer(opened, model.tokenizer, find_places());
   models::StableDiffusion networks = engine::load_model(
       opened, {.fresh_text = options.from_scratch && options.train_text, .fresh_unet = options.from_scratch});
+  text::ClipTokenizer tokenizer = own_tokenizer;
+  if (embedding) {
+    options.embedding = train::begin_embedding(networks, own_tokenizer, word, init, vectors);
+    tokenizer = train::with_embedding(own_tokenizer, options.embedding, opened.config);
+  }
   check_training_memory(train::state_bytes(networks, options));
   if (dry_run) {
     train::LeftOut left_out;
@@ -89,11 +99,12 @@ int TrainLdm::run() {
   if (!sample_prompts.empty()) {
     // Few steps where the model names no number: only a preview.
     const engine::Form form{.drawing = {.steps = 20}};
-    const auto job = std::make_shared<const engine::ResolvedJob>(
+    const auto job = std::make_shared<engine::ResolvedJob>(
         engine::resolve({.config = opened.config,
                          .tokenizer = [&]() -> const text::ClipTokenizer& { return tokenizer; },
                          .noise_schedule = *opened.noise_schedule},
                         engine::parse_request(sample_request(opened.config), form)));
+    if (embedding) job->embeddings = options.embedding.vectors;  // as they are trained
     on_sample = [&, job](int64_t step) {
       std::vector<Image> pictures;
       engine::run_job(networks, *job,
@@ -105,7 +116,7 @@ int TrainLdm::run() {
     };
   }
   const train::RunResult trained =
-      train::train_ldm(networks, *opened.stored, tokenizer, options, watch.hooks(on_sample));
+      train::train_ldm(networks, *opened.stored, own_tokenizer, options, watch.hooks(on_sample));
   return report_run(trained, run_options, options.out / result, watch);
 }
 
@@ -150,6 +161,51 @@ const CommandRegistration kRegistration({.name = "train ldm",
 A stopped or killed run continues with --resume and ends with the same bytes.
 )",
                                          .declare = declare});
+
+std::function<int()> declare_embedding(CLI::App& app) {
+  auto train = std::make_shared<TrainLdm>();
+  train->embedding = true;
+  train::LdmOptions& o = train->options;
+  o.caption_dropout = 0.0;
+  o.weight_decay = 0.0;
+  o.ema = 0.0;
+  o.lr.peak = 5e-3;
+  o.batch = 1;
+  add_run_options(app, train->run_options, o, "with captions in .txt files or metadata.jsonl, or without");
+  add_model_options(app, train->model);
+  app.add_option("--word", train->word, "The word that prompts will use; the file is called so")
+      ->required()
+      ->type_name("WORD");
+  app.add_option("--init", train->init, "Words whose vectors it begins with")
+      ->type_name("TEXT")
+      ->default_str(train->init);
+  add_integer(app, "--vectors", train->vectors, "Vectors, 1 to 75; each takes one of a prompt's 75 places");
+  add_number(app, "--lr", o.lr.peak, "Learning rate");
+  add_integer(app, "--size", o.size, "Pixels a side; 0: the model's");
+  add_integer(app, "--crops", o.crops, "Randomly placed squares per picture; 0: its middle");
+  add_number(app, "--clip", o.clip, "Limit of the gradient's norm; 0: none");
+  add_number(app, "--weight-decay", o.weight_decay, "AdamW's weight decay");
+  add_number(app, "--min-snr", o.min_snr_gamma, "Min-SNR weighting's gamma; 0: none");
+  add_number(app, "--timestep-shift", o.timestep_shift, "Above 1: draw more timesteps with much noise");
+  app.add_flag("--checkpointing", o.checkpoint_activations,
+               "Recompute activations in the backward pass instead of keeping them");
+  add_repeatable(app, "--sample-prompt", train->sample_prompts, "TEXT",
+                 "Draw this every --sample-every steps; may be repeated");
+  app.add_flag("--dry-run", train->dry_run, "Only report what would be trained, and the memory and the time it takes");
+  add_engine_options(app, train->engine);
+  return [train] { return train->run(); };
+}
+
+const CommandRegistration kEmbeddingRegistration(
+    {.name = "train embedding",
+     .help = "Train a word for a subject or a style (textual inversion); the model stays as it is",
+     .examples = R"(Examples:
+  sumi train embedding --ckpt sd-v1-4.ckpt --data my-cat/ --out run3 --word my-cat --init cat --vectors 4 --size 512 \
+      --steps 3000 --checkpointing
+  sumi "a my-cat on a sofa" --ckpt sd-v1-4.ckpt --embedding run3/my-cat.safetensors
+The word is put before captions that do not have it; a picture without a caption is "a photo of WORD".
+)",
+     .declare = declare_embedding});
 
 }  // namespace
 }  // namespace sumi::app
