@@ -15,7 +15,7 @@ struct Row {
   int64_t size;
   std::string_view name, long_name;
 };
-constexpr std::array<Row, 17> kRows{{{DType::kF32, 4, "f32", "float32"},
+constexpr std::array<Row, 23> kRows{{{DType::kF32, 4, "f32", "float32"},
                                      {DType::kF16, 2, "f16", "float16"},
                                      {DType::kBF16, 2, "bf16", "bfloat16"},
                                      {DType::kF64, 8, "f64", "float64"},
@@ -31,7 +31,13 @@ constexpr std::array<Row, 17> kRows{{{DType::kF32, 4, "f32", "float32"},
                                      {DType::kF8E4M3, 1, "f8_e4m3", "float8_e4m3fn"},
                                      {DType::kF8E5M2, 1, "f8_e5m2", "float8_e5m2"},
                                      {DType::kQ8, 0, "q8_0", "q8"},
-                                     {DType::kQ4, 0, "q4_0", "q4"}}};
+                                     {DType::kQ4, 0, "q4_0", "q4"},
+                                     {DType::kQ4_1, 0, "q4_1", "q4_1"},
+                                     {DType::kQ5_0, 0, "q5_0", "q5_0"},
+                                     {DType::kQ5_1, 0, "q5_1", "q5_1"},
+                                     {DType::kQ4K, 0, "q4_k", "q4_k"},
+                                     {DType::kQ5K, 0, "q5_k", "q5_k"},
+                                     {DType::kQ6K, 0, "q6_k", "q6_k"}}};
 
 }  // namespace
 
@@ -42,11 +48,12 @@ int64_t size_of(DType dtype) {
 }
 
 int64_t bytes_of(DType dtype, int64_t count) {
-  switch (dtype) {
-    case DType::kQ8: return count / kQuantBlock * static_cast<int64_t>(sizeof(BlockQ8));
-    case DType::kQ4: return count / kQuantBlock * static_cast<int64_t>(sizeof(BlockQ4));
-    default: return count * size_of(dtype);
-  }
+  return is_quantized(dtype) ? count / block_of(dtype) * bytes_of_block(dtype) : count * size_of(dtype);
+}
+
+int64_t block_of(DType dtype) {
+  if (!is_quantized(dtype)) return 1;
+  return dtype >= DType::kQ4K ? kSuperBlock : kQuantBlock;
 }
 
 std::string_view name_of(DType dtype) { return kRows[static_cast<size_t>(dtype)].name; }

@@ -25,8 +25,14 @@ enum class DType : uint8_t {
   kBool,
   kF8E4M3,
   kF8E5M2,
-  kQ8,
-  kQ4
+  kQ8,  // ggml's names: q8_0, q4_0; both can be written, the others are only read
+  kQ4,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ4K,
+  kQ5K,
+  kQ6K
 };
 
 // Bytes of one element; a quantised type has none: Error(kInternal).
@@ -36,7 +42,11 @@ int64_t size_of(DType dtype);
 int64_t bytes_of(DType dtype, int64_t count);
 
 // Whether values come in blocks with a scale.
-inline bool is_quantized(DType dtype) { return dtype == DType::kQ8 || dtype == DType::kQ4; }
+inline bool is_quantized(DType dtype) { return dtype >= DType::kQ8; }
+// Whether values can be rounded to it.
+inline bool is_writable_quantized(DType dtype) { return dtype == DType::kQ8 || dtype == DType::kQ4; }
+// Values in a block of a quantised type; 1 of the others.
+int64_t block_of(DType dtype);
 
 // Whether kernels take weights of this type.
 inline bool is_weight_type(DType dtype) {
@@ -75,6 +85,21 @@ inline float to_float(Half value) {
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
 }
 inline float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+// OCP's 8-bit floats: E4M3 has no infinity and its NaN is 0x7f; E5M2 is the upper half of an f16.
+struct Float8E4M3 {
+  uint8_t bits = 0;
+};
+struct Float8E5M2 {
+  uint8_t bits = 0;
+};
+inline float to_float(Float8E5M2 value) { return to_float(Half{static_cast<uint16_t>(value.bits << 8)}); }
+inline float to_float(Float8E4M3 value) {
+  const uint32_t sign = static_cast<uint32_t>(value.bits & 0x80) << 24;
+  const uint32_t exponent = (value.bits >> 3) & 15, mantissa = value.bits & 7;
+  if (exponent == 15 && mantissa == 7) return std::bit_cast<float>(sign | 0x7fc00000u);
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 120) << 23) | (mantissa << 20));
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(static_cast<float>(mantissa) * 0x1p-9f));
+}
 inline float to_float(float value) { return value; }
 inline float to_float(double value) { return static_cast<float>(value); }
 

@@ -12,7 +12,7 @@ namespace {
 
 // Small tensors, and rows that do not divide into whole blocks, are not quantised: they are few and matter most.
 bool becomes(const io::TensorInfo& info, DType dtype) {
-  if (!is_floating(info.dtype)) return false;
+  if (!is_floating(info.dtype) && !is_quantized(info.dtype)) return false;
   if (!is_quantized(dtype)) return true;
   return info.shape.rank() >= 2 && info.shape[0] > 0 && info.shape.numel() / info.shape[0] % kQuantBlock == 0;
 }
@@ -34,8 +34,8 @@ class CastCheckpoint : public io::Checkpoint {
     Tensor out = inner_->tensor(name);
     const io::TensorInfo* info = find(name);
     if (info->dtype == out.dtype()) return out;
-    SUMI_CHECK(is_weight_type(out.dtype()) || out.dtype() == DType::kF64,
-               "{}: tensor \"{}\" has the type {}; only f32, f16, bf16, f64, q8_0 and q4_0 weights can become {}",
+    SUMI_CHECK(is_weight_type(out.dtype()) || models::is_converted(out.dtype()),
+               "{}: tensor \"{}\" has the type {}; only floating-point and quantised weights can become {}",
                path_.string(), strip_control(name), name_of(out.dtype()), name_of(dtype_));
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
     // Blocks cannot represent NaN, so warn here; in the other types binding finds them.
@@ -55,7 +55,8 @@ class CastCheckpoint : public io::Checkpoint {
 }  // namespace
 
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype) {
-  SUMI_CHECK_KIND(kUsage, is_weight_type(dtype), "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
+  SUMI_CHECK_KIND(kUsage, is_weight_type(dtype) && (!is_quantized(dtype) || is_writable_quantized(dtype)),
+                  "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
   return std::make_shared<CastCheckpoint>(std::move(inner), dtype);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engine/memory_plan_walk.h"
+#include "models/loading/bind.h"
 #include "models/loading/prefixes.h"
 
 namespace sumi::engine {
@@ -50,8 +51,9 @@ MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used,
     const Phase phase = phase_of(info.name);
     if (phase == Phase::kNone) continue;
     const io::TensorInfo* original = stored.find(info.name);
-    const bool wide = info.dtype == DType::kF64;  // no kernel takes double: it is narrowed to f32
-    const int64_t bytes = wide ? info.shape.numel() * 4 : bytes_of(info.dtype, info.shape.numel());
+    const bool wide = models::is_converted(info.dtype);
+    const int64_t size = info.dtype == DType::kF64 ? 4 : 2;  // f64 becomes f32, 8-bit floats f16
+    const int64_t bytes = wide ? info.shape.numel() * size : bytes_of(info.dtype, info.shape.numel());
     const bool copied = wide || original == nullptr || original->dtype != info.dtype;
     if (copied && job.loaded) continue;  // taken already
     if (copied) plan.copied_weights += bytes;

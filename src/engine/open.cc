@@ -35,8 +35,8 @@ Device device_of(const ModelOptions& options) {
 std::optional<DType> weights_dtype_of(const ModelOptions& options) {
   if (options.dtype == "auto") return std::nullopt;
   const DType type = dtype_from_name(options.dtype);
-  SUMI_CHECK_KIND(kUsage, is_weight_type(type), "`dtype` must be auto, f32, f16, bf16, q8_0 or q4_0, not {}",
-                  options.dtype);
+  SUMI_CHECK_KIND(kUsage, is_weight_type(type) && (!is_quantized(type) || is_writable_quantized(type)),
+                  "`dtype` must be auto, f32, f16, bf16, q8_0 or q4_0, not {}", options.dtype);
   return type;
 }
 

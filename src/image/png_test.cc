@@ -117,7 +117,7 @@ TEST(Png, ExpandsGrayPalettesAndDepth) {
             (std::vector<uint8_t>{10, 10, 10, 250, 250, 250}));
   EXPECT_EQ(decode_png(made_png(1, 1, 16, 2, bytes({0, 255, 255, 128, 128, 0, 0}))).image.pixels,
             (std::vector<uint8_t>{255, 128, 0}));
-  EXPECT_EQ(decode_png(made_png(1, 1, 8, 6, bytes({0, 1, 2, 3, 4}))).image.pixels, (std::vector<uint8_t>{1, 2, 3}));
+  EXPECT_EQ(decode_png(made_png(1, 1, 8, 6, bytes({0, 1, 2, 3, 255}))).image.pixels, (std::vector<uint8_t>{1, 2, 3}));
   EXPECT_EQ(decode_png(made_png(2, 1, 1, 3, bytes({0, 0x40}), {{"PLTE", bytes({9, 8, 7, 6, 5, 4})}})).image.pixels,
             (std::vector<uint8_t>{9, 8, 7, 6, 5, 4}));
 }

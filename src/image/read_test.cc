@@ -157,7 +157,7 @@ TEST(Resize, CoversAndCutsOutTheMiddle) {
 }
 
 // A red point on a see-through ground whose hidden colour is green: over white, or over the colour asked for.
-TEST(ReadPicture, SeeThroughPixelsLieOnWhite) {
+TEST(PictureFiles, SeeThroughPixelsLieOnWhite) {
   const test::TempFolder folder;
   const auto read = [&](const std::string& bytes, const Colour& under = kWhite) {
     test::write_file(folder / "a.png", bytes);
@@ -197,7 +197,7 @@ TEST(ReadPicture, SeeThroughPixelsLieOnWhite) {
   expect(read(webp, {0, 0, 255}), {255, 0, 0, 0, 0, 255});
 }
 
-TEST(ReadPicture, BackgroundColours) {
+TEST(PictureFiles, BackgroundColours) {
   EXPECT_EQ(colour_of("white"), kWhite);
   EXPECT_EQ(colour_of("#0a80FF"), (Colour{10, 128, 255}));
   for (const char* wrong : {"", "#", "#12345", "#1234567", "green?", "#12345g", "0a80ff"})
@@ -210,7 +210,7 @@ std::string exif_of(int orientation) {
 }
 
 // Exif's turning in PNG, before and after the pixels, and in WebP, as in JPEG.
-TEST(ReadPicture, PngAndWebpAreTurnedUpright) {
+TEST(PictureFiles, PngAndWebpAreTurnedUpright) {
   const test::TempFolder folder;
   const Image stored = quadrants(6, 4);
   const std::string pixels(stored.pixels.begin(), stored.pixels.end());
@@ -237,7 +237,7 @@ TEST(ReadPicture, PngAndWebpAreTurnedUpright) {
 }
 
 // Bytes that are not of the pixels; what is cut in its pixels is refused.
-TEST(ReadPicture, JpegsWhosePixelsAreAllThere) {
+TEST(PictureFiles, JpegsWhosePixelsAreAllThere) {
   const test::TempFolder folder;
   const std::string whole = as_jpeg(quadrants(32, 32));
   const auto read = [&](const std::string& bytes) {
@@ -285,7 +285,7 @@ std::string made_bmp(const MadeBmp& b) {
          b.palette + b.pixels;
 }
 
-TEST(ReadPicture, Bitmaps) {
+TEST(PictureFiles, Bitmaps) {
   const test::TempFolder folder;
   const auto read = [&](const MadeBmp& bmp) {
     test::write_file(folder / "a.bmp", made_bmp(bmp));
@@ -329,7 +329,7 @@ TEST(ReadPicture, Bitmaps) {
 
 // Two colours and a see-through one, as an encoder without compression writes them: 3 bits a code, and the table
 // cleared before it grows.
-TEST(ReadPicture, Gifs) {
+TEST(PictureFiles, Gifs) {
   const test::TempFolder folder;
   const std::string palette("\xFF\0\0\0\0\xFF\0\xFF\0\0\0\0", 12);
   const std::string control("\x21\xF9\x04\x01\0\0\x02\0", 8);  // colour 2 is see-through

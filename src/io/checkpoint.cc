@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "io/gguf.h"
 #include "io/mapped_file.h"
 #include "io/safetensors.h"
 #include "io/sniff.h"
@@ -43,9 +44,7 @@ std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path) {
   check_is_a_model(contents, path);
   if (begins_with(contents, "PK\x03\x04")) return open_torch_ckpt(std::move(file));
   if (looks_like_safetensors(contents) || path.extension() == ".safetensors") return open_safetensors(std::move(file));
-  SUMI_CHECK(!begins_with(contents, "GGUF"),
-             "{}: is a GGUF file, which this build does not read; give the safetensors or .ckpt it was made from",
-             path.string());
+  if (begins_with(contents, "GGUF")) return open_gguf(std::move(file));
   return open_torch_ckpt(std::move(file));  // reports what is wrong: an older torch format, or an unknown one
 }
 

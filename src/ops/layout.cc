@@ -273,11 +273,12 @@ Tensor mean_pool_2x2(const Tensor& x) {
 
 namespace {
 
-// Between float32 and the storage types in both directions; from f64 to float32 only.
+// Between float32 and the storage types in both directions; from f64, f8 and the other quantised types to float32 only.
 bool cast_is_offered(DType from, DType to) {
   const DType other = from == DType::kF32 ? to : from;
-  const bool stored = other == DType::kF16 || other == DType::kBF16 || is_quantized(other);
-  return (from == DType::kF32 || to == DType::kF32) && (stored || from == DType::kF64);
+  const bool stored = other == DType::kF16 || other == DType::kBF16 || is_writable_quantized(other);
+  const bool only_read = from == DType::kF64 || from == DType::kF8E4M3 || from == DType::kF8E5M2 || is_quantized(from);
+  return (from == DType::kF32 || to == DType::kF32) && (stored || only_read);
 }
 
 }  // namespace
@@ -288,8 +289,8 @@ Tensor cast(const Tensor& x, DType dtype) {
              name_of(dtype));
   check_no_gradient("cast", x);
   const bool blocks = is_quantized(x.dtype()) || is_quantized(dtype);
-  SUMI_CHECK(!blocks || x.numel() % kQuantBlock == 0, "cast: {} does not make whole blocks of {}", x.shape().str(),
-             kQuantBlock);
+  const int64_t block = std::max(block_of(x.dtype()), block_of(dtype));
+  SUMI_CHECK(!blocks || x.numel() % block == 0, "cast: {} does not make whole blocks of {}", x.shape().str(), block);
   const OpScope scope("cast", x);
   Tensor out = Tensor::empty(x.shape(), dtype, x.device());
   cast_slot(x.device(), {.x = x.view(), .out = out.mutable_view()});

@@ -24,10 +24,10 @@ Tensor as_f32(const Tensor& param) {
 
 WeightView weight_view(const Tensor& weight) {
   const DType dtype = weight.dtype();
-  SUMI_CHECK(is_weight_type(dtype), "weights of type {} are not supported; use f32, f16, bf16, q8_0 or q4_0",
+  SUMI_CHECK(is_weight_type(dtype), "weights of type {} are not supported; use f32, f16, bf16 or a quantised type",
              name_of(dtype));
   SUMI_CHECK_KIND(kInternal,
-                  !is_quantized(dtype) || weight.numel() / std::max<int64_t>(1, weight.dim(0)) % kQuantBlock == 0,
+                  !is_quantized(dtype) || weight.numel() / std::max<int64_t>(1, weight.dim(0)) % block_of(dtype) == 0,
                   "the rows of a weight {} are not whole blocks", weight.shape().str());
   return weight.weight_view();
 }

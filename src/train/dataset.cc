@@ -105,6 +105,11 @@ std::string in_lower_case(std::string text) {
   return text;
 }
 
+bool is_caption_name(const fs::path& path) {
+  const std::string ending = in_lower_case(path.extension().string());
+  return ending == ".txt" || ending == ".caption";
+}
+
 // Pictures that other programs read.
 bool is_other_picture(const fs::path& path) {
   static const std::set<std::string> kEndings{".heic", ".heif", ".avif", ".tif", ".tiff", ".jxl", ".jp2",
@@ -147,6 +152,7 @@ class Walk {
         if (is_folder || image::is_picture_name(path)) left_out_.add("hidden files and folders", shown(path));
       } else if (is_folder) {
         folders.push_back(path);
+        if (is_caption_name(path)) files.push_back(path);  // refused where a picture needs it
       } else {
         if (fs::is_regular_file(status) || !image::is_picture_name(path)) {
           files.push_back(path);  // a caption that cannot be read is refused where a picture needs it
@@ -172,7 +178,7 @@ class Walk {
     std::map<std::string, fs::path> texts;  // by their names in lower case
     for (const fs::path& file : files) {
       const std::string ending = in_lower_case(file.extension().string());
-      if (ending == ".txt" || ending == ".caption") texts.emplace(in_lower_case(file.filename().string()), file);
+      if (is_caption_name(file)) texts.emplace(in_lower_case(file.filename().string()), file);
       if (is_other_picture(file)) left_out_.add("pictures of kinds that are not read", shown(file));
       if (ending == ".tar") left_out_.add("archives beside pictures", shown(file));
       if (ending == ".csv" && in_lower_case(file.filename().string()) == "metadata.csv")

@@ -1,4 +1,5 @@
-// sumi convert: a model in another type, as one safetensors file.
+// sumi convert: a model in another type, as one file, safetensors or GGUF.
+#include <algorithm>
 #include <memory>
 
 #include "app/cli/command.h"
@@ -8,6 +9,7 @@
 #include "base/check.h"
 #include "base/progress.h"
 #include "engine/cast_checkpoint.h"
+#include "io/gguf.h"
 #include "io/safetensors.h"
 #include "models/loading/autoencoder_file.h"
 #include "models/loading/open.h"
@@ -20,6 +22,8 @@ struct Convert {
   std::string dtype = "auto", out, about;
 
   int run() const;
+  template <class Writer>
+  void write(const io::Checkpoint& file, const std::map<std::string, std::string>& metadata) const;
 };
 
 int Convert::run() const {
@@ -27,7 +31,9 @@ int Convert::run() const {
   const ModelOptions words{.prediction = model.prediction, .dtype = dtype};
   engine::check_model_options(words);
   const auto type = engine::weights_dtype_of(words);
-  SUMI_CHECK_KIND(kUsage, !type || !is_quantized(*type), "safetensors has no type {}; use f32, f16 or bf16", dtype);
+  const bool gguf = std::filesystem::path(out).extension() == ".gguf";
+  SUMI_CHECK_KIND(kUsage, gguf || !type || !is_quantized(*type),
+                  "safetensors has no type {}; use f32, f16 or bf16, or end the name in .gguf", dtype);
   check_writable_file(out);
   std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
   std::error_code error;
@@ -43,6 +49,9 @@ int Convert::run() const {
   }
   const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
+  std::erase_if(metadata, [](const auto& entry) {  // of the file's own layout
+    return entry.first.starts_with("comfy.gguf.") || entry.first.starts_with("general.");
+  });
   // A folder's configuration files are not copied, and shapes alone do not determine everything.
   const auto prediction = engine::prediction_of(words);
   const bool comes_along = metadata.contains(models::kConfigKey) || file->format() != "diffusers folder";
@@ -57,37 +66,53 @@ int Convert::run() const {
     metadata[models::kConfigKey] = models::config_to_yaml(config);
   }
   if (!about.empty()) metadata[models::kAboutKey] = about;
-  io::SafetensorsWriter writer(out, file->tensors(), metadata);
-  Progress bar({.label = "converting", .total = static_cast<int64_t>(file->tensors().size())});
+  if (gguf) {
+    write<io::GgufWriter>(*file, metadata);
+  } else {
+    const bool quantized = std::any_of(file->tensors().begin(), file->tensors().end(),
+                                       [](const io::TensorInfo& info) { return is_quantized(info.dtype); });
+    SUMI_CHECK_KIND(kUsage, !quantized, "safetensors has no quantised types, which {} has; add --dtype f16 or f32",
+                    model.checkpoint);
+    write<io::SafetensorsWriter>(*file, metadata);
+  }
+  say(out + "\n");
+  return 0;
+}
+
+template <class Writer>
+void Convert::write(const io::Checkpoint& file, const std::map<std::string, std::string>& metadata) const {
+  Writer writer(out, file.tensors(), metadata);
+  Progress bar({.label = "converting", .total = static_cast<int64_t>(file.tensors().size())});
   int64_t done = 0;
-  for (const io::TensorInfo& info : file->tensors()) {
-    writer.write(file->tensor(info.name));
+  for (const io::TensorInfo& info : file.tensors()) {
+    writer.write(file.tensor(info.name));
     bar.update(++done);
   }
   const SignalsWait wait;
   writer.commit();
-  say(out + "\n");
-  return 0;
 }
 
 std::function<int()> declare(CLI::App& app) {
   auto convert = std::make_shared<Convert>();
   add_model_options(app, convert->model, false);
-  app.add_option("--dtype", convert->dtype, "Type of the weights: f32, f16, bf16, or auto (as they are)")
+  app.add_option("--dtype", convert->dtype,
+                 "Type of the weights: f32, f16, bf16, or auto (as they are); in a .gguf also q8_0 and q4_0")
       ->type_name("TYPE")
       ->default_str("auto");
-  app.add_option("--out", convert->out, "The file to write")->required()->type_name("FILE.safetensors");
+  app.add_option("--out", convert->out, "The file to write, .safetensors or .gguf")->required()->type_name("FILE");
   app.add_option("--about", convert->about, "Where the model comes from, for `sumi list models`")->type_name("TEXT");
   return [convert] { return convert->run(); };
 }
 
-const CommandRegistration kRegistration({.name = "convert",
-                                         .help = "Write a model as one safetensors file, in another type if asked",
-                                         .examples = R"(Examples:
+const CommandRegistration kRegistration(
+    {.name = "convert",
+     .help = "Write a model as one file, safetensors or GGUF, in another type if asked",
+     .examples = R"(Examples:
   sumi convert --ckpt sd-v1-4.ckpt --dtype f16 --out sd-v1-4.safetensors
   sumi convert --ckpt some-diffusers-folder --out model.safetensors
+  sumi convert --ckpt sd-v1-4.ckpt --dtype q8_0 --out sd-v1-4-q8_0.gguf
 )",
-                                         .declare = declare});
+     .declare = declare});
 
 }  // namespace
 }  // namespace sumi::app

@@ -51,7 +51,7 @@ struct WeightRows {
   int64_t rows, length;
 
   // Slices of a row begin and end at multiples of this.
-  int64_t granularity() const { return is_quantized(weight.dtype) ? kQuantBlock : 1; }
+  int64_t granularity() const { return block_of(weight.dtype); }
 
   // packed[k·kCols + j] = row first + j, value begin + k, for `count` values; beyond the last row it is repeated.
   // `staging` holds kCols × count floats.
@@ -62,7 +62,8 @@ struct WeightRows {
       case DType::kBF16: return pack_as<hwy::bfloat16_t>(first, begin, count, packed);
       case DType::kQ8: return pack_blocks<BlockQ8>(first, begin, count, packed, staging);
       case DType::kQ4: return pack_blocks<BlockQ4>(first, begin, count, packed, staging);
-      default: return pack_as<float>(first, begin, count, packed);
+      case DType::kF32: return pack_as<float>(first, begin, count, packed);
+      default: return pack_others(first, begin, count, packed, staging);
     }
   }
 
@@ -80,6 +81,20 @@ struct WeightRows {
     for (int j = 0; j < kCols; ++j) {
       const Block* row = values + std::min(first + j, rows - 1) * (length / kQuantBlock);
       widen_blocks(row + begin / kQuantBlock, count / kQuantBlock, staging + j * count);
+      from[j] = staging + j * count;
+    }
+    pack_rows<kCols>(from, count, packed);
+  }
+
+  // Types that are only read: a block at a time, by the code that specifies them.
+  void pack_others(int64_t first, int64_t begin, int64_t count, float* packed, float* staging) const {
+    const float* from[kCols];
+    const int64_t block = block_of(weight.dtype), bytes = bytes_of_block(weight.dtype);
+    const auto* values = weight.data<uint8_t>();
+    for (int j = 0; j < kCols; ++j) {
+      const uint8_t* row = values + std::min(first + j, rows - 1) * (length / block) * bytes;
+      for (int64_t b = 0; b < count / block; ++b)
+        dequantize_block(weight.dtype, row + (begin / block + b) * bytes, staging + j * count + b * block);
       from[j] = staging + j * count;
     }
     pack_rows<kCols>(from, count, packed);

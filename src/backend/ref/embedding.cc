@@ -11,14 +11,9 @@ namespace {
 // `count` values of a table from element `begin` on, widened.
 void widen(const WeightView& table, int64_t begin, int64_t count, float* to) {
   if (is_quantized(table.dtype)) {
-    for (int64_t i = 0; i < count; i += kQuantBlock) {
-      const int64_t block = (begin + i) / kQuantBlock;
-      if (table.dtype == DType::kQ8) {
-        dequantize(table.data<BlockQ8>()[block], to + i);
-      } else {
-        dequantize(table.data<BlockQ4>()[block], to + i);
-      }
-    }
+    const int64_t block = block_of(table.dtype), bytes = bytes_of_block(table.dtype);
+    for (int64_t i = 0; i < count; i += block)
+      dequantize_block(table.dtype, table.data<uint8_t>() + (begin + i) / block * bytes, to + i);
     return;
   }
   with_activation_type(table.dtype, [&](auto type) {

@@ -181,6 +181,20 @@ template <class Block, class F> void for_blocks(Context& context, const View& fl
   });
 }
 
+// Any quantised type to floats.
+void widen_blocks(Context& context, const CastArgs& a) {
+  constexpr int64_t kChunk = 1 << 8;
+  const int64_t block = block_of(a.x.dtype), bytes = bytes_of_block(a.x.dtype), count = a.out.count / block;
+  const auto* from = a.x.data<uint8_t>();
+  float* to = a.out.f32();
+  context.parallel_for((count + kChunk - 1) / kChunk, [&](int64_t task) {
+    for (int64_t i = task * kChunk; i < std::min(count, (task + 1) * kChunk); ++i)
+      dequantize_block(a.x.dtype, from + i * bytes, to + i * block);
+  });
+}
+
+float of_f8(uint8_t bits, bool e4m3) { return e4m3 ? to_float(Float8E4M3{bits}) : to_float(Float8E5M2{bits}); }
+
 void cast_from_f32(Context& context, const CastArgs& a) {
   switch (a.out.dtype) {
     case DType::kF16: return convert<float, Half>(context, a, [](float v) { return to_half(v); });
@@ -196,11 +210,10 @@ void cast(Context& context, const CastArgs& a) {
     case DType::kF16: return convert<Half, float>(context, a, [](Half v) { return to_float(v); });
     case DType::kBF16: return convert<BFloat16, float>(context, a, [](BFloat16 v) { return to_float(v); });
     case DType::kF64: return convert<double, float>(context, a, [](double v) { return static_cast<float>(v); });
-    case DType::kQ8:
-      return for_blocks<BlockQ8>(context, a.out, a.x, [](float* v, const BlockQ8& block) { dequantize(block, v); });
-    case DType::kQ4:
-      return for_blocks<BlockQ4>(context, a.out, a.x, [](float* v, const BlockQ4& block) { dequantize(block, v); });
-    default: return cast_from_f32(context, a);
+    case DType::kF8E4M3: return convert<uint8_t, float>(context, a, [](uint8_t v) { return of_f8(v, true); });
+    case DType::kF8E5M2: return convert<uint8_t, float>(context, a, [](uint8_t v) { return of_f8(v, false); });
+    case DType::kF32: return cast_from_f32(context, a);
+    default: return widen_blocks(context, a);
   }
 }
 

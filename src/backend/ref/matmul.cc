@@ -16,14 +16,12 @@ namespace {
 std::vector<double> widen(const WeightView& weight) {
   std::vector<double> out(static_cast<size_t>(weight.count));
   if (is_quantized(weight.dtype)) {
-    float values[kQuantBlock];
-    for (size_t i = 0; i < out.size(); i += kQuantBlock) {
-      if (weight.dtype == DType::kQ8) {
-        dequantize(weight.data<BlockQ8>()[i / kQuantBlock], values);
-      } else {
-        dequantize(weight.data<BlockQ4>()[i / kQuantBlock], values);
-      }
-      std::copy_n(values, kQuantBlock, out.begin() + static_cast<ptrdiff_t>(i));
+    const auto block = static_cast<size_t>(block_of(weight.dtype));
+    const auto bytes = static_cast<size_t>(bytes_of_block(weight.dtype));
+    float values[kSuperBlock];
+    for (size_t i = 0; i < out.size(); i += block) {
+      dequantize_block(weight.dtype, weight.data<uint8_t>() + i / block * bytes, values);
+      std::copy_n(values, block, out.begin() + static_cast<ptrdiff_t>(i));
     }
     return out;
   }

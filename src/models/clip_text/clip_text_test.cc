@@ -106,7 +106,7 @@ TEST_F(ClipTextTest, AddedRowsStandForIdsBeyondTheTable) {
     };
     const double slope = (with(before + step) - with(before - step)) / (2.0 * step);
     with(before);
-    EXPECT_NEAR(gradient.host<float>()[at], slope, 2e-3 * std::abs(slope) + 1e-6) << at;
+    EXPECT_NEAR(gradient.host<float>()[at], slope, 5e-3 * std::abs(slope) + 1e-6) << at;
   }
 }
 

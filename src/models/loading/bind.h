@@ -17,6 +17,11 @@ struct BindOptions {
   std::function<bool(const std::string& name)> skip = {};  // parameters that are left without a value
 };
 
+// Whether binding turns weights of the type into another: f64 to f32, 8-bit floats to f16.
+inline bool is_converted(DType dtype) {
+  return dtype == DType::kF64 || dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2;
+}
+
 // What did not fit, over one or several modules.
 struct BindReport {
   std::string file;
@@ -27,7 +32,7 @@ struct BindReport {
   void check() const;
 };
 
-// Binds each parameter of `module` to the tensor `prefix` + its name: as stored, in the file's type (f64 becomes f32).
+// Binds each parameter of `module` to the tensor `prefix` + its name: as stored, in the file's type (see is_converted).
 // Names under the prefix that no parameter took are unexpected if the network computes something else with them
 // (another parameter of a layer that is there, one more block in a row), and else not needed. Values that are not
 // finite are warned of; in files over 256 MB only a sample of each tensor is checked.
