@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <span>
 
 #include "base/log.h"
 #include "core/host_memory.h"
 #include "io/safetensors.h"
+#include "ops/layout.h"
 #include "tests/support/temp_folder.h"
 
 namespace sumi::models {
@@ -142,6 +144,29 @@ TEST_F(Bind, OnlyTheFirstFiveAreListed) {
   const std::string message = message_of(bind_net(tensors, ""));
   EXPECT_THAT(message, HasSubstr("9 unexpected: lin.extra0, lin.extra1, lin.extra2, lin.extra3, lin.extra4"));
   EXPECT_THAT(message, Not(HasSubstr("extra5")));
+}
+
+// Weights of 8-bit floats become f16, times the factor that lies beside some of them.
+TEST_F(Bind, EightBitFloatsAreWidened) {
+  Tensors tensors = fitting("");
+  Tensor small = Tensor::empty({2, 3}, DType::kF8E4M3);
+  const std::vector<uint8_t> bits{0x38, 0x40, 0xB8, 0x38, 0x30, 0x00};  // 1, 2, -1, 1, 0.5, 0
+  small.write(std::as_bytes(std::span<const uint8_t>(bits)));
+  tensors[0].second = small;
+  const auto weight = [&] {
+    Tensor value;
+    nn::for_each_param(net_, "", [&](const std::string& name, nn::Param& param) {
+      if (name == "lin.weight") value = param.value;
+    });
+    return value;
+  };
+  EXPECT_EQ(message_of(bind_net(tensors, "")), "");
+  EXPECT_EQ(weight().dtype(), DType::kF16);
+  EXPECT_EQ(cast(weight(), DType::kF32).host<float>()[1], 2.0f);
+  tensors.emplace_back("lin.scale_weight", Tensor::full({1}, 0.3f));
+  tensors.emplace_back("scaled_fp8", Tensor::full({2}, 0.0f));
+  EXPECT_EQ(message_of(bind_net(tensors, "")), "");
+  EXPECT_EQ(cast(weight(), DType::kF32).host<float>()[2], -0.3f);
 }
 
 // What no network here has is told once, and stops nothing.
