@@ -38,6 +38,7 @@ pc:libpng       libpng-dev            libpng-devel        libpng
 pc:libjpeg      libjpeg-dev           libjpeg-turbo-devel jpeg-turbo
 pc:libwebp      libwebp-dev           libwebp-devel       webp
 h:gif_lib.h     libgif-dev            giflib-devel        giflib
+pc:libheif      libheif-dev           libheif-devel       libheif
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl

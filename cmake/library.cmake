@@ -2,6 +2,9 @@
 # train, evaluate or app.
 set(SUMI_LIBRARY_ROOMS base core ops backend_ref backend_cpu nn io text image diffusion models engine api)
 set(SUMI_LIBRARY_NEEDS fmt zlib libpng libjpeg libwebp libwebpdemux yaml-cpp libhwy libutf8proc libpcre2-8)
+if(HEIF_FOUND)
+  list(APPEND SUMI_LIBRARY_NEEDS libheif)
+endif()
 pkg_check_modules(SUMI_NEEDS REQUIRED IMPORTED_TARGET ${SUMI_LIBRARY_NEEDS})
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/include/sumi.h SUMI_ABI REGEX "#define SUMI_ABI_VERSION ")

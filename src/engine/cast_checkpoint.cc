@@ -44,6 +44,10 @@ class CastCheckpoint : public io::Checkpoint {
     return dtype_ == DType::kF32 ? out : cast(out, dtype_);
   }
 
+  bool is_copied(std::string_view name) const override {
+    const io::TensorInfo *info = find(name), *before = inner_->find(name);
+    return info != nullptr && (before->dtype != info->dtype || inner_->is_copied(name));
+  }
   void check_intact() const override { inner_->check_intact(); }
   void release_pages() const override { inner_->release_pages(); }
 

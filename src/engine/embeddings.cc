@@ -1,7 +1,10 @@
 #include "engine/embeddings.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -16,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kNamed = "embedding:";
+constexpr const char* kEndings[] = {".safetensors", ".pt", ".bin"};
 constexpr size_t kMostFiles = 10'000;                  // of a folder
 constexpr uintmax_t kMostBytes = uintmax_t{64} << 20;  // of a file in a folder: the largest embeddings have one
 
@@ -33,6 +37,48 @@ text::AddedWords names_of(const std::string& stem, bool bare, int64_t first, int
   return words;
 }
 
+std::string folded(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), text::lower_ascii);
+  return text;
+}
+
+// Names of many files, all found in one pass over a text: at each place only those that begin as the text does are
+// looked at. Time: the text times the longest name, and the logarithm of their number.
+class Names {
+ public:
+  explicit Names(bool any_case) : any_case_(any_case) {}
+  void add(std::string name, size_t file) {
+    if (!name.empty()) names_.push_back({any_case_ ? folded(std::move(name)) : std::move(name), file});
+  }
+  // Once all are there.
+  void sort() { std::sort(names_.begin(), names_.end()); }
+  // Calls hit(name, file, at) for each name that the text has, wherever it stands.
+  template <class Hit> void find_in(const std::string& text, const Hit& hit) const {
+    for (size_t at = 0; at < text.size(); ++at) {
+      auto begin = names_.begin(), end = names_.end();
+      for (size_t k = 0; begin != end; ++k) {  // all from begin to end have the text's k bytes from `at` on
+        for (; begin != end && begin->first.size() == k; ++begin) hit(begin->first, begin->second, at);
+        if (at + k == text.size()) break;
+        const auto next = static_cast<unsigned char>(any_case_ ? text::lower_ascii(text[at + k]) : text[at + k]);
+        const auto byte = [k](const Name& name) { return static_cast<unsigned char>(name.first[k]); };
+        begin = std::partition_point(begin, end, [&](const Name& name) { return byte(name) < next; });
+        end = std::partition_point(begin, end, [&](const Name& name) { return byte(name) == next; });
+      }
+    }
+  }
+
+ private:
+  using Name = std::pair<std::string, size_t>;
+  bool any_case_;
+  std::vector<Name> names_;
+};
+
+// How the texts name a file.
+struct Named {
+  bool bare = false;   // by a word that may be one of any prompt
+  bool exact = false;  // in a way that means an embedding and nothing else
+};
+
 std::vector<fs::path> embedding_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
@@ -40,8 +86,8 @@ std::vector<fs::path> embedding_files(const fs::path& folder) {
   for (; !error && entries != fs::directory_iterator() && files.size() < kMostFiles; entries.increment(error)) {
     const std::string ending = entries->path().extension().string();
     std::error_code ignored;
-    if ((ending == ".pt" || ending == ".safetensors" || ending == ".bin") && entries->is_regular_file(ignored) &&
-        entries->file_size(ignored) <= kMostBytes)
+    if (std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings) &&
+        entries->is_regular_file(ignored) && entries->file_size(ignored) <= kMostBytes)
       files.push_back(entries->path());
   }
   std::sort(files.begin(), files.end());
@@ -55,7 +101,12 @@ class Finder {
 
   JobEmbeddings operator()() {
     for (const std::string& file : places_.files) {
+      if (std::count(out_.files.begin(), out_.files.end(), file) > 0) {
+        warn("{}: this embedding is given twice, which is once", file);
+        continue;
+      }
       const text::AddedWords words = read(file, true);
+      check_names(words, file);
       if (!any_finds(words, texts_))
         warn("{}: no prompt names this embedding, so it has no effect; its word is \"{}\"", file,
              strip_control(words.words().back().word));
@@ -85,8 +136,19 @@ class Finder {
     }
     for (const text::AddedWord& word : words.words()) out_.words.add(word);
     out_.files.push_back(path.string());
-    known_.insert(stem);
+    known_.insert(folded(stem));
     return words;
+  }
+
+  // Fails where another given file has the same name: only one of them could be meant.
+  void check_names(const text::AddedWords& words, const std::string& file) {
+    for (size_t i = words.words().size(); i-- > 0;) {  // the file's own name, the last, is the one to tell
+      const text::AddedWord& word = words.words()[i];
+      const auto [other, fresh] = given_.emplace(folded(word.word), file);
+      SUMI_CHECK_KIND(kUsage, fresh || other->second == file,
+                      "{} and {}: both are called \"{}\" in prompts; rename one of the files, or give only one",
+                      other->second, file, shorten(strip_control(word.word), 100));
+    }
   }
 
   void search() {
@@ -107,30 +169,91 @@ class Finder {
 
   // `own`: a folder of embeddings alone, whose names count as words of a prompt; other folders have models too.
   void search_in(const fs::path& folder, bool own) {
-    looked_ += (looked_.empty() ? "" : ", ") + folder.string();
+    searched_.push_back(folder);
+    const std::vector<fs::path> files = embedding_files(folder);
+    std::vector<Named> named = named_by_file(files, own);
     const bool angles = std::any_of(texts_.begin(), texts_.end(), [](const std::string& text) {
       const size_t open = text.find('<');
       return open != std::string::npos && text.find('>', open) != std::string::npos;
     });
-    for (const fs::path& file : embedding_files(folder)) {
-      const std::string stem = file.stem().string();
-      if (known_.contains(stem)) continue;
-      const bool named = any_finds(names_of(stem, own, 0, 1), texts_);
-      if (named || (own && angles && names_by_its_word(file))) read(file, own);
+    if (own && angles) add_named_inside(files, named);
+    for (size_t i = 0; i < files.size(); ++i) {
+      if ((!named[i].bare && !named[i].exact) || known_.contains(folded(files[i].stem().string()))) continue;
+      try {
+        read(files[i], own);
+      } catch (const Error& error) {
+        if (named[i].exact) throw;
+        warn("{}; the prompt's words stay text", error.what());  // a plain word, which need not mean the file
+      }
     }
   }
 
-  // Whether a text has the word that the file itself gives an embedding.
-  bool names_by_its_word(const fs::path& path) const {
-    try {
-      const auto file = io::open_checkpoint(path);
-      if (!models::is_embedding_file(*file)) return false;
-      text::AddedWords words;
-      for (const io::TensorInfo& info : file->tensors()) words.add({.word = info.name});
-      return any_finds(words, texts_);
-    } catch (const Error&) {
-      return false;  // some other file
+  // How the texts name each file by its own name. `bare`: also by the name alone.
+  std::vector<Named> named_by_file(const std::vector<fs::path>& files, bool bare) const {
+    std::vector<Named> named(files.size());
+    Names names(true);
+    for (size_t i = 0; i < files.size(); ++i) names.add(files[i].stem().string(), i);
+    names.sort();
+    for (const std::string& text : texts_) {
+      names.find_in(text, [&](const std::string& name, size_t file, size_t at) {
+        const text::AddedWord alone{.word = name, .whole = true, .any_case = true};
+        const text::AddedWord angled{.word = "<" + name + ">", .any_case = true};
+        const text::AddedWord full{.word = std::string(kNamed) + name, .whole = true, .any_case = true};
+        named[file].bare |= bare && text::stands_at(alone, text, at);
+        named[file].exact |= (at > 0 && text::stands_at(angled, text, at - 1)) ||
+                             (at >= kNamed.size() && text::stands_at(full, text, at - kNamed.size()));
+      });
     }
+    return named;
+  }
+
+  // Adds how the texts name files by the words that they themselves give their embeddings.
+  void add_named_inside(const std::vector<fs::path>& files, std::vector<Named>& named) const {
+    Names names(false);
+    for (size_t i = 0; i < files.size(); ++i) {
+      try {
+        const auto file = io::open_checkpoint(files[i]);
+        if (!models::is_embedding_file(*file)) continue;
+        for (const io::TensorInfo& info : file->tensors()) names.add(info.name, i);
+      } catch (const Error&) {
+        continue;  // some other file
+      }
+    }
+    names.sort();
+    for (const std::string& text : texts_) {
+      names.find_in(text, [&](const std::string& name, size_t file, size_t) {
+        (name.starts_with('<') ? named[file].exact : named[file].bare) = true;
+      });
+    }
+  }
+
+  // Fails if a file of that name is in a folder that was searched, saying why it was not read.
+  void explain_unread(const std::string& name) const {
+    if (name.find_first_of("/\\") != std::string::npos) return;
+    for (const fs::path& folder : searched_) {
+      for (const char* ending : kEndings) {
+        const fs::path file = folder / (name + ending);
+        std::error_code error;
+        if (!fs::is_regular_file(file, error)) continue;
+        SUMI_CHECK_KIND(kNoInput, std::count(out_.files.begin(), out_.files.end(), file.string()) == 0,
+                        "{}: holds several embeddings, and prompts name each by its own word", file.string());
+        const uintmax_t bytes = fs::file_size(file, error);
+        SUMI_CHECK_KIND(kNoInput, error || bytes <= kMostBytes,
+                        "{}: has {} bytes, and in folders only embeddings of up to {} are read; name it with "
+                        "`embeddings`",
+                        file.string(), bytes, kMostBytes);
+        SUMI_CHECK_KIND(kNoInput, embedding_files(folder).size() < kMostFiles,
+                        "{}: was not looked at, since its folder has more than {} embeddings; name it with "
+                        "`embeddings`",
+                        file.string(), kMostFiles);
+      }
+    }
+  }
+
+  std::string looked() const {
+    std::string all;
+    for (const fs::path& folder : searched_) all += (all.empty() ? "" : ", ") + folder.string();
+    return all;
   }
 
   void check_all_found() const {
@@ -141,10 +264,11 @@ class Finder {
         const size_t begin = at + kNamed.size();
         const std::string name = text.substr(begin, text.find_first_of(" \t\n,()[]:", begin) - begin);
         if (name.empty()) continue;
+        explain_unread(name);
         fail(ErrorKind::kNoInput,
              "the prompt names the embedding \"{}\"; there is no {}.safetensors, .pt or .bin in {}; name its file with "
              "`embeddings`, or its folder with `embedding_folder`",
-             shorten(strip_control(name), 100), shorten(strip_control(name), 100), looked_);
+             shorten(strip_control(name), 100), shorten(strip_control(name), 100), looked());
       }
     }
   }
@@ -155,8 +279,9 @@ class Finder {
   JobEmbeddings out_;
   std::vector<Tensor> parts_;
   int64_t rows_ = 0;
-  std::set<std::string> known_;
-  std::string looked_;
+  std::set<std::string> known_;               // files' names without ending, in lower case
+  std::map<std::string, std::string> given_;  // in lower case: the given file that is called so
+  std::vector<fs::path> searched_;
 };
 
 }  // namespace

@@ -26,9 +26,11 @@ struct JobEmbeddings {
 };
 
 // An embedding is named by the name of its file without ending, a whole word in any case; by NAME in `<NAME>` and
-// `embedding:NAME`; and by the word that the file itself gives it. Files in folders are read only if a text names them.
-// Warns of given files that no text names. Throws Error(kNoInput) for `embedding:NAME` where there is no such file, and
-// Error(kData) for files that are no embedding or do not fit the model.
+// `embedding:NAME`; and by the word that the file itself gives it. Files in folders are read only if a text names them;
+// where it does so by a bare word alone, a file that cannot be used is warned of, and the word stays text. Warns of
+// given files that no text names. Throws Error(kNoInput) for `embedding:NAME` where there is no such file,
+// Error(kUsage) for two given files of one name, and Error(kData) for other files that are no embedding or do not fit
+// the model.
 JobEmbeddings find_embeddings(const EmbeddingPlaces& places, const models::ModelConfig& config,
                               const std::vector<std::string>& texts);
 

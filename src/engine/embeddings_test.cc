@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
+#include "tests/support/cpu_seconds.h"
 #include "tests/support/relative_l2.h"
 #include "tests/support/tiny_engine.h"
 
@@ -86,13 +87,68 @@ TEST_F(Embeddings, GivenFilesWhereverTheyLie) {
 
 TEST_F(Embeddings, WhatIsMissingOrDoesNotFitIsRefused) {
   EXPECT_THAT(error_of(ErrorKind::kNoInput, [&] { find({"a embedding:gone, b"}); }), HasSubstr("no gone.safetensors"));
-  EXPECT_THAT(error_of(ErrorKind::kData, [&] { find({"wide"}); }), HasSubstr("768 wide"));
+  for (const char* text : {"<wide>", "embedding:wide", "wide and <Wide>"})
+    EXPECT_THAT(error_of(ErrorKind::kData, [&] { find({text}); }), HasSubstr("768 wide")) << text;
+  EXPECT_THAT(
+      error_of(ErrorKind::kData,
+               [&] { find({"x"}, {.files = {(folder_ / "embeddings/wide.safetensors").string()}, .search = false}); }),
+      HasSubstr("768 wide"));
   EXPECT_THAT(error_of(ErrorKind::kNoInput, [&] { find({"x"}, {.chosen = folder_ / "none"}); }),
               HasSubstr("no folder"));
   io::write_safetensors(folder_ / "lora.safetensors", {{"lora_unet_x.lora_down.weight", test::random({2, 64})}});
   EXPECT_THAT(error_of(ErrorKind::kData,
                        [&] { find({"x"}, {.files = {(folder_ / "lora.safetensors").string()}, .search = false}); }),
               HasSubstr("no embedding"));
+}
+
+// A word of a prompt that a file is called by chance is still a word.
+TEST_F(Embeddings, ABareWordDoesNotNeedItsFile) {
+  test::write_file(folder_ / "embeddings/cat.pt", "damaged");
+  CollectWarnings warnings;
+  const JobEmbeddings found = find({"a wide cat, my_cat"});
+  EXPECT_EQ(shown(found, "a wide cat, my_cat"), "1000+3 ");
+  ASSERT_EQ(warnings.messages().size(), 2u);
+  EXPECT_THAT(warnings.messages()[0], HasSubstr("cat.pt"));
+  EXPECT_THAT(warnings.messages()[1], HasSubstr("768 wide"));
+}
+
+TEST_F(Embeddings, TwoGivenFilesOfOneNameAreRefused) {
+  write("a/cat.safetensors", "emb_params", {1, 64});
+  write("b/Cat.safetensors", "emb_params", {1, 64});
+  write("a/one.safetensors", "<toy>", {64});
+  write("b/two.safetensors", "<toy>", {64});
+  const auto given = [&](const std::string& one, const std::string& two) {
+    return error_of(ErrorKind::kUsage, [&] {
+      find({"cat <toy>"}, {.files = {(folder_ / one).string(), (folder_ / two).string()}, .search = false});
+    });
+  };
+  const std::string cats = given("a/cat.safetensors", "b/Cat.safetensors");
+  EXPECT_THAT(cats, HasSubstr("a/cat.safetensors and "));
+  EXPECT_THAT(cats, HasSubstr("b/Cat.safetensors: both are called"));
+  EXPECT_THAT(given("a/one.safetensors", "b/two.safetensors"), HasSubstr("both are called \"<toy>\""));
+  CollectWarnings warnings;
+  EXPECT_EQ(given("a/cat.safetensors", "a/cat.safetensors"), "nothing was thrown");
+  ASSERT_EQ(warnings.messages().size(), 1u);
+  EXPECT_THAT(warnings.messages()[0], HasSubstr("twice"));
+}
+
+TEST_F(Embeddings, WhyAFileIsNotReadIsTold) {
+  write("embeddings/large.safetensors", "emb_params", {1, 64});
+  fs::resize_file(folder_ / "embeddings/large.safetensors", (uintmax_t{64} << 20) + 1);  // sparse
+  EXPECT_THAT(error_of(ErrorKind::kNoInput, [&] { find({"embedding:large"}); }), HasSubstr("has 67108865 bytes"));
+  io::write_safetensors(folder_ / "embeddings/pair.safetensors",
+                        {{"<one>", test::random({64})}, {"<two>", test::random({64})}});
+  EXPECT_THAT(error_of(ErrorKind::kNoInput, [&] { find({"embedding:pair"}); }), HasSubstr("holds several embeddings"));
+}
+
+// Each text is read once, however many files there are.
+TEST_F(Embeddings, ManyFilesTakeNoTime) {
+  for (int i = 0; i < 1500; ++i) test::write_file(folder_ / fmt::format("many/word{}.pt", i), "x");
+  std::string text;
+  while (text.size() < 60'000) text += "wo rd ";
+  const double begin = test::cpu_seconds();
+  EXPECT_TRUE(find(std::vector<std::string>(20, text), {.chosen = folder_ / "many"}).words.empty());
+  EXPECT_LT(test::cpu_seconds() - begin, 1.0);
 }
 
 // A job with an embedding draws another picture and leaves the next job's as it was.

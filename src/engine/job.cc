@@ -10,7 +10,7 @@ namespace sumi {
 namespace {
 
 engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& job) {
-  engine::MemoryPlan plan = engine::plan_memory(*model.opened.stored, *model.opened.checkpoint, model.opened.config,
+  engine::MemoryPlan plan = engine::plan_memory(*model.opened.checkpoint, model.opened.config,
                                                 {.batch = job.settings.batch,
                                                  .guided = job.guided(),
                                                  .latent_height = job.latent.height,

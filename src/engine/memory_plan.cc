@@ -44,17 +44,15 @@ int64_t MemoryPlan::allocated() const {
   return copied_weights + adapters + std::max(unet_activations, decoder_activations) / 4 * 5 + kOverhead;
 }
 
-MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
-                       const JobSize& job) {
+MemoryPlan plan_memory(const io::Checkpoint& checkpoint, const models::ModelConfig& config, const JobSize& job) {
   MemoryPlan plan;
-  for (const io::TensorInfo& info : used.tensors()) {
+  for (const io::TensorInfo& info : checkpoint.tensors()) {
     const Phase phase = phase_of(info.name);
     if (phase == Phase::kNone) continue;
-    const io::TensorInfo* original = stored.find(info.name);
     const bool wide = models::is_converted(info.dtype);
     const int64_t size = info.dtype == DType::kF64 ? 4 : 2;  // f64 becomes f32, 8-bit floats f16
     const int64_t bytes = wide ? info.shape.numel() * size : bytes_of(info.dtype, info.shape.numel());
-    const bool copied = wide || original == nullptr || original->dtype != info.dtype;
+    const bool copied = wide || checkpoint.is_copied(info.name);
     if (copied && job.loaded) continue;  // taken already
     if (copied) plan.copied_weights += bytes;
     (phase == Phase::kUnet   ? plan.unet_weights

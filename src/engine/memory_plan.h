@@ -45,9 +45,8 @@ struct MemoryPlan {
   int64_t allocated() const;
 };
 
-// `stored` has the types of the file, `used` those the networks will see (the same where nothing is cast).
-MemoryPlan plan_memory(const io::Checkpoint& stored, const io::Checkpoint& used, const models::ModelConfig& config,
-                       const JobSize& job);
+// `checkpoint` as the networks will see it, with the types they use.
+MemoryPlan plan_memory(const io::Checkpoint& checkpoint, const models::ModelConfig& config, const JobSize& job);
 
 // What the system can give; nullopt if it is not known.
 struct MemoryLimits {

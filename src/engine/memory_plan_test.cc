@@ -62,7 +62,7 @@ TEST(MemoryPlan, CoversEachTypeOfActivations) {
     opened.activations = type;
     const models::StableDiffusion model = load_model(opened);
     const Tensor context = Tensor::zeros({2, 77, 64}), x = Tensor::zeros({2, 64, 64, 4}), z = x.rows(0, 1);
-    const MemoryPlan plan = plan_memory(*opened.stored, *opened.checkpoint, opened.config, {.activations = type});
+    const MemoryPlan plan = plan_memory(*opened.checkpoint, opened.config, {.activations = type});
     constexpr double kScratch = 8e6;
     const int64_t unet = measured_peak([&] { model.predict(x, {1.0, 1.0}, {.sequence = context}); });
     const int64_t decoder = measured_peak([&] { model.decode(z); });
@@ -76,8 +76,8 @@ TEST(MemoryPlan, CoversEachTypeOfActivations) {
 TEST(MemoryPlan, CountsWeightsAndCopies) {
   const JobSize job{.latent_height = 16, .latent_width = 16};
   const OpenModel plain = tiny(), halved = tiny("f16");
-  const MemoryPlan stored = plan_memory(*plain.stored, *plain.checkpoint, plain.config, job);
-  const MemoryPlan cast = plan_memory(*halved.stored, *halved.checkpoint, halved.config, job);
+  const MemoryPlan stored = plan_memory(*plain.checkpoint, plain.config, job);
+  const MemoryPlan cast = plan_memory(*halved.checkpoint, halved.config, job);
   EXPECT_EQ(stored.copied_weights, 0);
   EXPECT_GT(stored.unet_weights, 0);
   EXPECT_EQ(stored.unet_weights, 2 * cast.unet_weights);

@@ -75,7 +75,7 @@ const models::StableDiffusion& Model::Impl::networks(const std::atomic<bool>& ca
     const auto lock = wait_for(loading_, cancel);
     if (!networks_) {
       Collected said;
-      const int64_t bytes = engine::plan_memory(*opened.stored, *opened.checkpoint, opened.config, {}).weights();
+      const int64_t bytes = engine::plan_memory(*opened.checkpoint, opened.config, {}).weights();
       networks_ = engine::load_model(opened, {.encoder = false});
       weights_.emplace(shared->budget, bytes);
       loaded = true;

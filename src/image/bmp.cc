@@ -58,7 +58,7 @@ Header read_header(const Bytes& file, const std::string& name) {
   SUMI_CHECK(size == 12 || (size >= 40 && size <= 1024), "{} is a BMP with an unknown header of {} bytes", name, size);
   const bool core = size == 12;
   h.width = core ? file(18, 2) : static_cast<int32_t>(file(18, 4));
-  const int64_t height = core ? file(20, 2) : static_cast<int32_t>(file(22, 4));
+  const int64_t height = core ? int64_t{file(20, 2)} : int64_t{static_cast<int32_t>(file(22, 4))};
   h.top_down = height < 0;
   h.height = std::abs(height);
   h.depth = file(core ? 24 : 28, 2);

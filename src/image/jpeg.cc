@@ -25,6 +25,7 @@ struct Reader {
   char message[JMSG_LENGTH_MAX] = "";
   std::span<const std::byte> bytes;  // of the file
   bool ended_early = false;          // the end mark is missing
+  bool complete = false;             // but not of the picture
 
   // Whether the last warning is of something beside the pixels.
   bool is_harmless() {
@@ -53,9 +54,12 @@ struct Reader {
     return false;
   }
 
-  // Of a progressive picture: whether every coefficient came, to its last bit.
-  bool is_complete() const {
-    if (jpeg.coef_bits == nullptr) return true;
+  // Whether every coefficient came, to its last bit, where the end mark is missing. To be asked before the end of
+  // decompression, which frees the record of it. Of baseline pictures only those of one scan are known to be whole
+  // (a warning tells where its pixels end too early); the arithmetic decoder fills in zeros without a word.
+  bool is_complete() {
+    if (jpeg.arith_code) return false;
+    if (jpeg.coef_bits == nullptr) return !jpeg_has_multiple_scans(&jpeg);
     for (int component = 0; component < jpeg.num_components; ++component) {
       for (int k = 0; k < DCTSIZE2; ++k) {
         if (jpeg.coef_bits[component][k] != 0) return false;
@@ -151,6 +155,8 @@ bool read_pixels(Reader& reader, Image& image, std::vector<uint8_t>& ink) {
     jpeg_read_scanlines(&jpeg, &row, 1);
     if (!ink.empty()) from_cmyk(ink.data(), to, image.width, jpeg.saw_Adobe_marker != 0);
   }
+  // The end of a picture of one scan is looked for in finishing it.
+  reader.complete = reader.is_complete();
   jpeg_finish_decompress(&jpeg);
   return true;
 }
@@ -172,7 +178,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   Image image(width, height);
   std::vector<uint8_t> ink(cmyk ? static_cast<size_t>(4 * width) : 0);
   SUMI_CHECK(read_pixels(reader, image, ink), "{} is a broken JPEG: {}", name, reader.message);
-  SUMI_CHECK(!reader.ended_early || reader.is_complete(), "{} is a broken JPEG: it is cut short", name);
+  SUMI_CHECK(!reader.ended_early || reader.complete, "{} is a broken JPEG: it is cut short", name);
   return turned_upright(image, looked_at);
 }
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "image/bmp.h"
 #include "image/gif.h"
+#include "image/heif.h"
 #include "image/jpeg.h"
 #include "image/png.h"
 
@@ -109,8 +110,22 @@ void check_pixels(int64_t width, int64_t height, const std::string& name) {
 bool is_picture_name(const std::filesystem::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  static constexpr std::array<std::string_view, 6> kEndings{".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"};
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  static constexpr std::array<std::string_view, 8> kEndings{".png",  ".jpg",  ".jpeg", ".jpe",
+                                                            ".jfif", ".webp", ".bmp",  ".gif"};
+  if (std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end()) return true;
+#ifdef SUMI_WITH_HEIF
+  return ending == ".heic" || ending == ".heif" || ending == ".hif" || ending == ".avif";
+#else
+  return false;
+#endif
+}
+
+std::string_view picture_kinds() {
+#ifdef SUMI_WITH_HEIF
+  return "PNG, JPEG, WebP, BMP, GIF, AVIF, HEIC";
+#else
+  return "PNG, JPEG, WebP, BMP, GIF";
+#endif
 }
 
 Image read_picture(const FilePart& part, const std::string& name, const Colour& background) {
@@ -121,10 +136,10 @@ Image read_picture(const FilePart& part, const std::string& name, const Colour& 
   if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown, background);
   if (begins_with(bytes, 0, "BM")) return decode_bmp(bytes, shown, background);
   if (begins_with(bytes, 0, "GIF87a") || begins_with(bytes, 0, "GIF89a")) return decode_gif(bytes, shown, background);
-  const std::string_view other = begins_with(bytes, 4, "ftyp") ? "; AVIF and HEIC are not"
-                                 : begins_with(bytes, 0, "II*") || begins_with(bytes, 0, "MM") ? "; TIFF is not"
-                                                                                               : "";
-  fail(ErrorKind::kData, "{} is not a picture that sumi reads (PNG, JPEG, WebP, BMP, GIF{})", shown, other);
+  if (is_heif(bytes)) return decode_heif(bytes, shown, background);
+  const bool tiff = begins_with(bytes, 0, "II*") || begins_with(bytes, 0, "MM");
+  fail(ErrorKind::kData, "{} is not a picture that sumi reads ({}{})", shown, picture_kinds(),
+       tiff ? "; TIFF is not" : "");
 }
 
 }  // namespace sumi::image

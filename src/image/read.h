@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/image.h"
@@ -13,8 +14,12 @@
 
 namespace sumi::image {
 
-// Whether the name has a picture's ending: .png, .jpg, .jpeg, .webp, .bmp, .gif, in any case.
+// Whether the name has a picture's ending: .png, .jpg, .jpeg, .jpe, .jfif, .webp, .bmp, .gif, in any case; where sumi
+// is built with libheif also .heic, .heif, .hif, .avif.
 bool is_picture_name(const std::filesystem::path& path);
+
+// "PNG, JPEG, …": what this build reads, for messages.
+std::string_view picture_kinds();
 
 // A whole file, or a part of one.
 struct FilePart {
@@ -30,8 +35,8 @@ std::vector<std::byte> read_file(const FilePart& part);
 void check_pixels(int64_t width, int64_t height, const std::string& name);
 
 // Decodes by the file's first bytes, as RGB, upright by its Exif orientation, see-through pixels over `background`; of
-// an animation the first frame. Throws Error(kNoInput) where it cannot be
-// read, Error(kData) where it is not a picture or is broken.
+// an animation the first frame. Throws Error(kNoInput) where it cannot be read, Error(kData) where it is not a picture
+// or is broken.
 Image read_picture(const FilePart& part, const std::string& name = {},  // no name: the file's
                    const Colour& background = kWhite);
 

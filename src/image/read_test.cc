@@ -262,6 +262,20 @@ TEST(PictureFiles, JpegsWhosePixelsAreAllThere) {
       test::made_jpeg({.width = 64, .height = 64, .row = [&](int64_t y) { return picture.row(y); }, .choose = choose});
   EXPECT_NO_THROW(read(progressive.substr(0, progressive.size() - 2)));
   EXPECT_THROW(read(progressive.substr(0, progressive.rfind("\xFF\xDA"))), Error);
+  // Nothing tells whether these are whole: zeros stand in for what is missing, without a warning.
+  const auto arithmetic = [](jpeg_compress_struct& jpeg) { jpeg.arith_code = TRUE; };
+  const auto planes = [](jpeg_compress_struct& jpeg) {
+    static const jpeg_scan_info kScans[] = {{1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+    jpeg.scan_info = kScans;
+    jpeg.num_scans = 3;
+  };
+  for (const std::function<void(jpeg_compress_struct&)>& odd : {std::function(arithmetic), std::function(planes)}) {
+    const std::string made =
+        test::made_jpeg({.width = 64, .height = 64, .row = [&](int64_t y) { return picture.row(y); }, .choose = odd});
+    EXPECT_NO_THROW(read(made));
+    EXPECT_THROW(read(made.substr(0, made.size() - 2)), Error);
+    EXPECT_THROW(read(made.substr(0, made.size() * 2 / 3)), Error);
+  }
 }
 
 std::string little_number(uint64_t value, int width) {

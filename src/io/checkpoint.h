@@ -30,6 +30,8 @@ class Checkpoint {
   // The tensor itself: a view of the mapped file where its bytes can be used as they lie (aligned to the element,
   // contiguous, uncompressed, little-endian), else a copy. Throws Error(kData) if there is no tensor of that name.
   virtual Tensor tensor(std::string_view name) const = 0;
+  // Whether tensor() makes a copy of that tensor, which takes memory of its own.
+  virtual bool is_copied(std::string_view /*name*/) const { return false; }
   // Throws Error(kData) if a file that is mapped has changed since it was opened (see MappedFile).
   virtual void check_intact() const {}
   // Releases the pages of its mapped files; they are read again when needed.

@@ -103,20 +103,28 @@ class GgufFile : public Checkpoint {
   Tensor tensor(std::string_view name) const override {
     const TensorInfo* info = find(name);
     SUMI_CHECK(info != nullptr, "{}: there is no tensor \"{}\"", path_.string(), name);
-    const auto offset = static_cast<int64_t>(offsets_[static_cast<size_t>(info - tensors_.data())]);
+    const int64_t offset = offset_of(*info);
     file_->check_intact();
-    const int64_t unit = is_quantized(info->dtype) ? 2 : size_of(info->dtype);  // blocks hold f16s
-    if (offset % unit == 0) return Tensor(file_, offset, info->shape, info->dtype);
+    if (!is_copied(name)) return Tensor(file_, offset, info->shape, info->dtype);
     Tensor copy = Tensor::empty(info->shape, info->dtype);
     copy.write(
         std::as_bytes(file_->contents().subspan(static_cast<size_t>(offset), static_cast<size_t>(copy.bytes()))));
     return copy;
   }
 
+  bool is_copied(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    return info != nullptr && offset_of(*info) % alignment_of(info->dtype) != 0;
+  }
   void check_intact() const override { file_->check_intact(); }
   void release_pages() const override { file_->release_pages(); }
 
  private:
+  int64_t offset_of(const TensorInfo& info) const {
+    return static_cast<int64_t>(offsets_[static_cast<size_t>(&info - tensors_.data())]);
+  }
+  static int64_t alignment_of(DType dtype) { return is_quantized(dtype) ? 2 : size_of(dtype); }  // blocks hold f16s
+
   void read_entry(Header& header) {
     const std::string key = header.text(65535, "a metadata key");
     header.require(!key.empty(), "a metadata key is empty");

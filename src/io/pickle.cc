@@ -17,6 +17,7 @@ using Kind = PickleValue::Kind;
 // Memory that the values of one pickle may take together. A tensor's entry costs some 3 KB: room for 16,000 of them,
 // five times a full training checkpoint of Stable Diffusion.
 constexpr size_t kMaxBytes = 48 << 20;
+constexpr size_t kLongestName = 1024;  // of a class or a function, or of its module
 
 class Machine {
  public:
@@ -143,6 +144,7 @@ class Machine {
     require(!is_dangerous_global(name),
             "names \"{}\", which no model needs; it may be an attack, and none of it was run",
             strip_control(name.substr(0, 120)));
+    require(name.size() <= 2 * kLongestName + 1, "has a name of {} bytes", name.size());
     push_text(Kind::kGlobal, name);
   }
 
@@ -251,7 +253,7 @@ class Machine {
     if (object->kind != Kind::kDict || state->kind != Kind::kDict) return;
     for (const auto& [key, value] : state->entries) {
       if (key->kind != Kind::kString || key->text != "_parameters" || value->kind != Kind::kDict) continue;
-      if (value == object) continue;
+      if (value == object || state == object) continue;  // inserting would move what is being read
       charge(2 * sizeof(Value*) * value->entries.size());
       object->entries.insert(object->entries.end(), value->entries.begin(), value->entries.end());
     }
@@ -384,6 +386,8 @@ bool Machine::step(uint8_t opcode) {
       const Value* name = pop();
       const Value* module = pop();
       require(name->kind == Kind::kString && module->kind == Kind::kString, "uses a name that is not a string");
+      require(std::max(module->text.size(), name->text.size()) <= kLongestName, "has a name of {} bytes",
+              std::max(module->text.size(), name->text.size()));
       push_global(module->text + " " + name->text);
       break;
     }

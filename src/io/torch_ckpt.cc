@@ -58,9 +58,19 @@ class TorchFile : public Checkpoint {
     const Layout& layout = layouts_[static_cast<size_t>(info - tensors_.data())];
     file_->check_intact();
     if (info->shape.numel() == 0) return Tensor::empty(info->shape, info->dtype);
-    if (layout.contiguous && layout.offset % size_of(info->dtype) == 0)
-      return Tensor(file_, layout.offset, info->shape, info->dtype);
-    return gather(*info, layout);
+    if (!is_copied(name)) return Tensor(file_, layout.offset, info->shape, info->dtype);
+    if (!layout.contiguous) return gather(*info, layout);
+    Tensor copy = Tensor::empty(info->shape, info->dtype);  // the format of before 2020 aligns nothing
+    copy.write(std::as_bytes(
+        file_->contents().subspan(static_cast<size_t>(layout.offset), static_cast<size_t>(copy.bytes()))));
+    return copy;
+  }
+
+  bool is_copied(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr) return false;
+    const Layout& layout = layouts_[static_cast<size_t>(info - tensors_.data())];
+    return !layout.contiguous || layout.offset % size_of(info->dtype) != 0;
   }
 
   void check_intact() const override { file_->check_intact(); }

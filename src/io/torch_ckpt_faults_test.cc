@@ -401,6 +401,18 @@ TEST_F(TorchCkpt, Item61SafetensorsByAnotherName) {
   EXPECT_EQ(open_checkpoint(folder_ / "x.safetensors")->format(), "torch checkpoint");
 }
 
+// Found by reading; both once read freed memory or asked for gigabytes.
+TEST_F(TorchCkpt, StatesAndNamesThatFeedOnThemselves) {
+  // A dictionary that is its own state, with more parameters than it has room for.
+  const std::string own = std::string("}q") + '\0' + "(" + pk::text("_parameters") + "}(" + pk::text("a") + "N" +
+                          pk::text("b") + "Nuu" + "h" + '\0' + "b";
+  EXPECT_THAT(error_of_pickle(pk::whole(own)), HasSubstr("no tensors"));
+  // Names made of one long text again and again.
+  std::string bomb = pk::text(std::string(60'000, 'n')) + "q" + '\0' + "0";
+  for (int i = 0; i < 1000; ++i) bomb += std::string("h") + '\0' + "h" + '\0' + "\x93" + "0";
+  EXPECT_THAT(error_of_pickle(pk::whole(bomb + "}")), HasSubstr("has a name of 60000 bytes"));
+}
+
 TEST_F(TorchCkpt, NothingOfUseInside) {
   EXPECT_THAT(error_of_pickle(pk::whole("N")), HasSubstr("no dictionary"));
   EXPECT_THAT(error_of_pickle(pk::whole(pk::tensor(kSix))), HasSubstr("no dictionary"));

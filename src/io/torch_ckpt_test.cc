@@ -56,6 +56,17 @@ TEST_F(TorchCkpt, TheFormatOfBefore2020) {
   EXPECT_EQ(file->format(), "torch checkpoint");
   EXPECT_EQ(floats(file->tensor("w")), kValues);
   EXPECT_EQ(floats(file->tensor("tail")), (std::vector<float>{4, 5}));
+  // Its storages begin anywhere, so that tensors are copied, and known to be.
+  int copied = 0;
+  for (size_t more = 0; more < 4; ++more) {
+    const std::string longer(more, 'x');
+    const std::string odd = pk::dict({{"w" + longer, pk::tensor(kSix)}});
+    test::write_file(file_, legacy_file(odd, {{"0", bytes_of(kValues)}}));
+    const auto other = open_checkpoint(file_);
+    EXPECT_EQ(floats(other->tensor("w" + longer)), kValues);
+    copied += other->is_copied("w" + longer) ? 1 : 0;
+  }
+  EXPECT_EQ(copied, 3);
   // Cut anywhere it is refused.
   const std::string whole = legacy_file(code, {{"0", bytes_of(kValues)}});
   for (size_t bytes = 1; bytes < whole.size(); bytes += 7) {

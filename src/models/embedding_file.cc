@@ -28,6 +28,8 @@ bool is_unnamed(const std::string& name) {
 
 Tensor read_vectors(const io::Checkpoint& file, const io::TensorInfo& info, int64_t width) {
   const std::string path = file.path().string();
+  SUMI_CHECK(is_vectors(info), "{}: \"{}\" {} of type {} is no vectors of an embedding: a row or rows of fractions",
+             path, shown(info.name), info.shape.str(), name_of(info.dtype));
   const int64_t count = info.shape.rank() == 1 ? 1 : info.shape[0], own = info.shape[-1];
   SUMI_CHECK(
       own == width,
@@ -35,7 +37,8 @@ Tensor read_vectors(const io::Checkpoint& file, const io::TensorInfo& info, int6
       path, shown(info.name), own, width);
   SUMI_CHECK(count >= 1 && count <= kMostVectors, "{}: \"{}\" has {} vectors; 1 to {} are read", path, shown(info.name),
              count, kMostVectors);
-  const Tensor value = cast(file.tensor(info.name), DType::kF32).reshape({count, width});
+  // A copy, so that the job does not depend on the mapped file.
+  const Tensor value = cast(file.tensor(info.name), DType::kF32).reshape({count, width}).clone();
   SUMI_CHECK(count_non_finite(value, std::numeric_limits<int64_t>::max()) == 0,
              "{}: \"{}\" holds values that are not finite", path, shown(info.name));
   return value;

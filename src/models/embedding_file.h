@@ -23,7 +23,7 @@ bool is_embedding_file(const io::Checkpoint& file);
 
 // The file's embeddings for a text encoder of `width`; of several parts (clip_l, clip_g) the one that has it. Throws
 // Error(kData) for other files, vectors of another width (the message names both), more than 1024 of them, and values
-// that are not finite.
+// that are not finite. The vectors are copies: the file may change afterwards.
 std::vector<Embedding> read_embeddings(const io::Checkpoint& file, int64_t width);
 
 }  // namespace sumi::models

@@ -189,12 +189,13 @@ int64_t lora_bytes(std::span<const io::Checkpoint* const> files, const io::Check
       lora::Kept& sum = weights[group.module];
       sum.low_rank += kept.low_rank;
       sum.dense = std::max(sum.dense, kept.dense);
+      sum.bias = std::max(sum.bias, kept.bias);
       sum.merges |= kept.merges;
     }
   }
   double values = 0.0;
   for (const auto& [module, kept] : weights)
-    values += kept.merges || kept.low_rank >= kept.dense ? kept.dense : kept.low_rank;
+    values += (kept.merges || kept.low_rank >= kept.dense ? kept.dense : kept.low_rank) + kept.bias;
   constexpr double kMost = 1e16;  // no machine has as much, and sums of it do not overflow
   return static_cast<int64_t>(std::min(kMost, values * static_cast<double>(sizeof(float))));
 }

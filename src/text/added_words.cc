@@ -6,19 +6,22 @@
 namespace sumi::text {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; }
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c + 'A' - 'a') : c; }
 
 // Bytes above ASCII count as letters.
 bool is_word(char c) {
-  return (c >= '0' && c <= '9') || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z') || (c & 0x80) != 0;
+  return (c >= '0' && c <= '9') || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
 }
 
+}  // namespace
+
+char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; }
+
 bool stands_at(const AddedWord& word, std::string_view text, size_t at) {
-  if (text.size() - at < word.word.size()) return false;
+  if (at > text.size() || text.size() - at < word.word.size()) return false;
   for (size_t i = 0; i < word.word.size(); ++i) {
     const char a = text[at + i], b = word.word[i];
-    if (a != b && !(word.any_case && lower(a) == lower(b))) return false;
+    if (a != b && !(word.any_case && lower_ascii(a) == lower_ascii(b))) return false;
   }
   if (!word.whole) return true;
   const size_t end = at + word.word.size();
@@ -26,8 +29,6 @@ bool stands_at(const AddedWord& word, std::string_view text, size_t at) {
   const bool after = end < text.size() && is_word(word.word.back()) && is_word(text[end]);
   return !before && !after;
 }
-
-}  // namespace
 
 void AddedWords::add(AddedWord word) {
   if (word.word.empty() || word.count < 1) return;
@@ -40,7 +41,8 @@ void AddedWords::add(AddedWord word) {
   };
   const char first = word.word.front();
   insert(first);
-  if (word.any_case && lower(first) != upper(first)) insert(first == lower(first) ? upper(first) : lower(first));
+  if (word.any_case && lower_ascii(first) != upper(first))
+    insert(first == lower_ascii(first) ? upper(first) : lower_ascii(first));
   words_.push_back(std::move(word));
 }
 

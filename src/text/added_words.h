@@ -18,6 +18,11 @@ struct AddedWord {
   bool any_case = false;  // of its ASCII letters
 };
 
+// Whether it stands in the text there.
+bool stands_at(const AddedWord& word, std::string_view text, size_t at);
+// Of an ASCII letter; other bytes stay.
+char lower_ascii(char c);
+
 class AddedWords {
  public:
   void add(AddedWord word);

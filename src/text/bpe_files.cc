@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/small_file.h"
 #include "base/text_util.h"
 
@@ -128,6 +129,22 @@ std::string added_of(const Json& json, const std::string& source) {
   return added.dump();
 }
 
+// The tokens that a tokenizer.json adds to the vocabulary of the files beside it; those that are in it are listed too.
+std::string added_beyond(const std::filesystem::path& file, const Vocabulary& vocabulary) {
+  const std::string source = file.string();
+  const Vocabulary listed =
+      parse_added_tokens({.added = added_of(parse_tokenizer_json(file), source), .added_source = source});
+  Json beyond = Json::object();
+  for (const auto& [token, id] : listed) {
+    const auto known = vocabulary.find(token);
+    SUMI_CHECK(known == vocabulary.end() || known->second == id,
+               "{}: the added token \"{}\" has the id {}, and {} in the vocabulary", source, excerpt(token), id,
+               known->second);
+    if (static_cast<size_t>(id) >= vocabulary.size()) beyond[token] = id;
+  }
+  return beyond.empty() ? std::string() : beyond.dump();
+}
+
 // A tokenizer.json as the texts of vocab.json and merges.txt.
 TokenizerText from_tokenizer_json(const std::filesystem::path& file) {
   const Json json = parse_tokenizer_json(file);
@@ -167,8 +184,13 @@ TokenizerText read_tokenizer(const std::filesystem::path& folder) {
     text.added = read_text(added);
     text.added_source = added.string();
   } else if (has_whole) {
-    text.added = added_of(parse_tokenizer_json(whole), whole.string());
-    text.added_source = whole.string();
+    const Vocabulary own = parse_vocabulary(text);
+    try {
+      text.added = added_beyond(whole, own);
+      text.added_source = whole.string();
+    } catch (const Error& error) {
+      warn("{}; it is passed over, since vocab.json and merges.txt are there", error.what());
+    }
   }
   return text;
 }

@@ -21,7 +21,8 @@ struct TokenizerText {
   std::string added = {}, added_source = "added_tokens.json";
 };
 // vocab.json and merges.txt with the added_tokens.json beside them, or where these two are missing a tokenizer.json
-// alone; added tokens are also taken from a tokenizer.json beside them. Throws Error(kNoInput), or Error(kData) if they
+// alone; added tokens with ids beyond the vocabulary are also taken from a tokenizer.json beside them, and a broken one
+// there is only warned of. Throws Error(kNoInput), or Error(kData) if they
 // are not text, or tokenizer.json holds no byte-pair encoding.
 TokenizerText read_tokenizer(const std::filesystem::path& folder);
 

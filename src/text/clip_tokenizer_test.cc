@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "tests/support/clip_vocabulary.h"
 #include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
@@ -179,6 +180,34 @@ TEST(AddedTokens, OfAddedTokensJson) {
   for (const char* wrong : {"[]", R"({"a": -1})", R"({"a": 523, "b": 523})", R"({"cat</w>": 523})", R"({"a": "b"})"}) {
     test::write_file(folder / "added_tokens.json", wrong);
     EXPECT_THROW(ClipTokenizer::load(folder.path()), Error) << wrong;
+  }
+}
+
+// Beside the two files a tokenizer.json only adds tokens, and need not be whole.
+TEST(AddedTokens, OfATokenizerJsonBesideTheFiles) {
+  const test::TempFolder folder;
+  test::write_made_up_tokenizer(folder.path());
+  const ClipTokenizer plain = ClipTokenizer::load(folder.path());
+  const auto token = [](int id, const char* content) { return nlohmann::json{{"id", id}, {"content", content}}; };
+  // "!" is id 33 of the vocabulary without being a word's end, so it would be another id inside a text.
+  test::write_file(folder / "tokenizer.json",
+                   nlohmann::json{{"added_tokens", {token('!', "!"), token(523, "<cat-toy>")}}}.dump());
+  {
+    const CollectWarnings warnings;
+    const ClipTokenizer added = ClipTokenizer::load(folder.path());
+    EXPECT_EQ(added.encode("cat!"), plain.encode("cat!"));
+    EXPECT_EQ(added.encode("<cat-toy>"), std::vector<int64_t>{523});
+    EXPECT_TRUE(warnings.messages().empty());
+  }
+  for (const std::string& broken :
+       {std::string("version https://git-lfs.github.com/spec/v1\n"), std::string((16 << 20) + 1, ' '),
+        nlohmann::json{{"added_tokens", nlohmann::json::array({token(523, "a"), token(523, "b")})}}.dump(),
+        nlohmann::json{{"added_tokens", nlohmann::json::array({token(600, "cat</w>")})}}.dump()}) {
+    test::write_file(folder / "tokenizer.json", broken);
+    const CollectWarnings warnings;
+    EXPECT_EQ(ClipTokenizer::load(folder.path()).encode("a cat!"), plain.encode("a cat!"));
+    ASSERT_EQ(warnings.messages().size(), 1u) << broken.substr(0, 60);
+    EXPECT_THAT(warnings.messages()[0], HasSubstr("tokenizer.json"));
   }
 }
 

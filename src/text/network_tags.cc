@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/count.h"
+#include "base/log.h"
 #include "base/text_util.h"
 #include "text/normalize.h"
 
@@ -46,27 +47,40 @@ double read_weight(std::string_view name, std::string_view text) {
   return weight;
 }
 
-// What follows the name: "0.8", "TEXT:UNET", "te=0.5:unet=0.8".
+// A weight given by name, each once.
+void read_named(std::string_view argument, std::optional<double>& weight, const LoraTag& tag) {
+  const size_t equals = argument.find('=');
+  SUMI_CHECK_KIND(kUsage, !weight, "the lora \"{}\" has \"{}\" twice; leave one out", shown(tag.name),
+                  argument.substr(0, equals + 1));
+  weight = read_weight(tag.name, argument.substr(equals + 1));
+}
+
+// What follows the name: "0.8", "TEXT:UNET", "te=0.5:unet=0.8". A weight by name goes before one by its place, and the
+// UNet's is the text encoder's where none is given, as in A1111.
 void read_weights(std::string_view arguments, LoraTag& tag) {
   int place = 0;
+  std::optional<double> named_unet, second;
   for (bool more = true; more;) {
     const size_t colon = arguments.find(':');
     more = colon != std::string_view::npos;
     const std::string_view argument = arguments.substr(0, colon);
     arguments.remove_prefix(more ? colon + 1 : arguments.size());
     if (argument.starts_with("te=")) {
-      tag.text = read_weight(tag.name, argument.substr(3));
+      read_named(argument, tag.text, tag);
     } else if (argument.starts_with("unet=")) {
-      tag.unet = read_weight(tag.name, argument.substr(5));
+      read_named(argument, named_unet, tag);
     } else {
       SUMI_CHECK_KIND(kUsage, place < 2 && argument.find('=') == std::string_view::npos,
                       "the lora \"{}\" has the argument \"{}\", which is not supported; write <lora:NAME:WEIGHT> or "
                       "<lora:NAME:TEXT:UNET>",
                       shown(tag.name), shown(argument));
-      (place == 0 ? tag.weight : tag.unet.emplace()) = read_weight(tag.name, argument);
+      (place == 0 ? tag.weight : second.emplace()) = read_weight(tag.name, argument);
       ++place;
     }
   }
+  tag.unet = named_unet ? named_unet : second ? second : tag.text;
+  if ((place > 0 && tag.text) || (second && named_unet))
+    warn("the lora \"{}\" has a weight twice, by its place and as te= or unet=; the named one counts", shown(tag.name));
 }
 
 LoraTag read_tag(const Tag& tag) {

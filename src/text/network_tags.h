@@ -21,9 +21,10 @@ struct TaggedPrompt {
 };
 
 // Takes the tags <lora:NAME>, <lora:NAME:WEIGHT> and <lora:NAME:TEXT:UNET> out of a prompt; A1111's te=WEIGHT and
-// unet=WEIGHT may stand for the last two, and "lyco" for "lora". Incomplete tags stay as text. Throws Error(kUsage) for
-// a prompt that check_prompt refuses, for a NAME that is empty or a path, a weight that is not a number from -1000 to
-// 1000, other arguments, and for tags of other networks (hypernet), which are not supported. Linear time.
+// unet=WEIGHT may stand for the last two (te= alone is both), and "lyco" for "lora". Incomplete tags stay as text.
+// Warns of a weight that a named one overrides. Throws Error(kUsage) for a prompt that check_prompt refuses, for a NAME
+// that is empty or a path, a weight that is not a number from -1000 to 1000, a name of one given twice, other
+// arguments, and for tags of other networks (hypernet), which are not supported. Linear time.
 TaggedPrompt take_lora_tags(std::string_view prompt);
 
 // Throws Error(kUsage) for a prompt with such a tag.

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/count.h"
+#include "base/log.h"
 #include "tests/support/cpu_seconds.h"
 #include "tests/support/made_up_tokenizer.h"
 
@@ -131,6 +132,20 @@ TEST(LoraTags, MayHaveAWeightForEachPart) {
   EXPECT_THAT(take_lora_tags("<lora:a:0.5:0.8><lyco:b><lora:c:unet=0.25:te=2>").loras,
               testing::ElementsAre(LoraTag{.name = "a", .weight = 0.5, .unet = 0.8}, LoraTag{.name = "b"},
                                    LoraTag{.name = "c", .unet = 0.25, .text = 2.0}));
+}
+
+// The UNet's weight is the text encoder's where only that is named, as in A1111.
+TEST(LoraTags, AWeightByNameGoesForBothParts) {
+  EXPECT_THAT(take_lora_tags("<lora:a:te=0.5><lora:b:unet=0.5>").loras,
+              testing::ElementsAre(LoraTag{.name = "a", .unet = 0.5, .text = 0.5}, LoraTag{.name = "b", .unet = 0.5}));
+  for (const char* twice : {"<lora:a:te=1:te=0.2>", "<lora:a:unet=1:te=1:unet=1>"})
+    EXPECT_THAT([&] { take_lora_tags(twice); }, testing::ThrowsMessage<Error>(HasSubstr("twice"))) << twice;
+  const CollectWarnings warnings;
+  EXPECT_THAT(take_lora_tags("<lora:a:0.8:te=0.5><lora:b:unet=0.3:0.5:0.8>").loras,
+              testing::ElementsAre(LoraTag{.name = "a", .weight = 0.8, .unet = 0.5, .text = 0.5},
+                                   LoraTag{.name = "b", .weight = 0.5, .unet = 0.3}));
+  ASSERT_EQ(warnings.messages().size(), 2u);
+  EXPECT_THAT(warnings.messages()[0], HasSubstr("\"a\" has a weight twice"));
 }
 
 TEST(LoraTags, AreFoundInOnePass) {

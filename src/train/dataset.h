@@ -2,49 +2,29 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "image/read.h"
+#include "train/example.h"
+#include "train/left_out.h"
 
 namespace sumi::train {
 
-struct Example {
-  image::FilePart picture;
-  std::string name;     // for messages: the file's path, or "SHARD.tar, NAME"
-  std::string caption;  // may be empty
-};
-
-// What find_examples left out, and why: each reason with how many, and the first of them.
-class LeftOut {
- public:
-  void add(const std::string& reason, const std::string& name);
-  bool empty() const { return reasons_.empty(); }
-  // "3 hidden files (a/.b.png, …); 1 picture of a kind that is not read (c.heic)"
-  std::string str() const;
-
- private:
-  struct Some {
-    int64_t count = 0;
-    std::string first;
-  };
-  std::map<std::string, Some> reasons_;
-};
-
 // The pictures at `place`, in the order of their names, with their captions:
-//   - a folder with tar archives and no pictures beside them, or one such archive (the webdataset convention): KEY.jpg
-//     (or another picture) with KEY.txt, or with "caption" or "text" in KEY.json; or
-//   - any other folder, with all folders in it and those that links lead to: the caption stands in a `metadata.jsonl`
-//     of the picture's folder or one above (the imagefolder convention): one line {"file_name": …, "text": …} a
-//     picture, "caption" in place of "text" too; else in a file of the picture's name ending in .txt or .caption, in
-//     any case of letters, or in NAME.png.txt.
-// Hidden files and folders, and those that systems make (@eaDir, __MACOSX), are passed over. A file that is listed
-// twice is used once. What is left out goes to `left_out` or, where that is null, into one warning. Throws
-// Error(kNoInput) if `place` does not exist, has no pictures, or has a folder that cannot be read; Error(kData) for a
-// metadata.jsonl, an archive or a caption that cannot be read or is no UTF-8 (UTF-16 is named), and for archives beside
-// pictures.
+//   - a folder with tar archives and no pictures beside them, or one such archive (the webdataset convention): see
+//     data_archive.h; or
+//   - any other folder, with all folders in it and those that links lead to, each once: the caption stands in a
+//     `metadata.jsonl` of the picture's folder or one above (the imagefolder convention): one line {"file_name": …,
+//     "text": …} a picture, "caption" in place of "text" too; else in a file of the picture's name ending in .txt or
+//     .caption, in any case of letters, or in NAME.png.txt. What such a metadata.jsonl does not name and has no file of
+//     its own is left out.
+// Hidden files and folders, and those that systems make (@eaDir, __MACOSX), are passed over. What is left out goes to
+// `left_out` or, where that is null, into one warning. Throws Error(kNoInput) if `place` does not exist, has no
+// pictures, or has a folder that cannot be read; Error(kData) for a metadata.jsonl, an archive or a caption that cannot
+// be read or is no UTF-8 (UTF-16 is named), for archives beside pictures, and where more than a quarter of what
+// metadata.jsonl names is missing (and more than one).
 std::vector<Example> find_examples(const std::filesystem::path& place, LeftOut* left_out = nullptr);
 
 // Two lines for a run's beginning: how many pictures and captions were found, what was left out and why. `cut`:
@@ -69,6 +49,10 @@ struct Cut {
   double across = 0.5, down = 0.5;  // the middle
 };
 image::Image cut_square(const image::Image& picture, const Cut& cut);
+
+// Counts up when files are decoded to other pixels than by older versions, so that what was kept of those is known.
+// 2: see-through pixels lie over the background; Exif turns PNG and WebP; CMYK and 16 bits are converted.
+inline constexpr int kPictureDecoding = 2;
 
 struct LoadedPicture {
   image::Image picture;

@@ -87,7 +87,7 @@ TEST(FindExamples, WhatIsLeftOutIsTold) {
   write_file(folder / "a.txt", "ay");
   for (const char* hidden : {".thumbnails/t.png", ".b.png", "@eaDir/a.png/THUMB.png", "__MACOSX/._a.png"})
     write_file(folder / hidden, png(2));
-  write_file(folder / "c.heic", "x");
+  write_file(folder / "c.tif", "x");
   write_file(folder / "d.txt", "no picture");
   write_file(folder / "metadata.jsonl", R"({"file_name": "gone.png", "text": "x"})");
   std::filesystem::create_symlink(folder.path(), folder / "loop");
@@ -98,8 +98,8 @@ TEST(FindExamples, WhatIsLeftOutIsTold) {
   const std::vector<std::string> lines = describe_examples(examples, left_out, 1);
   ASSERT_EQ(lines.size(), 2u);
   const std::string told = lines[0] + "\n" + lines[1];
-  for (const char* part : {"1 pictures, 1 with captions; 1 captions are cut", "4 hidden files and folders", "c.heic",
-                           "captions without a picture", "gone.png", "lead back", "dangling.png"})
+  for (const char* part : {"1 pictures, 1 with captions; 1 captions are cut", "4 hidden files and folders", "c.tif",
+                           "captions without a picture", "gone.png", "lead to a second time", "dangling.png"})
     EXPECT_THAT(told, HasSubstr(part));
   EXPECT_EQ(describe_examples(examples, {})[1], "left out: nothing");
 }

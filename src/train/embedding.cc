@@ -58,4 +58,13 @@ text::ClipTokenizer with_embedding(const text::ClipTokenizer& tokenizer, const E
   return tokenizer.with(words);
 }
 
+std::string caption_with_word(const text::ClipTokenizer& tokenizer, const EmbeddingToTrain& embedding,
+                              const models::ModelConfig& config, const std::string& caption) {
+  const std::vector<int64_t> ids = tokenizer.encode(caption);
+  const auto first = std::find(ids.begin(), ids.end(), config.text.vocab_size);
+  const int64_t most = config.text.max_positions - 2;  // without the two marks
+  if (first != ids.end() && first - ids.begin() + embedding.vectors.dim(0) <= most) return caption;
+  return caption.empty() ? "a photo of " + embedding.word : embedding.word + ", " + caption;
+}
+
 }  // namespace sumi::train

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 std::string key_of(const std::vector<Example>& examples, const models::StableDiffusion& model,
                    const LatentCacheOptions& options) {
   Fnv1a hash;
+  hash.add(fmt::format("pictures {}", kPictureDecoding));
   add_frozen_values(hash, model.autoencoder(), {"encoder.", "quant_conv."});
   hash.add(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
   if (options.background != image::kWhite) hash.add(fmt::format("{}", fmt::join(options.background, " ")));

@@ -1,5 +1,6 @@
 #include "train/ldm_trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -33,8 +34,7 @@ class LdmTrainer {
              const LdmOptions& options, const std::vector<Example>& examples, const RunHooks& hooks)
       : model_(model),
         checkpoint_(checkpoint),
-        tokenizer_(options.embedding.word.empty() ? tokenizer
-                                                  : with_embedding(tokenizer, options.embedding, model.config())),
+        tokenizer_(tokenizer),
         options_(options),
         hooks_(hooks),
         run_(options, hooks),
@@ -64,12 +64,11 @@ class LdmTrainer {
                   {"vectors", std::to_string(embeds() ? options.embedding.vectors.dim(0) : 0)}});
   }
 
-  RunResult run(const std::vector<Example>& examples) {
+  // `captions`: of the examples, as they are trained.
+  RunResult run(const std::vector<Example>& examples, std::vector<std::string> captions) {
     const ConvAlgorithmScope convolutions(options_.exact ? ConvAlgorithm::kDirect : ConvAlgorithm::kAuto);
     const nn::AdaptersScope adapted(&adapters_);  // samples are drawn in it too
-    captions_.reserve(examples.size());
-    for (const Example& example : examples)
-      captions_.push_back(embeds() ? with_word(example.caption) : example.caption);
+    captions_ = std::move(captions);
     if (!run_.ranks().first()) run_.ranks().wait_for_all();  // until the first rank has written the cache
     latents_ = std::make_unique<LatentCache>(options_.out / "latents.safetensors", examples, model_,
                                              LatentCacheOptions{.size = picture_size(options_, model_.config()),
@@ -106,14 +105,6 @@ class LdmTrainer {
 
  private:
   bool embeds() const { return !options_.embedding.word.empty(); }
-
-  // A caption that has the embedding's word.
-  std::string with_word(const std::string& caption) const {
-    const std::vector<int64_t> ids = tokenizer_.encode(caption);
-    const bool has = std::find(ids.begin(), ids.end(), model_.config().text.vocab_size) != ids.end();
-    if (has) return caption;
-    return caption.empty() ? "a photo of " + options_.embedding.word : options_.embedding.word + ", " + caption;
-  }
 
   // A hash of the weights that are not trained, as rounded to their type.
   std::string hash_of_frozen() const {
@@ -328,22 +319,30 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
 }
 
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
-                    const text::ClipTokenizer& tokenizer, const LdmOptions& options, const RunHooks& hooks) {
+                    const text::ClipTokenizer& own_tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
   LeftOut left_out;
   const std::vector<Example> examples = find_examples(options.data, &left_out);  // before the output folder is created
   const bool reads = model.config().unet.context_dim > 0 && options.caption_dropout < 1.0;
-  if (reads && options.embedding.word.empty()) check_captions(examples, options.data);
+  const bool embeds = !options.embedding.word.empty();
+  if (reads && !embeds) check_captions(examples, options.data);
+  const text::ClipTokenizer tokenizer =
+      embeds ? with_embedding(own_tokenizer, options.embedding, model.config()) : own_tokenizer;
+  std::vector<std::string> captions;
+  captions.reserve(examples.size());
+  for (const Example& example : examples)
+    captions.push_back(embeds ? caption_with_word(tokenizer, options.embedding, model.config(), example.caption)
+                              : example.caption);
   if (hooks.note) {
     const int64_t most = model.config().text.max_positions - 2;  // without the two marks
     std::optional<int64_t> cut;
     if (reads)
-      cut = std::count_if(examples.begin(), examples.end(), [&](const Example& example) {
-        return static_cast<int64_t>(tokenizer.encode(example.caption).size()) > most;
+      cut = std::count_if(captions.begin(), captions.end(), [&](const std::string& caption) {
+        return static_cast<int64_t>(tokenizer.encode(caption).size()) > most;
       });
     for (const std::string& line : describe_examples(examples, left_out, cut)) hooks.note(line);
   }
-  return LdmTrainer(model, checkpoint, tokenizer, options, examples, hooks).run(examples);
+  return LdmTrainer(model, checkpoint, tokenizer, options, examples, hooks).run(examples, std::move(captions));
 }
 
 }  // namespace sumi::train

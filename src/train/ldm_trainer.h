@@ -23,6 +23,11 @@ EmbeddingToTrain begin_embedding(const models::StableDiffusion& model, const tex
 text::ClipTokenizer with_embedding(const text::ClipTokenizer& tokenizer, const EmbeddingToTrain& embedding,
                                    const models::ModelConfig& config);
 
+// The caption as the embedding is trained with it: with its word, all of whose vectors are among the ids that the text
+// encoder takes. `tokenizer` knows the word.
+std::string caption_with_word(const text::ClipTokenizer& tokenizer, const EmbeddingToTrain& embedding,
+                              const models::ModelConfig& config, const std::string& caption);
+
 struct LdmOptions : RunOptions {
   double clip = 1.0;  // limit of the gradient's norm; 0: none
   double weight_decay = 0.01;

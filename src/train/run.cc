@@ -10,12 +10,14 @@
 #include "core/autograd.h"
 #include "core/host_memory.h"
 #include "io/mapped_file.h"
+#include "train/dataset.h"
 #include "train/report.h"
 
 namespace sumi::train {
 namespace {
 
 constexpr int64_t kMostSkipped = 20;  // losses in a row that are not finite
+constexpr const char* kDecodingNote = "picture_decoding";
 
 // Puts the averages in the parameters' place during its lifetime.
 class Averages {
@@ -130,6 +132,11 @@ void Run::restore(std::map<std::string, std::string> notes) {
       folder_.restore(step, groups_);
       result_.skipped_steps = count_in(kept, "skipped_steps", folder_.checkpoint_path(step).string());
       step_ = step;
+      const auto decoding = kept.find(kDecodingNote);
+      if (hooks_.note && (decoding == kept.end() || decoding->second != std::to_string(kPictureDecoding)))
+        hooks_.note(
+            "this run was started by a version of sumi that decoded some pictures otherwise (see-through ones, PNG and "
+            "WebP with an Exif orientation, CMYK); from here on it trains on them as this version decodes them");
       break;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kData || left == 0) throw;
@@ -228,6 +235,7 @@ void Run::save() {
   if (!ranks_.first()) return;
   std::map<std::string, std::string> notes = notes_;
   notes["skipped_steps"] = std::to_string(result_.skipped_steps);
+  notes[kDecodingNote] = std::to_string(kPictureDecoding);
   folder_.save(step_, groups_, notes);
   saved_ = step_;
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <limits>
 
 #include "base/check.h"
@@ -68,6 +70,36 @@ TEST_F(TheRun, EndsAfterTwentyInARowAndSavesNothingOfThem) {
 
 TEST_F(TheRun, NineteenInARowAreNotTwenty) {
   EXPECT_EQ(run_with([](int64_t step) { return step % 20 == 19; }).skipped_steps, 38);
+}
+
+// A checkpoint that does not say how pictures were decoded is of a version that decoded some otherwise.
+TEST_F(TheRun, ResumingAnOlderVersionsIsTold) {
+  std::vector<std::string> told;
+  const auto resumed = [&] {
+    RunOptions chosen = options();
+    chosen.resume = true;
+    told.clear();
+    const RunHooks hooks{.note = [&](const std::string& text) { told.push_back(text); }};
+    sumi::train::Run run(chosen, hooks);
+    run.add({{"weight", weight_}}, {});
+    run.restore({});
+    return std::any_of(told.begin(), told.end(), [](const std::string& text) {
+      return text.find("decoded some pictures otherwise") != std::string::npos;
+    });
+  };
+  run_with([](int64_t) { return true; });
+  EXPECT_FALSE(resumed());
+  EXPECT_FALSE(told.empty());
+  {
+    RunFolder folder(folder_ / "run");
+    std::deque<TrainedGroup> groups(1);
+    groups[0].params = {{"weight", weight_}};
+    groups[0].optimizer = std::make_unique<AdamW>(groups[0].params, AdamWOptions{});
+    std::map<std::string, std::string> notes = folder.notes(40);
+    EXPECT_EQ(notes.erase("picture_decoding"), 1u);
+    folder.save(40, groups, notes);
+  }
+  EXPECT_TRUE(resumed());
 }
 
 }  // namespace

@@ -27,6 +27,37 @@ TEST(Convert, WritesAModelThatDrawsThePictureOfTheOther) {
   EXPECT_EQ(draw(model.string(), "a.png"), draw(half, "b.png"));
 }
 
+// A GGUF file draws, byte for byte, what the model draws with weights of that type.
+TEST(Convert, WritesGgufInEveryType) {
+  const TempFolder folder;
+  const fs::path model = synthetic_model({.dtype = DType::kF32, .format = tools::CheckpointFormat::kDiffusers});
+  const auto draw = [&](const std::string& ckpt, const Words& more) {
+    const Outcome drawn =
+        run_program(Words{SUMI_BINARY, "a fox", "--ckpt", ckpt, "--tokenizer", byte_tokenizer().string(), "--seed", "3",
+                          "--steps", "3", "--width", "64", "--height", "64", "-o", (folder / "a.png").string()} +
+                    more);
+    EXPECT_EQ(drawn.code, 0) << drawn.err;
+    return image::read_png(folder / "a.png").image;
+  };
+  for (const std::string type : {"f32", "f16", "bf16", "q8_0", "q4_0"}) {
+    const std::string out = (folder / (type + ".gguf")).string();
+    const Outcome converted =
+        run_program({SUMI_BINARY, "convert", "--ckpt", model.string(), "--dtype", type, "--out", out});
+    ASSERT_EQ(converted.code, 0) << converted.err;
+    const auto file = io::open_checkpoint(out);
+    EXPECT_EQ(file->format(), "GGUF");
+    EXPECT_EQ(models::config_for(*file, {}), models::config_from_diffusers(model));
+    int64_t of_the_type = 0;
+    for (const io::TensorInfo& info : file->tensors()) of_the_type += name_of(info.dtype) == type ? 1 : 0;
+    EXPECT_GT(of_the_type, static_cast<int64_t>(file->tensors().size()) / 4) << type;
+    EXPECT_EQ(draw(out, {}), draw(model.string(), {"--dtype", type})) << type;
+  }
+  const Outcome refused = run_program(
+      {SUMI_BINARY, "convert", "--ckpt", model.string(), "--dtype", "q4_K", "--out", (folder / "k.gguf").string()});
+  EXPECT_EQ(refused.code, 64) << refused.err;
+  EXPECT_FALSE(fs::exists(folder / "k.gguf"));
+}
+
 TEST(Convert, RefusesWhatCannotBe) {
   const TempFolder folder;
   const std::string model = synthetic_model().string();

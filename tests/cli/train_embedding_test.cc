@@ -71,6 +71,24 @@ TEST_F(TrainEmbedding, RefusesWhatCannotBeTrained) {
   refused(words, "a red cat", " ", "--init must be");
 }
 
+// Pictures need no captions; a dry run says the same as the run.
+TEST_F(TrainEmbedding, ADryRunNeedsNoCaptions) {
+  for (const char* name : {"0.txt", "1.txt", "2.txt"}) fs::remove(here() / "data" / name);
+  const Outcome outcome = sumi(command("run", {"--steps", "1", "--dry-run"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("3 pictures, 0 with captions"));
+}
+
+// Captions count as they are trained, with the word before them.
+TEST_F(TrainEmbedding, CaptionsThatAreCutAreCounted) {
+  std::string caption;  // of 75 ids, as many as are taken
+  for (int i = 0; i < 75; ++i) caption += "a ";
+  write_file(here() / "data/1.txt", caption);
+  const Outcome outcome = sumi(command("run", {"--steps", "1"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("1 captions are cut"));
+}
+
 TEST_F(TrainEmbedding, ResumingNothingIsTold) {
   const Outcome outcome = sumi(command("run", {"--steps", "1", "--resume"}));
   EXPECT_EQ(outcome.code, 0) << outcome.err;

@@ -70,6 +70,7 @@ int TrainLdm::run() {
                                                      : "model.safetensors";
   check_run_place(options, model_options.path, result);
   const engine::OpenModel opened = engine::open_model(model_options);
+  if (embedding) options.embedding.word = word;
   train::check_ldm_options(options, opened.config);
   check_parts(*opened.stored, opened.config.unet.context_dim > 0);
   const fs::path path = model_options.path;
@@ -89,7 +90,7 @@ int TrainLdm::run() {
     for (const std::string& line : train::describe_examples(examples, left_out)) {
       if (!run_options.quiet) note(line);
     }
-    if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0)
+    if (opened.config.unet.context_dim > 0 && options.caption_dropout < 1.0 && !embedding)
       train::check_captions(examples, options.data);
     const auto pictures = static_cast<int64_t>(examples.size());
     return report_plan(pictures, train::plan_ldm(networks, options), options.lr.steps, run_options);

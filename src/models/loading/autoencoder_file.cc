@@ -113,6 +113,9 @@ class WithAutoencoder : public io::Checkpoint {
   Tensor tensor(std::string_view name) const override {
     return (name.starts_with(kVaePrefix) ? autoencoder_ : model_)->tensor(name);
   }
+  bool is_copied(std::string_view name) const override {
+    return (name.starts_with(kVaePrefix) ? autoencoder_ : model_)->is_copied(name);
+  }
   void check_intact() const override {
     model_->check_intact();
     autoencoder_->check_intact();

@@ -13,7 +13,6 @@
 #include "base/text_util.h"
 #include "models/loading/averages.h"
 #include "models/loading/prefixes.h"
-#include "ops/elementwise.h"
 #include "ops/layout.h"
 
 namespace sumi::models {
@@ -35,25 +34,6 @@ bool is_ignorable(const std::string& name) {
   return name.ends_with("position_ids") || name.ends_with(".scale_input") || name.ends_with(".input_scale") ||
          name.ends_with("scaled_fp8") || name.starts_with(std::string(kVaePrefix) + "loss.") ||
          name.starts_with(std::string(kVaePrefix) + "model_ema.");
-}
-
-bool is_f8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
-
-// 8-bit floats as f16, which holds all of their values. Some files have a factor for each weight beside it.
-Tensor widened(const Tensor& value, const io::Checkpoint& checkpoint, const std::string& name,
-               std::set<std::string>& taken) {
-  Tensor wide = cast(value, DType::kF32);
-  const std::string layer = name.substr(0, name.rfind('.'));
-  for (const char* ending : {".scale_weight", ".weight_scale"}) {
-    const io::TensorInfo* info = checkpoint.find(layer + ending);
-    if (info == nullptr || !name.ends_with(".weight")) continue;
-    taken.insert(info->name);
-    SUMI_CHECK(info->shape.numel() == 1 && is_floating(info->dtype), "{}: \"{}\" is not one number",
-               checkpoint.path().string(), strip_control(info->name));
-    const float factor = cast(checkpoint.tensor(info->name), DType::kF32).host<float>()[0];
-    return affine(factor, wide, 0.0f, {});  // f32: the product may have more digits than f16
-  }
-  return cast(wide, DType::kF16);
 }
 
 // "a.b.3.c.weight" → "a.b.3.c".
@@ -178,7 +158,7 @@ void bind_module(nn::Module& module, const io::Checkpoint& checkpoint, const std
                report.file, strip_control(info->name), name_of(info->dtype));
     Tensor value = checkpoint.tensor(info->name);
     if (value.dtype() == DType::kF64) value = cast(value, DType::kF32);
-    if (is_f8(value.dtype())) value = widened(value, checkpoint, info->name, taken);
+    if (is_float8(value.dtype())) value = cast(cast(value, DType::kF32), DType::kF16);  // which holds all their values
     warn_of_non_finite(report.file, info->name, value, scan);
     param.value = value.to(options.device);
   });

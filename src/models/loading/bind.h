@@ -17,9 +17,11 @@ struct BindOptions {
   std::function<bool(const std::string& name)> skip = {};  // parameters that are left without a value
 };
 
+inline bool is_float8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
+
 // Whether binding turns weights of the type into another: f64 to f32, 8-bit floats to f16.
 inline bool is_converted(DType dtype) {
-  return dtype == DType::kF64 || dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2;
+  return dtype == DType::kF64 || is_float8(dtype);
 }
 
 // What did not fit, over one or several modules.

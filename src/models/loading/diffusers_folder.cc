@@ -10,6 +10,7 @@
 #include "io/model_folder.h"
 #include "io/safetensors.h"
 #include "io/torch_ckpt.h"
+#include "models/loading/factors.h"
 #include "models/loading/name_map.h"
 #include "models/loading/prefixes.h"
 #include "models/loading/tidy_names.h"
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unique_ptr<io::Checkpoint> open_part(const fs::path& file) {
-  return file.extension() == ".bin" ? io::open_torch_ckpt(file) : io::open_safetensors(file);
+  return with_factors_applied(file.extension() == ".bin" ? io::open_torch_ckpt(file) : io::open_safetensors(file));
 }
 
 // Why `folder` has no model_index.json: the common mistakes.
@@ -66,6 +67,10 @@ class DiffusersFolder : public io::Checkpoint {
     return value.shape() == source.shape ? value : value.reshape(source.shape);
   }
 
+  bool is_copied(std::string_view name) const override {
+    const auto found = sources_.find(std::string(name));
+    return found != sources_.end() && found->second.part->is_copied(found->second.name);
+  }
   void check_intact() const override {
     for (const auto& part : parts_) part->check_intact();
   }

@@ -42,6 +42,10 @@ class Renamed : public io::Checkpoint {
     return file_->tensor(found->second);
   }
 
+  bool is_copied(std::string_view name) const override {
+    const auto found = own_names_.find(std::string(name));
+    return found != own_names_.end() && file_->is_copied(found->second);
+  }
   void check_intact() const override { file_->check_intact(); }
   void release_pages() const override { file_->release_pages(); }
 

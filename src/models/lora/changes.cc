@@ -101,6 +101,17 @@ class Parts {
     check(value.rank() == 4 && value.numel() > 0, part);
     return value;
   }
+  // The sizes of matrix(part), and of a core's kernel, before anything is made of them.
+  int64_t rows(Part part) const {
+    check(group_.shape(part).rank() >= 2 && group_.shape(part).numel() > 0, part);
+    return group_.shape(part)[0];
+  }
+  int64_t columns(Part part) const { return group_.shape(part).numel() / rows(part); }
+  int64_t taps_of(Part part) const {
+    check(group_.shape(part).rank() == 4, part);
+    return group_.shape(part)[2] * group_.shape(part)[3];
+  }
+  int64_t taps() const { return shape_.numel() / (shape_[0] * shape_[1]); }  // of the weight
   void check(bool fits, Part part) const {
     SUMI_CHECK(fits, "{}: \"{}\" {} does not fit the layer, whose shape is {}; is it for another family of models?",
                path_, name(part), group_.shape(part).str(), shape_.str());
@@ -134,6 +145,8 @@ nn::LowRank read_lora(const Parts& parts) {
   const int64_t rank = out.up.rank() >= 2 ? out.up.dim(1) : 0;
   parts.check(rank > 0 && out.down.rank() >= 2 && out.down.dim(0) > 0, Part::kDown, Part::kUp);
   if (parts.has(Part::kMid)) {
+    parts.check(out.up.dim(0) == weight[0] && parts.columns(Part::kDown) == weight[1], Part::kDown, Part::kUp);
+    parts.check(parts.taps_of(Part::kMid) == parts.taps(), Part::kMid);
     const Tensor core = parts.core(Part::kMid), down = parts.matrix(Part::kDown);
     parts.check(core.dim(0) == rank && core.dim(1) == down.dim(0), Part::kMid, Part::kDown);
     out.down = core_times_down(core, down);
@@ -154,17 +167,34 @@ Tensor low_rank_product(const nn::LowRank& change, const Shape& weight) {
 Tensor read_loha(const Parts& parts) {
   const auto factor = [&](Part a, Part b, Part t) {
     const Tensor up = parts.matrix(a), down = parts.matrix(b);
+    const Shape& weight = parts.shape();
     if (!parts.has(t)) {
       parts.check(up.dim(1) == down.dim(0), a, b);
+      parts.check(up.dim(0) == weight[0] && down.dim(1) == weight.numel() / weight[0], a, b);
       return product(up, down);
     }
     const Tensor core = parts.core(t);
     parts.check(core.dim(0) == up.dim(0) && core.dim(1) == down.dim(0), t, a);
+    parts.check(up.dim(1) == weight[0] && down.dim(1) == weight[1] && parts.taps_of(t) == parts.taps(), a, b);
     return tucker(core, up, down);
   };
   const Tensor first = parts.fitted(factor(Part::kHada1A, Part::kHada1B, Part::kHadaT1), Part::kHada1A);
   const Tensor second = parts.fitted(factor(Part::kHada2A, Part::kHada2B, Part::kHadaT2), Part::kHada2A);
   return mul(first, second) * parts.scale();
+}
+
+// Fails unless the rows and columns of w1 and w2 are the weight's together: before they are made of their factors,
+// whose product may be larger than any memory.
+void check_lokr(const Parts& parts) {
+  const Shape& weight = parts.shape();
+  const bool full1 = parts.has(Part::kLokr1), full2 = parts.has(Part::kLokr2), core = parts.has(Part::kLokrT2);
+  const Part one = full1 ? Part::kLokr1 : Part::kLokr1A, two = full2 ? Part::kLokr2 : Part::kLokr2A;
+  const int64_t rows1 = parts.rows(one), columns1 = parts.columns(full1 ? one : Part::kLokr1B);
+  const int64_t rows2 = core ? parts.columns(two) : parts.rows(two);
+  const int64_t columns2 = parts.columns(full2 ? two : Part::kLokr2B) / (core ? 1 : parts.taps());
+  const bool fits = weight[0] % rows1 == 0 && weight[0] / rows1 == rows2 && weight[1] % columns1 == 0 &&
+                    weight[1] / columns1 == columns2;
+  parts.check(fits, one, two);
 }
 
 // w2 of a LoKr change as [rows, columns, taps], `taps` being the weight's.
@@ -187,8 +217,7 @@ Tensor second_of_lokr(const Parts& parts, int64_t taps) {
 }
 
 Tensor read_lokr(const Parts& parts) {
-  const Shape& weight = parts.shape();
-  const int64_t taps = weight.numel() / (weight[0] * weight[1]);
+  check_lokr(parts);
   Tensor w1;
   if (parts.has(Part::kLokr1)) {
     w1 = parts.matrix(Part::kLokr1);
@@ -197,11 +226,7 @@ Tensor read_lokr(const Parts& parts) {
     parts.check(up.dim(1) == down.dim(0), Part::kLokr1A, Part::kLokr1B);
     w1 = product(up, down);
   }
-  const Tensor w2 = second_of_lokr(parts, taps);
-  const Part one = parts.has(Part::kLokr1) ? Part::kLokr1 : Part::kLokr1A;
-  const Part two = parts.has(Part::kLokr2) ? Part::kLokr2 : Part::kLokr2A;
-  parts.check(w1.dim(0) * w2.dim(0) == weight[0] && w1.dim(1) * w2.dim(1) == weight[1], one, two);
-  return kron(w1, w2).reshape(weight) * parts.scale();
+  return kron(w1, second_of_lokr(parts, parts.taps())).reshape(parts.shape()) * parts.scale();
 }
 
 // The change without s.
@@ -363,7 +388,10 @@ Kept values_kept(const Group& group, int64_t weight) {
   double dense = 0.0;
   switch (group.kind()) {
     case Kind::kLora:
-      kept.low_rank = values(Part::kDown) * taps(Part::kMid) + values(Part::kUp);
+      // With a core, which need not be square, its own rows times the columns of `down`.
+      kept.low_rank =
+          values(Part::kUp) +
+          (group.has(Part::kMid) ? rows(Part::kMid) * per_row(Part::kDown) * taps(Part::kMid) : values(Part::kDown));
       dense = rows(Part::kUp) * per_row(Part::kDown) * taps(Part::kMid);
       kept.merges = group.is_dora();
       break;
@@ -384,11 +412,12 @@ Kept values_kept(const Group& group, int64_t weight) {
     }
     case Kind::kIa3: dense = values(Part::kIa3) * values(Part::kIa3), kept.merges = true; break;
     case Kind::kFull: dense = values(Part::kDiff), kept.merges = true; break;
-    case Kind::kNorm: dense = values(Part::kNorm) + values(Part::kNormBias), kept.merges = true; break;
+    case Kind::kNorm: dense = values(Part::kNorm), kept.merges = true; break;
     case Kind::kBias:
     case Kind::kNothing: break;
   }
-  kept.dense = (weight > 0 ? static_cast<double>(weight) : dense) + values(Part::kDiffBias) + values(Part::kUpBias);
+  kept.dense = weight > 0 ? static_cast<double>(weight) : dense;
+  kept.bias = std::max({values(Part::kDiffBias), values(Part::kUpBias), values(Part::kNormBias)});
   return kept;
 }
 

@@ -24,11 +24,13 @@ struct Layer {
 // do not fit the layer (some of it only in out.finish(), which makes the sums), and as AdapterFile::tensor does.
 void add_change(const AdapterFile& file, const Group& group, double s, const Layer& layer, nn::Adapters& out);
 
-// float32 values that the change of the group keeps, at most: `low_rank` beside the weight, `dense` where it is merged.
+// float32 values that the change of the group keeps, at most: `low_rank` beside the weight, `dense` where it is merged,
+// and `bias`.
 // `weight` is the number of values of the layer's weight, 0 where the model is not known.
 struct Kept {
   double low_rank = 0.0;
   double dense = 0.0;
+  double bias = 0.0;    // of the copy of the layer's bias, always
   bool merges = false;  // always
 };
 Kept values_kept(const Group& group, int64_t weight);

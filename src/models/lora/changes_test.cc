@@ -5,9 +5,12 @@
 #include <limits>
 
 #include "models/lora/describe.h"
+#include "models/lora/file.h"
 #include "nn/layers.h"
 #include "ops/elementwise.h"
 #include "tests/support/adapter_files.h"
+#include "tests/support/cpu_seconds.h"
+#include "tests/support/fake_checkpoint.h"
 
 namespace sumi::models::lora {
 namespace {
@@ -155,6 +158,73 @@ TEST_F(Contents, BrokenChangesAreRefused) {
   expect_refused({{kQ + ".weight", filled({7}, 1.0f)}, {kQ + ".on_input", filled({}, 1.0f)}}, "does not fit");
 }
 
+// The sizes are held against the weight's before a product is made that no memory holds.
+TEST_F(Contents, SmallFilesOfHugeProductsAreRefused) {
+  constexpr int64_t kMany = 1 << 20;  // of a product: a terabyte and more
+  const Tensor tall = filled({kMany, 1}, 0.0f), broad = filled({1, kMany}, 0.0f), column = filled({32, 1}, 1.0f),
+               row = filled({1, 32}, 1.0f);
+  expect_refused(
+      {{kQ + ".hada_w1_a", tall}, {kQ + ".hada_w1_b", broad}, {kQ + ".hada_w2_a", column}, {kQ + ".hada_w2_b", row}},
+      "hada_w1_b\" [1, 1048576] do not make a change");
+  expect_refused(
+      {{kQ + ".hada_w1_a", column}, {kQ + ".hada_w1_b", row}, {kQ + ".hada_w2_a", tall}, {kQ + ".hada_w2_b", broad}},
+      "hada_w2_b\" [1, 1048576] do not make a change");
+  const Tensor core = filled({1, 1, 3, 3}, 0.0f);
+  expect_refused({{kConv + ".hada_t1", core},
+                  {kConv + ".hada_t2", core},
+                  {kConv + ".hada_w1_a", broad},
+                  {kConv + ".hada_w1_b", broad},
+                  {kConv + ".hada_w2_a", broad},
+                  {kConv + ".hada_w2_b", broad}},
+                 "do not make a change");
+  const Tensor two = filled({2, 2}, 1.0f);
+  expect_refused({{kQ + ".lokr_w1_a", tall}, {kQ + ".lokr_w1_b", broad}, {kQ + ".lokr_w2", two}},
+                 "do not make a change");
+  expect_refused({{kQ + ".lokr_w1", two}, {kQ + ".lokr_w2_a", tall}, {kQ + ".lokr_w2_b", broad}},
+                 "do not make a change");
+  expect_refused({{kConv + ".lokr_w1", two},
+                  {kConv + ".lokr_t2", core},
+                  {kConv + ".lokr_w2_a", broad},
+                  {kConv + ".lokr_w2_b", broad}},
+                 "do not make a change");
+  // A core of many rows and one column, whose product with `down` would have both.
+  expect_refused({{kConv + ".lora_mid.weight", filled({kMany, 1, 1, 1}, 0.0f)},
+                  {kConv + ".lora_down.weight", filled({1, kMany, 1, 1}, 0.0f)},
+                  {kConv + ".lora_up.weight", filled({1, kMany, 1, 1}, 0.0f)}},
+                 "do not make a change");
+}
+
+TEST_F(Contents, ManyNamesTakeNoTime) {
+  test::Shapes shapes;
+  constexpr int kCount = 40'000;
+  for (int i = 0; i < kCount; ++i) shapes[fmt::format("bundle_emb.word{:06}.string_to_param.*", i)] = {1, 4};
+  const double begin = test::cpu_seconds();
+  const test::FakeCheckpoint checkpoint(shapes);
+  const AdapterFile file(checkpoint);
+  EXPECT_EQ(file.bundled().size(), static_cast<size_t>(kCount));
+  EXPECT_LT(test::cpu_seconds() - begin, 2.0);
+}
+
+TEST_F(Contents, ManyPatternsOfAlphaTakeNoTime) {
+  Named tensors;
+  std::string patterns;
+  constexpr int kCount = 16'000;
+  for (int i = 0; i < kCount; ++i) {
+    const std::string module = fmt::format("unet.layers.{:05}.to_q", i);
+    tensors.emplace_back(module + ".lora_A.weight", filled({1, 1}, 0.0f));
+    tensors.emplace_back(module + ".lora_B.weight", filled({1, 1}, 0.0f));
+    patterns += fmt::format("{}\"{:05}.to_q\": {}", i > 0 ? "," : "", i, i + 1);
+  }
+  const auto checkpoint =
+      io::open_checkpoint(write(tensors, {{"lora_adapter_metadata", "{\"unet.alpha_pattern\": {" + patterns + "}}"}}));
+  const double begin = test::cpu_seconds();
+  const AdapterFile file(*checkpoint);
+  double sum = 0.0;
+  for (const Group& group : file.groups()) sum += file.scale(group, 1);
+  EXPECT_EQ(sum, 0.5 * kCount * (kCount + 1));
+  EXPECT_LT(test::cpu_seconds() - begin, 2.0);
+}
+
 TEST_F(Contents, WhatMatchesNoLayerIsNamed) {
   const std::string other = "lora_unet_down_blocks_9_attentions_0_transformer_blocks_0_attn1_to_q";
   const Named unknown{{other + ".lora_down.weight", down_}, {other + ".lora_up.weight", up_}};
@@ -188,6 +258,8 @@ TEST_F(Contents, PlannedBytesCoverEveryKind) {
                           {q + ".lokr_w2_b", test::random({2, 8})}},
                          {{q + ".weight", test::random({32})}, {q + ".on_input", filled({}, 1.0f)}},
                          {{q + ".diff", test::random({32, 32})}},
+                         {{q + ".diff_b", test::random({32})}},
+                         whole_and({{q + ".lora_up.bias", test::random({32})}}),
                          {{kConv + ".lora_down.weight", test::random({2, 32, 1, 1})},
                           {kConv + ".lora_mid.weight", test::random({2, 2, 3, 3})},
                           {kConv + ".lora_up.weight", test::random({32, 2, 1, 1})}},

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/text_util.h"
 #include "io/json_file.h"
@@ -16,6 +17,7 @@ namespace sumi::models::lora {
 namespace {
 
 constexpr const char* kMetadataKey = "lora_adapter_metadata";
+constexpr size_t kLongestPattern = 512;  // of an alpha_pattern, in bytes
 
 std::string shown(const std::string& name) { return shorten(strip_control(name), 160); }
 
@@ -109,6 +111,8 @@ std::string plain_pattern(const std::string& pattern, const std::string& source)
   if (plain.starts_with('^')) plain.erase(0, 1);
   if (plain.ends_with('$')) plain.pop_back();
   std::erase(plain, '\\');
+  SUMI_CHECK(plain.size() <= kLongestPattern, "{}: its alpha_pattern \"{}\" is longer than any layer's name", source,
+             shown(pattern));
   SUMI_CHECK(plain.find_first_of("^$*+?()[]{}|") == std::string::npos,
              "{}: its alpha_pattern \"{}\" is a regular expression; only ends of names are read", source,
              shown(pattern));
@@ -155,6 +159,7 @@ AdapterFile::AdapterFile(const io::Checkpoint& file) : file_(&file) {
   std::unordered_map<std::string, size_t> by_module;
   std::string adapter;
   bool any_adapter = false;
+  std::unordered_set<std::string> words;
   const auto group_of = [&](const std::string& module) -> Group& {
     const auto [at, fresh] = by_module.emplace(module, groups_.size());
     if (fresh) groups_.push_back({.module = module, .parts = {}});
@@ -171,7 +176,7 @@ AdapterFile::AdapterFile(const io::Checkpoint& file) : file_(&file) {
       const std::string word = bundled_word(info.name);
       if (word.empty()) {
         others_.push_back(info.name);
-      } else if (std::find(bundled_.begin(), bundled_.end(), word) == bundled_.end()) {
+      } else if (words.insert(word).second) {
         bundled_.push_back(word);
       }
       continue;
@@ -222,12 +227,26 @@ double AdapterFile::scale(const Group& group, int64_t rank) const {
   if (const auto alpha = number(group, Part::kAlpha)) return *alpha / divisor;
   const Config* config = config_of(group);
   if (config == nullptr) return 1.0;
-  std::optional<double> alpha = config->alpha;
-  for (const auto& [end, value] : config->alpha_pattern) {
-    if (group.module == end || group.module.ends_with("." + end)) alpha = value;
-  }
+  const std::optional<double> alpha = config->alpha_of(group.module);
   if (!alpha) return 1.0;
   return *alpha / (config->rank_stabilised ? std::sqrt(divisor) : divisor);
+}
+
+// Each end of the name, as far as patterns are long, is looked up: time does not grow with the number of patterns.
+std::optional<double> AdapterFile::Config::alpha_of(std::string_view module) const {
+  auto last = alpha_pattern.end();
+  const auto consider = [&](std::string_view end) {
+    const auto found = alpha_pattern.find(end);
+    if (found != alpha_pattern.end() && (last == alpha_pattern.end() || last->first < found->first)) last = found;
+  };
+  consider(module);
+  for (size_t end = module.size(); end > 0;) {
+    const size_t dot = module.rfind('.', end - 1);
+    if (dot == std::string_view::npos || module.size() - dot - 1 > longest_pattern) break;
+    consider(module.substr(dot + 1));
+    end = dot;
+  }
+  return last == alpha_pattern.end() ? alpha : last->second;
 }
 
 const AdapterFile::Config* AdapterFile::config_of(const Group& group) const {
@@ -268,7 +287,9 @@ void AdapterFile::read_config(const std::string& json, const std::string& source
     if (what == "alpha_pattern" && value.is_object()) {
       for (const auto& [pattern, alpha] : value.items()) {
         SUMI_CHECK(alpha.is_number(), "{}: its alpha_pattern \"{}\" is not a number", source, shown(pattern));
-        config.alpha_pattern[plain_pattern(pattern, source)] = alpha.get<double>();
+        const std::string end = plain_pattern(pattern, source);
+        config.alpha_pattern[end] = alpha.get<double>();
+        config.longest_pattern = std::max(config.longest_pattern, end.size());
       }
     }
   }

@@ -1,6 +1,7 @@
 // An adapter file as it lies: its tensors grouped by the layers that they change.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,8 +58,12 @@ class AdapterFile {
   // What PEFT's configuration of one network says.
   struct Config {
     std::optional<double> alpha = {};
-    std::map<std::string, double> alpha_pattern = {};  // by the end of a module's name
-    bool rank_stabilised = false;                      // alpha / sqrt(rank) (Kalajdzievski 2023)
+    // By the end of a module's name; of several ends the last in their order.
+    std::map<std::string, double, std::less<>> alpha_pattern = {};
+    size_t longest_pattern = 0;
+    bool rank_stabilised = false;  // alpha / sqrt(rank) (Kalajdzievski 2023)
+
+    std::optional<double> alpha_of(std::string_view module) const;
   };
   void read_configs();
   void read_config(const std::string& json, const std::string& source, bool of_component);

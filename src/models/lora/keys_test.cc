@@ -173,6 +173,8 @@ TEST_F(Spellings, OfTheAlpha) {
   EXPECT_TRUE(with(plain, {}, metadata(R"({"unet.lora_alpha": 7, "unet.alpha_pattern": {"attn1.to_q": 1.5}})")) ==
               want);
   EXPECT_TRUE(with(plain, {}, metadata(R"({"text_encoder.lora_alpha": 1.5})")) == with(plain));
+  // Of several ends that fit, the last in their order: "to_q" after "attn1.to_q".
+  EXPECT_TRUE(with(plain, {}, metadata(R"({"unet.alpha_pattern": {"to_q": 1.5, "attn1.to_q": 9, "o_q": 7}})")) == want);
   const double root = std::sqrt(3.0) / 2.0;
   EXPECT_LE(
       test::relative_l2(
