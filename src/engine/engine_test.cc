@@ -145,6 +145,19 @@ TEST_F(EngineTest, DecidesEverythingOnce) {
   EXPECT_EQ(counts["parse_tags"], 3);  // one for each prompt
 }
 
+TEST_F(EngineTest, MapsAFileOnce) {
+  const test::TempFolder folder;
+  test::write_tiny_lora(folder / "style.safetensors", 4);
+  const CountScope counts;
+  Engine engine({.threads = 2});
+  const Model model = open(engine);
+  EXPECT_EQ(counts["map_file"], 1);
+  Request request = small({"a cat"});
+  request.loras = {{.file = (folder / "style.safetensors").string()}};
+  EXPECT_EQ(test::draw(model, request).size(), 1u);
+  EXPECT_EQ(counts["map_file"], 2);
+}
+
 TEST_F(EngineTest, ReportsStepsPicturesAndParameters) {
   Request request = small({"a cat", "a dog"});
   request.copies = 2;

@@ -36,7 +36,8 @@ int64_t MemoryPlan::weights() const { return unet_weights + decoder_weights + te
 int64_t MemoryPlan::resident() const { return weights() + of_the_job() + kOverhead; }
 
 int64_t MemoryPlan::required() const {
-  return std::max({copied_weights, unet_weights, decoder_weights}) + of_the_job() + kOverhead;
+  return copied_weights + adapters + std::max(mapped_unet + unet_activations, mapped_decoder + decoder_activations) +
+         kOverhead;
 }
 
 int64_t MemoryPlan::allocated() const {
@@ -48,13 +49,15 @@ MemoryPlan plan_memory(const io::Checkpoint& checkpoint, const models::ModelConf
   MemoryPlan plan;
   for (const io::TensorInfo& info : checkpoint.tensors()) {
     const Phase phase = phase_of(info.name);
-    if (phase == Phase::kNone) continue;
     const bool wide = models::is_converted(info.dtype);
+    if (phase == Phase::kNone || !(wide || is_weight_type(info.dtype))) continue;
     const int64_t size = info.dtype == DType::kF64 ? 4 : 2;  // f64 becomes f32, 8-bit floats f16
     const int64_t bytes = wide ? info.shape.numel() * size : bytes_of(info.dtype, info.shape.numel());
     const bool copied = wide || checkpoint.is_copied(info.name);
     if (copied && job.loaded) continue;  // taken already
     if (copied) plan.copied_weights += bytes;
+    if (!copied && phase == Phase::kUnet) plan.mapped_unet += bytes;
+    if (!copied && phase == Phase::kDecoder) plan.mapped_decoder += bytes;
     (phase == Phase::kUnet   ? plan.unet_weights
      : phase == Phase::kText ? plan.text_weights
                              : plan.decoder_weights) += bytes;

@@ -27,8 +27,9 @@ struct MemoryPlan {
   int64_t unet_weights = 0;
   int64_t decoder_weights = 0;
   int64_t text_weights = 0;
-  int64_t copied_weights = 0;  // the part of these that will be converted into fresh memory
-  int64_t adapters = 0;        // what LoRAs add to the weights
+  int64_t copied_weights = 0;                   // the part of these that will be converted into fresh memory
+  int64_t mapped_unet = 0, mapped_decoder = 0;  // the part that stays in mapped files
+  int64_t adapters = 0;                         // what LoRAs add to the weights
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
   int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
@@ -39,7 +40,8 @@ struct MemoryPlan {
   int64_t weights() const;  // of all networks, without adapters
   // What a job takes for itself, without its model's mapped weights.
   int64_t of_the_job() const;
-  // What must fit at once. Mapped weights of a phase that is over can be dropped by the system and read again.
+  // What must fit at once: the larger of the two phases. Mapped weights of one that is over can be dropped by the
+  // system and read again.
   int64_t required() const;
   // Address space for fresh memory, mapped files aside.
   int64_t allocated() const;

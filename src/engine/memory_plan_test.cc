@@ -83,6 +83,16 @@ TEST(MemoryPlan, CountsWeightsAndCopies) {
   EXPECT_EQ(stored.unet_weights, 2 * cast.unet_weights);
   EXPECT_GE(cast.copied_weights, cast.unet_weights + cast.decoder_weights);
   EXPECT_GT(stored.resident(), stored.required());
+  // Of what is mapped only one network's weights are needed at once, beside that phase's activations.
+  EXPECT_EQ(stored.mapped_unet, stored.unet_weights);
+  EXPECT_EQ(stored.mapped_decoder, stored.decoder_weights);
+  EXPECT_EQ(cast.mapped_unet + cast.mapped_decoder, 0);
+  MemoryPlan uneven = stored;
+  uneven.unet_activations = 1'000;
+  uneven.decoder_activations = uneven.unet_weights;
+  EXPECT_EQ(uneven.required() - stored.required(), uneven.decoder_weights + uneven.unet_weights -
+                                                       std::max(stored.unet_weights + stored.unet_activations,
+                                                                stored.decoder_weights + stored.decoder_activations));
 }
 
 TEST(MemoryPlan, CountsTheTextsKeysAndValues) {
@@ -106,7 +116,7 @@ TEST(MemoryPlan, GrowsWithTheJob) {
 
 TEST(MemoryPlan, RefusesWhatCannotFit) {
   MemoryPlan plan;
-  plan.unet_weights = 2'000'000'000;
+  plan.unet_weights = plan.mapped_unet = 2'000'000'000;
   plan.unet_activations = 1'000'000'000;
   EXPECT_NO_THROW(check_memory(plan, {}));
   EXPECT_NO_THROW(check_memory(plan, {.available = 4'000'000'000}));

@@ -18,7 +18,7 @@ constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr uint64_t kMostTensors = 200'000, kMostEntries = 100'000;
 constexpr uint64_t kMostText = 16 << 20;  // of one metadata value
 constexpr uint64_t kMostKept = 64 << 20;  // of all that are kept
-constexpr uint64_t kMostName = 63, kMostDims = 4;
+constexpr uint64_t kMostDims = 4;
 constexpr uint32_t kAlignment = 32;
 // Where ComfyUI's programs keep the shape of a tensor that is stored flat: a list of whole numbers.
 const std::string kKeptShape = "comfy.gguf.orig_shape.";

@@ -23,7 +23,7 @@ std::unique_ptr<Checkpoint> open_gguf(std::shared_ptr<MappedFile> file);
 
 // Writes a file, whole or not at all, whose tensors' bytes come one after the other, so that they need not all be in
 // memory. Rank 0 is written as one value of rank 1. Throws Error(kCannotCreate), and Error(kUsage) for what the format
-// cannot hold: more than 4 dimensions, names of 64 bytes or more, booleans and unsigned or 8-bit types.
+// cannot hold: more than 4 dimensions, empty tensors, booleans and unsigned or 8-bit types.
 class GgufWriter {
  public:
   GgufWriter(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/count.h"
 
 namespace sumi::io {
 namespace {
@@ -54,6 +55,7 @@ struct Descriptor {
 }  // namespace
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  count("map_file");
   // O_NONBLOCK: opening a pipe without a writer must not hang.
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   SUMI_CHECK_KIND(kNoInput, file.fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
