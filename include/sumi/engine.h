@@ -39,7 +39,7 @@ struct EngineOptions {
 };
 
 struct ModelOptions {
-  std::string path = {};               // .ckpt, .safetensors or a diffusers folder
+  std::string path = {};               // .ckpt, .safetensors, .gguf or a diffusers folder
   std::string name = {};               // under which Engine::model finds it; empty: the path
   std::string variant = {};            // of a diffusers folder: "fp16" reads *.fp16.safetensors; empty: the plain files
   std::string config = {};             // LDM configuration (YAML); empty: the folder's, else inferred from the tensors

@@ -9,6 +9,7 @@
 
 #include "base/text_util.h"
 #include "core/quantized.h"
+#include "io/mapped_tensors.h"
 #include "io/sniff.h"
 
 namespace sumi::io {
@@ -78,10 +79,9 @@ class Header {
 
 std::string shown(const std::string& name) { return shorten(strip_control(name), 100); }
 
-class GgufFile : public Checkpoint {
+class GgufFile : public MappedTensors {
  public:
-  explicit GgufFile(std::shared_ptr<MappedFile> file) : file_(std::move(file)) {
-    path_ = file_->path();
+  explicit GgufFile(std::shared_ptr<MappedFile> file) : MappedTensors(std::move(file)) {
     format_ = "GGUF";
     const std::string name = path_.string();
     check_is_a_model(file_->contents(), path_);
@@ -100,31 +100,7 @@ class GgufFile : public Checkpoint {
     file_->check_intact();
   }
 
-  Tensor tensor(std::string_view name) const override {
-    const TensorInfo* info = find(name);
-    SUMI_CHECK(info != nullptr, "{}: there is no tensor \"{}\"", path_.string(), name);
-    const int64_t offset = offset_of(*info);
-    file_->check_intact();
-    if (!is_copied(name)) return Tensor(file_, offset, info->shape, info->dtype);
-    Tensor copy = Tensor::empty(info->shape, info->dtype);
-    copy.write(
-        std::as_bytes(file_->contents().subspan(static_cast<size_t>(offset), static_cast<size_t>(copy.bytes()))));
-    return copy;
-  }
-
-  bool is_copied(std::string_view name) const override {
-    const TensorInfo* info = find(name);
-    return info != nullptr && offset_of(*info) % alignment_of(info->dtype) != 0;
-  }
-  void check_intact() const override { file_->check_intact(); }
-  void release_pages() const override { file_->release_pages(); }
-
  private:
-  int64_t offset_of(const TensorInfo& info) const {
-    return static_cast<int64_t>(offsets_[static_cast<size_t>(&info - tensors_.data())]);
-  }
-  static int64_t alignment_of(DType dtype) { return is_quantized(dtype) ? 2 : size_of(dtype); }  // blocks hold f16s
-
   void read_entry(Header& header) {
     const std::string key = header.text(65535, "a metadata key");
     header.require(!key.empty(), "a metadata key is empty");
@@ -264,9 +240,7 @@ class GgufFile : public Checkpoint {
     }
   }
 
-  std::shared_ptr<MappedFile> file_;
   uint64_t alignment_ = kAlignment, kept_ = 0;
-  std::vector<uint64_t> offsets_;
   std::set<std::string> keys_, names_;
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/text_util.h"
+#include "io/mapped_tensors.h"
 #include "io/safetensors_header.h"
 #include "io/sniff.h"
 
@@ -57,10 +58,9 @@ void check_offsets(const std::vector<HeaderEntry>& entries, uint64_t data, const
   SUMI_CHECK(at == data, "{}: {} bytes follow the last tensor", file, data - at);
 }
 
-class SafetensorsFile : public Checkpoint {
+class SafetensorsFile : public MappedTensors {
  public:
-  explicit SafetensorsFile(std::shared_ptr<MappedFile> mapped) : file_(std::move(mapped)) {
-    path_ = file_->path();
+  explicit SafetensorsFile(std::shared_ptr<MappedFile> file) : MappedTensors(std::move(file)) {
     format_ = "safetensors";
     const std::string name = path_.string();
     const std::span<const uint8_t> bytes = file_->contents();
@@ -78,39 +78,12 @@ class SafetensorsFile : public Checkpoint {
     check_offsets(header.entries, bytes.size() - 8 - header_bytes, name);
     metadata_ = std::move(header.metadata);
     for (HeaderEntry& entry : header.entries) {
-      offsets_.push_back(static_cast<int64_t>(8 + header_bytes + entry.begin));
+      offsets_.push_back(8 + header_bytes + entry.begin);
       tensors_.push_back(std::move(entry.info));
     }
     index();
     file_->check_intact();
   }
-
-  Tensor tensor(std::string_view name) const override {
-    const TensorInfo* info = find(name);
-    SUMI_CHECK(info != nullptr, "{}: there is no tensor \"{}\"", path_.string(), name);
-    const int64_t offset = offset_of(*info);
-    file_->check_intact();
-    if (info->shape.numel() == 0) return Tensor::empty(info->shape, info->dtype);
-    if (!is_copied(name)) return Tensor(file_, offset, info->shape, info->dtype);
-    Tensor copy = Tensor::empty(info->shape, info->dtype);
-    copy.write(
-        std::as_bytes(file_->contents().subspan(static_cast<size_t>(offset), static_cast<size_t>(copy.bytes()))));
-    return copy;
-  }
-
-  bool is_copied(std::string_view name) const override {
-    const TensorInfo* info = find(name);
-    return info != nullptr && offset_of(*info) % alignment_of(info->dtype) != 0;
-  }
-  void check_intact() const override { file_->check_intact(); }
-  void release_pages() const override { file_->release_pages(); }
-
- private:
-  int64_t offset_of(const TensorInfo& info) const { return offsets_[static_cast<size_t>(&info - tensors_.data())]; }
-  static int64_t alignment_of(DType dtype) { return size_of(dtype); }
-
-  std::shared_ptr<MappedFile> file_;
-  std::vector<int64_t> offsets_;
 };
 
 }  // namespace

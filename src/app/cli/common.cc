@@ -63,7 +63,7 @@ void EngineFlags::apply() const {
 }
 
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) {
-  app.add_option("--ckpt", choice.checkpoint, "Checkpoint: .ckpt, .safetensors, or a diffusers folder")
+  app.add_option("--ckpt", choice.checkpoint, "Checkpoint: .ckpt, .safetensors, .gguf, or a diffusers folder")
       ->type_name("FILE");
   app.add_option("--config", choice.config,
                  "LDM configuration (YAML); by default the folder's, else inferred from the tensors")
