@@ -85,7 +85,7 @@ struct Settings {
   int64_t pictures = 0;  // of the whole job
   int64_t batch = 1;     // the most at once
   bool tiled_decode = false;
-  std::vector<Lora> loras = {};               // those named in prompts too
+  std::vector<Lora> loras = {};              // those named in prompts too
   std::vector<std::string> embeddings = {};  // the files in use, those found by name too
   std::string backend = {};
   std::string precision = {};  // what the networks compute in: "f32", "f16" or "bf16"

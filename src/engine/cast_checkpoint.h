@@ -8,8 +8,8 @@
 namespace sumi::engine {
 
 // `inner` with every floating-point tensor rounded to `dtype` (f32, f16, bf16, q8_0 or q4_0) when it is requested.
-// Tensors that have the type already stay views of their file; the others become copies in memory. tensor() throws
-// Error(kData) for floats of 8 bits, and warns of values that are not finite if quantising loses them.
+// Tensors that have the type already stay views of their file; the others become copies in memory. tensor()
+// warns of values that are not finite if quantising loses them.
 std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype);
 
 }  // namespace sumi::engine

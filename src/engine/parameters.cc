@@ -1,4 +1,8 @@
 // The settings text of a picture. Declared in resolve.h.
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "diffusion/sampling.h"
 #include "engine/resolve.h"
 #include "image/metadata.h"
@@ -10,8 +14,9 @@ namespace {
 std::string model_name(const std::filesystem::path& checkpoint) {
   const std::filesystem::path path = checkpoint.has_filename() ? checkpoint : checkpoint.parent_path();
   const std::string ending = path.extension().string();
-  return ending == ".ckpt" || ending == ".safetensors" || ending == ".pt" ? path.stem().string()
-                                                                          : path.filename().string();
+  static constexpr std::array<std::string_view, 4> kEndings{".ckpt", ".safetensors", ".pt", ".gguf"};
+  const bool known = std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  return known ? path.stem().string() : path.filename().string();
 }
 
 // A1111's order is the text encoder first.

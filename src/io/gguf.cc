@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "base/text_util.h"
@@ -98,6 +99,23 @@ class GgufFile : public MappedTensors {
     place(header);
     index();
     file_->check_intact();
+  }
+
+  Tensor tensor(std::string_view name) const override {
+    const auto wide = widened_.find(name);
+    if (wide == widened_.end()) return MappedTensors::tensor(name);
+    file_->check_intact();
+    const TensorInfo& info = *find(name);
+    Tensor out = Tensor::empty(info.shape, DType::kF32);
+    const HostEdit<float> values(out);
+    const int64_t block = block_of(wide->second), bytes = bytes_of_block(wide->second);
+    const uint8_t* from = file_->contents().data() + offset_of(info);
+    for (int64_t i = 0; i < out.numel() / block; ++i)
+      dequantize_block(wide->second, from + i * bytes, values.data() + i * block);
+    return out;
+  }
+  bool is_copied(std::string_view name) const override {
+    return widened_.contains(name) || MappedTensors::is_copied(name);
   }
 
  private:
@@ -237,8 +255,13 @@ class GgufFile : public MappedTensors {
       header.require(count == info.shape.numel() && dims.size() <= kMostDims,
                      "the kept shape of \"{}\" has {} values, not {}", shown(info.name), count, info.shape.numel());
       info.shape = Shape(dims);
+      if (!is_quantized(info.dtype) || info.shape.numel() / info.shape[0] % block_of(info.dtype) == 0) continue;
+      widened_.emplace(info.name, info.dtype);  // kernels take rows of whole blocks
+      info.dtype = DType::kF32;
     }
   }
+
+  std::map<std::string, DType, std::less<>> widened_;  // tensors whose rows are no whole blocks, and their types
 
   uint64_t alignment_ = kAlignment, kept_ = 0;
   std::set<std::string> keys_, names_;
@@ -300,6 +323,8 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const std::vector<Tens
     std::vector<int64_t> dims = info.shape.dims();
     if (dims.empty()) dims = {1};
     if (is_flat) dims = {info.shape[0], info.shape.numel() / info.shape[0]};
+    if (is_flat && dims[1] % block_of(info.dtype) != 0)
+      dims = {info.shape.numel() / block_of(info.dtype), block_of(info.dtype)};
     add_text(header, info.name);
     add_number(header, dims.size(), 4);
     for (size_t i = dims.size(); i-- > 0;) add_number(header, static_cast<uint64_t>(dims[i]), 8);

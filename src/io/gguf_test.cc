@@ -204,6 +204,28 @@ TEST_F(Gguf, SurvivesChangedBytes) {
   EXPECT_LT(loaded, files);
 }
 
+// A shape that the metadata restores may have rows that are no whole blocks: the tensor is widened.
+TEST_F(Gguf, RowsThatAreNoWholeBlocksAreWidened) {
+  const auto kept = [](const std::vector<uint32_t>& dims) {
+    std::string list = little_endian(5, 4) + little_endian(dims.size(), 8);
+    for (const uint32_t dim : dims) list += little_endian(dim, 4);
+    return entry("comfy.gguf.orig_shape.w", 9, list);
+  };
+  std::string data;
+  for (int i = 0; i < 9 * 34; ++i) data += static_cast<char>(i % 34 == 1 ? 0x3C : i % 34 == 0 ? 0 : i % 100);
+  const auto file = open(made({.entries = {kept({8, 4, 3, 3})}, .rows = {{"w", {32, 9}, 8}}, .data = data}));
+  EXPECT_EQ(file->find("w")->dtype, DType::kF32);
+  EXPECT_TRUE(file->is_copied("w"));
+  const Tensor value = file->tensor("w");
+  EXPECT_EQ(value.shape(), (Shape{8, 4, 3, 3}));
+  const HostView<float> values(value);  // the scale of every block is 1
+  for (int i = 0; i < 9 * 32; ++i) EXPECT_EQ(values[i], static_cast<float>((i / 32 * 34 + 2 + i % 32) % 100)) << i;
+  // Whole blocks a row stay as they lie.
+  const auto whole = open(made({.entries = {kept({1, 32, 3, 3})}, .rows = {{"w", {32, 9}, 8}}, .data = data}));
+  EXPECT_EQ(whole->tensor("w").dtype(), DType::kQ8);
+  EXPECT_EQ(whole->tensor("w").shape(), (Shape{1, 32, 3, 3}));
+}
+
 // The writer's files by the layout above, and read back.
 TEST_F(Gguf, WritesWhatIsReadBack) {
   const std::vector<std::pair<std::string, Tensor>> tensors{
@@ -246,6 +268,7 @@ TEST_F(Gguf, WritesWhatIsReadBack) {
 struct BlockCase {
   DType dtype;
   uint32_t number;
+  size_t values, bytes;  // of a block
   std::function<double(const uint8_t* block, int i)> value;
 };
 
@@ -261,27 +284,27 @@ int six_bits(const uint8_t* packed, int part, int begin) {
 
 const std::vector<BlockCase>& block_cases() {
   static const std::vector<BlockCase> cases{
-      {DType::kQ8, 8, [](const uint8_t* b, int i) { return half(b) * static_cast<int8_t>(b[2 + i]); }},
-      {DType::kQ4, 2, [](const uint8_t* b, int i) { return half(b) * (nibble32(b + 2, i) - 8); }},
-      {DType::kQ4_1, 3, [](const uint8_t* b, int i) { return half(b) * nibble32(b + 4, i) + half(b + 2); }},
-      {DType::kQ5_0, 6,
+      {DType::kQ8, 8, 32, 34, [](const uint8_t* b, int i) { return half(b) * static_cast<int8_t>(b[2 + i]); }},
+      {DType::kQ4, 2, 32, 18, [](const uint8_t* b, int i) { return half(b) * (nibble32(b + 2, i) - 8); }},
+      {DType::kQ4_1, 3, 32, 20, [](const uint8_t* b, int i) { return half(b) * nibble32(b + 4, i) + half(b + 2); }},
+      {DType::kQ5_0, 6, 32, 22,
        [](const uint8_t* b, int i) { return half(b) * (nibble32(b + 6, i) + 16 * bit_at(b + 2, i) - 16); }},
-      {DType::kQ5_1, 7,
+      {DType::kQ5_1, 7, 32, 24,
        [](const uint8_t* b, int i) { return half(b) * (nibble32(b + 8, i) + 16 * bit_at(b + 4, i)) + half(b + 2); }},
-      {DType::kQ4K, 12,
+      {DType::kQ4K, 12, 256, 144,
        [](const uint8_t* b, int i) {
          const int part = i / 32,
                    q = part % 2 == 0 ? b[16 + part / 2 * 32 + i % 32] & 15 : b[16 + part / 2 * 32 + i % 32] >> 4;
          return half(b) * six_bits(b + 4, part, 0) * q - half(b + 2) * six_bits(b + 4, part, 4);
        }},
-      {DType::kQ5K, 13,
+      {DType::kQ5K, 13, 256, 176,
        [](const uint8_t* b, int i) {
          const int part = i / 32,
                    q = part % 2 == 0 ? b[48 + part / 2 * 32 + i % 32] & 15 : b[48 + part / 2 * 32 + i % 32] >> 4;
          return half(b) * six_bits(b + 4, part, 0) * (q + 16 * (b[16 + i % 32] >> part & 1)) -
                 half(b + 2) * six_bits(b + 4, part, 4);
        }},
-      {DType::kQ6K, 14, [](const uint8_t* b, int i) {
+      {DType::kQ6K, 14, 256, 210, [](const uint8_t* b, int i) {
          const int half_of = i / 128, at = i % 128, group = at / 32, place = at % 32;
          const uint8_t low = b[half_of * 64 + (group % 2) * 32 + place];
          const int four = group < 2 ? low & 15 : low >> 4, two = b[128 + half_of * 32 + place] >> (2 * group) & 3;
@@ -293,7 +316,9 @@ const std::vector<BlockCase>& block_cases() {
 TEST_F(Gguf, BlocksHaveTheDocumentedValues) {
   std::mt19937 random(3);
   for (const BlockCase& c : block_cases()) {
-    const auto values = static_cast<size_t>(block_of(c.dtype)), bytes = static_cast<size_t>(bytes_of_block(c.dtype));
+    const size_t values = c.values, bytes = c.bytes;
+    EXPECT_EQ(block_of(c.dtype), static_cast<int64_t>(values)) << name_of(c.dtype);
+    EXPECT_EQ(bytes_of_block(c.dtype), static_cast<int64_t>(bytes)) << name_of(c.dtype);
     std::string data;
     constexpr size_t kBlocks = 4;
     for (size_t i = 0; i < kBlocks * bytes; ++i) data += static_cast<char>(random());

@@ -19,13 +19,12 @@ class MappedTensors : public Checkpoint {
  protected:
   explicit MappedTensors(std::shared_ptr<MappedFile> file) : file_(std::move(file)) { path_ = file_->path(); }
 
-  std::shared_ptr<MappedFile> file_;
-  std::vector<uint64_t> offsets_;  // in the file, of each of tensors_
-
- private:
   int64_t offset_of(const TensorInfo& info) const {
     return static_cast<int64_t>(offsets_[static_cast<size_t>(&info - tensors_.data())]);
   }
+
+  std::shared_ptr<MappedFile> file_;
+  std::vector<uint64_t> offsets_;  // in the file, of each of tensors_
 };
 
 }  // namespace sumi::io

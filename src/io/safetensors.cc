@@ -116,6 +116,8 @@ std::string header_bytes(const std::filesystem::path& path, const std::vector<Te
                     tensor.name != "__metadata__" && !header.contains(tensor.name) && !find_invalid_utf8(tensor.name),
                     "{}: cannot hold a tensor named \"{}\": the name is taken or not UTF-8", path.string(),
                     strip_control(tensor.name));
+    SUMI_CHECK_KIND(kCannotCreate, !is_quantized(tensor.dtype), "{}: safetensors has no type {}, which \"{}\" has",
+                    path.string(), name_of(tensor.dtype), strip_control(tensor.name));
     std::string dtype(name_of(tensor.dtype));
     std::transform(dtype.begin(), dtype.end(), dtype.begin(), [](unsigned char c) { return std::toupper(c); });
     const int64_t end = at + bytes_of(tensor.dtype, tensor.shape.numel());

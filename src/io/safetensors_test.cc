@@ -313,5 +313,10 @@ TEST_F(Safetensors, WriterLeavesTheOldFileWhereTheNewCannotBe) {
   EXPECT_THROW(write_safetensors(folder_ / "taken", {{"w", Tensor::full({1}, 1.0f)}}), Error);
 }
 
+TEST_F(Safetensors, CannotHoldQuantisedTensors) {
+  EXPECT_THROW(write_safetensors(folder_ / "q.safetensors", {{"w", Tensor::empty({2, 32}, DType::kQ8)}}), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "q.safetensors"));
+}
+
 }  // namespace
 }  // namespace sumi::io

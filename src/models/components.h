@@ -23,7 +23,7 @@ struct Components {
   std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
   std::unique_ptr<Denoiser> denoiser = nullptr;
   std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
-  bool encodes = true;  // the autoencoder's encoder is there
+  bool encodes = true;                                                       // the autoencoder's encoder is there
   std::shared_ptr<const diffusion::NoiseSchedule> noise_schedule = nullptr;  // null: made from the configuration
   std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;                // keeps the mapping
 };

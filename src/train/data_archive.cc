@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "io/json_text.h"
 #include "io/tar.h"
 #include "train/caption_text.h"
 #include "train/data_names.h"
@@ -103,9 +104,10 @@ class Archive {
     }
     if (!caption.empty() || !sample.json) return caption;
     SUMI_CHECK(sample.json->size <= kMostJson, "{} is longer than {} MiB", named(*sample.json), kMostJson >> 20);
-    const nlohmann::json json = nlohmann::json::parse(content(*sample.json, kMostJson), nullptr, false);
-    SUMI_CHECK(!json.is_discarded(), "{} is no JSON in UTF-8", named(*sample.json));
-    return caption_in(json);
+    // A small text can hold a great many lists in one another, which take much memory.
+    const std::string subject = named(*sample.json);
+    return caption_in(io::parse_json(content(*sample.json, kMostJson),
+                                     {.subject = subject, .python_numbers = true, .max_values = 100'000}));
   }
 
   const fs::path& archive_;

@@ -55,7 +55,7 @@ class Walk {
     }
     const fs::path metadata = folder.path / "metadata.jsonl";
     if (fs::exists(fs::symlink_status(metadata, error))) {
-      for (auto& [picture, caption] : read_metadata(folder.path, metadata))
+      for (auto& [picture, caption] : read_metadata(folder.path, metadata, left_out_))
         named_.insert_or_assign(picture, std::move(caption));
       folder.governed = true;
     }
@@ -106,7 +106,8 @@ class Walk {
     if (renamed_.empty()) return;
     Captions more;
     for (auto at = named_.begin(); at != named_.end();) {
-      const fs::path first = first_path(at->first);
+      fs::path first = first_path(at->first);
+      for (fs::path next = first; !next.empty(); next = first_path(first)) first = next;  // through links in turn
       if (first.empty()) {
         ++at;
         continue;

@@ -140,9 +140,12 @@ TEST_F(DataFolder, PicturesThatMetadataDoesNotNameAreTold) {
   text("own.txt", "its own");
   picture("masks/a.png");
   picture("listed.png");
-  text("metadata.jsonl", "{\"file_name\": \"a.png\", \"text\": \"ay\"}\n{\"file_name\": \"listed.png\"}\n");
+  text("metadata.jsonl",
+       "{\"file_name\": \"a.png\", \"text\": \"before\"}\n{\"file_name\": \"a.png\", \"text\": \"ay\"}\n"
+       "{\"file_name\": \"listed.png\"}\n");
   EXPECT_EQ(found(), (Found{{"a.png", "ay"}, {"listed.png", ""}, {"own.png", "its own"}}));
   EXPECT_THAT(left_out_, HasSubstr("1 pictures not named in the metadata.jsonl"));
+  EXPECT_THAT(left_out_, HasSubstr("1 captions of pictures that have another"));
   EXPECT_THAT(left_out_, HasSubstr("masks/a.png"));
 }
 

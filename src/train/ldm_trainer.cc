@@ -216,7 +216,10 @@ class LdmTrainer {
     for (const io::TensorInfo& info : checkpoint_.tensors()) {
       if (is_replaced(info.name)) continue;
       const auto found = trained.find(info.name);
-      tensors.emplace_back(info.name, found != trained.end() ? found->second : checkpoint_.tensor(info.name));
+      Tensor value = found != trained.end() ? found->second : checkpoint_.tensor(info.name);
+      if (is_quantized(value.dtype()))
+        value = cast(cast(value, DType::kF32), DType::kF16);  // safetensors has no blocks
+      tensors.emplace_back(info.name, std::move(value));
       if (found != trained.end()) trained.erase(found);
     }
     for (const auto& [name, value] : trained) tensors.emplace_back(name, value);

@@ -59,7 +59,7 @@ fs::path name_in(const nlohmann::json& entry, const fs::path& file, int64_t numb
 
 }  // namespace
 
-Captions read_metadata(const fs::path& folder, const fs::path& file) {
+Captions read_metadata(const fs::path& folder, const fs::path& file, LeftOut& left_out) {
   std::error_code error;
   SUMI_CHECK(fs::is_regular_file(file, error), "{}: is not a file", shown(file));
   SUMI_CHECK(fs::file_size(file, error) <= kMostMetadata, "{}: is larger than {} MiB", shown(file),
@@ -73,7 +73,12 @@ Captions read_metadata(const fs::path& folder, const fs::path& file) {
     const nlohmann::json entry = nlohmann::json::parse(text, nullptr, false);
     SUMI_CHECK(entry.is_object() && entry.contains("file_name") && entry["file_name"].is_string(),
                "{}, line {}: not an object with a \"file_name\"", shown(file), lines.number());
-    captions[folder / name_in(entry, file, lines.number())] = caption_in(entry);
+    const fs::path picture = folder / name_in(entry, file, lines.number());
+    std::string caption = caption_in(entry);
+    const auto before = captions.find(picture);
+    if (before != captions.end() && !before->second.empty() && before->second != caption)
+      left_out.add(kSecondCaption, shown(picture));
+    captions.insert_or_assign(picture, std::move(caption));
   }
   return captions;
 }

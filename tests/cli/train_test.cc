@@ -212,6 +212,26 @@ TEST_F(TrainLdm, ALoraChangesThePictureByItsWeight) {
   EXPECT_EQ(picture({"--lora", lora + ":0.5", "--lora", lora + ":0.5"}).pixels.size(), plain.pixels.size());
 }
 
+// The weights that are trained become f32, and the quantised rest f16, which safetensors can hold.
+TEST_F(TrainLdm, AQuantisedFileIsTrainedToOneThatLoads) {
+  const fs::path blocks = folder_ / "blocks.gguf";
+  const Outcome converted = run_program(
+      {SUMI_BINARY, "convert", "--ckpt", synthetic_model().string(), "--dtype", "q8_0", "--out", blocks.string()});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const Outcome trained = run_program(with_model(blocks, command("run", {"--steps", "1"})));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto file = io::open_checkpoint(folder_ / "run" / "model.safetensors");
+  const auto before = io::open_checkpoint(blocks);
+  int64_t halves = 0;
+  for (const io::TensorInfo& info : before->tensors()) {
+    const io::TensorInfo* after = file->find(info.name);
+    ASSERT_NE(after, nullptr) << info.name;
+    EXPECT_FALSE(is_quantized(after->dtype)) << info.name;
+    halves += is_quantized(info.dtype) && after->dtype == DType::kF16 ? 1 : 0;
+  }
+  EXPECT_GT(halves, 20);  // of the text encoder and the autoencoder
+}
+
 TEST_F(TrainLdm, ADryRunTellsTheCostAndLeavesNothing) {
   const Outcome outcome = run_program(command("run", {"--dry-run", "--json", "--steps", "100"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;

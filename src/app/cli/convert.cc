@@ -39,6 +39,8 @@ int Convert::run() const {
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, !std::filesystem::equivalent(model.checkpoint, out, error),
                   "--out is the model itself; choose another name");
+  SUMI_CHECK_KIND(kUsage, model.vae.empty() || !std::filesystem::equivalent(model.vae, out, error),
+                  "--out is the autoencoder of --vae; choose another name");
   std::optional<models::AutoencoderConfig> autoencoder;
   if (!model.vae.empty() && model.vae != "own") {
     const models::ModelConfig config = models::config_for(*stored, model.config);
@@ -50,7 +52,8 @@ int Convert::run() const {
   const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   std::erase_if(metadata, [](const auto& entry) {  // of the file's own layout
-    return entry.first.starts_with("comfy.gguf.") || entry.first.starts_with("general.");
+    return entry.first.starts_with("comfy.gguf.") || entry.first == "general.alignment" ||
+           entry.first == "general.file_type" || entry.first == "general.quantization_version";
   });
   // A folder's configuration files are not copied, and shapes alone do not determine everything.
   const auto prediction = engine::prediction_of(words);

@@ -17,7 +17,8 @@ constexpr const char* kOriginalCheckpoint = "models/ldm/stable-diffusion-v1/mode
 
 bool is_checkpoint_name(const fs::path& path) {
   const std::string ending = path.extension().string();
-  return !path.filename().string().starts_with(".") && (ending == ".ckpt" || ending == ".safetensors");
+  return !path.filename().string().starts_with(".") &&
+         (ending == ".ckpt" || ending == ".safetensors" || ending == ".gguf");
 }
 
 bool has_unet(const fs::path& path) {

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/quantized.h"
+#include "ops/conv.h"
 #include "ops/embedding.h"
 #include "ops/layout.h"
 #include "ops/matmul.h"
@@ -44,6 +45,22 @@ TEST(QuantizedWeights, MultiplyAsTheirValuesDo) {
     EXPECT_LE(test::relative_l2(there.to(Device::kCpu), want), 1e-6) << name_of(dtype);
     const Tensor ids = Tensor::from(std::vector<int64_t>{3, 69, 0}, {3});
     EXPECT_TRUE(test::same_bytes(embedding(ids, weight), embedding(ids, wide))) << name_of(dtype);
+  }
+}
+
+// Convolutions too, 3x3 (Winograd's way where the blocks allow it) and 1x1.
+TEST(QuantizedWeights, ConvolveAsTheirValuesDo) {
+  const Tensor x = test::random({1, 16, 16, 256}), bias = test::random({32});
+  for (const DType dtype : kTypes) {
+    for (const int64_t kernel : {1, 3}) {
+      const Tensor weight = random_blocks(dtype, {32, 256, kernel, kernel}), wide = cast(weight, DType::kF32);
+      const Conv2dOptions options{.pad_begin = kernel / 2};
+      const Tensor want = conv2d(x.to(Device::kRef), wide.to(Device::kRef), bias.to(Device::kRef), options);
+      const Tensor here = conv2d(x, weight, bias, options);
+      EXPECT_LE(test::relative_l2(here, want.to(Device::kCpu)), 2e-5) << name_of(dtype) << " " << kernel;
+      const Tensor there = conv2d(x.to(Device::kRef), weight.to(Device::kRef), bias.to(Device::kRef), options);
+      EXPECT_LE(test::relative_l2(there.to(Device::kCpu), want.to(Device::kCpu)), 1e-6) << name_of(dtype);
+    }
   }
 }
 

@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace sumi::backend::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr int64_t kDepth = 64;                         // input channels a slice
+constexpr int64_t kDepth = kWinogradSlice;             // input channels a slice
 constexpr int64_t kTiles = 96 / kRows * kRows;         // tiles a task
 constexpr int64_t kChunk = kPoints * kTiles * kDepth;  // transformed inputs of a block of tiles and a slice
 constexpr int64_t kColumns = kCols < 32 ? 32 : kCols;  // output channels a task: whole panels of kCols
@@ -177,7 +177,10 @@ namespace sumi::backend::cpu {
 
 HWY_EXPORT(run_winograd);
 
-bool winograd_applies(const ConvArgs& a) { return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1; }
+// Weights are unpacked a slice of channels at a time, which must be whole blocks of a quantised type.
+bool winograd_applies(const ConvArgs& a) {
+  return a.kernel_h == 3 && a.kernel_w == 3 && a.stride == 1 && kWinogradSlice * 9 % block_of(a.weight.dtype) == 0;
+}
 
 bool winograd_pays(const Context& context, const ConvArgs& a) {
   const int64_t samples = context.batch_of_choices > 0 ? context.batch_of_choices : a.batch;

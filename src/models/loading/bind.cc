@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/text_util.h"
+#include "core/quantized.h"
 #include "models/loading/averages.h"
 #include "models/loading/prefixes.h"
 #include "ops/layout.h"
@@ -107,6 +108,25 @@ template <class T> int64_t count_non_finite_of(const Tensor& tensor, int64_t ste
   return found;
 }
 
+// A block's scale that is not finite makes all of its values so.
+int64_t count_non_finite_blocks(const Tensor& tensor, int64_t limit) {
+  const HostView<std::byte> bytes(tensor);
+  const int64_t block = block_of(tensor.dtype()), size = bytes_of_block(tensor.dtype());
+  const int64_t blocks = tensor.numel() / block,
+                step = std::max<int64_t>(1, tensor.numel() / std::max<int64_t>(1, limit));
+  std::atomic<int64_t> found{0};
+  constexpr int64_t kChunk = 4096;
+  const int64_t looks = (blocks + step - 1) / step;
+  parallel_for((looks + kChunk - 1) / kChunk, [&](int64_t task) {
+    float values[kSuperBlock];
+    for (int64_t i = task * kChunk; i < std::min(looks, (task + 1) * kChunk); ++i) {
+      dequantize_block(tensor.dtype(), bytes.data() + i * step * size, values);
+      found += std::isfinite(values[0]) ? 0 : block;
+    }
+  });
+  return found;
+}
+
 }  // namespace
 
 void BindReport::check() const {
@@ -128,7 +148,7 @@ int64_t count_non_finite(const Tensor& tensor, int64_t limit) {
     case DType::kF32: return count_non_finite_of<float>(tensor, step);
     case DType::kF16: return count_non_finite_of<Half>(tensor, step);
     case DType::kBF16: return count_non_finite_of<BFloat16>(tensor, step);
-    default: return 0;
+    default: return is_quantized(tensor.dtype()) ? count_non_finite_blocks(tensor, limit) : 0;
   }
 }
 

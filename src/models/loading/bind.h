@@ -20,9 +20,7 @@ struct BindOptions {
 inline bool is_float8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
 // Whether binding turns weights of the type into another: f64 to f32, 8-bit floats to f16.
-inline bool is_converted(DType dtype) {
-  return dtype == DType::kF64 || is_float8(dtype);
-}
+inline bool is_converted(DType dtype) { return dtype == DType::kF64 || is_float8(dtype); }
 
 // What did not fit, over one or several modules.
 struct BindReport {

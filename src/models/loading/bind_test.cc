@@ -260,5 +260,17 @@ TEST_F(Bind, CountNonFinite) {
   EXPECT_LT(count_non_finite(all, 1000), 2000);  // a sample
 }
 
+TEST(CountNonFinite, LooksAtTheScalesOfBlocks) {
+  const Tensor blocks = cast(Tensor::full({4, 64}, 1.0f), DType::kQ8);
+  EXPECT_EQ(count_non_finite(blocks, 1 << 20), 0);
+  Tensor broken = blocks.clone();
+  {
+    const HostEdit<std::byte> bytes(broken);
+    bytes[3 * 34] = std::byte{0};
+    bytes[3 * 34 + 1] = std::byte{0x7C};  // infinity
+  }
+  EXPECT_EQ(count_non_finite(broken, 1 << 20), 32);
+}
+
 }  // namespace
 }  // namespace sumi::models

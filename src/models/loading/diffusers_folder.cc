@@ -37,7 +37,8 @@ std::string hint_for(const fs::path& folder) {
   if (fs::is_directory(folder / "unet", ignored)) return "it has a unet/, so the file may have been left out of a copy";
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const fs::path ending = entry.path().extension();
-    if (ending == ".safetensors" || ending == ".ckpt") return "give the checkpoint in it, " + entry.path().string();
+    if (ending == ".safetensors" || ending == ".ckpt" || ending == ".gguf")
+      return "give the checkpoint in it, " + entry.path().string();
   }
   return "a model is a folder with model_index.json, unet, vae and text_encoder, or a single file";
 }

@@ -24,6 +24,11 @@ std::string factor_of(const io::Checkpoint& file, const io::TensorInfo& weight) 
   return {};
 }
 
+// What only says that there are factors, or how to round activations to 8 bits.
+bool is_of_factors(std::string_view name) {
+  return name.ends_with("scaled_fp8") || name.ends_with(".scale_input") || name.ends_with(".input_scale");
+}
+
 class Scaled : public io::Checkpoint {
  public:
   explicit Scaled(std::unique_ptr<io::Checkpoint> file) : file_(std::move(file)) {
@@ -41,7 +46,7 @@ class Scaled : public io::Checkpoint {
       taken.insert(factor);
     }
     for (const io::TensorInfo& info : file_->tensors()) {
-      if (taken.contains(info.name)) continue;
+      if (taken.contains(info.name) || is_of_factors(info.name)) continue;
       tensors_.push_back({info.name, factors_.contains(info.name) ? DType::kF32 : info.dtype, info.shape});
     }
     index();

@@ -33,9 +33,12 @@ TEST_F(Factors, MultiplyTheWeightBesideThem) {
   for (const char* ending : {".scale_weight", ".weight_scale"}) {
     const auto file = open({{"a.lin.weight", small()},
                             {std::string("a.lin") + ending, Tensor::full({1}, 0.3f)},
+                            {"a.lin.scale_input", Tensor::full({1}, 1.0f)},
+                            {"scaled_fp8", Tensor::empty({0}, DType::kF8E4M3)},
                             {"a.plain.weight", small()},
                             {"a.half.weight", cast(cast(small(), DType::kF32), DType::kF16)}});
     EXPECT_FALSE(file->has(std::string("a.lin") + ending));
+    EXPECT_EQ(file->tensors().size(), 3u);  // nothing that speaks of factors stays
     ASSERT_EQ(file->find("a.lin.weight")->dtype, DType::kF32);
     EXPECT_TRUE(file->is_copied("a.lin.weight"));
     const Tensor value = file->tensor("a.lin.weight");
