@@ -86,7 +86,8 @@ TEST_F(DataArchive, CaptionsThatCannotBeReadAreRefused) {
                                                          4))),
               HasSubstr("s.tar, a.txt is UTF-16"));
   EXPECT_THAT(refusal(a + tar_entry("a.txt", std::string(70000, 'x'))), HasSubstr("longer than 64 KiB"));
-  EXPECT_THAT(refusal(a + tar_entry("a.json", "{\"text\": \"gr\xFCn\"}")), HasSubstr("s.tar, a.json is no JSON"));
+  EXPECT_THAT(refusal(a + tar_entry("a.json", "{\"text\": \"gr\xFCn\"}")), HasSubstr("s.tar, a.json: not UTF-8"));
+  EXPECT_THAT(refusal(a + tar_entry("a.json", std::string(1 << 20, '['))), HasSubstr("s.tar, a.json: "));
 }
 
 }  // namespace
