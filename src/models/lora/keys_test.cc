@@ -151,6 +151,30 @@ TEST_F(Spellings, InEveryType) {
   }
 }
 
+// 8-bit floats stand for their values.
+TEST_F(Spellings, InEightBitFloats) {
+  const auto kohya = [](Change c) { return (c.of_text() ? "lora_te_" : "lora_unet_") + flat(c.diffusers); };
+  for (const DType type : {DType::kF8E4M3, DType::kF8E5M2}) {
+    Named small, wide;
+    for (const auto& [name, tensor] : named(kohya, ".lora_down.weight", ".lora_up.weight")) {
+      Tensor bits = Tensor::empty(tensor.shape(), type);
+      {
+        const HostEdit<std::byte> bytes(bits);  // magnitudes of 0.25 to 0.44, of both signs
+        for (int64_t i = 0; i < bytes.size(); ++i) {
+          const int64_t mantissa = i * 7 % 5, sign = i * 3 % 2 * 0x80;
+          bytes[i] = static_cast<std::byte>((type == DType::kF8E4M3 ? 0x28 + mantissa : 0x34 + mantissa % 4) + sign);
+        }
+      }
+      wide.emplace_back(name, cast(bits, DType::kF32));
+      small.emplace_back(name, bits);
+    }
+    const Result got = with(small), want = with(wide);
+    EXPECT_LE(test::relative_l2(got.noise, want.noise), 1e-6) << name_of(type);
+    EXPECT_LE(test::relative_l2(got.states, want.states), 1e-6) << name_of(type);
+    EXPECT_GT(test::relative_l2(got.noise, run().noise), 1e-3);
+  }
+}
+
 // The alpha of each spelling, of half the rank.
 TEST_F(Spellings, OfTheAlpha) {
   const LayerChange& c = changes_.front();
