@@ -148,8 +148,7 @@ void check_added_rows(const OpenModel& model, int64_t known) {
              model.path.string(), rows, known);
   warn(
       "{}: the text encoder has {} rows and the tokenizer {} tokens; the words of the others are not known (they are "
-      "in "
-      "an added_tokens.json, in a folder for `tokenizer`)",
+      "in an added_tokens.json, in a folder for `tokenizer`)",
       model.path.string(), rows, known);
 }
 

@@ -21,6 +21,9 @@ constexpr uint64_t kMostTensors = 200'000, kMostEntries = 100'000;
 constexpr uint64_t kMostText = 16 << 20;  // of one metadata value
 constexpr uint64_t kMostKept = 64 << 20;  // of all that are kept
 constexpr uint64_t kMostDims = 4;
+// GGUF's own limit is 63 bytes, less than the names of a Stable Diffusion need: stable-diffusion.cpp builds ggml with
+// GGML_MAX_NAME 160, the end mark included.
+constexpr size_t kMostName = 159;
 constexpr uint32_t kAlignment = 32;
 // Where ComfyUI's programs keep the shape of a tensor that is stored flat: a list of whole numbers.
 const std::string kKeptShape = "comfy.gguf.orig_shape.";
@@ -188,8 +191,8 @@ class GgufFile : public MappedTensors {
   }
 
   void read_tensor(Header& header) {
-    const std::string name = header.text(kMostText, "a tensor's name");
-    header.require(!name.empty() && name.size() <= 512, "a tensor's name has {} bytes", name.size());
+    const std::string name = header.text(kMostName, "a tensor's name");
+    header.require(!name.empty(), "a tensor has no name");
     const uint64_t rank = header.number(4);
     header.require(rank <= kMostDims, "the tensor \"{}\" has {} dimensions; at most {}", shown(name), rank, kMostDims);
     std::vector<int64_t> dims;
@@ -316,6 +319,9 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const std::vector<Tens
         std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeRow& row) { return row.dtype == info.dtype; });
     SUMI_CHECK_KIND(kUsage, type != std::end(kTypes), "{}: GGUF has no type {}, which \"{}\" has", path.string(),
                     name_of(info.dtype), shown(info.name));
+    SUMI_CHECK_KIND(kUsage, !info.name.empty() && info.name.size() <= kMostName,
+                    "{}: GGUF holds names of 1 to {} bytes, and \"{}\" has {}", path.string(), kMostName,
+                    shown(info.name), info.name.size());
     SUMI_CHECK_KIND(kUsage, info.shape.rank() <= static_cast<int>(kMostDims) && info.shape.numel() > 0,
                     "{}: GGUF holds 1 to {} dimensions and no empty tensors, and \"{}\" is {}", path.string(),
                     kMostDims, shown(info.name), info.shape.str());

@@ -146,8 +146,9 @@ TEST_F(Gguf, Items70To73MetadataThatLies) {
 }
 
 TEST_F(Gguf, Items74To85Tensors) {
-  refused({.rows = {{std::string(513, 'n'), {3}}}}, "name");
-  refused({.rows = {{"", {3}}}}, "name");
+  refused({.rows = {{std::string(160, 'n'), {3}}}}, "name has 160 bytes");
+  EXPECT_TRUE(open(made({.rows = {{std::string(159, 'n'), {3}}}}))->has(std::string(159, 'n')));
+  refused({.rows = {{"", {3}}}}, "no name");
   refused({.rows = {{"w", {1, 1, 1, 1, 1}}}}, "5 dimensions");
   refused({.rows = {{"w", {UINT64_MAX}}}}, "dimension");
   refused({.rows = {{"w", {0, 3}}}}, "dimension of 0");
@@ -262,6 +263,7 @@ TEST_F(Gguf, WritesWhatIsReadBack) {
             std::string::npos);
   EXPECT_THROW(GgufWriter(folder_ / "x.gguf", {{"b", DType::kBool, Shape{2}}}), Error);
   EXPECT_THROW(GgufWriter(folder_ / "x.gguf", {{"b", DType::kF32, Shape{1, 1, 1, 1, 1}}}), Error);
+  EXPECT_THROW(GgufWriter(folder_ / "x.gguf", {{std::string(160, 'b'), DType::kF32, Shape{2}}}), Error);
 }
 
 // Blocks whose values follow from the documented layout, written here in another way: bit by bit.
