@@ -19,13 +19,15 @@ bool becomes(const io::TensorInfo& info, DType dtype) {
 
 class CastCheckpoint : public io::Checkpoint {
  public:
-  CastCheckpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype) : inner_(std::move(inner)), dtype_(dtype) {
+  CastCheckpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype, std::optional<DType> convolutions)
+      : inner_(std::move(inner)) {
     tensors_ = inner_->tensors();
     metadata_ = inner_->metadata();
     format_ = inner_->format();
     path_ = inner_->path();
     for (io::TensorInfo& info : tensors_) {
-      if (becomes(info, dtype)) info.dtype = dtype;
+      const DType wanted = info.shape.rank() == 4 ? convolutions.value_or(dtype) : dtype;
+      if (becomes(info, wanted)) info.dtype = wanted;
     }
     index();
   }
@@ -36,12 +38,12 @@ class CastCheckpoint : public io::Checkpoint {
     if (info->dtype == out.dtype()) return out;
     SUMI_CHECK(is_weight_type(out.dtype()) || models::is_converted(out.dtype()),
                "{}: tensor \"{}\" has the type {}; only floating-point and quantised weights can become {}",
-               path_.string(), strip_control(name), name_of(out.dtype()), name_of(dtype_));
+               path_.string(), strip_control(name), name_of(out.dtype()), name_of(info->dtype));
     if (out.dtype() != DType::kF32) out = cast(out, DType::kF32);
     // Blocks cannot represent NaN, so warn here; in the other types binding finds them.
-    if (is_quantized(dtype_))
+    if (is_quantized(info->dtype))
       models::warn_of_non_finite(path_.string(), info->name, out, std::numeric_limits<int64_t>::max());
-    return dtype_ == DType::kF32 ? out : cast(out, dtype_);
+    return info->dtype == DType::kF32 ? out : cast(out, info->dtype);
   }
 
   bool is_copied(std::string_view name) const override {
@@ -53,15 +55,17 @@ class CastCheckpoint : public io::Checkpoint {
 
  private:
   std::shared_ptr<const io::Checkpoint> inner_;
-  DType dtype_;
 };
 
 }  // namespace
 
-std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype) {
+std::shared_ptr<const io::Checkpoint> cast_checkpoint(std::shared_ptr<const io::Checkpoint> inner, DType dtype,
+                                                      std::optional<DType> convolutions) {
   SUMI_CHECK_KIND(kUsage, is_weight_type(dtype) && (!is_quantized(dtype) || is_writable_quantized(dtype)),
                   "weights can be f32, f16, bf16, q8_0 or q4_0, not {}", name_of(dtype));
-  return std::make_shared<CastCheckpoint>(std::move(inner), dtype);
+  SUMI_CHECK_KIND(kUsage, !convolutions || (is_weight_type(*convolutions) && !is_quantized(*convolutions)),
+                  "convolutions can be f32, f16 or bf16, not {}", name_of(*convolutions));
+  return std::make_shared<CastCheckpoint>(std::move(inner), dtype, convolutions);
 }
 
 }  // namespace sumi::engine

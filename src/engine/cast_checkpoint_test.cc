@@ -64,5 +64,24 @@ TEST_F(CastCheckpointTest, QuantisingWarnsOfValuesThatAreNotFinite) {
   EXPECT_TRUE(warnings.messages().empty());
 }
 
+TEST_F(CastCheckpointTest, ConvolutionsMayHaveAnotherType) {
+  io::write_safetensors(folder_ / "model.safetensors", {{"conv", Tensor::full({32, 32, 3, 3}, 1.0f)},
+                                                        {"conv.1x1", Tensor::full({32, 32, 1, 1}, 1.0f)},
+                                                        {"linear", Tensor::full({32, 32}, 1.0f)}});
+  const std::shared_ptr<const io::Checkpoint> stored = io::open_checkpoint(folder_ / "model.safetensors");
+  const auto type_in = [](const io::Checkpoint& file, const char* name) {
+    EXPECT_EQ(file.tensor(name).dtype(), file.find(name)->dtype) << name;
+    return file.find(name)->dtype;
+  };
+  const auto all = cast_checkpoint(stored, DType::kQ8);
+  EXPECT_EQ(type_in(*all, "conv"), DType::kQ8);
+  const auto kept = cast_checkpoint(stored, DType::kQ8, DType::kF16);
+  EXPECT_EQ(type_in(*kept, "conv"), DType::kF16);
+  EXPECT_EQ(type_in(*kept, "conv.1x1"), DType::kF16);
+  EXPECT_EQ(type_in(*kept, "linear"), DType::kQ8);
+  EXPECT_EQ(type_in(*cast_checkpoint(stored, DType::kQ4, DType::kF32), "conv"), DType::kF32);
+  EXPECT_THROW(cast_checkpoint(stored, DType::kQ8, DType::kQ4), Error);
+}
+
 }  // namespace
 }  // namespace sumi::engine

@@ -52,6 +52,18 @@ TEST(Convert, WritesGgufInEveryType) {
     EXPECT_GT(of_the_type, static_cast<int64_t>(file->tensors().size()) / 4) << type;
     EXPECT_EQ(draw(out, {}), draw(model.string(), {"--dtype", type})) << type;
   }
+  // Convolutions in another type, for programs that cannot read them in blocks.
+  const std::string out = (folder / "c.gguf").string();
+  ASSERT_EQ(run_program({SUMI_BINARY, "convert", "--ckpt", model.string(), "--dtype", "q8_0", "--convolutions", "f16",
+                         "--out", out})
+                .code,
+            0);
+  const auto file = io::open_checkpoint(out);
+  for (const io::TensorInfo& info : file->tensors()) {
+    if (info.shape.rank() == 4) EXPECT_EQ(info.dtype, DType::kF16) << info.name;
+  }
+  for (const auto& [key, value] : file->metadata()) EXPECT_FALSE(key.starts_with("comfy.gguf.orig_shape")) << key;
+  draw(out, {});
   const Outcome refused = run_program(
       {SUMI_BINARY, "convert", "--ckpt", model.string(), "--dtype", "q4_K", "--out", (folder / "k.gguf").string()});
   EXPECT_EQ(refused.code, 64) << refused.err;
@@ -68,6 +80,10 @@ TEST(Convert, RefusesWhatCannotBe) {
   };
   refused({"--out", (folder / "x.safetensors").string()}, 64, "--ckpt");
   refused({"--ckpt", model, "--dtype", "q8_0", "--out", (folder / "x.safetensors").string()}, 64, "no type q8_0");
+  refused({"--ckpt", model, "--dtype", "f16", "--convolutions", "f16", "--out", (folder / "x.gguf").string()}, 64,
+          "--convolutions is for");
+  refused({"--ckpt", model, "--dtype", "q8_0", "--convolutions", "q4_0", "--out", (folder / "x.gguf").string()}, 64,
+          "not q4_0");
   refused({"--ckpt", model, "--out", model}, 64, "the model itself");
   refused({"--ckpt", model, "--out", (folder / "none/x.safetensors").string()}, 64, "none");
   EXPECT_TRUE(names_in(folder.path()).empty());

@@ -19,7 +19,7 @@ namespace {
 
 struct Convert {
   ModelChoice model;
-  std::string dtype = "auto", out, about;
+  std::string dtype = "auto", convolutions, out, about;
 
   int run() const;
   template <class Writer>
@@ -31,6 +31,11 @@ int Convert::run() const {
   const ModelOptions words{.prediction = model.prediction, .dtype = dtype};
   engine::check_model_options(words);
   const auto type = engine::weights_dtype_of(words);
+  std::optional<DType> of_convolutions;
+  if (!convolutions.empty()) {
+    SUMI_CHECK_KIND(kUsage, type && is_quantized(*type), "--convolutions is for --dtype q8_0 and q4_0");
+    of_convolutions = dtype_from_name(convolutions);
+  }
   const bool gguf = std::filesystem::path(out).extension() == ".gguf";
   SUMI_CHECK_KIND(kUsage, gguf || !type || !is_quantized(*type),
                   "safetensors has no type {}; use f32, f16 or bf16, or end the name in .gguf", dtype);
@@ -49,7 +54,7 @@ int Convert::run() const {
     autoencoder->scale_factor = config.autoencoder.scale_factor;
     stored = models::with_autoencoder(stored, chosen.file);
   }
-  const auto file = type ? engine::cast_checkpoint(stored, *type) : stored;
+  const auto file = type ? engine::cast_checkpoint(stored, *type, of_convolutions) : stored;
   std::map<std::string, std::string> metadata = file->metadata();
   std::erase_if(metadata, [](const auto& entry) {  // of the file's own layout
     return entry.first.starts_with("comfy.gguf.") || entry.first == "general.alignment" ||
@@ -102,6 +107,11 @@ std::function<int()> declare(CLI::App& app) {
                  "Type of the weights: f32, f16, bf16, or auto (as they are); in a .gguf also q8_0 and q4_0")
       ->type_name("TYPE")
       ->default_str("auto");
+  app.add_option(
+         "--convolutions", convert->convolutions,
+         "With --dtype q8_0 or q4_0, the type of convolutions larger than 1x1: f32, f16 or bf16. By default they "
+         "are quantised too; other programs, stable-diffusion.cpp among them, cannot read them so")
+      ->type_name("TYPE");
   app.add_option("--out", convert->out, "The file to write, .safetensors or .gguf")->required()->type_name("FILE");
   app.add_option("--about", convert->about, "Where the model comes from, for `sumi list models`")->type_name("TEXT");
   return [convert] { return convert->run(); };
@@ -114,6 +124,7 @@ const CommandRegistration kRegistration(
   sumi convert --ckpt sd-v1-4.ckpt --dtype f16 --out sd-v1-4.safetensors
   sumi convert --ckpt some-diffusers-folder --out model.safetensors
   sumi convert --ckpt sd-v1-4.ckpt --dtype q8_0 --out sd-v1-4-q8_0.gguf
+  sumi convert --ckpt sd-v1-4.ckpt --dtype q8_0 --convolutions f16 --out for-other-programs.gguf
 )",
      .declare = declare});
 
