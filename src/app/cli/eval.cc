@@ -137,11 +137,11 @@ int Eval::run() {
   const double distance = evaluate::kernel_distance(drawn.features(), references.traits.features());
   const double clip_score = scores / static_cast<double>(retrieval.drawn);
   if (job.json) {
-    nlohmann::ordered_json told{{"drawn", retrieval.drawn},    {"references", references.captions.size()},
+    nlohmann::ordered_json json{{"drawn", retrieval.drawn},    {"references", references.captions.size()},
                                 {"broken", references.broken}, {"top1", retrieval.top1()},
                                 {"top5", retrieval.top5()},    {"kernel_distance", distance}};
-    if (score) told["clip_score"] = clip_score;
-    say(told.dump() + "\n");
+    if (score) json["clip_score"] = clip_score;
+    say(json.dump() + "\n");
     return 0;
   }
   say(fmt::format(
