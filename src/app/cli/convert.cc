@@ -31,13 +31,14 @@ int Convert::run() const {
   const ModelOptions words{.prediction = model.prediction, .dtype = dtype};
   engine::check_model_options(words);
   const auto type = engine::weights_dtype_of(words);
+  const bool quantizes = type && is_quantized(*type);
   std::optional<DType> of_convolutions;
   if (!convolutions.empty()) {
-    SUMI_CHECK_KIND(kUsage, type && is_quantized(*type), "--convolutions is for --dtype q8_0 and q4_0");
+    SUMI_CHECK_KIND(kUsage, quantizes, "--convolutions is for --dtype q8_0 and q4_0");
     of_convolutions = dtype_from_name(convolutions);
   }
   const bool gguf = std::filesystem::path(out).extension() == ".gguf";
-  SUMI_CHECK_KIND(kUsage, gguf || !type || !is_quantized(*type),
+  SUMI_CHECK_KIND(kUsage, gguf || !quantizes,
                   "safetensors has no type {}; use f32, f16 or bf16, or end the name in .gguf", dtype);
   check_writable_file(out);
   std::shared_ptr<const io::Checkpoint> stored = models::open_model_files(model.checkpoint);
@@ -109,8 +110,8 @@ std::function<int()> declare(CLI::App& app) {
       ->default_str("auto");
   app.add_option(
          "--convolutions", convert->convolutions,
-         "With --dtype q8_0 or q4_0, the type of convolutions larger than 1x1: f32, f16 or bf16. By default they "
-         "are quantised too; other programs, stable-diffusion.cpp among them, cannot read them so")
+         "With --dtype q8_0 or q4_0, the type of all convolutions: f32, f16 or bf16. By default they are quantised "
+         "too, which other programs, stable-diffusion.cpp among them, cannot read")
       ->type_name("TYPE");
   app.add_option("--out", convert->out, "The file to write, .safetensors or .gguf")->required()->type_name("FILE");
   app.add_option("--about", convert->about, "Where the model comes from, for `sumi list models`")->type_name("TEXT");
