@@ -54,6 +54,7 @@ cmd:mpirun      openmpi-bin           openmpi             open-mpi
 pc:freetype2    libfreetype-dev       freetype-devel      freetype
 pc:harfbuzz     libharfbuzz-dev       harfbuzz-devel      harfbuzz
 cmd:python3     python3               python3             python
+h:opencv4/opencv2/imgproc/hal/interface.h libopencv-imgproc-dev opencv-devel opencv
 py:pip          python3-pip           python3-pip         python
 py:setuptools   python3-setuptools    python3-setuptools  python-setuptools
 py:wheel        python3-wheel         python3-wheel       python-setuptools

@@ -36,6 +36,8 @@ if(TARGET sumi_shared)
   install(EXPORT sumi-targets NAMESPACE sumi:: DESTINATION ${config})
   install(EXPORT sumi-static-targets NAMESPACE sumi:: DESTINATION ${config})
   list(JOIN SUMI_LIBRARY_NEEDS " " SUMI_PC_NEEDS)
+  list(TRANSFORM SUMI_PLAIN_NEEDS PREPEND "-l" OUTPUT_VARIABLE SUMI_PC_PLAIN_NEEDS)
+  list(JOIN SUMI_PC_PLAIN_NEEDS " " SUMI_PC_PLAIN_NEEDS)
   configure_package_config_file(cmake/sumi-config.cmake.in ${CMAKE_BINARY_DIR}/sumi-config.cmake
                                 INSTALL_DESTINATION ${config} NO_SET_AND_CHECK_MACRO)
   write_basic_package_version_file(${CMAKE_BINARY_DIR}/sumi-config-version.cmake COMPATIBILITY SameMinorVersion)

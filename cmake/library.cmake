@@ -5,6 +5,11 @@ set(SUMI_LIBRARY_NEEDS fmt zlib libpng libjpeg libwebp libwebpdemux yaml-cpp lib
 if(HEIF_FOUND)
   list(APPEND SUMI_LIBRARY_NEEDS libheif)
 endif()
+# giflib has no file for pkg-config, and OpenCV's names all of its libraries.
+set(SUMI_PLAIN_NEEDS gif)
+if(OPENCV_FOUND)
+  list(APPEND SUMI_PLAIN_NEEDS opencv_imgproc opencv_core)
+endif()
 pkg_check_modules(SUMI_NEEDS REQUIRED IMPORTED_TARGET ${SUMI_LIBRARY_NEEDS})
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/include/sumi.h SUMI_ABI REGEX "#define SUMI_ABI_VERSION ")
@@ -37,7 +42,7 @@ add_library(sumi_shared SHARED ${SUMI_OBJECT})
 sumi_library(sumi_shared sumi)
 set_target_properties(sumi_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${SUMI_ABI}
                       LINK_DEPENDS ${SUMI_VERSION_SCRIPT})
-target_link_libraries(sumi_shared PRIVATE PkgConfig::SUMI_NEEDS GIF::GIF Threads::Threads)
+target_link_libraries(sumi_shared PRIVATE PkgConfig::SUMI_NEEDS GIF::GIF ${OPENCV_LIBRARIES} Threads::Threads)
 target_link_options(sumi_shared PRIVATE -Wl,--version-script=${SUMI_VERSION_SCRIPT} -Wl,--as-needed)
 if(SUMI_SANITIZE)
   target_link_options(sumi_shared PRIVATE -fsanitize=${SUMI_SANITIZE})  # their runtime comes with the program
@@ -47,6 +52,5 @@ endif()
 
 add_library(sumi_static STATIC ${SUMI_OBJECT})
 sumi_library(sumi_static sumi_static)
-# giflib has no file for pkg-config.
-target_link_libraries(sumi_static INTERFACE PkgConfig::SUMI_NEEDS gif Threads::Threads)
+target_link_libraries(sumi_static INTERFACE PkgConfig::SUMI_NEEDS ${SUMI_PLAIN_NEEDS} Threads::Threads)
 add_dependencies(sumi_static sumi_shared)  # so that one rule makes the object

@@ -45,6 +45,7 @@ struct ModelOptions {
   std::string config = {};             // LDM configuration (YAML); empty: the folder's, else inferred from the tensors
   std::string vae = {};                // an autoencoder in place of the model's: a file or folder; "own": the model's,
                                        // even where NAME.vae.pt or .vae.safetensors lies beside it; empty: that one
+  std::string preview_vae = {};        // a tiny autoencoder (TAESD) that draws previews; empty: a linear estimate
   std::string tokenizer = {};          // folder with vocab.json and merges.txt; empty: searched for
   std::string prediction = "auto";     // what the UNet predicts: "eps", "v", "x0"; "auto": as configured
   std::string backend = "cpu";         // a name of Engine::backends()

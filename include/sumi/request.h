@@ -21,7 +21,31 @@ struct Lora {
   std::optional<double> unet = {}, text = {};  // on the UNet, on the text encoders; where not given, `weight`
 };
 
-// A text-to-image job. What is left open is decided by the model, else by `defaults`; Job::settings() tells the result.
+// A ControlNet and the picture that it follows.                                        (Zhang et al. 2023)
+struct Control {
+  std::string model = {};         // a file or a diffusers folder
+  std::string image = {};         // the hint, a picture as in Request::init; brought to the size by `resize`
+  double weight = 1.0;            // how strongly it acts
+  double start = 0.0, end = 1.0;  // in which part of the steps it acts: from `start` up to before `end`
+  std::optional<std::string> preprocess = {};  // how the hint is made of the picture: "none" or "canny"; "none"
+};
+
+// A second pass over a larger version of each picture, as the web UI's hires fix. What is left open is as in the first.
+struct Hires {
+  double scale = 2.0;                        // of width and height, rounded down to whole points of the latent
+  std::optional<std::string> upscaler = {};  // "latent" (bilinear), "latent-antialiased", "latent-bicubic",
+                                             // "latent-bicubic-antialiased", "latent-nearest",
+                                             // "latent-nearest-exact"; pixels by "lanczos", "bicubic", "bilinear",
+                                             // "nearest"; or the file of an ESRGAN model; "latent"
+  std::optional<int64_t> steps = {};         // that are run; the request's
+  std::optional<double> strength = {};       // 0 to 1; 0.7
+  std::optional<std::string> sampler = {}, schedule = {};
+  std::optional<double> guidance = {};
+  std::optional<std::string> prompt = {}, negative_prompt = {};
+};
+
+// A job: text to image, or with `init` image to image, with `mask` inpainting. What is left open is decided by the
+// model, else by `defaults`; Job::settings() tells the result.
 struct Request {
   // The texts to draw, UTF-8, each at most 64 KiB. <lora:NAME:WEIGHT> in a prompt names a LoRA (see `lora_folder`),
   // <lora:NAME:TEXT:UNET> with a weight for each part; all prompts of a request must name the same. At least one
@@ -61,6 +85,44 @@ struct Request {
   std::vector<std::string> embeddings = {};
   std::string embedding_folder = {};  // the only folder to look in; empty: those two
 
+  // Pictures are given by a file's path, or whole as "data:image/png;base64,…" (any kind of file that sumi reads, and
+  // any media type). `init` is the picture to begin from; its size, rounded down to what the model can draw, is the
+  // size where neither width nor height is given.
+  std::string init = {};
+  std::optional<double> strength = {};  // how far from `init`: 0 to 1, the part of the steps that is run; 0.75
+  // How pictures are brought to the size: "stretch"; "crop", covering it, the middle; "fill", fitted inside, the edges
+  // drawn out. "stretch".
+  std::optional<std::string> resize = {};
+  std::optional<std::string> background = {};  // under see-through pixels: "white", "black", "gray", "#rrggbb"; "white"
+  // Whose rules a picture comes in by (see docs/pictures.md): "original" (CompVis' scripts), "diffusers", "webui"
+  // (A1111's). None: "original" with `defaults` original and ddim, else "diffusers" for samplers on timesteps and
+  // "webui" for those on noise levels.
+  std::optional<std::string> convention = {};
+
+  std::string mask = {};                  // white is drawn anew, the rest stays; of the size of `init` or brought
+                                          // to it; needs `init`
+  bool mask_invert = false;               // black is drawn anew
+  std::optional<int64_t> mask_blur = {};  // sigma in pixels, 0 to 256, of how its edge is softened; 4
+  std::optional<std::string> mask_content = {};  // what is under it at first: "original", "fill" (from around it),
+                                                 // "noise", "nothing"; "original"
+  // Draw only the mask's surroundings, with so many pixels around it, at the full size, and put them back into the
+  // picture; the result has the size of `init`.
+  std::optional<int64_t> mask_padding = {};
+  std::vector<int64_t> extend = {};  // left, right, top, bottom: pixels that are drawn around `init`; empty or 4
+
+  std::optional<Hires> hires = {};
+  std::vector<Control> controls = {};
+  bool guess_mode = false;    // controls act on the prompt's half alone, softer towards the fine levels
+  std::string seamless = {};  // opposite edges fit: "x", "y" or "xy"; empty: no
+
+  // The first noise is `subseed`'s to the part `subseed_strength`, mixed along the arc with `seed`'s. With seeding
+  // "picture" only.
+  std::optional<uint64_t> subseed = {};
+  std::optional<double> subseed_strength = {};  // 0 to 1; 0
+
+  std::string safety_checker = {};  // a file or folder; flagged pictures come out black, with a warning; empty: none
+  std::string watermark = {};       // an invisible text put into each picture (the original's is StableDiffusionV1)
+
   bool tiled_decode = false;  // decode beyond 1024x1024 in tiles: less memory, more time, a small error
 
   // This job draws batch number `share` of every `share_of`, with the same result as if it had drawn all: for processes
@@ -70,6 +132,30 @@ struct Request {
   // Who decides what neither the request nor the model does. "quick": dpmpp_2m on karras, 25 steps, scale 7.5, weighted
   // syntax. "original": the original script's: ddim, 50 steps, scale 7.5, exact syntax. "quick".
   std::optional<std::string> defaults = {};
+};
+
+// A picture that was given, for a job's record: the name of its file without folders (of a picture given whole, empty)
+// and a hash of its bytes.
+struct Source {
+  std::string name = {}, hash = {};
+};
+
+// A ControlNet as it is used.
+struct ControlSettings {
+  std::string model = {};
+  Source image = {};
+  double weight = 1.0, start = 0.0, end = 1.0;
+  std::string preprocess = "none";
+};
+
+// A second pass as it is made.
+struct HiresSettings {
+  int64_t width = 0, height = 0;
+  double scale = 2.0;
+  std::string upscaler = {}, sampler = {}, schedule = {};
+  int64_t steps = 0;
+  double strength = 0.0, guidance = 0.0;
+  std::string prompt = {}, negative_prompt = {};  // empty: the first pass's
 };
 
 // A request after everything was decided.
@@ -85,6 +171,21 @@ struct Settings {
   int64_t pictures = 0;  // of the whole job
   int64_t batch = 1;     // the most at once
   bool tiled_decode = false;
+  std::optional<Source> init = {}, mask = {};  // none: not given
+  double strength = 1.0;
+  std::string resize = {}, background = {}, convention = {};  // empty without `init`
+  bool mask_invert = false;
+  int64_t mask_blur = 0;
+  std::string mask_content = {};  // empty without `mask`
+  std::optional<int64_t> mask_padding = {};
+  std::vector<int64_t> extend = {};
+  std::optional<HiresSettings> hires = {};
+  std::vector<ControlSettings> controls = {};
+  bool guess_mode = false;
+  std::string seamless = {};
+  std::optional<uint64_t> subseed = {};
+  double subseed_strength = 0.0;
+  std::string safety_checker = {}, watermark = {};
   std::vector<Lora> loras = {};              // those named in prompts too
   std::vector<std::string> embeddings = {};  // the files in use, those found by name too
   std::string backend = {};
@@ -107,6 +208,7 @@ struct Picture {
   int64_t number = 0;           // in the job, from 0
   uint64_t seed = 0;            // with seeding "picture" its own, else the job's
   std::string parameters = {};  // its settings in the text that A1111 writes into PNG files
+  bool flagged = false;         // by the safety checker, and black
 };
 
 // The picture in the making, one pixel for each point of the latent (usually an eighth of the size on each side): a

@@ -5,11 +5,18 @@
     pipe("a red apple").images[0].save("apple.png")
 """
 
+from .control import ControlNetModel
 from .errors import Error
 from .generator import Generator
 from .image import Image
 from .library import version
 from .output import StableDiffusionPipelineOutput
+from .picture_pipelines import (
+    StableDiffusionControlNetImg2ImgPipeline,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+)
 from .pipeline import StableDiffusionPipeline
 from .scheduler import Scheduler
 from .schedulers import (
@@ -31,6 +38,7 @@ from .schedulers import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ControlNetModel",
     "DDIMScheduler",
     "DDPMScheduler",
     "DPMSolverMultistepScheduler",
@@ -47,6 +55,10 @@ __all__ = [
     "LMSDiscreteScheduler",
     "PNDMScheduler",
     "Scheduler",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "UniPCMultistepScheduler",

@@ -56,6 +56,10 @@ _PYTHON_NAMES = {
     "loras": "load_lora_weights",
     "lora_folder": "load_lora_weights",
     "tiled_decode": "enable_vae_tiling",
+    "init": "image",
+    "mask": "mask_image",
+    "mask_padding": "padding_mask_crop",
+    "controls": "controlnet",
 }
 
 

@@ -78,6 +78,10 @@ if _PIL is not None:
             super().save(fp, format, **options)
 
 
+def is_pil_image(value: Any) -> bool:
+    return _PIL is not None and isinstance(value, _PIL.Image.Image)
+
+
 def make_image(size: Tuple[int, int], pixels: bytes, parameters: str) -> Any:
     """A PIL image if Pillow is installed, else an Image; info["parameters"] has the settings."""
     if _PIL is None:

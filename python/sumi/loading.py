@@ -129,4 +129,4 @@ def _tell_of_safety_checker(folder: Path, safety_checker: Any) -> None:
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     named = index.get("safety_checker")
     if isinstance(named, list) and named and named[0] is not None:
-        tell(f"{folder}: has a safety checker, which sumi does not run")
+        tell(f"{folder}: has a safety checker, which sumi does not run unless `safety_checker` names it")

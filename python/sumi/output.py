@@ -14,16 +14,17 @@ class StableDiffusionPipelineOutput:
 
     Attributes:
         images: a list of pictures; with output_type="np" an array [pictures, height, width, 3].
-        nsfw_content_detected: None; no safety checker is run.
+        nsfw_content_detected: of each picture whether the safety checker flagged it; None where none is run.
     """
 
-    def __init__(self, images: Any) -> None:
+    def __init__(self, images: Any, nsfw_content_detected: Optional[List[bool]] = None) -> None:
         self.images = images
-        self.nsfw_content_detected = None
+        self.nsfw_content_detected = nsfw_content_detected
 
     def to_tuple(self) -> Tuple[Any, ...]:
         """What is not None."""
-        return (self.images,)
+        flags = self.nsfw_content_detected
+        return (self.images,) if flags is None else (self.images, flags)
 
     def __getitem__(self, key: Any) -> Any:
         return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]

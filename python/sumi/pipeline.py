@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import arguments
 from .adapters import Adapters
 from .calls import Calls
 from .engine import Model
-from .errors import in_python_words
+from .errors import NO_INPUT, Error, in_python_words
 from .generator import Device, mark_used
 from .job import Job, Picture
 from .loading import UNSET, Opened, open_file, open_pretrained, prediction_in_words
@@ -52,9 +53,15 @@ def _refuse_unknown(where: str, unknown: Mapping[str, Any]) -> None:
         raise TypeError(f"{where}: `{name}` is not an argument that sumi supports")
 
 
-def _check_safety_checker(value: Any) -> None:
-    if value is not None and value is not UNSET:
-        raise ValueError("`safety_checker`: sumi runs none; give None")
+def _check_safety_checker(value: Any) -> Optional[str]:
+    """The path of the safety checker to run; None: none."""
+    if value is None or value is UNSET:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError("`safety_checker`: must be None or the path of a safety checker, not an object")
+    if not os.path.exists(value):
+        raise Error(NO_INPUT, f"`safety_checker`: {os.fspath(value)}: there is no such file or folder")
+    return os.path.abspath(value)
 
 
 class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
@@ -70,6 +77,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
         self._scheduler = opened.scheduler
         self._adapters = Adapters()
         self._tiled_decode = False
+        self._safety_checker: Optional[str] = None
         self._progress_options: Dict[str, Any] = {}
         self._calls = Calls()
 
@@ -107,12 +115,13 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             tokenizer: a folder with vocab.json and merges.txt, instead of the one that is found.
             prediction_type: "epsilon", "v_prediction" or "sample", instead of what the model's configuration says.
             cache_dir: instead of Hugging Face's cache.
-            safety_checker: None; no checker is run.
+            safety_checker: the path of one, a file or folder, whose pictures come out black where it flags them; None
+                runs none.
             requires_safety_checker, feature_extractor (None), use_safetensors, local_files_only, low_cpu_mem_usage,
                 token, use_auth_token: change nothing.
         """
         _refuse_unknown("from_pretrained", unknown)
-        _check_safety_checker(safety_checker)
+        checker = _check_safety_checker(safety_checker)
         arguments.refuse_unless_default("from_pretrained", {"feature_extractor": (feature_extractor, None)})
         opened = open_pretrained(
             pretrained_model_name_or_path,
@@ -124,7 +133,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             prediction_type=prediction_type,
             safety_checker=safety_checker,
         )
-        return cls._of(opened, scheduler)
+        return cls._of(opened, scheduler, checker)
 
     @classmethod
     def from_single_file(
@@ -153,7 +162,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             Others: as for from_pretrained.
         """
         _refuse_unknown("from_single_file", unknown)
-        _check_safety_checker(safety_checker)
+        checker = _check_safety_checker(safety_checker)
         if config is not None and original_config is not None:
             raise ValueError("`config` and `original_config` mean the same; give one of them")
         opened = open_file(
@@ -165,13 +174,14 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
             tokenizer=tokenizer,
             prediction_type=prediction_type,
         )
-        return cls._of(opened, scheduler)
+        return cls._of(opened, scheduler, checker)
 
     @classmethod
-    def _of(cls, opened: Opened, scheduler: Any) -> "StableDiffusionPipeline":
+    def _of(cls, opened: Opened, scheduler: Any, safety_checker: Optional[str]) -> "StableDiffusionPipeline":
         for sentence in opened.model.warnings():
             tell(sentence)
         pipe = cls(opened)
+        pipe._safety_checker = safety_checker
         if scheduler is not None:
             pipe.scheduler = pipe._adopt(scheduler).corrected()
         return pipe
@@ -218,13 +228,13 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
         return adopt_scheduler(value, self._scheduler.config, lib.list("samplers"), lib.list("schedules"))
 
     @property
-    def safety_checker(self) -> None:
-        """None: no checker is run."""
-        return None
+    def safety_checker(self) -> Optional[str]:
+        """The path of the safety checker that is run; None: none."""
+        return self._safety_checker
 
     @safety_checker.setter
     def safety_checker(self, value: Any) -> None:
-        _check_safety_checker(value)
+        self._safety_checker = _check_safety_checker(value)
 
     def enable_vae_tiling(self) -> None:
         """Decodes pictures beyond 1024x1024 in tiles: less memory, more time, a small error."""
@@ -281,7 +291,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
         callback_on_step_end: Optional[StepCallback] = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         **unknown: Any,
-    ) -> Union[StableDiffusionPipelineOutput, Tuple[Any, None]]:
+    ) -> Union[StableDiffusionPipelineOutput, Tuple[Any, Any]]:
         """Draws num_images_per_prompt pictures of each prompt, all at once as in diffusers.
 
         Args:
@@ -297,27 +307,42 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
                 set pipe._interrupt: the call, and no other thread's, then raises Error(cancelled).
             Others must have their defaults.
         """
-        _refuse_unknown("StableDiffusionPipeline", unknown)
-        refuse_unsupported(locals(), callback_on_step_end, callback_on_step_end_tensor_inputs)
+        return self._draw(locals(), unknown)
+
+    def _draw(
+        self, given: Mapping[str, Any], unknown: Mapping[str, Any], more: Optional[Mapping[str, Any]] = None
+    ) -> Union[StableDiffusionPipelineOutput, Tuple[Any, Any]]:
+        """A call with the arguments `given`, and with the fields `more` in its request."""
+        where = type(self).__name__
+        _refuse_unknown(where, unknown)
+        callback, generator = given["callback_on_step_end"], given["generator"]
+        refuse_unsupported(where, given, callback, given["callback_on_step_end_tensor_inputs"])
+        output_type = given["output_type"]
         check_output_type(output_type)
         self._scheduler.check_model(self._noise, prediction_in_words(self._model))
+        fields = dict(more or {})
+        if self._safety_checker is not None:
+            fields["safety_checker"] = self._safety_checker
         request = make_request(
             self._scheduler,
             self._adapters,
             self._tiled_decode,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            num_images_per_prompt=num_images_per_prompt,
-            height=height,
-            width=width,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            eta=eta,
+            prompt=given["prompt"],
+            negative_prompt=given["negative_prompt"],
+            num_images_per_prompt=given["num_images_per_prompt"],
+            height=given["height"],
+            width=given["width"],
+            num_inference_steps=given["num_inference_steps"],
+            guidance_scale=given["guidance_scale"],
+            eta=given["eta"],
             generator=generator,
-            cross_attention_kwargs=cross_attention_kwargs,
+            cross_attention_kwargs=given["cross_attention_kwargs"],
+            more=fields,
         )
-        images = collect_images(self._run(request, generator, callback_on_step_end), output_type)
-        return StableDiffusionPipelineOutput(images) if return_dict else (images, None)
+        pictures = self._run(request, generator, callback)
+        images = collect_images(pictures, output_type)
+        flags = None if self._safety_checker is None else [bool(p.info.get("flagged")) for p in pictures]
+        return StableDiffusionPipelineOutput(images, flags) if given["return_dict"] else (images, flags)
 
     def _run(self, request: Dict[str, Any], generator: Any, callback: Optional[StepCallback]) -> List[Picture]:
         progress = Progress(**self._progress_options)
@@ -343,7 +368,7 @@ class StableDiffusionPipeline(LoraMethods, NoEffectMethods):
 
     def __getattr__(self, name: str) -> Any:
         refuse_attribute(name)
-        raise AttributeError(f"StableDiffusionPipeline has no attribute {name!r}")
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         refuse_attribute(name)

@@ -23,16 +23,15 @@ _UNSUPPORTED: Dict[str, Any] = {
 }
 
 
-def refuse_unsupported(given: Mapping[str, Any], callback: Any, tensor_inputs: Sequence[str]) -> None:
+def refuse_unsupported(where: str, given: Mapping[str, Any], callback: Any, tensor_inputs: Sequence[str]) -> None:
     if callback is not None and not callable(callback):
         raise TypeError(f"`callback_on_step_end` must be a function, not {callback!r}")
     if not isinstance(tensor_inputs, (list, tuple)):
         raise TypeError(f"`callback_on_step_end_tensor_inputs` must be a list of names, not {tensor_inputs!r}")
-    arguments.refuse_unless_default("StableDiffusionPipeline", {n: (given[n], d) for n, d in _UNSUPPORTED.items()})
+    unsupported = {n: (given[n], d) for n, d in _UNSUPPORTED.items() if n in given}
+    arguments.refuse_unless_default(where, unsupported)
     if list(tensor_inputs) not in ([], ["latents"]):
-        raise ValueError(
-            "StableDiffusionPipeline: `callback_on_step_end_tensor_inputs` is not supported by sumi; leave it out"
-        )
+        raise ValueError(f"{where}: `callback_on_step_end_tensor_inputs` is not supported by sumi; leave it out")
 
 
 def make_request(
@@ -50,8 +49,10 @@ def make_request(
     eta: float,
     generator: Any,
     cross_attention_kwargs: Optional[Mapping[str, Any]],
+    more: Mapping[str, Any],
 ) -> Dict[str, Any]:
-    """The request; what is None is left to the library. Like diffusers it draws all pictures in one batch."""
+    """The request, with the fields `more`; what is None is left to the library. Like diffusers it draws all pictures in
+    one batch."""
     copies = arguments.whole("num_images_per_prompt", num_images_per_prompt)
     prompts = arguments.read_prompts(prompt, 1 if copies is None else copies)
     if guidance_scale is not None:
@@ -72,5 +73,6 @@ def make_request(
         "tiled_decode": tiled_decode,
         "syntax": "exact",
         "defaults": "original",
+        **more,
     }
     return {name: value for name, value in fields.items() if value is not None}

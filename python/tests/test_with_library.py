@@ -470,5 +470,40 @@ except sumi.Error as error:
         self.assertRegex(done.stdout, "^(data|io) .*cut.safetensors")
 
 
+class PicturesIn(unittest.TestCase):
+    """Pictures that go in and come out of the real library."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.picture = sumi.Image((64, 64), bytes((3 * x + y) % 251 for y in range(64) for x in range(3 * 64)))
+
+    def test_image_to_image(self):
+        pipe = sumi.StableDiffusionImg2ImgPipeline.from_pretrained(FOLDER, safety_checker=None)
+        draw = lambda strength: pipe(  # noqa: E731
+            "a", self.picture, strength, num_inference_steps=4, generator=Generator().manual_seed(1)
+        ).images[0]
+        near, far = draw(0.25), draw(0.75)
+        self.assertEqual(near.size, (64, 64))
+        self.assertNotEqual(near.tobytes(), far.tobytes())
+        self.assertIn("Denoising strength: 0.25", near.info["parameters"])
+        self.assertIn("Convention: diffusers", near.info["parameters"])
+
+    def test_inpainting_keeps_what_is_black(self):
+        pipe = sumi.StableDiffusionInpaintPipeline.from_pretrained(FOLDER, safety_checker=None)
+        mask = sumi.Image((64, 64), b"".join(b"\xff" * 96 + b"\0" * 96 for _ in range(64)))
+        out = pipe("a", self.picture, mask, num_inference_steps=3, generator=Generator().manual_seed(1)).images[0]
+        before, after = self.picture.tobytes(), out.tobytes()
+        self.assertNotEqual(before, after)
+        for y in range(64):
+            row = slice(192 * y + 96, 192 * (y + 1))
+            self.assertEqual(before[row], after[row])
+
+    def test_a_controlnet_that_is_none_is_refused(self):
+        net = sumi.ControlNetModel.from_pretrained(FILE)
+        pipe = sumi.StableDiffusionControlNetPipeline.from_pretrained(FOLDER, controlnet=net, safety_checker=None)
+        with self.assertRaisesRegex(Error, "tiny.safetensors"):
+            pipe("a", self.picture, **SMALL)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -106,7 +106,7 @@ TEST_F(CApiErrors, Requests) {
   refuse_job(SUMI_USAGE, request({{"prompt", std::string("a\0b", 3)}}).dump(), "");
   refuse_job(SUMI_USAGE, request({{"prompt", std::string((64 << 10) + 1, 'a')}}).dump(), "");
   refuse_job(SUMI_USAGE, request({{"seeding", "picture"}, {"fixed_noise", true}}).dump(), "`fixed_noise`");
-  refuse_job(SUMI_USAGE, "{\"prompt\": \"" + std::string(100 << 20, 'a') + "\"}", "at most 16777216 are read");
+  refuse_job(SUMI_USAGE, "{\"prompt\": \"" + std::string(100 << 20, 'a') + "\"}", "at most 67108864 are read");
 }
 
 TEST_F(CApiErrors, AJobThatCanNeverFitIsUnavailable) {

@@ -33,10 +33,12 @@ struct PictureInfo {
   uint64_t seed = 0;
   int64_t width = 0, height = 0;
   std::string parameters;
+  bool flagged = false;
 };
 
 inline PictureInfo info_of(const Picture& picture) {
-  return {picture.prompt, picture.number, picture.seed, picture.image.width, picture.image.height, picture.parameters};
+  return {picture.prompt,       picture.number,     picture.seed,   picture.image.width,
+          picture.image.height, picture.parameters, picture.flagged};
 }
 
 // What messages call a struct that is read: "`x` is no field of a request".
@@ -45,6 +47,8 @@ template <> inline constexpr std::string_view kCalled<EngineOptions> = "engine o
 template <> inline constexpr std::string_view kCalled<ModelOptions> = "model options";
 template <> inline constexpr std::string_view kCalled<Request> = "a request";
 template <> inline constexpr std::string_view kCalled<Lora> = "a LoRA";
+template <> inline constexpr std::string_view kCalled<Control> = "a ControlNet";
+template <> inline constexpr std::string_view kCalled<Hires> = "a second pass";
 
 // S or const S.
 template <class T, class S>
@@ -79,6 +83,9 @@ template <class Visit> void visit_fields(Is<ModelOptions> auto& options, Visit&&
   visit(options.vae, {.name = "vae",
                       .help = "an autoencoder in place of the model's, a file or folder; own: the model's; empty: "
                               "NAME.vae.pt or NAME.vae.safetensors beside it, else its own"});
+  visit(options.preview_vae,
+        {.name = "preview_vae",
+         .help = "a tiny autoencoder (TAESD) that draws previews, a file or folder; empty: a linear estimate"});
   visit(options.tokenizer,
         {.name = "tokenizer", .help = "folder with vocab.json and merges.txt, or tokenizer.json; empty: searched for"});
   visit(options.prediction, {.name = "prediction",
@@ -101,6 +108,33 @@ template <class Visit> void visit_fields(Is<Lora> auto& lora, Visit&& visit) {
   visit(lora.unet, {.name = "unet", .help = "the same on the UNet alone; open: weight", .min = -1000, .max = 1000});
   visit(lora.text,
         {.name = "text", .help = "the same on the text encoders alone; open: weight", .min = -1000, .max = 1000});
+}
+
+template <class Visit> void visit_fields(Is<Control> auto& control, Visit&& visit) {
+  visit(control.model, {.name = "model", .help = "a file or a diffusers folder", .required = true});
+  visit(control.image, {.name = "image", .help = "the hint: a file, or whole as a data URI", .required = true});
+  visit(control.weight, {.name = "weight", .help = "how strongly it acts", .min = -1000, .max = 1000});
+  visit(control.start, {.name = "start", .help = "the part of the steps from which it acts", .min = 0, .max = 1});
+  visit(control.end, {.name = "end", .help = "the part of the steps before which it acts", .min = 0, .max = 1});
+  visit(
+      control.preprocess,
+      {.name = "preprocess", .help = "how the hint is made of the picture; open: none", .choices = {"none", "canny"}});
+}
+
+template <class Visit> void visit_fields(Is<Hires> auto& hires, Visit&& visit) {
+  visit(hires.scale, {.name = "scale", .help = "of width and height", .min = 1, .max = 16});
+  visit(hires.upscaler,
+        {.name = "upscaler",
+         .help = "latent, latent-antialiased, latent-bicubic, latent-bicubic-antialiased, latent-nearest, "
+                 "latent-nearest-exact, lanczos, bicubic, bilinear, nearest, or an ESRGAN model's file; open: latent"});
+  visit(hires.steps, {.name = "steps", .help = "that are run; open: the request's", .min = 1, .max = 10000});
+  visit(hires.strength,
+        {.name = "strength", .help = "how far from the enlarged picture; open: 0.7", .min = 0, .max = 1});
+  visit(hires.sampler, {.name = "sampler", .help = "open: the request's"});
+  visit(hires.schedule, {.name = "schedule", .help = "open: the request's, or the sampler's own"});
+  visit(hires.guidance, {.name = "guidance", .help = "open: the request's scale", .min = 0, .max = 1000});
+  visit(hires.prompt, {.name = "prompt", .help = "open: the picture's"});
+  visit(hires.negative_prompt, {.name = "negative_prompt", .help = "open: the request's"});
 }
 
 template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visit) {
@@ -155,6 +189,52 @@ template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visi
         {.name = "embedding_folder",
          .help = "where embeddings named in prompts are looked for; empty: embeddings/ beside the model, then the "
                  "engine's data folder"});
+  visit(request.init,
+        {.name = "init",
+         .help = "the picture to begin from: a file, or whole as data:image/png;base64,...; empty: none"});
+  visit(request.strength, {.name = "strength",
+                           .help = "how far from init: the part of the steps that is run; open: 0.75",
+                           .min = 0,
+                           .max = 1});
+  visit(request.resize, {.name = "resize",
+                         .help = "how pictures are brought to the size; open: stretch",
+                         .choices = {"stretch", "crop", "fill"}});
+  visit(request.background,
+        {.name = "background", .help = "under see-through pixels: white, black, gray or #rrggbb; open: white"});
+  visit(request.convention, {.name = "convention",
+                             .help = "whose rules a picture comes in by; open: decided by defaults and sampler",
+                             .choices = {"original", "diffusers", "webui"}});
+  visit(request.mask, {.name = "mask", .help = "what is drawn anew is white, as init is given; empty: none"});
+  visit(request.mask_invert, {.name = "mask_invert", .help = "what is drawn anew is black"});
+  visit(request.mask_blur,
+        {.name = "mask_blur", .help = "sigma in pixels of how its edge is softened; open: 4", .min = 0, .max = 256});
+  visit(request.mask_content, {.name = "mask_content",
+                               .help = "what is under it at first; open: original",
+                               .choices = {"original", "fill", "noise", "nothing"}});
+  visit(request.mask_padding,
+        {.name = "mask_padding",
+         .help = "draw only the mask's surroundings, so many pixels around it, at the full size; open: everything",
+         .min = 0,
+         .max = 16384});
+  visit(request.extend, {.name = "extend",
+                         .help = "left, right, top, bottom: pixels that are drawn around init; empty or 4",
+                         .min = 0,
+                         .max = 16384,
+                         .max_items = 4});
+  visit(request.hires, {.name = "hires", .help = "a second pass over a larger version of each picture; open: none"});
+  visit(request.controls, {.name = "controls", .help = "ControlNets and their hints"});
+  visit(request.guess_mode,
+        {.name = "guess_mode", .help = "controls act on the prompt's half alone, softer towards the fine levels"});
+  visit(request.seamless,
+        {.name = "seamless", .help = "opposite edges fit; empty: no", .choices = {"", "x", "y", "xy"}});
+  visit(request.subseed,
+        {.name = "subseed",
+         .help = "of the noise that is mixed into the seed's; only with seeding picture; digits as a string too"});
+  visit(request.subseed_strength, {.name = "subseed_strength", .help = "its part; open: 0", .min = 0, .max = 1});
+  visit(request.safety_checker,
+        {.name = "safety_checker",
+         .help = "a file or folder; flagged pictures come out black, with a warning; empty: none"});
+  visit(request.watermark, {.name = "watermark", .help = "an invisible text in each picture; empty: none"});
   visit(request.tiled_decode,
         {.name = "tiled_decode", .help = "decode large pictures in tiles: less memory, more time, a small error"});
   visit(request.share, {.name = "share", .help = "this job draws batch number share of every share_of", .min = 0});
@@ -183,6 +263,34 @@ template <class Visit> void visit_fields(Is<ModelInfo> auto& info, Visit&& visit
   visit(info.warnings, {.name = "warnings", .help = "sentences about opening and loading it"});
 }
 
+template <class Visit> void visit_fields(Is<Source> auto& source, Visit&& visit) {
+  visit(source.name, {.name = "name", .help = "of its file, without folders; empty: it was given whole"});
+  visit(source.hash, {.name = "hash", .help = "FNV-1a of its bytes, 64 bits, 16 hexadecimal digits"});
+}
+
+template <class Visit> void visit_fields(Is<ControlSettings> auto& control, Visit&& visit) {
+  visit(control.model, {.name = "model", .help = "the file or folder"});
+  visit(control.image, {.name = "image", .help = "the picture that the hint is or is made of"});
+  visit(control.weight, {.name = "weight", .help = "how strongly it acts"});
+  visit(control.start, {.name = "start", .help = "the part of the steps from which it acts"});
+  visit(control.end, {.name = "end", .help = "the part of the steps before which it acts"});
+  visit(control.preprocess, {.name = "preprocess", .help = "how the hint is made of the picture"});
+}
+
+template <class Visit> void visit_fields(Is<HiresSettings> auto& hires, Visit&& visit) {
+  visit(hires.width, {.name = "width", .help = "pixels"});
+  visit(hires.height, {.name = "height", .help = "pixels"});
+  visit(hires.scale, {.name = "scale", .help = "of width and height"});
+  visit(hires.upscaler, {.name = "upscaler", .help = "its name or file"});
+  visit(hires.sampler, {.name = "sampler", .help = "its name, never an alias"});
+  visit(hires.schedule, {.name = "schedule", .help = "its name"});
+  visit(hires.steps, {.name = "steps", .help = "that are run"});
+  visit(hires.strength, {.name = "strength", .help = "how far from the enlarged picture"});
+  visit(hires.guidance, {.name = "guidance", .help = "classifier-free guidance; 1: none"});
+  visit(hires.prompt, {.name = "prompt", .help = "empty: the picture's"});
+  visit(hires.negative_prompt, {.name = "negative_prompt", .help = "empty: the request's"});
+}
+
 template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& visit) {
   visit(settings.model, {.name = "model", .help = "path of the model"});
   visit(settings.width, {.name = "width", .help = "pixels"});
@@ -204,6 +312,26 @@ template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& vi
   visit(settings.pictures, {.name = "pictures", .help = "of the whole job"});
   visit(settings.batch, {.name = "batch", .help = "the most pictures at once"});
   visit(settings.tiled_decode, {.name = "tiled_decode", .help = "whether pictures are decoded in tiles"});
+  visit(settings.init, {.name = "init", .help = "the picture to begin from; absent: none"});
+  visit(settings.mask, {.name = "mask", .help = "absent: none"});
+  visit(settings.strength, {.name = "strength", .help = "how far from init; 1 without"});
+  visit(settings.resize, {.name = "resize", .help = "how pictures are brought to the size; empty without init"});
+  visit(settings.background, {.name = "background", .help = "under see-through pixels; empty without init"});
+  visit(settings.convention, {.name = "convention", .help = "whose rules a picture comes in by; empty without init"});
+  visit(settings.mask_invert, {.name = "mask_invert", .help = "whether black is drawn anew"});
+  visit(settings.mask_blur, {.name = "mask_blur", .help = "sigma in pixels"});
+  visit(settings.mask_content, {.name = "mask_content", .help = "what is under it at first; empty without mask"});
+  visit(settings.mask_padding,
+        {.name = "mask_padding", .help = "pixels around the mask, where only its surroundings are drawn"});
+  visit(settings.extend, {.name = "extend", .help = "left, right, top, bottom: pixels drawn around init; or empty"});
+  visit(settings.hires, {.name = "hires", .help = "the second pass; absent: none"});
+  visit(settings.controls, {.name = "controls", .help = "ControlNets in use"});
+  visit(settings.guess_mode, {.name = "guess_mode", .help = "controls act on the prompt's half alone"});
+  visit(settings.seamless, {.name = "seamless", .help = "which opposite edges fit; empty: none"});
+  visit(settings.subseed, {.name = "subseed", .help = "absent: none"});
+  visit(settings.subseed_strength, {.name = "subseed_strength", .help = "its part of the first noise"});
+  visit(settings.safety_checker, {.name = "safety_checker", .help = "file or folder; empty: none"});
+  visit(settings.watermark, {.name = "watermark", .help = "the invisible text; empty: none"});
   visit(settings.loras, {.name = "loras", .help = "the request's and those named in prompts"});
   visit(settings.embeddings, {.name = "embeddings", .help = "files in use, those found by name too"});
   visit(settings.backend, {.name = "backend", .help = "where it computes"});
@@ -228,6 +356,7 @@ template <class Visit> void visit_fields(Is<PictureInfo> auto& picture, Visit&& 
   visit(picture.width, {.name = "width", .help = "pixels"});
   visit(picture.height, {.name = "height", .help = "pixels"});
   visit(picture.parameters, {.name = "parameters", .help = "its settings, as A1111 writes them into PNG files"});
+  visit(picture.flagged, {.name = "flagged", .help = "by the safety checker, and black"});
 }
 
 template <class Visit> void visit_fields(Is<NamedHelp> auto& entry, Visit&& visit) {

@@ -44,8 +44,8 @@ template <class S> std::vector<Row> rows_of(const S& object) {
 }
 
 template <class S> class FieldsTest : public testing::Test {};
-using Structs =
-    testing::Types<EngineOptions, ModelOptions, ModelInfo, Request, Settings, Step, PictureInfo, NamedHelp, Lora>;
+using Structs = testing::Types<EngineOptions, ModelOptions, ModelInfo, Request, Settings, Step, PictureInfo, NamedHelp,
+                               Lora, Control, Hires, Source, ControlSettings, HiresSettings>;
 TYPED_TEST_SUITE(FieldsTest, Structs);
 
 TYPED_TEST(FieldsTest, HasEveryMemberOnce) {
@@ -77,6 +77,11 @@ template <> constexpr const char* kTitle<Step> = "Step";
 template <> constexpr const char* kTitle<PictureInfo> = "Picture";
 template <> constexpr const char* kTitle<NamedHelp> = "NamedHelp";
 template <> constexpr const char* kTitle<Lora> = "Lora";
+template <> constexpr const char* kTitle<Control> = "Control";
+template <> constexpr const char* kTitle<Hires> = "Hires";
+template <> constexpr const char* kTitle<Source> = "Source";
+template <> constexpr const char* kTitle<ControlSettings> = "ControlSettings";
+template <> constexpr const char* kTitle<HiresSettings> = "HiresSettings";
 
 TYPED_TEST(FieldsTest, IsDocumented) {
   const std::string text = section(kTitle<TypeParam>);

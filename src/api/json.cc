@@ -108,13 +108,13 @@ void read_value(const Json& json, uint64_t& value, const std::string& name, cons
     fail_type(name, range_of<uint64_t>(field, 0, std::numeric_limits<uint64_t>::max()), json);
 }
 
+template <class S> void read_value(const Json& json, S& object, const std::string& name, const Field&) {
+  read_struct(json, object, name);
+}
+
 template <class T>
 void read_value(const Json& json, std::optional<T>& value, const std::string& name, const Field& field) {
   read_value(json, value.emplace(), name, field);
-}
-
-template <class S> void read_value(const Json& json, S& object, const std::string& name, const Field&) {
-  read_struct(json, object, name);
 }
 
 template <class T>
@@ -191,6 +191,7 @@ template <class S> S parse(std::string_view text) {
                                     .kind = ErrorKind::kUsage,
                                     .max_bytes = kMaxJsonBytes,
                                     .max_depth = kMaxJsonDepth,
+                                    .max_data_bytes = kMaxJsonBytes,
                                     .max_values = kMaxJsonValues}),
               object, "");
   return object;

@@ -22,11 +22,20 @@ template <class T> struct Unwrap<std::vector<T>> {
   static constexpr bool kOptional = false, kList = true;
 };
 
-// One value of type T: a number, a text, a boolean or a LoRA.
+// The definitions of structs that others hold.
+template <class S> constexpr std::string_view kDefinition{};
+template <> constexpr std::string_view kDefinition<Lora> = "lora";
+template <> constexpr std::string_view kDefinition<Control> = "control";
+template <> constexpr std::string_view kDefinition<Hires> = "hires";
+template <> constexpr std::string_view kDefinition<Source> = "source";
+template <> constexpr std::string_view kDefinition<ControlSettings> = "control_settings";
+template <> constexpr std::string_view kDefinition<HiresSettings> = "hires_settings";
+
+// One value of type T: a number, a text, a boolean or a struct.
 template <class T> OrderedJson value_schema(const Field& field) {
   OrderedJson schema;
-  if constexpr (std::same_as<T, Lora>) {
-    schema["$ref"] = "#/$defs/lora";
+  if constexpr (!kDefinition<T>.empty()) {
+    schema["$ref"] = "#/$defs/" + std::string(kDefinition<T>);
   } else if constexpr (std::same_as<T, bool>) {
     schema["type"] = "boolean";
   } else if constexpr (std::same_as<T, std::string>) {
@@ -48,6 +57,10 @@ template <class T> OrderedJson value_schema(const Field& field) {
 
 // Lets `schema` also be null, which an input takes for absence.
 void allow_null(OrderedJson& schema) {
+  if (schema.contains("$ref")) {
+    schema = {{"anyOf", {schema, {{"type", "null"}}}}};
+    return;
+  }
   if (!schema["type"].is_array()) schema["type"] = OrderedJson::array({schema["type"]});
   schema["type"].push_back("null");
   if (schema.contains("enum")) schema["enum"].push_back(nullptr);
@@ -93,7 +106,7 @@ template <class S> OrderedJson struct_schema(std::string_view about, Direction d
       properties[std::string(field.alone)] = {{"type", {"string", "null"}},
                                               {"description", "the same as a list of this one"}};
       schema["oneOf"] = either_of(field);
-    } else if (field.required || direction == Direction::kOutput) {
+    } else if (field.required || (direction == Direction::kOutput && !Unwrap<T>::kOptional)) {
       required.push_back(field.name);
     }
     properties[std::string(field.name)] = member_schema(member, field, direction);
@@ -113,10 +126,15 @@ std::string json_schema() {
   OrderedJson& definitions = schema["$defs"];
   definitions["request"] = struct_schema<Request>("what to draw: sumi_job_create", kInput);
   definitions["lora"] = struct_schema<Lora>("a LoRA file and how strongly it acts", kInput);
+  definitions["control"] = struct_schema<Control>("a ControlNet and the picture that it follows", kInput);
+  definitions["hires"] = struct_schema<Hires>("a second pass over a larger version of each picture", kInput);
   definitions["engine_options"] = struct_schema<EngineOptions>("sumi_engine_create", kInput);
   definitions["model_options"] = struct_schema<ModelOptions>("sumi_model_open", kInput);
   definitions["model_info"] = struct_schema<ModelInfo>("a reply of sumi_model_describe", kOutput);
   definitions["settings"] = struct_schema<Settings>("a reply of sumi_job_describe", kOutput);
+  definitions["source"] = struct_schema<Source>("a picture that was given", kOutput);
+  definitions["control_settings"] = struct_schema<ControlSettings>("a ControlNet as it is used", kOutput);
+  definitions["hires_settings"] = struct_schema<HiresSettings>("a second pass as it is made", kOutput);
   definitions["picture"] = struct_schema<PictureInfo>("a finished picture, as its callback is told", kOutput);
   definitions["step"] = struct_schema<Step>("progress", kOutput);
   definitions["named_help"] = struct_schema<NamedHelp>("an element of a reply of sumi_list", kOutput);

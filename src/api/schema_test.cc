@@ -30,12 +30,18 @@ struct Input {
   Json least;
   void (*parse)(std::string_view);
 };
-const Input kInputs[] = {{"request", {{"prompt", "a"}}, [](std::string_view text) { parse_request(text); }},
-                         {"model_options", {{"path", "a"}}, [](std::string_view text) { parse_model_options(text); }},
-                         {"engine_options", Json::object(), [](std::string_view text) { parse_engine_options(text); }},
-                         {"lora", {{"file", "a"}}, [](std::string_view text) {
-                            parse_request(R"({"prompt": "a", "loras": [)" + std::string(text) + "]}");
-                          }}};
+const Input kInputs[] = {
+    {"request", {{"prompt", "a"}}, [](std::string_view text) { parse_request(text); }},
+    {"model_options", {{"path", "a"}}, [](std::string_view text) { parse_model_options(text); }},
+    {"engine_options", Json::object(), [](std::string_view text) { parse_engine_options(text); }},
+    {"lora",
+     {{"file", "a"}},
+     [](std::string_view text) { parse_request(R"({"prompt": "a", "loras": [)" + std::string(text) + "]}"); }},
+    {"control",
+     {{"model", "a"}, {"image", "b"}},
+     [](std::string_view text) { parse_request(R"({"prompt": "a", "controls": [)" + std::string(text) + "]}"); }},
+    {"hires", Json::object(),
+     [](std::string_view text) { parse_request(R"({"prompt": "a", "hires": )" + std::string(text) + "}"); }}};
 
 // The sentence with which a struct is refused; "" where it is accepted.
 std::string refusal(const Input& input, const Json& json) {
@@ -49,6 +55,7 @@ std::string refusal(const Input& input, const Json& json) {
 
 // Values of every kind and around every bound that `schema` names, with whether it allows them.
 std::vector<std::pair<Json, bool>> candidates(const Json& schema) {
+  if (schema.contains("anyOf")) return {{nullptr, true}, {Json::object(), true}, {1, false}, {"text", false}};
   const Json types = schema.contains("type") ? schema["type"] : Json("object");
   const auto allows = [&](const char* type) {
     return types == type || (types.is_array() && std::find(types.begin(), types.end(), type) != types.end());
@@ -56,7 +63,8 @@ std::vector<std::pair<Json, bool>> candidates(const Json& schema) {
   std::vector<std::pair<Json, bool>> values = {
       {nullptr, allows("null")}, {true, allows("boolean")}, {Json::object(), false}};
   const bool whole = allows("integer"), number = whole || allows("number");
-  values.emplace_back(0.5, !whole && number && schema.value("maximum", 1.0) >= 0.5);
+  values.emplace_back(0.5,
+                      !whole && number && schema.value("minimum", 0.0) <= 0.5 && schema.value("maximum", 1.0) >= 0.5);
   if (!number) values.emplace_back(1, false);
   if (number && schema.contains("minimum")) {
     const int64_t least = schema["minimum"];

@@ -16,6 +16,9 @@ class Generator {
   virtual ~Generator() = default;
   // Fills `out` with standard normal values, as torch.randn of that many elements.
   virtual void randn(std::span<float> out) = 0;
+  // The same as torch.randn_like of a tensor that is not contiguous (channels last, for instance), in its memory's
+  // order: on the CPU PyTorch then draws other numbers.
+  virtual void randn_serially(std::span<float> out) { randn(out); }
   // Fills `out` with values uniform in [0, 1), as torch.rand.
   virtual void rand(std::span<float> out) = 0;
 };
@@ -26,6 +29,7 @@ class TorchCpuGenerator : public Generator {
   explicit TorchCpuGenerator(uint64_t seed);
   ~TorchCpuGenerator() override;
   void randn(std::span<float> out) override;
+  void randn_serially(std::span<float> out) override;
   void rand(std::span<float> out) override;
   // Integers in [low, high), as torch.randint.
   void randint(int64_t low, int64_t high, std::span<int64_t> out);
@@ -51,7 +55,21 @@ class TorchCudaGenerator : public Generator {
   uint64_t offset_ = 0;
 };
 
-// "cpu" or "cuda"; throws Error(kUsage) for any other name.
+// numpy.random.RandomState, whose values are rounded to float32. Seeds beyond 2^32 - 1, which numpy refuses, lose their
+// upper bits.
+class NumpyGenerator : public Generator {
+ public:
+  explicit NumpyGenerator(uint64_t seed);
+  ~NumpyGenerator() override;
+  void randn(std::span<float> out) override;
+  void rand(std::span<float> out) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// PyTorch's "cpu" or "cuda", or "numpy"; throws Error(kUsage) for any other name.
 std::unique_ptr<Generator> make_generator(std::string_view name, uint64_t seed);
 
 }  // namespace sumi

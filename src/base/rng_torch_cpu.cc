@@ -59,10 +59,7 @@ TorchCpuGenerator::TorchCpuGenerator(uint64_t seed) : state_(std::make_unique<St
 TorchCpuGenerator::~TorchCpuGenerator() = default;
 
 void TorchCpuGenerator::randn(std::span<float> out) {
-  if (out.size() < kBlock) {
-    for (float& value : out) value = static_cast<float>(state_->normal());
-    return;
-  }
+  if (out.size() < kBlock) return randn_serially(out);
   rand(out);
   size_t start = 0;
   for (; start + kBlock <= out.size(); start += kBlock) box_muller_block(&out[start]);
@@ -72,6 +69,10 @@ void TorchCpuGenerator::randn(std::span<float> out) {
     rand(tail);
     box_muller_block(tail.data());
   }
+}
+
+void TorchCpuGenerator::randn_serially(std::span<float> out) {
+  for (float& value : out) value = static_cast<float>(state_->normal());
 }
 
 void TorchCpuGenerator::rand(std::span<float> out) {

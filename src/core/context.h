@@ -40,6 +40,8 @@ struct Context {
   Profile* profile = nullptr;              // counts and times the ops
   TiledNorms* tiled_norms = nullptr;       // gives group norms of a tile the whole picture's statistics
   const nn::Adapters* adapters = nullptr;  // the changes that this run makes to weights
+  // Pictures repeat without end in that direction: layers with padding see their other side instead of zeros.
+  bool wrap_x = false, wrap_y = false;
 
   // The threads of the run are those of base/parallel.h: a PoolScope chooses them.
   int num_threads() const { return sumi::num_threads(); }

@@ -15,6 +15,16 @@ Tensor Trajectory::constrained(const Tensor& signal, const Level& level) const {
   return held;
 }
 
+Tensor Trajectory::rewritten(const Tensor& latent, int step) const {
+  if (!hooks.rewrite) return latent;
+  const auto i = static_cast<size_t>(step);
+  const Level level = sigmas.empty() ? Level::at_alpha(alphas[i]) : Level::at_sigma(sigmas[i]);
+  Tensor x = hooks.rewrite(latent, level, first_step + step);
+  SUMI_CHECK_KIND(kInternal, x.defined() && x.shape() == latent.shape(), "a step's latent changed the shape {} to {}",
+                  latent.shape().str(), x.shape().str());
+  return x;
+}
+
 Tensor Trajectory::denoised(const Tensor& x, double sigma, double timestep) const {
   const Level level = Level::at_sigma(sigma);
   const Tensor output = predictor(x * static_cast<float>(1.0 / level.norm), timestep);

@@ -52,10 +52,13 @@ struct Trajectory {
   Tensor epsilon(const Tensor& x, double timestep, double alpha) const;
 
   Tensor fresh_noise(const Tensor& like) const { return noise_source(like.shape()).to(like.device()); }
-  // Call after each step with the resulting latent.
-  void report(int step, const Tensor& latent) const {
+  // Call after each step with the resulting latent; the next step takes what it is then.
+  void report(int step, Tensor& latent) const {
     if (hooks.on_step) hooks.on_step({first_step + step, all_steps, latent, [this] { return last_signal(); }});
+    if (step + 1 < steps()) latent = rewritten(latent, step + 1);
   }
+  // The latent that step `step` takes. Every sampler is given the first step's.
+  Tensor rewritten(const Tensor& latent, int step) const;
 
  private:
   Tensor last_signal() const;

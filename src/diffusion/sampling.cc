@@ -73,9 +73,10 @@ Choice choose(const SampleOptions& options) {
   return {sampler, schedule};
 }
 
-Points points_in_sigmas(const Choice& choice, int steps, const SigmaTable& table) {
+Points points_in_sigmas(const Choice& choice, int steps, const SigmaTable& table, bool discard) {
   const auto& [sampler, schedule] = choice;
   Points points;
+  if (discard) ++steps;
   if (schedule.timesteps) {
     points.timesteps = schedule.timesteps(table.timesteps(), steps, sampler.spacing);
     for (double t : points.timesteps) points.sigmas.push_back(table.at_linear(t));
@@ -86,6 +87,10 @@ Points points_in_sigmas(const Choice& choice, int steps, const SigmaTable& table
       const double t = table.timestep_of(sigma);
       points.timesteps.push_back(whole ? round_half_even(t) : t);
     }
+  }
+  if (discard) {
+    points.sigmas.pop_back();
+    points.timesteps.pop_back();
   }
   points.sigmas.push_back(0.0);
   return points;
@@ -110,9 +115,11 @@ Points points_in_timesteps(const Choice& choice, int steps, const NoiseSchedule&
   return points;
 }
 
-Points points_of(const Choice& choice, int steps, const NoiseSchedule& noise, const SigmaTable& table) {
+Points points_of(const Choice& choice, const SampleOptions& options, const NoiseSchedule& noise,
+                 const SigmaTable& table) {
+  const int steps = options.steps;
   if (choice.sampler.own_grid) return choice.sampler.own_grid(noise, steps);
-  if (choice.sampler.space == Space::kSigmas) return points_in_sigmas(choice, steps, table);
+  if (choice.sampler.space == Space::kSigmas) return points_in_sigmas(choice, steps, table, options.discard_last_level);
   return points_in_timesteps(choice, steps, noise);
 }
 
@@ -144,11 +151,12 @@ Trajectory begin_at(const Predictor& predictor, const Grid& grid, int first_step
 }
 
 // The factor that scales the start of a sampler on noise levels to the first level.
-double initial_scale(const Trajectory& path, const Sampler& sampler) {
+double initial_scale(const Trajectory& path, const Sampler& sampler, const Start& start) {
   const Level level = Level::at_sigma(path.sigmas.front());
   const bool solver_of_diffusers =
       sampler.spacing.solver && (path.schedule.timesteps || path.schedule.diffusers_sigmas || sampler.diffusers_sigmas);
-  const bool unit_variance = path.schedule.unit_variance_start || solver_of_diffusers || path.first_step > 0;
+  const bool unit_variance =
+      path.schedule.unit_variance_start || solver_of_diffusers || start.mixed || start.first_step > 0;
   return unit_variance ? level.norm : level.noise;
 }
 
@@ -162,6 +170,11 @@ const Schedule& find_schedule(const std::string& name) {
 
 std::vector<NamedHelp> list_samplers() { return help_of<Sampler>(); }
 std::vector<NamedHelp> list_schedules() { return help_of<Schedule>(); }
+
+bool uses_timesteps(const std::string& sampler) {
+  const Sampler* found = Registry<Sampler>::instance().find(sampler);
+  return found != nullptr && found->space == Space::kTimesteps;
+}
 
 std::string resolve_sampler(const std::string& name, std::string* schedule) {
   if (const Sampler* sampler = find_entry<Sampler>(name)) return sampler->name;
@@ -204,11 +217,18 @@ void check_sampler(const std::string& sampler, const std::string& schedule) {
 const std::string& Grid::sampler_name() const { return sampler_->name; }
 const std::string& Grid::schedule_name() const { return schedule_->name; }
 
+void Grid::leave_out(int step) {
+  for (std::vector<double>* values :
+       {&points_.timesteps, &points_.sigmas, &points_.alphas, &points_.previous_alphas, &points_.previous_timesteps}) {
+    if (!values->empty()) values->erase(values->begin() + step);
+  }
+}
+
 Grid make_grid(const NoiseSchedule& noise, const SampleOptions& options) {
   count("grid");
   const Choice choice = choose(options);
   SigmaTable table(noise);
-  Points points = points_of(choice, options.steps, noise, table);
+  Points points = points_of(choice, options, noise, table);
   return {choice.sampler, choice.schedule, options, std::move(table), std::move(points)};
 }
 
@@ -226,9 +246,10 @@ Tensor sample(const Predictor& predictor, const Start& start, const Grid& grid, 
   const Trajectory path = begin_at(predictor, grid, start.first_step, noise, hooks);
   Tensor x;
   if (sampler.space == Space::kTimesteps) {
-    x = sampler.run(path, start.x);
+    x = sampler.run(path, path.rewritten(start.x, 0));
   } else {
-    x = sampler.run(path, start.x * static_cast<float>(initial_scale(path, sampler)));
+    const Tensor scaled = start.x * static_cast<float>(initial_scale(path, sampler, start));
+    x = sampler.run(path, path.rewritten(scaled, 0));
     const double rest = path.sigmas.back();  // 0 except for dpm_solver
     if (rest != 0.0) x = x * static_cast<float>(1.0 / std::sqrt(1.0 + rest * rest));
   }

@@ -27,6 +27,9 @@ struct SampleOptions {
   int steps = 50;
   double eta = 0.0;  // ddim only
   Prediction prediction = Prediction::kEpsilon;
+  // On noise levels: the schedule is made for one step more and its last level above 0 left out, as A1111's web UI does
+  // for dpm_2 and dpm_2_ancestral.
+  bool discard_last_level = false;
 };
 
 struct Sampler;   // diffusion/sampler.h
@@ -50,6 +53,8 @@ class Grid {
   const std::vector<double>& timesteps() const { return points_.timesteps; }
   const Points& points() const { return points_; }
   const SigmaTable& sigma_table() const { return table_; }
+  // Takes a step out: the one before it does not end where the next begins. `step`: above 0.
+  void leave_out(int step);
   // As given to make_grid.
   const SampleOptions& options() const { return options_; }
   // The registered sampler and schedule; the latter is the sampler's default if none was asked for.
@@ -80,11 +85,12 @@ Grid make_grid(const NoiseSchedule& noise, const SampleOptions& options);
 
 // Where a job begins.
 //  - first_step 0: x [N,H,W,C] is a standard normal draw; `sample` scales it if the sampler needs that.
-//  - a later step k: x is a latent at that step's level, mix(clean, noise, level_of_step(grid, k)). Steps before k are
-//    skipped, and so is the noise they would have drawn.
+//  - a later step k, or `mixed`: x is a latent at that step's level, mix(clean, noise, level_of_step(grid, k)). Steps
+//    before k are skipped, and so is the noise they would have drawn.
 struct Start {
   Tensor x;
   int first_step = 0;
+  bool mixed = false;
 };
 
 // The state after a step.
@@ -103,9 +109,14 @@ using StepCallback = std::function<void(const StepInfo& info)>;
 // same shape. Inpainting puts the known part of a picture in.
 using Constraint = std::function<Tensor(const Tensor& denoised, double sigma)>;
 
+// Called with the latent that each step is about to take, in the sampler's own scale, whose coefficients `level` holds;
+// returns the latent that it takes instead, of the same shape. `step` counts as StepInfo's.
+using Rewrite = std::function<Tensor(const Tensor& x, const Level& level, int step)>;
+
 struct SampleHooks {
   StepCallback on_step = {};
   Constraint constrain = {};
+  Rewrite rewrite = {};
 };
 
 // Runs the grid's sampler from `start` to the clean latent. `noise` is called in the order of the implementation that
@@ -119,6 +130,9 @@ Level level_of_step(const Grid& grid, int step);
 // Throws as make_grid does where the names are unknown or the sampler does not support the schedule; "" stands for its
 // own default. For names alone, before there is a model.
 void check_sampler(const std::string& sampler, const std::string& schedule);
+
+// Whether a registered sampler steps through timesteps (ddim, plms, …) rather than noise levels.
+bool uses_timesteps(const std::string& sampler);
 
 std::vector<NamedHelp> list_samplers();
 std::vector<NamedHelp> list_schedules();

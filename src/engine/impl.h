@@ -14,6 +14,7 @@
 #include "engine/open.h"
 #include "engine/preview.h"
 #include "engine/resolve.h"
+#include "engine/safety.h"
 #include "sumi/engine.h"
 
 namespace sumi {
@@ -29,6 +30,7 @@ struct Shared {
   EngineOptions options;
   ThreadPool pool;
   Budget budget;
+  SafetyCheckers safety;
 
  private:
   std::mutex mutex_;
@@ -45,9 +47,13 @@ struct Model::Impl {
   // The networks, loaded by the first call, whose thread gets the warnings. Others wait meanwhile; throws
   // Error(kCancelled) soon after `cancel` is set.
   const models::StableDiffusion& networks(const std::atomic<bool>& cancel);
-  const engine::PreviewMap& preview_map(const std::atomic<bool>& cancel);
+  // latent [1,h,w,C] as a job shows it.
+  Image preview(const Tensor& latent, const std::atomic<bool>& cancel);
   void add_warnings(std::vector<std::string> more);
   std::vector<std::string> all_warnings();
+  // Memory kept for reuse is released, and so are the pages of the networks' weights if no other job runs: before a job
+  // encodes pictures (loading has looked at all weights) and after, since the denoiser needs neither.
+  void make_room();
   // One job less runs the denoiser: if it was the last, the pages of its weights are released.
   void end_denoising();
 
@@ -55,10 +61,13 @@ struct Model::Impl {
   std::string name;
   ModelOptions options;
   engine::OpenModel opened;
+  std::optional<engine::PreviewDecoder> preview_decoder;  // none: previews are linear estimates
   std::atomic<bool> loaded{false};
   std::atomic<int> denoising{0};
 
  private:
+  const engine::PreviewMap& preview_map(const std::atomic<bool>& cancel);
+
   std::optional<text::ClipTokenizer> tokenizer_;
   std::string no_tokenizer_;  // why there is none
   std::mutex loading_, fitting_;
@@ -81,6 +90,7 @@ struct Job::Impl {
   std::shared_ptr<Model::Impl> model;
   std::vector<std::string> warnings;  // of resolving
   engine::ResolvedJob job;
+  std::shared_ptr<const engine::Safety> safety;  // null: none was asked for
   engine::MemoryPlan plan;
   std::atomic<bool> cancelled{false}, has_run{false};
 };

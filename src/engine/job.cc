@@ -1,4 +1,6 @@
 // A job: a request resolved against a model, its memory planned, and run.
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "engine/impl.h"
@@ -9,16 +11,48 @@
 namespace sumi {
 namespace {
 
-engine::MemoryPlan plan_of(const Model::Impl& model, const engine::ResolvedJob& job) {
-  engine::MemoryPlan plan = engine::plan_memory(*model.opened.checkpoint, model.opened.config,
-                                                {.batch = job.settings.batch,
-                                                 .guided = job.guided(),
-                                                 .latent_height = job.latent.height,
-                                                 .latent_width = job.latent.width,
-                                                 .context_tokens = job.longest_context(),
-                                                 .tiled_decode = job.settings.tiled_decode,
-                                                 .activations = model.opened.activations,
-                                                 .loaded = model.loaded});
+// Pictures that the job keeps, and the networks beside the model's.
+int64_t other_bytes(const Job::Impl& owner) {
+  const engine::ResolvedJob& job = owner.job;
+  const auto size = [](const image::Image& image) { return static_cast<int64_t>(image.pixels.size()); };
+  int64_t bytes = owner.safety ? owner.safety->bytes() : 0;
+  if (const auto& canvas = job.canvas) {
+    bytes += size(canvas->picture) + size(canvas->whole) + size(canvas->whole_mask);
+    if (canvas->mask) bytes += size(*canvas->mask) + size(*canvas->soft_mask);
+  }
+  for (const engine::ControlJob& control : job.controls) bytes += size(control.hint);
+  return bytes;
+}
+
+engine::MemoryPlan plan_of(const Job::Impl& owner) {
+  const Model::Impl& model = *owner.model;
+  const engine::ResolvedJob& job = owner.job;
+  engine::JobSize size{.batch = job.settings.batch,
+                       .guided = job.guided(),
+                       .latent_height = job.latent.height,
+                       .latent_width = job.latent.width,
+                       .context_tokens = job.longest_context(),
+                       .tiled_decode = job.settings.tiled_decode,
+                       .seamless = !job.settings.seamless.empty(),
+                       .encodes = job.canvas || job.nine_channels,
+                       .controls = job.controls.size(),
+                       .other = other_bytes(owner),
+                       .activations = model.opened.activations,
+                       .loaded = model.loaded};
+  if (const auto& second = job.second) {
+    size.second_height = second->latent.height;
+    size.second_width = second->latent.width;
+    size.second_guided = second->scale != 1.0;
+    size.second_encodes = !second->latent_resize;
+  }
+  if (const auto& preview = model.preview_decoder) {
+    size.preview_width = preview->width;
+    size.other += preview->weight_bytes;
+  }
+  for (const engine::ControlJob& control : job.controls) size.control_weights += control.file->weight_bytes();
+  engine::MemoryPlan plan = engine::plan_memory(*model.opened.checkpoint, model.opened.config, size);
+  if (job.second && job.second->model)
+    plan.decoder_activations = std::max(plan.decoder_activations, engine::kUpscalerBytes);
   std::vector<const io::Checkpoint*> files;
   for (const engine::LoraFile& lora : job.loras) files.push_back(lora.file.get());
   plan.adapters = models::lora_bytes(files, model.opened.checkpoint.get());
@@ -54,7 +88,9 @@ Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest&
                          .model = opened.path,
                          .data_folder = model->shared->options.data_folder},
                         request);
-  plan = plan_of(*model, job);
+  if (!job.settings.safety_checker.empty())
+    safety = model->shared->safety.open(job.settings.safety_checker, opened.device);
+  plan = plan_of(*this);
   const engine::MemoryLimits limits = model->shared->budget.limits();
   engine::check_memory(plan, limits);
   Settings& s = job.settings;
@@ -68,6 +104,7 @@ Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest&
 
 void Job::Impl::check_files() const {
   model->opened.stored->check_intact();
+  if (const auto& preview = model->preview_decoder) preview->opened.stored->check_intact();
   for (const engine::LoraFile& lora : job.loras) lora.file->check_intact();
 }
 
@@ -87,12 +124,15 @@ void Job::Impl::run(const Hooks& hooks) {
   for (const engine::LoraFile& lora : job.loras) networks.adapt(adapters, *lora.file, lora.weights);
   adapters.finish();
   Denoising denoising(*model);
+  if (job.encodes()) model->make_room();
   engine::run_job(networks, job, hooks,
                   {.adapters = job.loras.empty() ? nullptr : &adapters,
                    .cancel = &cancelled,
                    .check_files = [this] { check_files(); },
+                   .encoded = [this] { model->make_room(); },
                    .denoised = [&] { denoising.end(); },
-                   .preview_map = [this]() -> const engine::PreviewMap& { return model->preview_map(cancelled); }});
+                   .safety = safety.get(),
+                   .preview = [this](const Tensor& latent) { return model->preview(latent, cancelled); }});
 }
 
 const Settings& Job::settings() const { return impl_->job.settings; }

@@ -18,26 +18,39 @@ struct JobSize {
   int64_t latent_width = 64;
   int64_t context_tokens = 77;
   bool tiled_decode = false;
+  bool seamless = false;
+  bool encodes = false;  // pictures of that size
+  // A second pass at that size; 0: none.
+  int64_t second_height = 0, second_width = 0;
+  bool second_guided = true, second_encodes = false;
+  size_t controls = 0;              // ControlNets
+  int64_t control_weights = 0;      // bytes of all of them
+  int64_t other = 0;                // bytes of what else the job holds: pictures, a safety checker
+  int64_t preview_width = 0;        // channels of the tiny autoencoder that draws previews; 0: none does
   DType activations = DType::kF32;  // what the networks compute in
   bool loaded = false;              // the weights are, and so is the memory that converted ones take
 };
 
-// Bytes, at the peak of each phase. Pictures are decoded one by one.
+// Bytes, at the peak of each phase. Pictures are encoded and decoded one by one.
 struct MemoryPlan {
   int64_t unet_weights = 0;
   int64_t decoder_weights = 0;
+  int64_t encoder_weights = 0;  // where the job encodes
   int64_t text_weights = 0;
   int64_t copied_weights = 0;                   // the part of these that will be converted into fresh memory
   int64_t mapped_unet = 0, mapped_decoder = 0;  // the part that stays in mapped files
   int64_t adapters = 0;                         // what LoRAs add to the weights
+  int64_t control_weights = 0;                  // of ControlNets
+  int64_t other = 0;                            // see JobSize
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
+  int64_t encoder_activations = 0;
   int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
   bool tiled_decode = false;
 
   // All weights and the larger of the two phases: what stays resident if there is room.
   int64_t resident() const;
-  int64_t weights() const;  // of all networks, without adapters
+  int64_t weights() const;  // of the model's networks, without adapters
   // What a job takes for itself, without its model's mapped weights.
   int64_t of_the_job() const;
   // What must fit at once: the larger of the two phases. Mapped weights of one that is over can be dropped by the

@@ -7,7 +7,9 @@
 #include "core/host_memory.h"
 #include "engine/memory_plan_walk.h"
 #include "engine/open.h"
+#include "models/taesd/taesd.h"
 #include "tests/support/synthetic_models.h"
+#include "tests/support/taesd_files.h"
 
 namespace sumi::engine {
 namespace {
@@ -52,6 +54,12 @@ TEST(MemoryPlan, CoversWhatTheNetworksTake) {
   for (const int64_t side : {32, 64}) {
     const Tensor z = Tensor::zeros({1, side, side, 4});
     expect_covers(decoder_peak(opened.config.autoencoder, side, side), measured_peak([&] { model.decode(z); }));
+  }
+  for (const int64_t side : {32, 64}) {
+    expect_covers(encoder_peak(opened.config.autoencoder, side, side), measured_peak([&] {
+                    const Tensor picture = Tensor::zeros({1, 8 * side, 8 * side, 3});
+                    model.encode(picture);
+                  }));
   }
 }
 
@@ -103,6 +111,53 @@ TEST(MemoryPlan, CountsTheTextsKeysAndValues) {
   models::ContextCache cache;
   model.predict(x, {1.0, 1.0}, {.sequence = context}, &cache);
   EXPECT_EQ(context_bytes(opened.config.unet, 2, 256), context.bytes() + host_memory().live_bytes - before);
+}
+
+OpenModel tiny_with_taesd(const test::TempFolder& folder) {
+  for (const std::string half : {"decoder", "encoder"})
+    io::write_safetensors(folder / ("taesd_" + half + ".safetensors"), test::tiny_autoencoder(half));
+  return open_model({.path = test::synthetic_model().string(),
+                     .config = std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+                     .vae = (folder / "taesd_decoder.safetensors").string()});
+}
+
+TEST(MemoryPlan, CoversATinyAutoencoder) {
+  const test::TempFolder folder;
+  const OpenModel opened = tiny_with_taesd(folder);
+  const models::StableDiffusion model = load_model(opened);
+  const models::TaesdConfig config;
+  for (const int64_t side : {32, 64}) {
+    const Tensor z = Tensor::zeros({1, side, side, 4});
+    expect_covers(tiny_decoder_peak(config, side, side), measured_peak([&] { model.decode(z); }));
+    expect_covers(tiny_encoder_peak(config, side, side), measured_peak([&] {
+                    const Tensor picture = Tensor::zeros({1, 8 * side, 8 * side, 3});
+                    model.encode(picture);
+                  }));
+  }
+  const Tensor z = Tensor::zeros({1, 64, 64, 4});
+  constexpr int64_t kBudget = 30'000'000;
+  expect_covers(tiny_tiled_decoder_peak(config, 64, 64, kBudget),
+                measured_peak([&] { model.autoencoder().decode_tiled(z, kBudget); }));
+}
+
+TEST(MemoryPlan, CountsATinyAutoencoder) {
+  const test::TempFolder folder;
+  const OpenModel full = tiny(), small = tiny_with_taesd(folder);
+  const auto bytes = [](const std::string& half) {
+    int64_t sum = 0;
+    for (const auto& [name, shape] : test::manifest_shapes("taesd/" + half)) sum += 4 * shape.numel();
+    return sum;
+  };
+  const MemoryPlan plan = plan_memory(*small.checkpoint, small.config, {.encodes = true});
+  EXPECT_EQ(plan.decoder_weights, bytes("decoder"));
+  EXPECT_EQ(plan.encoder_weights, bytes("encoder"));
+  EXPECT_EQ(plan.decoder_activations, tiny_decoder_peak({}, 64, 64));
+  EXPECT_EQ(plan.encoder_activations, tiny_encoder_peak({}, 64, 64));
+  EXPECT_EQ(plan_memory(*small.checkpoint, small.config, {.tiled_decode = true}).decoder_activations,
+            plan.tiled_activations);
+  // Previews are drawn between two passes of the denoiser.
+  const JobSize large{.latent_height = 128, .latent_width = 128, .preview_width = 64};
+  EXPECT_GE(plan_memory(*full.checkpoint, full.config, large).unet_activations, tiny_decoder_peak({}, 128, 128));
 }
 
 TEST(MemoryPlan, GrowsWithTheJob) {

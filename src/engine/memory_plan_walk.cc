@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/autoencoder_kl/tiles.h"
+#include "models/taesd/taesd.h"
 #include "models/unet/topology.h"
 
 namespace sumi::engine {
@@ -32,14 +33,28 @@ class UNetWalk {
         narrow_(activations != DType::kF32) {}
 
   int64_t peak() {
-    for (const models::BlockPlan& block : topology_.input_blocks) down(block);
-    for (const models::LayerPlan& layer : topology_.middle.layers) work(layer);
+    way_down();
     for (const models::BlockPlan& block : topology_.output_blocks) up(block);
     note(3 * size(topology_.output_blocks.back().layers.back().out));  // the last norm, its input and the output
     return peak_;
   }
 
+  // Of the way down alone, as a ControlNet has it: its residuals are as large as the skips, and kept instead.
+  int64_t peak_down() {
+    way_down();
+    return peak_;
+  }
+  int64_t kept_down() {
+    way_down();
+    return (skip_bytes_ + size(topology_.middle.layers.back().out)) / (narrow_ ? 2 : 1);
+  }
+
  private:
+  void way_down() {
+    for (const models::BlockPlan& block : topology_.input_blocks) down(block);
+    for (const models::LayerPlan& layer : topology_.middle.layers) work(layer);
+  }
+
   int64_t size(int64_t channels) const { return bytes_of(batch_, height_, width_, channels); }
   void note(int64_t working) {
     peak_ = std::max(peak_, narrow_ ? skip_bytes_ / 2 + with_float_copies(working) : skip_bytes_ + working);
@@ -99,6 +114,16 @@ int64_t unet_peak(const models::UNetConfig& config, int64_t batch, int64_t heigh
   return UNetWalk(config, batch, height, width, activations).peak();
 }
 
+int64_t control_residual_bytes(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width,
+                               DType activations) {
+  return UNetWalk(config, batch, height, width, activations).kept_down();
+}
+
+int64_t control_peak(const models::UNetConfig& config, int64_t batch, int64_t height, int64_t width,
+                     DType activations) {
+  return UNetWalk(config, batch, height, width, activations).peak_down();
+}
+
 int64_t context_bytes(const models::UNetConfig& config, int64_t batch, int64_t tokens, DType activations) {
   if (config.context_dim == 0) return 0;
   const models::UNetTopology topology = models::make_topology(config);
@@ -146,6 +171,22 @@ int64_t decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t
                   levels_peak(c, c.ch_mult.size() - 1, 0, c.ch * c.ch_mult.back(), height, width));
 }
 
+int64_t encoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
+  const int64_t f = c.downsampling();
+  const int64_t picture = bytes_of(1, height * f, width * f, c.in_channels);  // the caller's
+  int64_t peak = 0, channels = c.ch, scale = f;
+  const auto size = [&](int64_t of) { return bytes_of(1, height * scale, width * scale, of); };
+  for (size_t level = 0; level < c.ch_mult.size(); ++level) {
+    const int64_t out = c.ch * c.ch_mult[level];
+    peak = std::max(peak, 2 * size(out) + std::max(size(channels), size(out)));  // as in levels_peak
+    channels = out;
+    if (level + 1 == c.ch_mult.size()) break;
+    peak = std::max(peak, size(out) + size(out) / 4);
+    scale /= 2;
+  }
+  return picture + std::max(peak, middle_peak(c, height, width));
+}
+
 int64_t tiled_decoder_peak(const models::AutoencoderConfig& c, int64_t height, int64_t width) {
   const models::TilePlan plan = models::plan_tiles(c, height, width, models::kTileBudget);
   const size_t top = c.ch_mult.size() - 1;
@@ -158,6 +199,40 @@ int64_t tiled_decoder_peak(const models::AutoencoderConfig& c, int64_t height, i
                        bytes_of(1, height * c.downsampling(), width * c.downsampling(), c.out_channels);
   return std::max(head, kept + levels_peak(c, plan.level, 0, plan.channels, tile_h, tile_w) +
                             bytes_of(1, tile_h, tile_w, plan.channels));
+}
+
+namespace {
+
+constexpr int64_t kPicture = 3;  // channels
+
+// Of a block: its input, what a convolution reads and what it writes.
+int64_t tiny_block_peak(const models::TaesdConfig& c, int64_t height, int64_t width) {
+  return 3 * bytes_of(1, height, width, c.width);
+}
+
+}  // namespace
+
+int64_t tiny_decoder_peak(const models::TaesdConfig& c, int64_t height, int64_t width) {
+  const int64_t f = models::TaesdConfig::kDownsampling;
+  return tiny_block_peak(c, height * f, width * f);  // of the last one
+}
+
+int64_t tiny_encoder_peak(const models::TaesdConfig& c, int64_t height, int64_t width) {
+  const int64_t f = models::TaesdConfig::kDownsampling;
+  const int64_t picture = bytes_of(1, height * f, width * f, kPicture);  // the caller's, and in the other range
+  return 2 * picture + tiny_block_peak(c, height * f, width * f);
+}
+
+int64_t tiny_tiled_decoder_peak(const models::TaesdConfig& c, int64_t height, int64_t width, int64_t budget) {
+  const models::TaesdTiles plan = models::plan_taesd_tiles(c, height, width, budget);
+  const int64_t f = models::TaesdConfig::kDownsampling, scale = f / plan.factor;
+  const int64_t input = bytes_of(1, height * scale, width * scale, c.width);
+  const int64_t head = 2 * input + input / 4;  // doubled, its convolution, what was doubled
+  const int64_t side = plan.own + 2 * plan.border;
+  const int64_t tile_h = std::min(side, height * scale) * plan.factor,
+                tile_w = std::min(side, width * scale) * plan.factor;
+  const int64_t picture = bytes_of(1, height * f, width * f, kPicture);
+  return std::max(head, input + picture + tiny_block_peak(c, tile_h, tile_w));
 }
 
 }  // namespace sumi::engine

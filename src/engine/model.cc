@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "core/host_memory.h"
 #include "engine/impl.h"
 #include "engine/sample_latent.h"
 
@@ -52,6 +53,7 @@ Model::Impl::Impl(std::shared_ptr<engine::Shared> parent, const ModelOptions& o,
   Collected said;
   SUMI_CHECK_KIND(kUsage, !options.path.empty(), "`path` is empty; name a checkpoint or a folder");
   opened = engine::open_model(options);
+  if (!options.preview_vae.empty()) preview_decoder = engine::open_preview_decoder(options, opened.config);
   try {
     tokenizer_ =
         engine::load_tokenizer(opened, options.tokenizer,
@@ -93,6 +95,11 @@ const engine::PreviewMap& Model::Impl::preview_map(const std::atomic<bool>& canc
   return *preview_map_;
 }
 
+Image Model::Impl::preview(const Tensor& latent, const std::atomic<bool>& cancel) {
+  return preview_decoder ? engine::preview_of(*preview_decoder, latent)
+                         : engine::preview_of(preview_map(cancel), latent);
+}
+
 void Model::Impl::add_warnings(std::vector<std::string> more) {
   const std::lock_guard lock(saying_);
   warnings_.insert(warnings_.end(), more.begin(), more.end());
@@ -101,6 +108,11 @@ void Model::Impl::add_warnings(std::vector<std::string> more) {
 std::vector<std::string> Model::Impl::all_warnings() {
   const std::lock_guard lock(saying_);
   return warnings_;
+}
+
+void Model::Impl::make_room() {
+  release_cached_host_memory();
+  if (denoising == 1) opened.checkpoint->release_pages();
 }
 
 void Model::Impl::end_denoising() {
@@ -121,7 +133,7 @@ ModelInfo Model::info() const {
           .steps = config.sampling.steps,
           .scale = config.sampling.scale,
           .multiple = config.autoencoder.downsampling(),
-          .latent_channels = config.unet.in_channels,
+          .latent_channels = config.autoencoder.embed_dim,
           .loaded = m.loaded,
           .warnings = m.all_warnings()};
 }

@@ -16,32 +16,50 @@ class NoiseStream {
  public:
   NoiseStream(std::string_view rng, uint64_t seed, Device device);
   Tensor operator()(const Shape& nhwc);
-  // Draws the same values and discards them.
-  void pass_over(const Shape& nhwc);
+  // The same as torch.randn_like of a tensor whose memory is [N,H,W,C].
+  Tensor channels_last(const Shape& nhwc);
 
  private:
-  Tensor draw(const Shape& nhwc);  // [N,C,H,W]
-
   std::unique_ptr<Generator> generator_;
   Device device_;
+};
+
+// Whose noise a job draws.
+struct NoiseChoice {
+  std::string rng = "cpu";
+  uint64_t seed = 0;
+  bool by_picture = false;  // picture i draws from seed + i
+  // Above 0 (by picture only): the first noise of every picture is that of `seed`, turned by so much towards that of
+  // subseed + i.
+  double subseed_strength = 0.0;
+  uint64_t subseed = 0;
 };
 
 // The noise of a whole job: one stream for all its pictures, or one for each.
 class JobNoise {
  public:
-  JobNoise(std::string rng, uint64_t seed, bool by_picture, Device device);
-  // Begins the batch of `count` pictures from number `first` on. By picture, picture i draws from seed + i.
+  JobNoise(NoiseChoice choice, Device device);
+  // Begins the batch of `count` pictures from number `first` on.
   void begin(int64_t first, int64_t count);
-  // [N,H,W,C]; by picture, N is the batch's count.
-  Tensor operator()(const Shape& nhwc);
-  void pass_over(const Shape& nhwc);
+  // What a batch starts from; then all other noise. [N,H,W,C]; by picture, N is the batch's count.
+  Tensor first(const Shape& nhwc);
+  Tensor next(const Shape& nhwc);
+  Tensor next_channels_last(const Shape& nhwc);
+  // The first draw of fresh generators with the batch's seeds, PyTorch's or numpy's.
+  Tensor apart(const Shape& nhwc, std::string_view rng) const;
+  const NoiseChoice& choice() const { return choice_; }
 
  private:
-  std::string rng_;
-  uint64_t seed_;
-  bool by_picture_;
+  std::vector<NoiseStream> streams(std::string_view rng) const;
+
+  NoiseChoice choice_;
   Device device_;
+  int64_t number_ = 0, count_ = 0;  // of the batch's pictures
   std::vector<NoiseStream> streams_;
 };
+
+// Mixes two noises along the arc between them, each column of each channel by itself, as A1111's variations: x and y
+// [1,H,W,C] on the host.
+Tensor mix_along_arc(const Tensor& x, const Tensor& y, double part);
 
 }  // namespace sumi::engine

@@ -105,6 +105,20 @@ OpenModel open_model(const ModelOptions& options) {
   return model;
 }
 
+std::optional<OpenModel> open_tiny_autoencoder(const fs::path& path, const models::ModelConfig& config,
+                                               const ModelOptions& options) {
+  const models::AutoencoderFile chosen = models::open_autoencoder(path, config);
+  if (!chosen.tiny) return std::nullopt;
+  const auto dtype = weights_dtype_of(options);
+  return OpenModel{.path = path,
+                   .stored = chosen.file,
+                   .checkpoint = dtype ? cast_checkpoint(chosen.file, *dtype) : chosen.file,
+                   .config = config,
+                   .device = device_of(options),
+                   .exact = options.exact,
+                   .activations = activations_of(options)};
+}
+
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions parts) {
   parts.device = model.device;
   parts.exact = model.exact;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/checkpoint.h"
@@ -31,6 +32,12 @@ OpenModel open_model(const ModelOptions& options);
 
 // Throws as open_model does for the options that need no file.
 void check_model_options(const ModelOptions& options);
+
+// A tiny autoencoder at `path` as a model of its own, for latents of a model of that configuration; device, types and
+// exactness are those of `options`, whose other fields are not read. nullopt: it is an autoencoder of another kind.
+// Throws as open_model does.
+std::optional<OpenModel> open_tiny_autoencoder(const std::filesystem::path& path, const models::ModelConfig& config,
+                                               const ModelOptions& options);
 
 // Binds the networks that `parts` names; device, exactness and checkpoint are the opened model's.
 models::StableDiffusion load_model(const OpenModel& model, models::LoadOptions parts = {});

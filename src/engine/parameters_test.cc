@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
 
 #include "diffusion/sampler.h"
 #include "engine/resolve.h"
+#include "tests/support/infotext_readers.h"
 
 namespace sumi::engine {
 namespace {
@@ -22,15 +22,6 @@ const std::vector<std::string> kWebSchedules{"Automatic",       "Uniform",     "
 
 template <class List> bool contains(const List& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-// The fields of the text's last line.
-std::map<std::string, std::string> fields_of(const std::string& text) {
-  const std::string last = text.substr(text.rfind('\n') + 1);
-  static const std::regex field(R"re(\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$))re");
-  std::map<std::string, std::string> out;
-  for (std::sregex_iterator at(last.begin(), last.end(), field), end; at != end; ++at) out[(*at)[1]] = (*at)[2];
-  return out;
 }
 
 // A name that ends in a schedule's is taken for both; unknown names become the first sampler, and Automatic.
@@ -57,8 +48,18 @@ TEST(Parameters, AreReadBackByTheWebUi) {
                               .schedule = schedule,
                               .steps = 20,
                               .scale = 7.5,
-                              .seed = 3};
-      const auto fields = fields_of(parameters_of(settings, "a: b, c\nd", 3, -1));
+                              .seed = 3,
+                              .rng = "cpu"};
+      const std::string text = parameters_of(settings, "a: b, c\nd", 3, -1);
+      const test::Infotext read = test::read_as_web_ui(text), civitai = test::read_as_civitai(text);
+      const auto& fields = read.fields;
+      EXPECT_EQ(read.prompt, "a: b, c\nd");
+      EXPECT_EQ(civitai.prompt, "a: b, c\nd");
+      for (const char* key : {"Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Model", "RNG"})
+        EXPECT_EQ(civitai.fields.at(key), fields.at(key)) << key;
+      EXPECT_EQ(civitai.fields.at("Size"), "64x64");
+      EXPECT_EQ(fields.at("Size-1"), "64");
+      EXPECT_EQ(fields.at("RNG"), "CPU");
       EXPECT_EQ(fields.at("Steps"), "20");
       EXPECT_EQ(fields.at("Seed"), "3");
       EXPECT_EQ(fields.at("Model"), "sd-v1-4");

@@ -5,6 +5,10 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "engine/memory_plan.h"
+#include "image/convert.h"
+#include "models/loading/prefixes.h"
+#include "models/taesd/taesd_file.h"
 
 namespace sumi::engine {
 namespace {
@@ -88,6 +92,20 @@ Image preview_of(const PreviewMap& map, const Tensor& latent) {
     }
   }
   return out;
+}
+
+PreviewDecoder open_preview_decoder(const ModelOptions& options, const models::ModelConfig& config) {
+  auto opened = open_tiny_autoencoder(options.preview_vae, config, options);
+  SUMI_CHECK(opened, "{}: is a full autoencoder; previews are drawn by a tiny one (TAESD), for `preview_vae`",
+             options.preview_vae);
+  models::StableDiffusion network = load_model(*opened, {.text = false, .unet = false, .encoder = false});
+  const int64_t width = models::taesd_in(*opened->checkpoint, models::kVaePrefix).value().width;
+  const int64_t bytes = plan_memory(*opened->checkpoint, config, {}).decoder_weights;
+  return {.opened = std::move(*opened), .network = std::move(network), .width = width, .weight_bytes = bytes};
+}
+
+Image preview_of(const PreviewDecoder& decoder, const Tensor& latent) {
+  return std::move(image::to_images(decoder.network.decode(latent).to(Device::kCpu)).at(0));
 }
 
 }  // namespace sumi::engine

@@ -1,8 +1,10 @@
-// A latent as a small picture, by a linear map of its channels to red, green and blue: what a job shows of its work.
+// What a job shows of its work: a latent as a small picture, by a linear map of its channels to red, green and blue, or
+// as a picture of full size, by a tiny autoencoder.
 #pragma once
 
 #include <vector>
 
+#include "engine/open.h"
 #include "models/stable_diffusion.h"
 #include "sumi/image.h"
 
@@ -18,5 +20,20 @@ PreviewMap fit_preview(const models::StableDiffusion& model);
 
 // latent [1,h,w,C] → h × w pixels.
 Image preview_of(const PreviewMap& map, const Tensor& latent);
+
+// A tiny autoencoder that draws previews.
+struct PreviewDecoder {
+  OpenModel opened;
+  models::StableDiffusion network;  // its decoder alone
+  int64_t width = 0;                // its channels
+  int64_t weight_bytes = 0;
+};
+
+// Opens the file of ModelOptions::preview_vae for a model of that configuration. Throws as open_model does, and
+// Error(kData) for an autoencoder that is not tiny, or has no decoder.
+PreviewDecoder open_preview_decoder(const ModelOptions& options, const models::ModelConfig& config);
+
+// latent [1,h,w,C] → a picture of full size, from the network alone.
+Image preview_of(const PreviewDecoder& decoder, const Tensor& latent);
 
 }  // namespace sumi::engine

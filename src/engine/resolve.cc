@@ -2,13 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <random>
+#include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/text_util.h"
 #include "engine/embeddings.h"
 #include "engine/find_lora.h"
+#include "image/hints.h"
+#include "image/upright.h"
+#include "image/watermark.h"
 
 namespace sumi::engine {
 namespace {
@@ -22,6 +29,73 @@ void check_count(std::string_view name, int64_t count, int64_t most) {
   SUMI_CHECK_KIND(kUsage, count >= 1 && count <= most, "{} must be from 1 to {}, not {}", name, most, count);
 }
 
+void check_part(std::string_view name, const std::optional<double>& part) {
+  SUMI_CHECK_KIND(kUsage, !part || (std::isfinite(*part) && *part >= 0 && *part <= 1),
+                  "`{}` must be a number from 0 to 1, not {}", name, part.value_or(0));
+}
+
+void check_word(std::string_view name, const std::optional<std::string>& word, std::string_view words) {
+  if (!word) return;
+  for (std::string_view rest = words; !rest.empty();) {
+    const size_t end = std::min(rest.find(", "), rest.size());
+    if (rest.substr(0, end) == *word) return;
+    rest.remove_prefix(std::min(end + 2, rest.size()));
+  }
+  fail(ErrorKind::kUsage, "`{}` must be one of {}, not {}", name, words, excerpt(*word));
+}
+
+void check_control(const Control& control) {
+  SUMI_CHECK_KIND(kUsage, !control.model.empty() && !control.image.empty(),
+                  "a control needs `model`, the ControlNet's file, and `image`, the picture to follow");
+  SUMI_CHECK_KIND(kUsage, std::isfinite(control.weight) && std::abs(control.weight) <= 100,
+                  "a control's `weight` must be a number from -100 to 100, not {}", control.weight);
+  check_part("start", control.start);
+  check_part("end", control.end);
+  SUMI_CHECK_KIND(kUsage, control.start < control.end, "a control's `start`, {}, must be below its `end`, {}",
+                  control.start, control.end);
+  check_word("preprocess", control.preprocess, "none, canny");
+}
+
+void check_hires(const Hires& hires) {
+  SUMI_CHECK_KIND(kUsage, std::isfinite(hires.scale) && hires.scale >= 1 && hires.scale <= 16,
+                  "the `scale` of `hires` must be a number from 1 to 16, not {}", hires.scale);
+  check_count("the `steps` of `hires`", hires.steps.value_or(1), kMaxSteps);
+  check_part("strength", hires.strength);
+  SUMI_CHECK_KIND(kUsage, hires.strength.value_or(1.0) > 0.0, "the `strength` of `hires` must be above 0");
+  SUMI_CHECK_KIND(kUsage, grid_steps(hires.steps.value_or(1), hires.strength.value_or(0.7)) <= kMaxSteps,
+                  "{} `steps` of `hires` at strength {} need a schedule of more than {} steps", hires.steps.value_or(1),
+                  hires.strength.value_or(0.7), kMaxSteps);
+  const double guidance = hires.guidance.value_or(1.0);
+  SUMI_CHECK_KIND(kUsage, std::isfinite(guidance) && guidance >= 0 && guidance <= kMaxScale,
+                  "the `guidance` of `hires` must be a number from 0 to {}, not {}", kMaxScale, guidance);
+}
+
+// Of pictures that are given, and what is made with them.
+void check_pictures(const Request& r) {
+  check_part("strength", r.strength);
+  check_part("subseed_strength", r.subseed_strength);
+  check_word("resize", r.resize, "stretch, crop, fill");
+  check_word("convention", r.convention, "original, diffusers, webui");
+  check_word("mask_content", r.mask_content, "original, fill, noise, nothing");
+  if (!r.seamless.empty()) check_word("seamless", r.seamless, "x, y, xy");
+  if (r.background) image::colour_of(*r.background);
+  SUMI_CHECK_KIND(kUsage, r.mask_blur.value_or(0) >= 0 && r.mask_blur.value_or(0) <= 256,
+                  "`mask_blur` must be from 0 to 256 pixels, not {}", r.mask_blur.value_or(0));
+  SUMI_CHECK_KIND(kUsage, r.mask_padding.value_or(0) >= 0 && r.mask_padding.value_or(0) <= kMaxSide,
+                  "`mask_padding` must be from 0 to {} pixels, not {}", kMaxSide, r.mask_padding.value_or(0));
+  SUMI_CHECK_KIND(kUsage, r.extend.empty() || r.extend.size() == 4,
+                  "`extend` must be four numbers of pixels, left, right, top and bottom, not {}", r.extend.size());
+  for (const int64_t pixels : r.extend) {
+    SUMI_CHECK_KIND(kUsage, pixels >= 0 && pixels <= kMaxSide, "`extend` must have numbers from 0 to {}, not {}",
+                    kMaxSide, pixels);
+  }
+  const bool extends = std::any_of(r.extend.begin(), r.extend.end(), [](int64_t pixels) { return pixels > 0; });
+  SUMI_CHECK_KIND(kUsage, r.extend.empty() || extends, "`extend` has no pixels to add on any side");
+  if (!r.watermark.empty()) image::watermark_bits(r.watermark);
+  if (r.hires) check_hires(*r.hires);
+  for (const Control& control : r.controls) check_control(control);
+}
+
 // Reads a request's words.
 class Parser {
  public:
@@ -32,27 +106,41 @@ class Parser {
   }
 
   ParsedRequest operator()() {
-    choose_sampler();
+    const Request& r = out_.request;
+    const std::string& own = out_.form.drawing.sampler;
+    std::tie(out_.sampler, out_.schedule) = choose_sampler(r.sampler, r.schedule, own, out_.form.drawing.schedule);
     out_.syntax = syntax_of(out_.request.syntax.value_or(out_.form.syntax));
     out_.negative = parse_prompt(out_.request.negative_prompt.value_or(""), out_.syntax);
     for (const std::string& prompt : out_.request.prompts) take(prompt);
+    if (r.hires) parse_hires(*r.hires);
+    out_.pictures = std::make_shared<const GivenPictures>(read_pictures(r));
     return std::move(out_);
   }
 
  private:
   // A sampler's name or alias may bring its schedule. The form's schedule belongs to the form's sampler.
-  void choose_sampler() {
-    const Request& r = out_.request;
-    const models::DrawingDefaults& form = out_.form.drawing;
-    if (!r.sampler && !r.schedule) return;
-    const std::string named = r.sampler.value_or(form.sampler);
+  static std::pair<std::string, std::string> choose_sampler(const std::optional<std::string>& sampler,
+                                                            const std::optional<std::string>& schedule,
+                                                            const std::string& own, const std::string& own_schedule) {
+    if (!sampler && !schedule) return {};
     std::string implied;
-    out_.sampler = diffusion::resolve_sampler(named, &implied);
-    const std::string asked = r.schedule ? diffusion::resolve_schedule(*r.schedule, out_.sampler) : std::string();
-    SUMI_CHECK_KIND(kUsage, !r.schedule || implied.empty() || asked == implied,
-                    "\"{}\" means the schedule {}, but `schedule` says {}", named, implied, *r.schedule);
-    out_.schedule = r.schedule ? asked : out_.sampler == form.sampler && implied.empty() ? form.schedule : implied;
-    diffusion::check_sampler(out_.sampler, out_.schedule);
+    const std::string chosen = diffusion::resolve_sampler(sampler.value_or(own), &implied);
+    const std::string asked = schedule ? diffusion::resolve_schedule(*schedule, chosen) : std::string();
+    SUMI_CHECK_KIND(kUsage, !schedule || implied.empty() || asked == implied,
+                    "\"{}\" means the schedule {}, but `schedule` says {}", sampler.value_or(own), implied, *schedule);
+    const std::string decided = schedule ? asked : chosen == own && implied.empty() ? own_schedule : implied;
+    diffusion::check_sampler(chosen, decided);
+    return {chosen, decided};
+  }
+
+  // The second pass has the first's sampler where it names none, and its schedule with that.
+  void parse_hires(const Hires& hires) {
+    const models::DrawingDefaults& form = out_.form.drawing;
+    const std::string first = out_.sampler.empty() ? form.sampler : out_.sampler;
+    const std::string schedule = out_.sampler.empty() ? form.schedule : out_.schedule;
+    std::tie(out_.hires_sampler, out_.hires_schedule) = choose_sampler(hires.sampler, hires.schedule, first, schedule);
+    if (hires.prompt) out_.hires_prompt = parse_prompt(text::take_lora_tags(*hires.prompt).prompt, out_.syntax);
+    if (hires.negative_prompt) out_.hires_negative = parse_prompt(*hires.negative_prompt, out_.syntax);
   }
 
   void take(const std::string& prompt) {
@@ -79,9 +167,14 @@ class Resolver {
         drawing_(models::resolve_defaults(facts.config, parsed.form.drawing)) {}
 
   ResolvedJob operator()() {
-    decide_size();
     decide_numbers();
     decide_sampling();
+    decide_canvas();
+    decide_size();
+    decide_entry();
+    decide_second();
+    check_watermark();
+    find_controls();
     find_loras();
     find_embeddings();
     take_prompts();
@@ -91,23 +184,197 @@ class Resolver {
  private:
   Settings& settings() { return job_.settings; }
 
+  // The sampler that will be used, before there is a grid.
+  std::string sampler() const { return parsed_.sampler.empty() ? drawing_.sampler : parsed_.sampler; }
+
+  void decide_convention() {
+    if (request_.convention) {
+      job_.convention = convention_of(*request_.convention);
+    } else if (!diffusion::uses_timesteps(sampler())) {
+      job_.convention = Convention::kWebui;
+    } else {
+      const bool original = request_.defaults.value_or("quick") == "original" && sampler() == "ddim";
+      job_.convention = original ? Convention::kOriginal : Convention::kDiffusers;
+    }
+    SUMI_CHECK_KIND(kUsage, job_.convention != Convention::kOriginal || diffusion::uses_timesteps(sampler()),
+                    "`convention` original is for samplers on timesteps, as ddim; {} needs diffusers or webui",
+                    sampler());
+  }
+
+  // What only means something beside a picture must not be dropped in silence.
+  void refuse_without_picture() const {
+    const auto needs = [](bool given, std::string_view what, std::string_view other) {
+      SUMI_CHECK_KIND(kUsage, !given, "`{}` means nothing without `{}`: give that too, or leave it out", what, other);
+    };
+    const Request& r = request_;
+    const bool init = parsed_.pictures->init.has_value(), mask = parsed_.pictures->mask || !r.extend.empty();
+    needs(!init && parsed_.pictures->mask, "mask", "init");
+    needs(!init && !r.extend.empty(), "extend", "init");
+    needs(!init && r.strength, "strength", "init");
+    needs(!init && r.convention, "convention", "init");
+    needs(!init && r.resize && r.controls.empty(), "resize", "init");
+    needs(!init && r.background && r.controls.empty(), "background", "init");
+    needs(!mask && r.mask_invert, "mask_invert", "mask");
+    needs(!mask && r.mask_blur, "mask_blur", "mask");
+    needs(!mask && r.mask_content, "mask_content", "mask");
+    needs(!mask && r.mask_padding, "mask_padding", "mask");
+    needs(r.controls.empty() && r.guess_mode, "guess_mode", "controls");
+    SUMI_CHECK_KIND(kUsage, !r.mask_padding || r.extend.empty(),
+                    "`mask_padding` and `extend` exclude one another: what is around the picture has no surroundings");
+  }
+
+  void decide_canvas() {
+    refuse_without_picture();
+    if (!parsed_.pictures->init) return;
+    decide_convention();
+    const bool masked = parsed_.pictures->mask || !request_.extend.empty();
+    const char* content = !request_.extend.empty() ? "fill" : "original";
+    Settings& s = settings();
+    s.init = parsed_.pictures->init->source;
+    s.convention = name_of(job_.convention);
+    s.resize = request_.resize.value_or("stretch");
+    s.background = request_.background.value_or("white");
+    s.extend = request_.extend;
+    const bool from_noise = masked && job_.convention != Convention::kWebui;
+    s.strength = request_.strength.value_or(from_noise || !s.extend.empty() ? 1.0 : 0.75);
+    if (masked) {
+      if (parsed_.pictures->mask) s.mask = parsed_.pictures->mask->source;
+      s.mask_invert = request_.mask_invert;
+      s.mask_blur = request_.mask_blur.value_or(4);
+      s.mask_content = request_.mask_content.value_or(content);
+      s.mask_padding = request_.mask_padding;
+      job_.content = mask_content_of(s.mask_content);
+    }
+    job_.canvas = make_canvas(*parsed_.pictures, {.width = request_.width,
+                                                  .height = request_.height,
+                                                  .default_size = drawing_.size,
+                                                  .multiple = facts_.config.autoencoder.downsampling(),
+                                                  .resize = s.resize,
+                                                  .invert = s.mask_invert,
+                                                  .blur = s.mask_blur,
+                                                  .content = job_.content,
+                                                  .padding = s.mask_padding,
+                                                  .extend = s.extend,
+                                                  .convention = job_.convention});
+  }
+
+  void decide_entry() {
+    if (!job_.canvas) return;
+    job_.entry =
+        enter(*job_.grid, settings().steps, settings().strength, job_.convention, job_.canvas->mask.has_value());
+    settings().timesteps = job_.grid->timesteps();
+    auto& timesteps = settings().timesteps;
+    timesteps.erase(timesteps.begin(), timesteps.begin() + job_.entry.first_step);
+  }
+
+  void decide_second() {
+    if (!request_.hires) return;
+    const Hires& r = *request_.hires;
+    SUMI_CHECK_KIND(kUsage, !job_.canvas || !job_.canvas->mask,
+                    "`hires` and `mask` exclude one another: repaint first, then enlarge the result with `init`");
+    const Settings& s = settings();
+    HiresSettings h{.scale = r.scale,
+                    .upscaler = r.upscaler.value_or("latent"),
+                    .steps = r.steps.value_or(s.steps),
+                    .strength = r.strength.value_or(0.7),
+                    .guidance = r.guidance.value_or(s.scale)};
+    if (parsed_.hires_prompt) h.prompt = parsed_.hires_prompt->text;
+    if (parsed_.hires_negative) h.negative_prompt = parsed_.hires_negative->text;
+    const int64_t f = facts_.config.autoencoder.downsampling();
+    SecondPass second{.scale = h.guidance};
+    const auto larger = [&](int64_t pixels) { return static_cast<int64_t>(static_cast<double>(pixels) * h.scale) / f; };
+    second.latent = {larger(s.height), larger(s.width)};
+    h.width = second.latent.width * f;
+    h.height = second.latent.height * f;
+    SUMI_CHECK_KIND(kUsage, h.width <= kMaxSide && h.height <= kMaxSide,
+                    "`hires` would make pictures of {}x{}; the largest side is {}", h.width, h.height, kMaxSide);
+    check_seamless(h.width, h.height);
+    choose_upscaler(h.upscaler, second);
+    const bool named = !parsed_.hires_sampler.empty();
+    second.grid = make_grid(named ? parsed_.hires_sampler : s.sampler, named ? parsed_.hires_schedule : s.schedule,
+                            grid_steps(h.steps, h.strength), 0.0, job_.grid->options().discard_last_level);
+    second.entry = last_steps(*second.grid, h.steps);
+    h.sampler = second.grid->sampler_name();
+    h.schedule = second.grid->schedule_name();
+    settings().hires = h;
+    job_.second = std::move(second);
+  }
+
+  // An upscaler is a way to resize latents or pixels, or the file of a model.
+  static void choose_upscaler(const std::string& name, SecondPass& second) {
+    second.latent_resize = latent_resize_of(name);
+    if (second.latent_resize) return;
+    second.pixel_filter = image::find_filter(name);
+    if (second.pixel_filter) return;
+    SUMI_CHECK_KIND(kUsage, std::filesystem::exists(name),
+                    "the upscaler \"{}\" is no file; choose one of {}, {} or give the file of an ESRGAN model", name,
+                    kLatentResizes, image::kFilterNames);
+    second.model = std::make_shared<const models::Upscaler>(models::Upscaler::open(name));
+  }
+
+  void find_controls() {
+    for (size_t i = 0; i < request_.controls.size(); ++i) {
+      const Control& r = request_.controls[i];
+      const GivenPicture& given = parsed_.pictures->hints[i];
+      ControlSettings used{.model = r.model,
+                           .image = given.source,
+                           .weight = r.weight,
+                           .start = r.start,
+                           .end = r.end,
+                           .preprocess = r.preprocess.value_or("none")};
+      job_.controls.push_back({.file = models::open_control(r.model, facts_.config),
+                               .hint = used.preprocess == "canny" ? image::canny(given.image) : given.image,
+                               .weight = r.weight,
+                               .start = r.start,
+                               .end = r.end});
+      settings().controls.push_back(std::move(used));
+    }
+    settings().guess_mode = request_.guess_mode;
+  }
+
   void decide_size() {
     const models::ModelConfig& config = facts_.config;
     Settings& s = settings();
     s.model = facts_.model.string();
-    s.width = request_.width.value_or(drawing_.size);
-    s.height = request_.height.value_or(drawing_.size);
-    const int64_t f = config.autoencoder.downsampling();
+    s.width = job_.canvas ? job_.canvas->picture.width : request_.width.value_or(drawing_.size);
+    s.height = job_.canvas ? job_.canvas->picture.height : request_.height.value_or(drawing_.size);
+    const int64_t f = config.autoencoder.downsampling(), z = config.autoencoder.embed_dim;
     SUMI_CHECK_KIND(kUsage, s.width % f == 0 && s.height % f == 0,
                     "this model draws pictures whose sides are multiples of {} pixels, not {}x{}", f, s.width,
                     s.height);
-    SUMI_CHECK(config.unet.in_channels == config.autoencoder.embed_dim,
-               "text to image starts from noise alone, but this UNet takes {} channels and latents have {}; is it an "
-               "inpainting checkpoint?",
-               config.unet.in_channels, config.autoencoder.embed_dim);
+    job_.nine_channels = config.unet.in_channels == 2 * z + 1;
+    SUMI_CHECK(config.unet.in_channels == z || job_.nine_channels,
+               "this UNet takes {} channels and latents have {}: neither a model that draws (as many) nor one for "
+               "inpainting ({}); others, as InstructPix2Pix, are not supported",
+               config.unet.in_channels, z, 2 * z + 1);
     SUMI_CHECK(config.unet.context_dim > 0, "this model takes no text");
     job_.latent = {s.height / f, s.width / f};
+    check_seamless(s.width, s.height);
     s.tiled_decode = request_.tiled_decode;
+    s.seamless = request_.seamless;
+    s.safety_checker = request_.safety_checker;
+    s.watermark = request_.watermark;
+  }
+
+  // Every level must meet its own edge.
+  void check_seamless(int64_t width, int64_t height) const {
+    const auto halvings = static_cast<int>(facts_.config.unet.channel_mult.size()) - 1;
+    const int64_t multiple = facts_.config.autoencoder.downsampling() << halvings;
+    SUMI_CHECK_KIND(kUsage, request_.seamless.empty() || (width % multiple == 0 && height % multiple == 0),
+                    "`seamless` pictures need sides that are multiples of {} pixels, not {}x{}", multiple, width,
+                    height);
+  }
+
+  // Of the pictures that come out.
+  void check_watermark() const {
+    const Settings& s = job_.settings;
+    if (s.watermark.empty()) return;
+    const bool whole = job_.canvas && job_.canvas->mask;
+    const int64_t width = s.hires ? s.hires->width : whole ? job_.canvas->whole.width : s.width;
+    const int64_t height = s.hires ? s.hires->height : whole ? job_.canvas->whole.height : s.height;
+    SUMI_CHECK_KIND(kUsage, width * height >= image::kLeastWatermarkPixels,
+                    "a `watermark` needs pictures of at least {} pixels (256x256), not {}x{}",
+                    image::kLeastWatermarkPixels, width, height);
   }
 
   void decide_numbers() {
@@ -116,7 +383,10 @@ class Resolver {
     s.scale = request_.scale.value_or(drawing_.scale);
     s.eta = request_.eta.value_or(0.0);
     s.seed = request_.seed ? *request_.seed : random_seed();
-    s.seeding = request_.seeding.value_or("run");
+    decide_subseed();
+    s.seeding = request_.seeding.value_or(s.subseed ? "picture" : "run");
+    SUMI_CHECK_KIND(kUsage, !s.subseed || s.seeding == "picture",
+                    "`subseed` needs `seeding` picture: with run, a picture depends on those before it");
     s.rng = request_.rng.value_or("cpu");
     job_.iterations = request_.iterations.value_or(1);
     job_.fixed_noise = request_.fixed_noise;
@@ -124,15 +394,34 @@ class Resolver {
     job_.share_of = request_.share_of;
   }
 
+  void decide_subseed() {
+    Settings& s = settings();
+    s.subseed_strength = request_.subseed_strength.value_or(0.0);
+    if (s.subseed_strength > 0.0) {
+      s.subseed = request_.subseed ? *request_.subseed : random_seed();
+    } else if (request_.subseed) {
+      warn("the subseed has no effect at subseed strength 0");
+    }
+  }
+
+  diffusion::Grid make_grid(const std::string& sampler, const std::string& schedule, int64_t steps, double eta,
+                            bool discard) const {
+    // What the network predicts is a property of the model.
+    return diffusion::make_grid(facts_.noise_schedule, {.sampler = sampler,
+                                                        .schedule = schedule,
+                                                        .steps = static_cast<int>(steps),
+                                                        .eta = eta,
+                                                        .prediction = facts_.config.prediction,
+                                                        .discard_last_level = discard});
+  }
+
   void decide_sampling() {
     Settings& s = settings();
     const bool named = !parsed_.sampler.empty();
-    // What the network predicts is a property of the model.
-    job_.grid = diffusion::make_grid(facts_.noise_schedule, {.sampler = named ? parsed_.sampler : drawing_.sampler,
-                                                             .schedule = named ? parsed_.schedule : drawing_.schedule,
-                                                             .steps = static_cast<int>(s.steps),
-                                                             .eta = s.eta,
-                                                             .prediction = facts_.config.prediction});
+    // By the web UI's rules for pictures, as its own dpm_2.
+    const bool web = request_.convention.value_or("webui") == "webui" && parsed_.pictures->init;
+    job_.grid = make_grid(named ? parsed_.sampler : drawing_.sampler, named ? parsed_.schedule : drawing_.schedule,
+                          s.steps, s.eta, web && sampler().starts_with("dpm_2"));
     s.sampler = job_.grid->sampler_name();
     s.schedule = job_.grid->schedule_name();
     s.timesteps = job_.grid->timesteps();
@@ -142,6 +431,9 @@ class Resolver {
   void find_embeddings() {
     std::vector<std::string> texts{parsed_.negative.text};
     for (const ParsedPrompt& prompt : parsed_.texts) texts.push_back(prompt.text);
+    for (const auto& more : {parsed_.hires_prompt, parsed_.hires_negative}) {
+      if (more) texts.push_back(more->text);
+    }
     JobEmbeddings found = engine::find_embeddings(
         {.files = request_.embeddings,
          .chosen = request_.embedding_folder,
@@ -174,11 +466,12 @@ class Resolver {
     Settings& s = settings();
     s.syntax = parsed_.syntax == PromptSyntax::kExact ? "exact" : "weighted";
     s.negative_prompt = parsed_.negative.text;
-    if (job_.guided()) {
+    if (job_.ever_guided()) {
       job_.negative = text(parsed_.negative);
     } else if (!s.negative_prompt.empty()) {
       warn("the negative prompt has no effect at guidance scale 1");
     }
+    take_second_prompts();
     std::vector<size_t> all;
     const auto copies = static_cast<size_t>(request_.copies.value_or(1));
     for (const size_t prompt : parsed_.prompts) all.insert(all.end(), copies, text(parsed_.texts[prompt]));
@@ -186,12 +479,20 @@ class Resolver {
     s.pictures = static_cast<int64_t>(all.size()) * job_.iterations;
     s.batch = static_cast<int64_t>(job_.largest_batch());
     const auto rows = [&](size_t i) { return job_.texts[i].rows.size(); };
+    const bool more = job_.second && (job_.second->prompt || job_.second->negative);
+    if (more) job_.empty = text(ParsedPrompt());
     for (const size_t i : all) {
       if (rows(i) != rows(all[0]) || (job_.guided() && rows(i) != rows(job_.negative))) {
         job_.empty = text(ParsedPrompt());
         break;
       }
     }
+  }
+
+  void take_second_prompts() {
+    if (!job_.second) return;
+    if (parsed_.hires_prompt) job_.second->prompt = text(*parsed_.hires_prompt);
+    if (parsed_.hires_negative) job_.second->negative = text(*parsed_.hires_negative);
   }
 
   size_t text(const ParsedPrompt& prompt) {
@@ -235,10 +536,22 @@ Form form_of(const std::string& defaults) {
   return {.drawing = {.sampler = "dpmpp_2m", .schedule = "karras", .steps = 25}, .syntax = "weighted"};
 }
 
+std::optional<Interpolation> latent_resize_of(std::string_view name) {
+  if (name == "latent") return Interpolation::kBilinear;
+  if (name == "latent-antialiased") return Interpolation::kBilinearAntialias;
+  if (name == "latent-bicubic") return Interpolation::kBicubic;
+  if (name == "latent-bicubic-antialiased") return Interpolation::kBicubicAntialias;
+  if (name == "latent-nearest") return Interpolation::kNearest;
+  if (name == "latent-nearest-exact") return Interpolation::kNearestExact;
+  return std::nullopt;
+}
+
 uint64_t random_seed() {
   std::random_device device;
   return device() & 0xFFFFFFFFu;
 }
+
+bool ResolvedJob::encodes() const { return canvas || nine_channels || (second && !second->latent_resize); }
 
 size_t ResolvedJob::largest_batch() const {
   size_t largest = 0;
@@ -282,6 +595,7 @@ void check_request(const Request& r) {
         std::isfinite(lora.weight) && std::isfinite(lora.unet.value_or(0.0)) && std::isfinite(lora.text.value_or(0.0));
     SUMI_CHECK_KIND(kUsage, finite, "a weight of the LoRA {} is not a number", lora.file);
   }
+  check_pictures(r);
   if (r.syntax) syntax_of(*r.syntax);
   if (r.defaults) form_of(*r.defaults);
 }

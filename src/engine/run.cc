@@ -1,13 +1,21 @@
 #include "engine/run.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "core/context.h"
+#include "engine/beginning.h"
+#include "engine/controls.h"
 #include "engine/noise.h"
 #include "engine/prompt_encoder.h"
 #include "engine/sample_latent.h"
 #include "image/convert.h"
+#include "image/resize.h"
+#include "image/watermark.h"
+#include "ops/interpolate.h"
+#include "ops/layout.h"
 
 namespace sumi::engine {
 namespace {
@@ -19,14 +27,20 @@ class Run {
         job_(job),
         hooks_(hooks),
         with_(with),
-        noise_(job.settings.rng, job.settings.seed, job.seeds_by_picture(), model.device()),
-        encoder_(model, job.texts[job.empty], job.embeddings, job.end_mark) {}
+        noise_(noise_of(job.settings), model.device()),
+        second_noise_(noise_of(job.settings), model.device()),
+        encoder_(model, job.texts[job.empty], job.embeddings, job.end_mark) {
+    if (!job.controls.empty()) controls_.emplace(job.controls, model, job.settings.guess_mode);
+  }
 
   void operator()() {
-    if (job_.fixed_noise) fixed_noise_ = noise_(latent_shape(job_.largest_batch()));
+    beginning_.emplace(beginning());
+    if (job_.fixed_noise) fixed_noise_ = noise_.first(latent_shape(job_.largest_batch(), job_.latent));
     for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
       for (const auto& prompts : job_.batches) {
         check_cancelled(with_.cancel);
+        noise_.begin(number_, static_cast<int64_t>(prompts.size()));
+        second_noise_.begin(number_, static_cast<int64_t>(prompts.size()));
         if (batch_ % job_.share_of == job_.share) {
           run_batch(prompts);
         } else {
@@ -39,21 +53,114 @@ class Run {
   }
 
  private:
-  Shape latent_shape(size_t pictures) const {
-    return {static_cast<int64_t>(pictures), job_.latent.height, job_.latent.width, model_.config().unet.in_channels};
+  static NoiseChoice noise_of(const Settings& s) {
+    return {.rng = s.rng,
+            .seed = s.seed,
+            .by_picture = s.seeding == "picture",
+            .subseed_strength = s.subseed_strength,
+            .subseed = s.subseed.value_or(0)};
+  }
+
+  Shape latent_shape(size_t pictures, LatentSize size) const {
+    return {static_cast<int64_t>(pictures), size.height, size.width, model_.config().autoencoder.embed_dim};
   }
 
   int64_t batches() const { return job_.iterations * static_cast<int64_t>(job_.batches.size()); }
 
+  // Each batch's steps.
+  int first_steps() const { return job_.entry.steps_of(*job_.grid); }
+  int second_steps() const { return job_.second ? job_.second->entry.steps_of(*job_.second->grid) : 0; }
+
+  ContextScope pictures_alone() const {
+    return ContextScope([&](Context& context) {
+      if (job_.seeds_by_picture()) context.batch_of_choices = 1;
+    });
+  }
+
+  // The pictures of the job through the encoder, once.
+  Beginning beginning() const {
+    const ContextScope scope = pictures_alone();
+    PictureLatents latents{.content = job_.content};
+    const bool masked = job_.canvas && job_.canvas->mask;
+    if (masked || job_.nine_channels)
+      latents.mask =
+          masked ? latent_mask(*job_.canvas, job_.latent.height, job_.latent.width, job_.convention).to(model_.device())
+                 : Tensor::full({1, job_.latent.height, job_.latent.width, 1}, 1.0f).to(model_.device());
+    const bool needs_picture = !job_.entry.from_noise || (masked && !job_.nine_channels);
+    if (job_.canvas && needs_picture) latents.picture = encode(image::from_images({job_.canvas->picture}));
+    if (job_.nine_channels) latents.masked_picture = encode(masked_picture());
+    return Beginning(std::move(latents), job_.entry, job_.convention, static_cast<int64_t>(job_.largest_batch()));
+  }
+
+  // The picture, mid grey under the mask; all grey without a picture.
+  Tensor masked_picture() const {
+    const Settings& s = job_.settings;
+    if (!job_.canvas) return Tensor::zeros({1, s.height, s.width, 3});
+    Tensor picture = image::from_images({job_.canvas->picture});
+    if (!job_.canvas->mask) return Tensor::zeros(picture.shape());
+    const HostEdit<float> values(picture);
+    const std::vector<uint8_t>& mask = job_.canvas->mask->pixels;
+    for (size_t i = 0; i < mask.size(); ++i) {
+      if (mask[i] >= 128) std::fill_n(&values[static_cast<int64_t>(3 * i)], 3, 0.0f);
+    }
+    return picture;
+  }
+
+  Encoded encode(const Tensor& picture) const {
+    check_cancelled(with_.cancel);
+    Tensor encoded = model_.encode(picture.to(model_.device()));
+    if (!model_.encodes_with_variance()) return {.latent = std::move(encoded)};
+    return {.moments = std::move(encoded), .scale_factor = model_.config().autoencoder.scale_factor};
+  }
+
+  BatchNoise batch_noise() {
+    return {.first = [this](const Shape& s) { return fixed_noise_ ? fixed_noise_.rows(0, s[0]) : noise_.first(s); },
+            .next = [this](const Shape& s) { return noise_.next(s); },
+            .apart = [this](const Shape& s) { return noise_.apart(s, job_.settings.rng); },
+            .channels_last = [this](const Shape& s) { return noise_.next_channels_last(s); },
+            .numpy = [this](const Shape& s) { return noise_.apart(s, "numpy"); },
+            .by_picture = job_.seeds_by_picture()};
+  }
+
+  SampleJob first_pass(size_t pictures, models::Conditioning cond, models::Conditioning uncond) {
+    BatchBeginning begun = (*beginning_)(latent_shape(pictures, job_.latent), batch_noise());
+    cond.channels = begun.channels;
+    uncond.channels = begun.channels;
+    return {.grid = *job_.grid,
+            .start = std::move(begun.start),
+            .cond = std::move(cond),
+            .uncond = std::move(uncond),
+            .scale = job_.settings.scale,
+            .constrain = std::move(begun.constrain),
+            .rewrite = std::move(begun.rewrite)};
+  }
+
+  // `enlarged`: latents of the second pass's size.
+  SampleJob second_pass(const Tensor& enlarged, models::Conditioning cond, models::Conditioning uncond) {
+    const Entry& entry = job_.second->entry;
+    const Tensor noise = second_noise_.first(enlarged.shape());
+    return {.grid = *job_.second->grid,
+            .start = {.x = diffusion::mix(enlarged, noise, entry.level), .first_step = entry.first_step, .mixed = true},
+            .cond = std::move(cond),
+            .uncond = std::move(uncond),
+            .scale = job_.second->scale};
+  }
+
   // Another process draws this one.
   void pass_over_batch(size_t pictures) {
     if (job_.seeds_by_picture()) return;
-    if (!fixed_noise_) noise_.pass_over(latent_shape(pictures));
-    pass_over_latent(*job_.grid, latent_shape(pictures), [this](const Shape& shape) { noise_.pass_over(shape); });
+    pass_over_latent(first_pass(pictures, {}, {}), [this](const Shape& s) { return noise_.next(s); });
+    if (!job_.second) return;
+    const Tensor nothing = Tensor::zeros(latent_shape(pictures, job_.second->latent));
+    pass_over_latent(second_pass(nothing.to(model_.device()), {}, {}),
+                     [this](const Shape& s) { return second_noise_.next(s); });
   }
 
   void run_batch(const std::vector<size_t>& prompts) {
-    const Tensor latents = sample_batch(prompts);
+    done_ = 0;
+    show();
+    Tensor latents = sample_first(prompts);
+    if (job_.second) latents = sample_second(prompts, enlarged(latents));
     if (with_.denoised && batch_ + job_.share_of >= batches()) with_.denoised();
     for (size_t i = 0; i < prompts.size(); ++i) {
       check_cancelled(with_.cancel);
@@ -62,42 +169,86 @@ class Run {
     }
   }
 
-  // With seeding by picture, each picture is computed as if it were alone: with guidance, as a batch of two.
-  Tensor sample_batch(const std::vector<size_t>& prompts) {
-    const ContextScope scope([&](Context& context) {
-      if (job_.seeds_by_picture()) context.batch_of_choices = job_.guided() ? 2 : 1;
-    });
+  PromptPair encode_prompts(const std::vector<size_t>& prompts, size_t negative, bool guided) {
     std::vector<const TokenizedPrompt*> texts;
     for (const size_t i : prompts) texts.push_back(&job_.texts[i]);
-    PromptPair text = encoder_(texts, job_.texts[job_.negative], job_.guided());
-    const auto count = static_cast<int64_t>(prompts.size());
-    noise_.begin(number_, count);
-    const SampleJob sampled{
-        .grid = *job_.grid,
-        .start = {fixed_noise_ ? fixed_noise_.rows(0, count) : noise_(latent_shape(prompts.size()))},
-        .cond = std::move(text.cond),
-        .uncond = std::move(text.uncond),
-        .scale = job_.settings.scale};
-    show(0, job_.grid->steps());
+    return encoder_(texts, job_.texts[negative], guided);
+  }
+
+  Tensor sample_first(const std::vector<size_t>& prompts) {
+    const ContextScope scope = batch_scope(job_.guided());
+    PromptPair text = encode_prompts(prompts, job_.negative, job_.guided());
+    SampleJob sampled = first_pass(prompts.size(), std::move(text.cond), std::move(text.uncond));
+    if (with_.encoded && job_.encodes() && !std::exchange(encoded_, true)) with_.encoded();
+    return sample(std::move(sampled), job_.latent, first_steps(), noise_);
+  }
+
+  Tensor sample_second(const std::vector<size_t>& prompts, const Tensor& larger) {
+    const SecondPass& second = *job_.second;
+    const bool guided = second.scale != 1.0;
+    const ContextScope scope = batch_scope(guided);
+    const std::vector<size_t> own(prompts.size(), second.prompt.value_or(0));
+    PromptPair text = encode_prompts(second.prompt ? own : prompts, second.negative.value_or(job_.negative), guided);
+    return sample(second_pass(larger, std::move(text.cond), std::move(text.uncond)), second.latent, second_steps(),
+                  second_noise_);
+  }
+
+  // With seeding by picture, each picture is computed as if it were alone: with guidance, as a batch of two.
+  ContextScope batch_scope(bool guided) const {
+    return ContextScope([&](Context& context) {
+      if (job_.seeds_by_picture()) context.batch_of_choices = guided ? 2 : 1;
+    });
+  }
+
+  Tensor sample(SampleJob sampled, LatentSize size, int steps, JobNoise& noise) {
+    if (controls_) sampled.control = controls_->at(size, job_.settings.resize, steps, sampled.scale != 1.0);
     const auto on_step = [&](const diffusion::StepInfo& info) {
-      show(info.step + 1, info.steps);
-      if (hooks_.preview && with_.preview_map) show_previews(info);
+      ++done_;
+      show();
+      if (hooks_.preview && with_.preview) show_previews(info);
     };
-    return sample_latent(model_, sampled, [this](const Shape& shape) { return noise_(shape); },
+    return sample_latent(model_, sampled, [&](const Shape& shape) { return noise.next(shape); },
                          {.cancel = with_.cancel, .check_files = with_.check_files, .on_step = on_step});
   }
 
-  void show(int done, int steps) const {
-    if (hooks_.step) hooks_.step({.batch = batch_, .batches = batches(), .done = done, .steps = steps});
+  // The first pass's latents at the second's size.
+  Tensor enlarged(const Tensor& latents) const {
+    const SecondPass& second = *job_.second;
+    if (second.latent_resize)
+      return interpolate(latents, second.latent.height, second.latent.width, *second.latent_resize);
+    const ContextScope scope = pictures_alone();
+    const int64_t f = model_.config().autoencoder.downsampling();
+    std::vector<Tensor> rows;
+    for (int64_t i = 0; i < latents.dim(0); ++i) {
+      check_cancelled(with_.cancel);
+      const Image larger = enlarged(decode(latents.rows(i, i + 1)), second.latent.width * f, second.latent.height * f);
+      // The noise of the encoder's variance would be another draw: its mean is what all draws lie around.
+      const Encoded encoded = encode(image::from_images({larger}));
+      rows.push_back(
+          encoded.sample(1, [&] { return Tensor::zeros(latent_shape(1, second.latent)).to(model_.device()); }));
+    }
+    return concat_rows(rows);
+  }
+
+  Image enlarged(const Image& image, int64_t width, int64_t height) const {
+    const SecondPass& second = *job_.second;
+    if (second.pixel_filter) return image::resize(image, width, height, *second.pixel_filter);
+    const Image larger = second.model->upscale(image, {.memory = kUpscalerBytes, .cancel = with_.cancel});
+    return image::resize(larger, width, height, image::Filter::kLanczos);
+  }
+
+  void show() const {
+    if (hooks_.step)
+      hooks_.step({.batch = batch_, .batches = batches(), .done = done_, .steps = first_steps() + second_steps()});
   }
 
   void show_previews(const diffusion::StepInfo& info) const {
     const Tensor latents = info.denoised();
     for (int64_t i = 0; i < latents.dim(0); ++i) {
-      hooks_.preview({.image = preview_of(with_.preview_map(), latents.rows(i, i + 1)),
+      hooks_.preview({.image = with_.preview(latents.rows(i, i + 1)),
                       .number = number_ + i,
-                      .done = info.step + 1,
-                      .steps = info.steps});
+                      .done = done_,
+                      .steps = first_steps() + second_steps()});
     }
   }
 
@@ -111,25 +262,36 @@ class Run {
     return image;
   }
 
-  void hand_out(Image&& image, const std::string& prompt, int64_t number) const {
+  void hand_out(Image&& drawn, const std::string& prompt, int64_t number) const {
     if (!hooks_.picture) return;
-    const Settings& s = job_.settings;
-    const bool own_seed = job_.seeds_by_picture();
-    const uint64_t seed = own_seed ? s.seed + static_cast<uint64_t>(number) : s.seed;
+    Image image = job_.canvas ? job_.canvas->finish(drawn) : std::move(drawn);
+    const bool flagged = with_.safety && with_.safety->censor(image);
+    if (flagged) warn("picture {} was flagged by the safety checker and is black", number + 1);
+    if (!job_.settings.watermark.empty()) image::embed_watermark(image, image::watermark_bits(job_.settings.watermark));
+    Settings s = job_.settings;
+    const bool own_seed = job_.seeds_by_picture(), varied = s.subseed_strength > 0.0;
+    const uint64_t seed = own_seed && !varied ? s.seed + static_cast<uint64_t>(number) : s.seed;
+    if (varied) s.subseed = *s.subseed + static_cast<uint64_t>(number);
     hooks_.picture({.image = std::move(image),
                     .prompt = prompt,
                     .number = number,
                     .seed = seed,
-                    .parameters = parameters_of(s, prompt, seed, own_seed || s.pictures == 1 ? -1 : number)});
+                    .parameters = parameters_of(s, prompt, seed, own_seed || s.pictures == 1 ? -1 : number,
+                                                {.iterations = job_.iterations, .fixed_noise = job_.fixed_noise}),
+                    .flagged = flagged});
   }
 
   const models::StableDiffusion& model_;
   const ResolvedJob& job_;
   const Hooks& hooks_;
   const RunWith& with_;
-  JobNoise noise_;
+  JobNoise noise_, second_noise_;
   PromptEncoder encoder_;
+  std::optional<Beginning> beginning_;
+  std::optional<Controls> controls_;
   Tensor fixed_noise_;
+  bool encoded_ = false;
+  int done_ = 0;        // steps of the batch
   int64_t batch_ = 0;   // done so far
   int64_t number_ = 0;  // of the next batch's first picture
 };
@@ -139,6 +301,8 @@ class Run {
 void run_job(const models::StableDiffusion& model, const ResolvedJob& job, const Hooks& hooks, const RunWith& with) {
   const ContextScope scope([&](Context& context) {
     if (with.adapters != nullptr) context.adapters = with.adapters;
+    context.wrap_x = job.settings.seamless.find('x') != std::string::npos;
+    context.wrap_y = job.settings.seamless.find('y') != std::string::npos;
   });
   Run(model, job, hooks, with)();
 }

@@ -1,4 +1,4 @@
-// Text to image: a resolved job in, pictures out.                             (Rombach et al. 2022;
+// A resolved job in, pictures out.                             (Rombach et al. 2022;
 // `scripts/txt2img.py`)
 #pragma once
 
@@ -7,6 +7,7 @@
 
 #include "engine/preview.h"
 #include "engine/resolve.h"
+#include "engine/safety.h"
 #include "models/stable_diffusion.h"
 #include "nn/adapters.h"
 
@@ -17,8 +18,10 @@ struct RunWith {
   const nn::Adapters* adapters = nullptr;     // the job's changes of the weights; null: the thread's context decides
   const std::atomic<bool>* cancel = nullptr;  // set: the run throws Error(kCancelled) within a step
   std::function<void()> check_files = {};     // throws if a mapped file of the model changed
+  std::function<void()> encoded = {};         // called once pictures and the first texts are encoded, if there are any
   std::function<void()> denoised = {};        // called once the denoiser has run for the last time
-  std::function<const PreviewMap&()> preview_map = {};  // for hooks.preview
+  const Safety* safety = nullptr;             // looks at the pictures
+  std::function<Image(const Tensor& latent)> preview = {};  // of [1,h,w,C], for hooks.preview
 };
 
 // With seeding "run", draws in the original's order: one generator from the seed; each batch's starting noise is one

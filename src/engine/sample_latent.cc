@@ -36,29 +36,31 @@ void check_cancelled(const std::atomic<bool>* cancel) {
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, const diffusion::NoiseSource& noise,
                      const SampleWatch& watch) {
   models::ContextCache cache;
+  int step = 0;
   const auto network = [&](const Tensor& x, double timestep, const models::Conditioning& conditioning) {
     check_cancelled(watch.cancel);
-    return model.predict(x, std::vector<double>(static_cast<size_t>(x.dim(0)), timestep), conditioning, &cache);
+    const std::vector<double> timesteps(static_cast<size_t>(x.dim(0)), timestep);
+    if (!job.control) return model.predict(x, timesteps, conditioning, &cache);
+    models::Conditioning controlled = conditioning;
+    controlled.control = job.control(x, timesteps, conditioning, step);
+    return model.predict(x, timesteps, controlled, &cache);
   };
   const auto after_step = [&](const diffusion::StepInfo& info) {
+    ++step;
     if (watch.check_files) watch.check_files();
     check_finite(info.latent, info.step + 1, info.steps);
     if (watch.on_step) watch.on_step(info);
     check_cancelled(watch.cancel);
   };
   return diffusion::sample(diffusion::guided(network, job.cond, job.uncond, job.scale), job.start, job.grid, noise,
-                           {.on_step = after_step, .constrain = job.constrain});
+                           {.on_step = after_step, .constrain = job.constrain, .rewrite = job.rewrite});
 }
 
 // How much noise a sampler draws does not depend on what the network predicts: zeros will do.
-void pass_over_latent(const diffusion::Grid& grid, const Shape& shape,
-                      const std::function<void(const Shape&)>& pass_over) {
-  const Tensor nothing = Tensor::zeros(shape);
-  diffusion::sample([&](const Tensor&, double) { return nothing; }, {nothing}, grid,
-                    [&](const Shape& drawn) {
-                      pass_over(drawn);
-                      return nothing;
-                    });
+void pass_over_latent(const SampleJob& job, const diffusion::NoiseSource& noise) {
+  const Tensor nothing = Tensor::zeros(job.start.x.shape(), DType::kF32, job.start.x.device());
+  diffusion::sample([&](const Tensor&, double) { return nothing; }, job.start, job.grid, noise,
+                    {.constrain = job.constrain, .rewrite = job.rewrite});
 }
 
 }  // namespace sumi::engine

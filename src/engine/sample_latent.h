@@ -16,6 +16,12 @@ struct SampleJob {
   models::Conditioning uncond;  // the same parts in the same shapes; may be empty at scale 1
   double scale = 7.5;
   diffusion::Constraint constrain = {};
+  diffusion::Rewrite rewrite = {};
+  // The control of a network call, x [B,H,W,C] with its conditioning, in step `step` of those that the trajectory
+  // makes, counted from 0; none: no control.
+  std::function<models::ControlResiduals(const Tensor& x, const std::vector<double>& timesteps,
+                                         const models::Conditioning& conditioning, int step)>
+      control = {};
 };
 
 // What watches a trajectory; any may be empty.
@@ -30,9 +36,8 @@ struct SampleWatch {
 Tensor sample_latent(const models::StableDiffusion& model, const SampleJob& job, const diffusion::NoiseSource& noise,
                      const SampleWatch& watch = {});
 
-// Draws from `noise` what sample_latent would draw for latents of that shape, and discards it.
-void pass_over_latent(const diffusion::Grid& grid, const Shape& shape,
-                      const std::function<void(const Shape&)>& pass_over);
+// Draws from `noise` what sample_latent would draw, and discards it. The job's conditionings are not read.
+void pass_over_latent(const SampleJob& job, const diffusion::NoiseSource& noise);
 
 // Throws Error(kInternal) if a picture has values that are not finite. Needed on devices with memory of their own,
 // where latents are not checked at every step.

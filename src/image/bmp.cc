@@ -85,7 +85,7 @@ Header read_header(const Bytes& file, const std::string& name) {
 
 }  // namespace
 
-Image decode_bmp(std::span<const std::byte> bytes, const std::string& name, const Colour& background) {
+Image decode_bmp(std::span<const std::byte> bytes, const std::string& name, const Background& background) {
   const Bytes file(bytes);
   SUMI_CHECK(file.size() >= kFileHeader + 12 && file(0, 2) == 0x4D42, "{} is a broken BMP: it is cut short", name);
   const Header h = read_header(file, name);

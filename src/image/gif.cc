@@ -81,7 +81,7 @@ bool read_frame(GifFileType* gif, int see_through, Image& canvas) {
 
 }  // namespace
 
-Image decode_gif(std::span<const std::byte> bytes, const std::string& name, const Colour& background) {
+Image decode_gif(std::span<const std::byte> bytes, const std::string& name, const Background& background) {
   Source source{bytes};
   int error = 0;
   const std::unique_ptr<GifFileType, Close> gif(DGifOpen(&source, take, &error));

@@ -11,6 +11,6 @@ namespace sumi::image {
 
 // The first picture of the file over `background`. Throws Error(kData), naming `name`: broken, cut short, or over
 // kMaxPixels.
-Image decode_gif(std::span<const std::byte> bytes, const std::string& name, const Colour& background = kWhite);
+Image decode_gif(std::span<const std::byte> bytes, const std::string& name, const Background& background = kWhite);
 
 }  // namespace sumi::image

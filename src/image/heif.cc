@@ -75,14 +75,21 @@ void check_decoder(Coding coding, const std::string& name) {
       av1 ? "its plugin for dav1d or aom (libheif-plugin-dav1d)" : "its plugin for libde265 (libheif-plugin-libde265)");
 }
 
-// The same as over() for a picture whose colours are multiplied by the opacity already.
-Image premultiplied_over(const Image& rgba, const Colour& background) {
-  Image out(rgba.width, rgba.height);
-  for (size_t i = 0; i < out.pixels.size() / 3; ++i) {
+// The same as over() for a picture whose colours are multiplied by the opacity already; without a background they are
+// divided by it.
+Image premultiplied_over(const Image& rgba, const Background& background) {
+  Image out(rgba.width, rgba.height, background ? 3 : 4);
+  for (size_t i = 0; i < rgba.pixels.size() / 4; ++i) {
     const uint8_t* from = rgba.pixels.data() + 4 * i;
-    for (size_t c = 0; c < 3; ++c)
-      out.pixels[3 * i + c] =
-          static_cast<uint8_t>(std::min(255, from[c] + (background[c] * (255 - from[3]) + 127) / 255));
+    uint8_t* to = out.pixels.data() + static_cast<size_t>(out.channels) * i;
+    const int opacity = from[3];
+    for (size_t c = 0; c < 3; ++c) {
+      const int value = background     ? from[c] + ((*background)[c] * (255 - opacity) + 127) / 255
+                        : opacity == 0 ? 0
+                                       : (from[c] * 255 + opacity / 2) / opacity;
+      to[c] = static_cast<uint8_t>(std::min(255, value));
+    }
+    if (!background) to[3] = from[3];
   }
   return out;
 }
@@ -95,7 +102,7 @@ bool is_heif(std::span<const std::byte> bytes) { return coding_of(bytes) != Codi
 
 #ifdef SUMI_WITH_HEIF
 
-Image decode_heif(std::span<const std::byte> bytes, const std::string& name, const Colour& background) {
+Image decode_heif(std::span<const std::byte> bytes, const std::string& name, const Background& background) {
   static const heif_error ready = heif_init(nullptr);  // loads the plugins
   check(ready, name);
   check_decoder(coding_of(bytes), name);
@@ -132,7 +139,7 @@ Image decode_heif(std::span<const std::byte> bytes, const std::string& name, con
 
 #else
 
-Image decode_heif(std::span<const std::byte>, const std::string& name, const Colour&) {
+Image decode_heif(std::span<const std::byte>, const std::string& name, const Background&) {
   fail(ErrorKind::kData,
        "{} is a HEIC or AVIF picture, and this sumi is built without libheif: save it as PNG or JPEG, or build sumi "
        "where "

@@ -16,6 +16,6 @@ bool is_heif(std::span<const std::byte> bytes);
 // Exif orientation repeats that and is not applied. Deeper colours come out as 8 bits. Throws Error(kData),
 // naming `name`: broken, cut short, over kMaxPixels, of a kind that the system's libheif has no decoder for, or any
 // file where sumi is built without libheif.
-Image decode_heif(std::span<const std::byte> bytes, const std::string& name, const Colour& background = kWhite);
+Image decode_heif(std::span<const std::byte> bytes, const std::string& name, const Background& background = kWhite);
 
 }  // namespace sumi::image

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "base/check.h"
+#include "image/mask.h"
 #include "image/read.h"
 #include "tests/support/temp_folder.h"
 
@@ -192,6 +193,19 @@ TEST_P(HeifFiles, OpacityIsOverTheBackground) {
   const std::string file = written(picture, {.format = GetParam()});
   expect_quarters(read(file), {{{200, 40, 40}, {255, 255, 255}, {152, 157, 232}, {230, 230, 230}}});
   expect_quarters(read(file, {0, 0, 0}), {{{200, 40, 40}, {0, 0, 0}, {25, 30, 105}, {230, 230, 230}}});
+}
+
+TEST_P(HeifFiles, OpacityMakesAMask) {
+  for (const bool premultiplied : {false, true}) {
+    const Image picture = quarters({{{200, 40, 40, 255}, {0, 0, 0, 0}, {50, 60, 60, 100}, {90, 90, 90, 160}}});
+    const std::string file = written(picture, {.format = GetParam(), .premultiplied = premultiplied});
+    const auto bytes = bytes_of(file);
+    const Image mask = decode_mask({bytes.begin(), bytes.end()}, "a mask");
+    EXPECT_EQ(mask.row(16)[16], 255);
+    EXPECT_EQ(mask.row(16)[48], 0);
+    EXPECT_EQ(mask.row(48)[16], 0);
+    EXPECT_EQ(mask.row(48)[48], 255);
+  }
 }
 
 TEST_P(HeifFiles, PremultipliedColoursAreNotMultipliedAgain) {

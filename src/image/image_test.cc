@@ -1,4 +1,4 @@
-// Conversion, grid and metadata.
+// Conversion and grid.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "image/convert.h"
 #include "image/grid.h"
-#include "image/metadata.h"
 
 namespace sumi::image {
 namespace {
@@ -95,51 +94,6 @@ TEST(Grid, RefusesWhatMakesNone) {
   EXPECT_THROW(make_grid({}, 1), Error);
   EXPECT_THROW(make_grid({solid(4, 4, 1), solid(4, 5, 1)}, 2), Error);
   EXPECT_THROW(make_grid({solid(4, 4, 1), solid(4, 4, 1)}, 0), Error);
-}
-
-GenerationParameters example() {
-  return {.prompt = "a photograph of an astronaut riding a horse",
-          .negative_prompt = "blurry",
-          .steps = 50,
-          .sampler = "PLMS",
-          .schedule = "uniform",
-          .guidance = 7.5,
-          .seed = 42,
-          .width = 512,
-          .height = 768,
-          .model = "sd-v1-4",
-          .version = "sumi 0.1.0"};
-}
-
-TEST(Metadata, ReadsAsTheWebUiWritesIt) {
-  EXPECT_EQ(
-      format_parameters(example()),
-      "a photograph of an astronaut riding a horse\nNegative prompt: blurry\n"
-      "Steps: 50, Sampler: PLMS, Schedule type: uniform, CFG scale: 7.5, Seed: 42, Size: 512x768, Model: sd-v1-4, "
-      "Version: sumi 0.1.0");
-}
-
-TEST(Metadata, LeavesOutWhatIsEmpty) {
-  GenerationParameters p = example();
-  p.negative_prompt = p.schedule = p.model = "";
-  EXPECT_EQ(format_parameters(p),
-            "a photograph of an astronaut riding a horse\n"
-            "Steps: 50, Sampler: PLMS, CFG scale: 7.5, Seed: 42, Size: 512x768, Version: sumi 0.1.0");
-}
-
-TEST(Metadata, QuotesValuesThatWouldSplit) {
-  GenerationParameters p = example();
-  p.model = "mine, \"best\": v2";
-  EXPECT_NE(format_parameters(p).find("Model: \"mine, \\\"best\\\": v2\","), std::string::npos);
-}
-
-TEST(Metadata, StripsControlCharacters) {
-  GenerationParameters p = example();
-  p.prompt = "a\x1b[31m red\tcat\x7f\nsecond line\r";
-  EXPECT_EQ(format_parameters(p).substr(0, 27), "a[31m red cat\nsecond line\nN");
-  EXPECT_EQ(strip_controls("a\nb"), "a b");
-  EXPECT_EQ(strip_controls("caf\u00e9 \u0085\u009b[2J 猫"), "caf\u00e9 [2J 猫");
-  EXPECT_EQ(strip_controls(std::string("a\0b", 3)), "ab");
 }
 
 }  // namespace

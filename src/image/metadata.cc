@@ -2,24 +2,290 @@
 
 #include <fmt/format.h>
 
-#include <vector>
+#include <charconv>
+#include <cmath>
+
+#include "base/text_util.h"
 
 namespace sumi::image {
 namespace {
 
-// A1111 quotes a value as a JSON string where a reader would split it.
+using Pair = std::pair<std::string, std::string>;
+
+constexpr std::string_view kNegative = "Negative prompt:";
+constexpr std::string_view kPromptKey = "Prompt", kNegativeKey = "Negative prompt";
+constexpr size_t kMostPairs = 1000, kMostInList = 64;
+
+// Texts of values
+
+std::string text_of(const std::string& value) { return strip_controls(value, true); }
+std::string text_of(bool value) { return value ? "True" : ""; }
+std::string text_of(const PictureSize& size) { return fmt::format("{}x{}", size.width, size.height); }
+template <class T> std::string text_of(const std::optional<T>& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return value ? fmt::format("{}", *value) : "";
+  } else {
+    return value ? text_of(*value) : "";
+  }
+}
+
+// What separates the fields of a unit cannot be in its values.
+std::string text_of(const ControlParameters& control) {
+  std::string out;
+  visit_control(control, [&](std::string_view key, const auto& member) {
+    std::string value = text_of(member);
+    std::erase_if(value, [](char c) { return c == ',' || c == ':' || c == '\n' || c == '"'; });
+    if (!value.empty()) out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", key, value);
+  });
+  return out;
+}
+
+// Values of texts: whether the text is one
+
+bool read_value(const std::string& text, std::string& value) {
+  value = text;
+  return true;
+}
+bool read_value(const std::string& text, bool& value) {
+  value = text == "True" || text == "true";
+  return value || text == "False" || text == "false";
+}
+template <class T> bool read_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(value)) return false;
+  }
+  return error == std::errc() && end == text.data() + text.size();
+}
+bool read_value(const std::string& text, PictureSize& size) {
+  const size_t cross = text.find('x');
+  return cross != std::string::npos && read_number(std::string_view(text).substr(0, cross), size.width) &&
+         read_number(std::string_view(text).substr(cross + 1), size.height);
+}
+template <class T> bool read_value(const std::string& text, std::optional<T>& value) {
+  T read{};
+  bool good = false;
+  if constexpr (std::is_arithmetic_v<T>) {
+    good = read_number(text, read);
+  } else {
+    good = read_value(text, read);
+  }
+  if (good) value = read;
+  return good;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n\f\v";
+  const size_t begin = text.find_first_not_of(kSpace);
+  return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+bool read_value(const std::string& text, ControlParameters& control) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const std::string_view field = std::string_view(text).substr(at, end - at);
+    at = end + 1;
+    const size_t colon = field.find(':');
+    if (colon == std::string_view::npos) return false;
+    const std::string_view key = trimmed(field.substr(0, colon));
+    bool good = true;
+    visit_control(control, [&](std::string_view known, auto& member) {
+      if (key == known) good = read_value(std::string(trimmed(field.substr(colon + 1))), member);
+    });
+    if (!good) return false;
+  }
+  return true;
+}
+
+template <class T> constexpr bool kIsList = false;
+template <class T> constexpr bool kIsList<std::vector<T>> = true;
+
+// Quoting
+
+bool needs_quotes(const std::string& value) {
+  return value.find_first_of(",:\n\"\\") != std::string::npos || trimmed(value).size() != value.size();
+}
+
+// As a JSON string.
 std::string quoted(const std::string& value) {
-  if (value.find_first_of(",:\n\"") == std::string::npos) return value;
   std::string out = "\"";
   for (const char c : value) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n') {
       out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
     } else {
       out += c;
     }
   }
   return out + "\"";
+}
+
+// The four digits after \u; nullopt where they are not.
+std::optional<uint32_t> hex4(std::string_view text, size_t at) {
+  uint32_t value = 0;
+  if (at + 4 > text.size()) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
+  if (error != std::errc() || end != text.data() + at + 4) return std::nullopt;
+  return value;
+}
+
+// The text of a JSON string, quotes included. A text that is none stays as it is.
+std::string unquoted(const std::string& text) {
+  std::string out;
+  for (size_t i = 1; i + 1 < text.size(); ++i) {
+    if (text[i] != '\\') {
+      out += text[i];
+      continue;
+    }
+    const char next = text[++i];
+    constexpr std::string_view kLetters = "\"\\/bfnrt", kMeant = "\"\\/\b\f\n\r\t";
+    if (const size_t plain = kLetters.find(next); plain != std::string_view::npos) {
+      out += kMeant[plain];
+      continue;
+    }
+    auto code = next == 'u' ? hex4(text, i + 1) : std::nullopt;
+    if (!code) return text;
+    i += 4;
+    if (*code >= 0xD800 && *code < 0xDC00 && text.compare(i + 1, 2, "\\u") == 0) {
+      const auto low = hex4(text, i + 3);
+      if (!low || *low < 0xDC00 || *low > 0xDFFF) return text;
+      code = 0x10000 + ((*code - 0xD800) << 10) + (*low - 0xDC00);
+      i += 6;
+    }
+    if (*code >= 0xD800 && *code < 0xE000) return text;
+    append_utf8(out, *code);
+  }
+  return out;
+}
+
+// Reading the line of pairs: every match of \s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)
+
+bool is_word(char c) {
+  const auto u = static_cast<unsigned char>(c);
+  return u >= 0x80 || (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z') || u == '_';
+}
+
+// Where the quoted value that begins at `at` ends, if a comma or the line's end follows.
+std::optional<size_t> end_of_quoted(std::string_view line, size_t at) {
+  for (size_t i = at + 1; i < line.size(); ++i) {
+    if (line[i] == '\\') {
+      ++i;
+    } else if (line[i] == '"') {
+      const bool whole = i > at + 1 && (i + 1 == line.size() || line[i + 1] == ',');
+      return whole ? std::optional(i + 1) : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<Pair> pairs_of(std::string_view line) {
+  std::vector<Pair> pairs;
+  for (size_t at = 0; at < line.size() && pairs.size() < kMostPairs;) {
+    if (!is_word(line[at])) {
+      ++at;
+      continue;
+    }
+    size_t end = at + 1;
+    while (end < line.size() && (is_word(line[end]) || line[end] == ' ' || line[end] == '-' || line[end] == '/')) ++end;
+    const std::string key(line.substr(at, end - at));
+    if (end >= line.size() || line[end] != ':' || key.size() < 2) {
+      at = end + 1;
+      continue;
+    }
+    size_t begin = line.find_first_not_of(" \t", end + 1);
+    if (begin == std::string_view::npos) begin = line.size();
+    auto quoted_end = begin < line.size() && line[begin] == '"' ? end_of_quoted(line, begin) : std::nullopt;
+    const size_t stop = quoted_end ? *quoted_end : std::min(line.find(',', begin), line.size());
+    const std::string value(line.substr(begin, stop - begin));
+    pairs.emplace_back(key, quoted_end ? unquoted(value) : value);
+    at = stop + 1;
+  }
+  return pairs;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(trimmed(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return lines;
+}
+
+// Takes the line with the pairs out of `lines`.
+std::vector<Pair> take_pairs(std::vector<std::string_view>& lines) {
+  std::vector<Pair> pairs = pairs_of(lines.back());
+  if (pairs.size() >= 3) {
+    lines.pop_back();
+    return pairs;
+  }
+  for (size_t i = lines.size(); i-- > 0;) {
+    if (!lines[i].starts_with("Steps: ")) continue;
+    pairs = pairs_of(lines[i]);
+    lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(i));
+    return pairs;
+  }
+  return {};
+}
+
+void read_prompts(const std::vector<std::string_view>& lines, GenerationParameters& p) {
+  std::string* text = &p.prompt;
+  for (std::string_view line : lines) {
+    if (line.starts_with(kNegative)) {
+      text = &p.negative_prompt;
+      line = trimmed(line.substr(kNegative.size()));
+    }
+    if (!text->empty()) *text += '\n';
+    *text += line;
+  }
+}
+
+// The place in a list that the rest of a key is: " 3".
+std::optional<size_t> place_of(std::string_view rest) {
+  size_t place = 0;
+  const bool good = rest.size() >= 2 && rest[0] == ' ' && read_number(rest.substr(1), place) && place < kMostInList;
+  return good ? std::optional(place) : std::nullopt;
+}
+
+// Whether the pair is a member's, and its value one.
+bool read_pair(const Pair& pair, GenerationParameters& p) {
+  const std::string& key = pair.first;
+  if (key == kPromptKey) return read_value(pair.second, p.prompt);
+  if (key == kNegativeKey) return read_value(pair.second, p.negative_prompt);
+  bool taken = false;
+  visit_parameters(p, [&]<class T>(std::string_view known, T& member) {
+    if constexpr (kIsList<T>) {
+      const auto place = key.starts_with(known) ? place_of(std::string_view(key).substr(known.size())) : std::nullopt;
+      if (!place) return;
+      if (member.size() <= *place) member.resize(*place + 1);
+      taken = read_value(pair.second, member[*place]);
+    } else {
+      if (key == known) taken = read_value(pair.second, member);
+    }
+  });
+  return taken;
+}
+
+// As the text gives it back: each line without the spaces around it.
+std::string as_read(const std::string& prompt) {
+  std::string out;
+  for (const std::string_view line : lines_of(trimmed(prompt))) {
+    if (!out.empty()) out += '\n';
+    out += line;
+  }
+  return out;
+}
+
+void add(std::vector<std::string>& pairs, std::string_view key, const std::string& value) {
+  if (value.empty()) return;
+  pairs.push_back(fmt::format("{}: {}", key, needs_quotes(value) ? quoted(value) : value));
+}
+
+std::string with_pairs(const std::string& prompts, const std::vector<std::string>& pairs) {
+  return prompts + fmt::format("{}", fmt::join(pairs, ", "));
 }
 
 }  // namespace
@@ -44,26 +310,34 @@ std::string strip_controls(std::string_view text, bool keep_newlines) {
 }
 
 std::string format_parameters(const GenerationParameters& p) {
-  std::string out = strip_controls(p.prompt, true) + "\n";
-  if (!p.negative_prompt.empty()) out += "Negative prompt: " + strip_controls(p.negative_prompt, true) + "\n";
-  std::vector<std::string> fields;
-  const auto field = [&](std::string_view key, const std::string& value) {
-    if (!value.empty()) fields.push_back(fmt::format("{}: {}", key, quoted(strip_controls(value))));
-  };
-  field("Steps", std::to_string(p.steps));
-  field("Sampler", p.sampler);
-  field("Schedule type", p.schedule);
-  field("CFG scale", fmt::format("{:g}", p.guidance));
-  field("Seed", std::to_string(p.seed));
-  field("Size", fmt::format("{}x{}", p.width, p.height));
-  if (p.eta != 0.0) field("Eta", fmt::format("{:g}", p.eta));
-  field("RNG", p.rng);
-  field("Seeding", p.seeding);
-  field("Precision", p.precision);
-  if (p.batch_pos >= 0) field("Batch pos", std::to_string(p.batch_pos));
-  field("Model", p.model);
-  field("Version", p.version);
-  return out + fmt::format("{}", fmt::join(fields, ", "));
+  const std::string prompt = strip_controls(p.prompt, true), negative = strip_controls(p.negative_prompt, true);
+  std::string prompts = prompt + "\n";
+  if (!negative.empty()) prompts += std::string(kNegative) + " " + negative + "\n";
+  std::vector<std::string> pairs;
+  visit_parameters(p, [&]<class T>(std::string_view key, const T& member) {
+    if constexpr (kIsList<T>) {
+      for (size_t i = 0; i < member.size(); ++i) add(pairs, fmt::format("{} {}", key, i), text_of(member[i]));
+    } else {
+      add(pairs, key, text_of(member));
+    }
+  });
+  std::string text = with_pairs(prompts, pairs);
+  const GenerationParameters back = parse_parameters(text);
+  if (back.prompt == as_read(prompt) && back.negative_prompt == as_read(negative)) return text;
+  pairs.push_back(fmt::format("{}: {}", kPromptKey, quoted(prompt)));
+  if (!negative.empty()) pairs.push_back(fmt::format("{}: {}", kNegativeKey, quoted(negative)));
+  return with_pairs(prompts, pairs);
+}
+
+GenerationParameters parse_parameters(std::string_view text) {
+  GenerationParameters p;
+  std::vector<std::string_view> lines = lines_of(trimmed(text));
+  const std::vector<Pair> pairs = take_pairs(lines);
+  read_prompts(lines, p);
+  for (const Pair& pair : pairs) {
+    if (!read_pair(pair, p)) p.other.push_back(pair);
+  }
+  return p;
 }
 
 }  // namespace sumi::image

@@ -168,7 +168,7 @@ void write_png(const std::filesystem::path& path, const Image& image, const std:
   file.commit();
 }
 
-Png decode_png(std::span<const std::byte> bytes, const std::string& name, const Colour& background) {
+Png decode_png(std::span<const std::byte> bytes, const std::string& name, const Background& background) {
   SUMI_CHECK(bytes.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) == 0,
              "{} is not a PNG file", name);
   Reader reader;

@@ -30,10 +30,11 @@ struct Png {
 // Pictures of more pixels are refused before memory is allocated for them.
 inline constexpr int64_t kMaxPixels = 64 << 20;
 
-// See-through pixels are put over `background`, and the picture is turned upright by its Exif orientation. Throws
-// Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too large, truncated, a bad checksum.
+// See-through pixels are put over `background` (without one they stay, in RGBA), and the picture is turned upright by
+// its Exif orientation. Throws Error(kData) with one sentence that names `name` and what is wrong: not a PNG, too
+// large, truncated, a bad checksum.
 Png decode_png(std::span<const std::byte> bytes, const std::string& name = "the picture",
-               const Colour& background = kWhite);
+               const Background& background = kWhite);
 
 // Reads and decodes a file. Throws Error(kNoInput) where it cannot be read.
 Png read_png(const std::filesystem::path& path);

@@ -49,7 +49,7 @@ int webp_orientation(const WebPData& file) {
 }
 
 // Of an animation the first frame, over the background where it is smaller than the canvas.
-Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name, const Colour& background) {
+Image decode_webp(const std::vector<std::byte>& bytes, const std::string& name, const Background& background) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   WebPBitstreamFeatures canvas;
   SUMI_CHECK(WebPGetFeatures(data, bytes.size(), &canvas) == VP8_STATUS_OK, "{} is a broken WebP", name);
@@ -129,8 +129,10 @@ std::string_view picture_kinds() {
 }
 
 Image read_picture(const FilePart& part, const std::string& name, const Colour& background) {
-  const std::vector<std::byte> bytes = read_file(part);
-  const std::string shown = name.empty() ? part.path.string() : name;
+  return decode_picture(read_file(part), name.empty() ? part.path.string() : name, background);
+}
+
+Image decode_picture(const std::vector<std::byte>& bytes, const std::string& shown, const Background& background) {
   if (begins_with(bytes, 0, "\x89PNG")) return decode_png(bytes, shown, background).image;
   if (begins_with(bytes, 0, "\xFF\xD8")) return decode_jpeg(bytes, shown);
   if (begins_with(bytes, 0, "RIFF") && begins_with(bytes, 8, "WEBP")) return decode_webp(bytes, shown, background);

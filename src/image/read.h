@@ -39,5 +39,9 @@ void check_pixels(int64_t width, int64_t height, const std::string& name);
 // or is broken.
 Image read_picture(const FilePart& part, const std::string& name = {},  // no name: the file's
                    const Colour& background = kWhite);
+// The same for a whole file's bytes; `name` is what messages call it. Without a background a file with opacity gives
+// RGBA.
+Image decode_picture(const std::vector<std::byte>& bytes, const std::string& name,
+                     const Background& background = kWhite);
 
 }  // namespace sumi::image

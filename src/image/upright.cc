@@ -65,13 +65,15 @@ Image turned_upright(const Image& image, int orientation) {
   return out;
 }
 
-Image over(const Image& rgba, const Colour& background) {
+Image over(const Image& rgba, const Background& background) {
+  if (!background) return rgba;
+  const Colour& under = *background;
   Image out(rgba.width, rgba.height);
   for (size_t i = 0; i < out.pixels.size() / 3; ++i) {
     const uint8_t* from = rgba.pixels.data() + 4 * i;
     const int opacity = from[3];
     for (size_t c = 0; c < 3; ++c)
-      out.pixels[3 * i + c] = static_cast<uint8_t>((from[c] * opacity + background[c] * (255 - opacity) + 127) / 255);
+      out.pixels[3 * i + c] = static_cast<uint8_t>((from[c] * opacity + under[c] * (255 - opacity) + 127) / 255);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,6 +14,8 @@ namespace sumi::image {
 // Red, green, blue.
 using Colour = std::array<uint8_t, 3>;
 inline constexpr Colour kWhite{255, 255, 255};
+// What lies under see-through pixels; nothing: the opacity stays, as a fourth channel.
+using Background = std::optional<Colour>;
 
 // "white", "black", "gray" or "#rrggbb"; throws Error(kUsage) for another text.
 Colour colour_of(const std::string& text);
@@ -25,6 +28,7 @@ int exif_orientation(std::span<const uint8_t> exif);
 Image turned_upright(const Image& image, int orientation);
 
 // A picture of 4 channels, the last the opacity, over a colour, as RGB: in the file's own values, as viewers do.
-Image over(const Image& rgba, const Colour& background);
+// Without a background the picture itself.
+Image over(const Image& rgba, const Background& background);
 
 }  // namespace sumi::image

@@ -23,6 +23,8 @@ struct JsonRules {
   // Takes NaN, Infinity and -Infinity, which Python's json writes, for texts: whoever needs a number there refuses
   // them.
   bool python_numbers = false;
+  // Of a string that begins with "data:": a file that is given whole.
+  size_t max_data_bytes = kMaxJsonStringBytes;
   size_t max_values = SIZE_MAX;  // objects, lists and what they hold, so that a small text cannot take much memory
 };
 

@@ -6,7 +6,7 @@
 
 #include "diffusion/noise_schedule.h"
 #include "io/checkpoint.h"
-#include "models/autoencoder_kl/autoencoder_kl.h"
+#include "models/autoencoder.h"
 #include "models/config.h"
 #include "models/denoiser.h"
 #include "models/text_encoder.h"
@@ -22,7 +22,7 @@ struct Components {
   // All encode the same ids: their states are concatenated along the channels; the pooled vector is the last one's.
   std::vector<std::unique_ptr<TextEncoder>> text_encoders = {};
   std::unique_ptr<Denoiser> denoiser = nullptr;
-  std::unique_ptr<AutoencoderKL> autoencoder = nullptr;
+  std::unique_ptr<Autoencoder> autoencoder = nullptr;
   bool encodes = true;                                                       // the autoencoder's encoder is there
   std::shared_ptr<const diffusion::NoiseSchedule> noise_schedule = nullptr;  // null: made from the configuration
   std::shared_ptr<const io::Checkpoint> checkpoint = nullptr;                // keeps the mapping

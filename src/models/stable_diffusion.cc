@@ -1,16 +1,17 @@
 #include "models/stable_diffusion.h"
+#include "models/control/control_net.h"
 
 #include <algorithm>
 #include <string_view>
 
 #include "base/text_util.h"
 #include "models/autoencoder_kl/autoencoder_kl.h"
-#include "models/autoencoder_kl/tiles.h"
 #include "models/clip_text/clip_text.h"
 #include "models/family.h"
 #include "models/loading/averages.h"
 #include "models/loading/bind.h"
 #include "models/lora.h"
+#include "models/taesd/taesd_file.h"
 #include "models/unet/unet.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
@@ -88,6 +89,19 @@ void check_autoencoder(const io::Checkpoint& file, std::string_view prefix, cons
              "{}: its autoencoder has no encoder, which pictures as input need; give a whole one with `vae`", path);
 }
 
+std::unique_ptr<Taesd> load_tiny(const io::Checkpoint& file, std::string_view prefix, const TaesdConfig& config,
+                                 const LoadOptions& options, BindReport& report, const BindOptions& bind) {
+  const std::string path = file.path().string();
+  SUMI_CHECK(config.decoder || !options.decoder,
+             "{}: its tiny autoencoder has no decoder, which drawing needs; put taesd_decoder beside the file of `vae`",
+             path);
+  SUMI_CHECK(config.encoder || !options.encoder,
+             "{}: its tiny autoencoder has no encoder, which pictures as input need; put taesd_encoder beside the file "
+             "of `vae`",
+             path);
+  return bind_taesd(file, prefix, config, report, bind);
+}
+
 }  // namespace
 
 StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
@@ -122,14 +136,18 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
   }
   if (options.autoencoder) {
     const std::string prefix(recipe.autoencoder.prefix);
-    check_autoencoder(file, prefix, options);
-    parts.autoencoder = recipe.autoencoder.make(config);
-    const bool encoder = options.encoder || has_half(*parts.autoencoder, file, prefix, true);
-    const bool decoder = options.decoder || has_half(*parts.autoencoder, file, prefix, false);
-    BindOptions halves = bind_options;
-    halves.skip = [&](const std::string& name) { return is_of_encoder(name, prefix) ? !encoder : !decoder; };
-    bind_module(*parts.autoencoder, file, prefix, report, halves);
-    parts.encodes = encoder;
+    if (const auto tiny = taesd_in(file, prefix)) {
+      parts.autoencoder = load_tiny(file, prefix, *tiny, options, report, bind_options);
+    } else {
+      check_autoencoder(file, prefix, options);
+      parts.autoencoder = recipe.autoencoder.make(config);
+      const bool encoder = options.encoder || has_half(*parts.autoencoder, file, prefix, true);
+      const bool decoder = options.decoder || has_half(*parts.autoencoder, file, prefix, false);
+      BindOptions halves = bind_options;
+      halves.skip = [&](const std::string& name) { return is_of_encoder(name, prefix) ? !encoder : !decoder; };
+      bind_module(*parts.autoencoder, file, prefix, report, halves);
+      parts.encodes = encoder;
+    }
   }
   if (options.text && options.unet && options.autoencoder) note_unneeded(file, recipe, report);
   report.check();
@@ -154,9 +172,16 @@ Denoiser& StableDiffusion::denoiser() const {
   return *components_.denoiser;
 }
 
-AutoencoderKL& StableDiffusion::autoencoder() const {
+Autoencoder& StableDiffusion::autoencoder() const {
   SUMI_CHECK_KIND(kInternal, components_.autoencoder, "the autoencoder was not loaded");
   return *components_.autoencoder;
+}
+
+AutoencoderKL& StableDiffusion::autoencoder_kl() const {
+  auto* full = dynamic_cast<AutoencoderKL*>(&autoencoder());
+  SUMI_CHECK_KIND(kUsage, full != nullptr,
+                  "training needs the full autoencoder, and this one is tiny: leave out `vae`, or give another");
+  return *full;
 }
 
 ContextScope StableDiffusion::scope(bool wide) const {
@@ -193,14 +218,28 @@ Tensor StableDiffusion::predict(const Tensor& x, const std::vector<double>& time
   return denoiser()(x, timesteps, conditioning, cache);
 }
 
-Tensor StableDiffusion::decode(const Tensor& latent) const {
-  return decode_unscaled(latent * static_cast<float>(1.0 / config().autoencoder.scale_factor));
+Tensor StableDiffusion::encode_hint(const ControlNet& network, const Tensor& hint) const {
+  const ContextScope here = scope();
+  return network.encode_hint(cast(hint, Context::current().activations));
 }
+
+ControlResiduals StableDiffusion::control(const ControlNet& network, const Tensor& x,
+                                          const std::vector<double>& timesteps, const Conditioning& conditioning,
+                                          const Tensor& hint, ContextCache* cache) const {
+  const ContextScope here = scope();
+  return network(cast(x, Context::current().activations), timesteps, conditioning.sequence, hint, cache);
+}
+
+Tensor StableDiffusion::in_autoencoders_scale(const Tensor& latent) const {
+  if (!encodes_with_variance()) return latent;
+  return latent * static_cast<float>(1.0 / config().autoencoder.scale_factor);
+}
+
+Tensor StableDiffusion::decode(const Tensor& latent) const { return decode_unscaled(in_autoencoders_scale(latent)); }
 
 Tensor StableDiffusion::decode_tiled(const Tensor& latent) const {
   const ContextScope here = scope(true);
-  const Tensor z = latent * static_cast<float>(1.0 / config().autoencoder.scale_factor);
-  return autoencoder().decode_tiled(z, kTileBudget);
+  return autoencoder().decode_tiled(in_autoencoders_scale(latent), kTileBudget);
 }
 
 Tensor StableDiffusion::decode_unscaled(const Tensor& z) const {

@@ -11,6 +11,9 @@
 
 namespace sumi::models {
 
+class AutoencoderKL;  // models/autoencoder_kl/autoencoder_kl.h
+class ControlNet;     // models/control/control_net.h
+
 struct LoadOptions {
   Device device = Device::kCpu;
   bool text = true, unet = true, autoencoder = true;  // which parts to bind
@@ -49,7 +52,9 @@ class StableDiffusion {
   const std::vector<std::unique_ptr<TextEncoder>>& text_encoders() const;
   TextEncoder& text_encoder() const { return *text_encoders().front(); }
   Denoiser& denoiser() const;
-  AutoencoderKL& autoencoder() const;
+  Autoencoder& autoencoder() const;
+  // The same for training, which needs moments. Error(kUsage) for an autoencoder of another kind.
+  AutoencoderKL& autoencoder_kl() const;
 
   // Adds what an adapter file changes, times `weights`, in the parts that are loaded to `out` (see models/lora.h). The
   // weights stay as they are: the networks compute with the changes where a caller's nn::AdaptersScope says so.
@@ -62,19 +67,26 @@ class StableDiffusion {
   // x [B,H,W,C], one timestep a batch entry → the network's output [B,H,W,C]. See Denoiser.
   Tensor predict(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& conditioning,
                  ContextCache* cache = nullptr) const;
+  // A ControlNet's features of a hint, and its residuals for a call of `predict` with x and the same conditioning (see
+  // ControlNet).
+  Tensor encode_hint(const ControlNet& network, const Tensor& hint) const;
+  ControlResiduals control(const ControlNet& network, const Tensor& x, const std::vector<double>& timesteps,
+                           const Conditioning& conditioning, const Tensor& hint, ContextCache* cache = nullptr) const;
   // Latents in the denoiser's scale [B,h,w,4] → pictures in [-1, 1], [B,8h,8w,3].
   Tensor decode(const Tensor& latent) const;
-  // The same in tiles (see AutoencoderKL::decode_tiled), for one large picture [1,h,w,4].
+  // The same in tiles (see Autoencoder::decode_tiled), for one large picture [1,h,w,4].
   Tensor decode_tiled(const Tensor& latent) const;
   // z [B,h,w,4] in the autoencoder's scale → picture.
   Tensor decode_unscaled(const Tensor& z) const;
-  // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled. Error(kData) if the
-  // autoencoder has no encoder.
+  // Picture [B,H,W,3] in [-1, 1] → moments [B,H/8,W/8,8]: mean then log-variance, not scaled; without a variance the
+  // latent itself in the denoiser's scale, [B,H/8,W/8,4]. Error(kData) if the autoencoder has no encoder.
   Tensor encode(const Tensor& image) const;
+  bool encodes_with_variance() const { return autoencoder().has_variance(); }
 
  private:
   // The context that the networks compute in; `wide`: the autoencoder's.
   ContextScope scope(bool wide = false) const;
+  Tensor in_autoencoders_scale(const Tensor& latent) const;
 
   Components components_;
 };

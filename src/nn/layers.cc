@@ -3,6 +3,7 @@
 #include "nn/adapters.h"
 #include "ops/conv_grad.h"
 #include "ops/elementwise.h"
+#include "ops/window.h"
 
 namespace sumi::nn {
 
@@ -42,9 +43,25 @@ Conv2d::Conv2d(int64_t in, int64_t out, Conv2dConfig config)
       bias_{.shape = Shape{out}, .value = {}, .adaptable = true},
       config_(config) {}
 
-Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
+namespace {
+
+bool context_wraps() { return Context::current().wrap_x || Context::current().wrap_y; }
+
+// x with its padding around it, taken from its other side where the context wraps; `options` then has none left.
+Tensor with_wrapped_padding(const Tensor& x, Conv2dOptions& options) {
+  const Context& context = Context::current();
+  SUMI_CHECK_KIND(kInternal, context.tape == nullptr, "a convolution of a picture that wraps has no gradient");
+  const int64_t begin = options.pad_begin, end = options.pad_end < 0 ? begin : options.pad_end;
+  options.pad_begin = options.pad_end = 0;
+  return window(x, -begin, x.dim(1) + end, -begin, x.dim(2) + end, {.y = context.wrap_y, .x = context.wrap_x});
+}
+
+}  // namespace
+
+Tensor Conv2d::operator()(const Tensor& input, const Tensor& residual) const {
   const auto& [value, change] = in_use(weight_);
   Conv2dOptions options{.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end};
+  const Tensor x = config_.pads() && context_wraps() ? with_wrapped_padding(input, options) : input;
   options.residual = residual;
   const Tensor y = conv2d(x, value.reshape(weight_.shape), value_in_use(bias_), options);
   if (!change) return y;
@@ -53,6 +70,8 @@ Tensor Conv2d::operator()(const Tensor& x, const Tensor& residual) const {
 }
 
 Tensor Conv2d::weight_gradient(const Tensor& x, const Tensor& dy) const {
+  SUMI_CHECK_KIND(kInternal, !config_.pads() || !context_wraps(),
+                  "a convolution of a picture that wraps has no gradient");
   return conv2d_grad_weight(x, dy, weight_.shape,
                             {.stride = config_.stride, .pad_begin = config_.pad_begin, .pad_end = config_.pad_end});
 }

@@ -1,6 +1,8 @@
 // The layers that models are built from: parameters and a call.
 #pragma once
 
+#include <algorithm>
+
 #include "nn/module.h"
 #include "ops/attention.h"
 #include "ops/conv.h"
@@ -34,15 +36,20 @@ struct Conv2dConfig {
   int64_t pad_begin = 0;
   int64_t pad_end = -1;  // -1: as pad_begin
   bool bias = true;
+
+  bool pads() const { return pad_begin > 0 || pad_end > 0; }
 };
 
-// x [N,H,W,in] → [N,H',W',out].
+// x [N,H,W,in] → [N,H',W',out]. Where the thread's context wraps (Context::wrap_x, wrap_y), the padding in that
+// direction is the other side of the picture instead of zeros; then there is no gradient (Error(kInternal) on a tape).
 class Conv2d : public Module {
  public:
   Conv2d(int64_t in, int64_t out, Conv2dConfig config);
   Tensor operator()(const Tensor& x, const Tensor& residual = {}) const;
   // The gradient of the weight, from x and the gradient dy of the result; returned, not added to the weight's own.
   Tensor weight_gradient(const Tensor& x, const Tensor& dy) const;
+  // How many pixels beside its own, on each side, a pixel of the result is made of (nn/border.h), for stride 1.
+  int64_t border() const { return std::max(config_.pad_begin, config_.kernel - 1 - config_.pad_begin); }
   void visit(ParamVisitor& v) override;
 
  private:

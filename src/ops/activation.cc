@@ -1,6 +1,7 @@
 #include "ops/activation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/autograd.h"
 #include "ops/op_check.h"
@@ -27,6 +28,14 @@ Tensor activate(const Tensor& x, Act act) {
     });
   }
   return out;
+}
+
+Tensor activate(Tensor&& x, Act act) {
+  if (!x.is_sole_owner() || Tape::recording({&x})) return activate(std::as_const(x), act);
+  check_activation("activate", "x", x);
+  const OpScope scope("activate", x);
+  activate_slot(x.device(), {.x = x.view(), .out = x.mutable_view(), .act = act});
+  return std::move(x);
 }
 
 Tensor geglu(const Tensor& x) {

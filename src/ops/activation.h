@@ -15,10 +15,12 @@ enum class Act : unsigned char {
   kQuickGelu,  // x·σ(1.702x), as CLIP has it
   kRelu,       // max(x, 0)
   kLeakyRelu,  // x, or 0.2x where that is negative, as patch discriminators have it
+  kTanh,
 };
 
 // act(x), elementwise.
 Tensor activate(const Tensor& x, Act act);
+Tensor activate(Tensor&& x, Act act);  // in x's own memory where no other tensor shares it and no tape records
 inline Tensor silu(const Tensor& x) { return activate(x, Act::kSilu); }
 
 // x [.., 2C] → [.., C]: first half times GELU of the second half (Shazeer 2020; LDM `GEGLU`).

@@ -13,6 +13,7 @@
 #include "image/convert.h"
 #include "image/resize.h"
 #include "io/safetensors.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "ops/gaussian.h"
 #include "train/parameters.h"
 #include "train/run.h"
@@ -27,7 +28,7 @@ std::string key_of(const std::vector<Example>& examples, const models::StableDif
                    const LatentCacheOptions& options) {
   Fnv1a hash;
   hash.add(fmt::format("pictures {}", kPictureDecoding));
-  add_frozen_values(hash, model.autoencoder(), {"encoder.", "quant_conv."});
+  add_frozen_values(hash, model.autoencoder_kl(), {"encoder.", "quant_conv."});
   hash.add(fmt::format("{} {} {} {}", options.size, options.flip, options.crops, options.crops > 0 ? options.seed : 0));
   if (options.background != image::kWhite) hash.add(fmt::format("{}", fmt::join(options.background, " ")));
   for (const Example& example : examples) {

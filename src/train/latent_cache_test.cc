@@ -10,6 +10,7 @@
 #include "core/autograd.h"
 #include "image/png.h"
 #include "io/safetensors.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/init.h"
 #include "tests/support/temp_folder.h"
 #include "train/parameters.h"

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "core/autograd.h"
 #include "io/safetensors.h"
+#include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/loading/prefixes.h"
 #include "models/lora.h"
 #include "ops/conv.h"
@@ -110,7 +111,7 @@ class LdmTrainer {
   std::string hash_of_frozen() const {
     Fnv1a hash;
     add_frozen_values(hash, model_.denoiser());
-    add_frozen_values(hash, model_.autoencoder());
+    add_frozen_values(hash, model_.autoencoder_kl());
     if (model_.config().unet.context_dim > 0) add_frozen_values(hash, model_.text_encoder());
     return hash.hex();
   }
@@ -324,6 +325,7 @@ void check_ldm_options(const LdmOptions& o, const models::ModelConfig& config) {
 RunResult train_ldm(models::StableDiffusion& model, const io::Checkpoint& checkpoint,
                     const text::ClipTokenizer& own_tokenizer, const LdmOptions& options, const RunHooks& hooks) {
   check_ldm_options(options, model.config());
+  model.autoencoder_kl();  // throws for another kind
   LeftOut left_out;
   const std::vector<Example> examples = find_examples(options.data, &left_out);  // before the output folder is created
   const bool reads = model.config().unet.context_dim > 0 && options.caption_dropout < 1.0;

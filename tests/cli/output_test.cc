@@ -95,7 +95,9 @@ TEST_F(CliTest, ShortFormWritesOneFileWithItsParameters) {
   const std::string text = parameters_of(here() / "fox.png");
   EXPECT_THAT(text, testing::StartsWith("a (red:1.3) fox\nNegative prompt: blurry\nSteps: 2, Sampler: DPM++ 2M"));
   EXPECT_THAT(
-      text, HasSubstr("Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 64x64, Model: tiny-f32, Version: sumi "));
+      text,
+      HasSubstr(
+          "Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 64x64, RNG: CPU, Model: tiny-f32, Version: sumi "));
 }
 
 TEST_F(CliTest, ShortFormNamesTheFileItself) {
@@ -127,8 +129,8 @@ TEST_F(CliTest, ParametersTellAllThatMakesThePicture) {
                      small() + model();
   ASSERT_EQ(sumi(line).code, 0);
   EXPECT_THAT(parameters_of(here() / "o/samples/00001.png"),
-              HasSubstr("Sampler: DDIM, Schedule type: Uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta: 0.5, "
-                        "RNG: cuda, Batch pos: 1, Model: "));
+              HasSubstr("Sampler: DDIM, Schedule type: Uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta DDIM: 0.5, "
+                        "Prompt syntax: exact, RNG: NV, Batch size: 2, Batch pos: 1, Model: "));
 }
 
 TEST_F(CliTest, TheLatentsSizeIsTheModels) {

@@ -71,6 +71,7 @@ inline std::vector<GradientCase> gradient_cases() {
       {"quick_gelu", {{50}}, [](const Inputs& x) { return activate(x[0], Act::kQuickGelu); }},
       {"relu", {{50}}, [](const Inputs& x) { return activate(off_kinks(x[0]), Act::kRelu); }},
       {"leaky_relu", {{50}}, [](const Inputs& x) { return activate(off_kinks(x[0]), Act::kLeakyRelu); }},
+      {"tanh", {{50}}, [](const Inputs& x) { return activate(x[0], Act::kTanh); }},
       {"geglu", {{3, 14}}, [](const Inputs& x) { return geglu(x[0]); }},
       {"linear", {{5, 7}, {4, 7}, {4}}, [](const Inputs& x) { return linear(x[0], x[1], x[2]); }},
       {"linear_with_act_and_residual",

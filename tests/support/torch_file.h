@@ -70,7 +70,7 @@ namespace pickle {
 inline std::string text(std::string_view s) { return "X" + little_endian(s.size(), 4) + std::string(s); }
 inline std::string integer(int64_t value) {
   if (value >= INT32_MIN && value <= INT32_MAX) return "J" + little_endian(static_cast<uint64_t>(value), 4);
-  return "\x8a\x08" + little_endian(static_cast<uint64_t>(value), 8);
+  return std::string("\x8a\x08") + little_endian(static_cast<uint64_t>(value), 8);
 }
 inline std::string global(std::string_view module, std::string_view name) {
   return "c" + std::string(module) + "\n" + std::string(name) + "\n";
@@ -88,8 +88,8 @@ struct TensorCode {
 };
 
 inline std::string storage(const TensorCode& t) {
-  return "(" + text("storage") + global("torch", t.storage_class) + text(t.key) + text("cpu") + integer(t.stored) +
-         "tQ";
+  return std::string("(") + text("storage") + global("torch", t.storage_class) + text(t.key) + text("cpu") +
+         integer(t.stored) + "tQ";
 }
 inline std::string tensor(const TensorCode& t) {
   return global("torch._utils", "_rebuild_tensor_v2") + "(" + storage(t) + integer(t.offset) + integers(t.sizes) +

@@ -127,7 +127,7 @@ int run_program(const std::vector<std::string>& arguments) {
   if (const Command* command = find_command(first); command != nullptr && !first.empty()) {
     return run_command(*command, {arguments.begin() + 1, arguments.end()});
   }
-  for (const char* missing : {"img2img", "inpaint", "serve"})
+  for (const char* missing : {"inpaint", "serve"})
     SUMI_CHECK_KIND(kUsage, first != missing, "there is no sumi {} yet; sumi --help lists what there is", missing);
   const Command* short_form = find_command("");
   SUMI_CHECK_KIND(kUsage, short_form != nullptr, "there is no command {}", first);

@@ -72,16 +72,23 @@ void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer) 
       ->type_name("KIND")
       ->default_str("auto");
   app.add_option("--vae", choice.vae,
-                 "Autoencoder in place of the model's: a file (.vae.pt, .safetensors, a checkpoint) or diffusers' vae "
-                 "folder; own: the model's, even where NAME.vae.pt lies beside it")
+                 "Autoencoder in place of the model's: a file (.vae.pt, .safetensors, a checkpoint), diffusers' vae "
+                 "folder, or a tiny one (taesd_decoder.pth); own: the model's, even where NAME.vae.pt lies beside it")
       ->type_name("FILE");
   if (!with_tokenizer) return;
   app.add_option("--tokenizer", choice.tokenizer, "Folder with vocab.json and merges.txt")->type_name("DIR");
 }
 
+void add_preview_vae_option(CLI::App& app, ModelChoice& choice) {
+  app.add_option("--preview-vae", choice.preview_vae,
+                 "Tiny autoencoder (TAESD) that draws the previews, a file or folder; by default a linear estimate")
+      ->type_name("FILE");
+}
+
 ModelOptions ModelChoice::options(const EngineFlags& engine) const {
   ModelOptions options{.config = config,
                        .vae = vae,
+                       .preview_vae = preview_vae,
                        .tokenizer = tokenizer,
                        .prediction = prediction,
                        .backend = engine.backend,

@@ -36,6 +36,7 @@ struct ModelChoice {
   std::string checkpoint;
   std::string config;
   std::string vae;
+  std::string preview_vae;
   std::string tokenizer;
   std::string prediction = "auto";
 
@@ -43,6 +44,8 @@ struct ModelChoice {
   ModelOptions options(const EngineFlags& engine) const;
 };
 void add_model_options(CLI::App& app, ModelChoice& choice, bool with_tokenizer = true);
+// --preview-vae, for commands that show previews.
+void add_preview_vae_option(CLI::App& app, ModelChoice& choice);
 
 // FILE, FILE:WEIGHT or FILE:unet=WEIGHT,text=WEIGHT. Throws Error(kUsage).
 Lora parse_lora(const std::string& text);

@@ -51,6 +51,10 @@ int Convert::run() const {
   if (!model.vae.empty() && model.vae != "own") {
     const models::ModelConfig config = models::config_for(*stored, model.config);
     const models::AutoencoderFile chosen = models::open_autoencoder(model.vae, config);
+    SUMI_CHECK_KIND(kUsage, !chosen.tiny,
+                    "{}: is a tiny autoencoder, which other programs look for in a file of its own, not in a "
+                    "checkpoint; leave out --vae",
+                    model.vae);
     autoencoder = chosen.config;
     autoencoder->scale_factor = config.autoencoder.scale_factor;
     stored = models::with_autoencoder(stored, chosen.file);

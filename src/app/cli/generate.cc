@@ -4,13 +4,25 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/cli/output.h"
 #include "app/cli/process.h"
+#include "app/cli/terminal_picture.h"
 #include "base/check.h"
 #include "base/progress.h"
 #include "engine/resolve.h"
 
 namespace sumi::app {
 namespace {
+
+// Throws Error(kUsage) where the terminal shows none: a preview that was asked for is not dropped in silence.
+TerminalPictures terminal_pictures() {
+  const TerminalPictures kind = detect_terminal_pictures();
+  SUMI_CHECK_KIND(
+      kUsage, kind != TerminalPictures::kNone,
+      "this terminal shows no pictures (it needs kitty's protocol or sixels); --preview FILE.png writes the "
+      "picture in the making to a file");
+  return kind;
+}
 
 using Clock = std::chrono::steady_clock;
 
@@ -21,30 +33,65 @@ class Generation {
   Generation(const GenerateJob& job, const GenerateOutput& output) : job_(job), output_(output) {}
 
   void operator()() {
+    if (job_.preview && *job_.preview == "terminal" && !job_.quiet)
+      terminal_ = std::make_unique<TerminalPreview>(terminal_pictures());
     Engine engine(job_.engine.options());
     Model model = engine.open(job_.model.options(job_.engine));
     size_t told = 0;
     tell_warnings(model, told);
     check_latent(model.info());
-    Job job = model.prepare(*job_.checked);
-    settings_ = job.settings();
-    if (job_.seed_was_drawn) note(fmt::format("seed: {}", settings_.seed));
-    note(settings_.memory);
-    model.load();
-    tell_warnings(model, told);
-    if (output_.begin) output_.begin(settings_);
-    run_job(job, {.step = [this](const Step& step) { show(step); },
-                  .picture = [this](Picture&& picture) { take(picture); },
-                  .warning = [this](const std::string& warning) { note("warning: " + warning); }});
-    progress_.reset();
+    for (size_t i = 0; i < job_.pictures.size(); ++i) {
+      Job job = model.prepare(i == 0 ? *job_.checked : checked(job_.pictures[i]));
+      settings_ = job.settings();
+      if (i == 0) begin(model, told);
+      report_.init = job_.pictures[i].init;
+      run_job(job, hooks());
+      forget_progress();
+    }
     if (output_.end) output_.end(engine::parameters_of(settings_, first_prompt_, settings_.seed, -1), report_);
     if (job_.json) say_json();
   }
 
  private:
+  CheckedRequest checked(const InitPicture& picture) const {
+    Request request = job_.request;
+    request.init = picture.init.string();
+    request.mask = picture.mask.string();
+    return CheckedRequest(request);
+  }
+
+  void begin(Model& model, size_t& told) {
+    if (job_.seed_was_drawn) note(fmt::format("seed: {}", settings_.seed));
+    if (settings_.subseed) note(fmt::format("subseed: {}", *settings_.subseed));
+    note(settings_.memory);
+    model.load();
+    tell_warnings(model, told);
+    if (output_.begin) output_.begin(settings_);
+  }
+
+  Hooks hooks() {
+    Hooks hooks{.step = [this](const Step& step) { show(step); },
+                .picture = [this](Picture&& picture) { take(picture); },
+                .warning = [this](const std::string& warning) { note("warning: " + warning); }};
+    if (job_.preview) hooks.preview = [this](Preview&& preview) { show(preview); };
+    return hooks;
+  }
+
+  // Of several pictures at once the first is shown.
+  void show(const Preview& preview) {
+    if (terminal_) return terminal_->show(preview.image);
+    if (*job_.preview == "terminal" || preview.number != report_.pictures) return;
+    write_picture(*job_.preview, preview.image, "");
+  }
+
+  void forget_progress() {
+    if (terminal_) terminal_->clear();
+    progress_.reset();
+  }
+
   void note(const std::string& text) {
     if (job_.quiet) return;
-    progress_.reset();
+    forget_progress();
     app::note(text);
   }
 
@@ -60,13 +107,16 @@ class Generation {
   void show(const Step& step) {
     if (job_.quiet) return;
     if (step.done > 0 && progress_) return progress_->update(step.done);
-    progress_.reset();
-    const std::string label = step.batches > 1 ? fmt::format("batch {}/{}", step.batch + 1, step.batches) : "sampling";
+    forget_progress();
+    const std::string label = step.batches > 1           ? fmt::format("batch {}/{}", step.batch + 1, step.batches)
+                              : job_.pictures.size() > 1 ? report_.init.filename().string()
+                                                         : "sampling";
     progress_ = std::make_unique<Progress>(ProgressOptions{.label = label, .total = step.steps});
   }
 
   void take(const Picture& picture) {
-    progress_.reset();
+    forget_progress();
+    if (job_.only && picture.number != *job_.only) return;
     if (report_.pictures++ == 0) first_prompt_ = picture.prompt;
     output_.picture(picture, report_);
   }
@@ -100,6 +150,7 @@ class Generation {
   Settings settings_;
   GenerateReport report_;
   std::unique_ptr<Progress> progress_;
+  std::unique_ptr<TerminalPreview> terminal_;
   std::string first_prompt_;
   Clock::time_point begin_ = Clock::now();
 };

@@ -1,19 +1,23 @@
-// Text to image from the command line: words become a Request, replies become files and sentences.
+// Drawing from the command line: words become a Request, replies become files and sentences.
 #pragma once
 
 #include <functional>
 #include <optional>
 
 #include "app/cli/common.h"
+#include "app/cli/picture_flags.h"
 
 namespace sumi::app {
 
 struct GenerateJob {
   Request request;
   std::optional<CheckedRequest> checked;  // the request, once it is complete
+  std::vector<InitPicture> pictures;      // to begin from, each in a job of its own; one without a name: none is given
+  std::optional<std::string> preview;     // where the picture in the making goes: "terminal", or a PNG file
   EngineFlags engine;
   ModelChoice model;
   std::optional<int64_t> channels, downsampling;  // what the original's user says of the latent; checked
+  std::optional<int64_t> only;                    // the number of the picture that is wanted; none: all
   bool quiet = false;                             // only errors on standard error
   bool json = false;                              // one JSON object on standard output instead of the files' names
   bool seed_was_drawn = false;                    // then it is printed
@@ -26,6 +30,7 @@ struct Written {
   uint64_t seed;
 };
 struct GenerateReport {
+  std::filesystem::path init;  // the picture that the present one begins from; empty: none
   int64_t pictures = 0;
   std::vector<Written> images;
   std::vector<std::filesystem::path> grids;
@@ -43,7 +48,8 @@ struct GenerateOutput {
 // have been checked before. Throws Error.
 void generate(const GenerateJob& job, const GenerateOutput& output);
 
-// Options of txt2img, the short form and eval. The values here are the options' defaults where the form has its own.
+// Options of txt2img, img2img, the short form and eval. The values here are the options' defaults where the form has
+// its own.
 struct SharedFlags {
   std::string defaults = "original";  // see Request::defaults; --help shows what it means
   std::string seed = "42";
@@ -54,10 +60,13 @@ struct SharedFlags {
   bool tiled_decode = false;
   std::vector<std::string> loras, embeddings;  // FILE or FILE:WEIGHT
   std::string lora_folder, embedding_folder;
+  PictureFlags pictures;  // of commands that call add_picture_flags
+  std::string like;       // a picture to take the settings of; of commands that call add_like_option
+  std::function<bool(const std::string& option)> given;  // whether the command line has the option
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
-// Copies the flags into the job's request and checks it; throws Error(kUsage). Call it once the rest of the request is
-// set.
-void apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
+// Copies the flags into the job's request and checks it, with every picture to begin from; throws Error(kUsage). Call
+// it once the rest of the request is set. Returns what was not taken from the picture for --like, in words.
+std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
 
 }  // namespace sumi::app

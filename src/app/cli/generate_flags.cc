@@ -1,6 +1,7 @@
 // The options that `sumi txt2img`, the short form and `sumi eval` share; declared in generate.h.
 #include "app/cli/arguments.h"
 #include "app/cli/generate.h"
+#include "app/cli/like.h"
 #include "base/check.h"
 #include "engine/resolve.h"
 
@@ -8,6 +9,10 @@ namespace sumi::app {
 
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   const engine::Form form = engine::form_of(flags.defaults);
+  flags.given = [&app](const std::string& name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  };
   if (flags.syntax.empty()) flags.syntax = form.syntax;
   app.add_option("--negative-prompt", flags.negative_prompt, "What the picture should not show")->type_name("TEXT");
   app.add_option("--sampler", flags.sampler, "Sampler; `sumi list samplers` names them")
@@ -65,7 +70,7 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_flag("--json", job.json, "One JSON object on standard output at the end");
 }
 
-void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
+std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
   Request& request = job.request;
   request.defaults = flags.defaults;
   request.negative_prompt = flags.negative_prompt;
@@ -78,17 +83,37 @@ void apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
   request.height = flags.height;
   request.seeding = flags.seeding;
   request.rng = flags.rng;
-  request.syntax = flags.syntax;
+  const auto typed = [&](const char* option) { return flags.like.empty() || flags.given(option); };
+  if (typed("--prompt-syntax")) request.syntax = flags.syntax;
   request.tiled_decode = flags.tiled_decode;
   request.lora_folder = flags.lora_folder;
   request.embeddings = flags.embeddings;
   request.embedding_folder = flags.embedding_folder;
   for (const std::string& lora : flags.loras) request.loras.push_back(parse_lora(lora));
   const auto seed = parse_seed(flags.seed);
-  job.seed_was_drawn = !seed;
-  request.seed = seed ? *seed : engine::random_seed();
-  job.checked.emplace(request);
+  if (typed("--seed")) request.seed = seed ? *seed : engine::random_seed();
+  apply_picture_flags(flags.pictures, request);
+  job.pictures = pictures_of(flags.pictures);
+  std::vector<std::string> untaken;
+  if (!flags.like.empty()) {
+    request.init = job.pictures[0].init.string();
+    request.mask = job.pictures[0].mask.string();
+    untaken = take_like(flags.like, flags, job);
+    for (InitPicture& picture : job.pictures) {
+      if (picture.init.empty()) picture.init = request.init;
+      if (picture.mask.empty()) picture.mask = request.mask;
+    }
+  }
+  job.seed_was_drawn = !request.seed || (typed("--seed") && !seed);
+  if (!request.seed) request.seed = engine::random_seed();
+  // The first is checked last, and kept.
+  for (size_t i = job.pictures.size(); i-- > 0;) {
+    request.init = job.pictures[i].init.string();
+    request.mask = job.pictures[i].mask.string();
+    job.checked.emplace(request);
+  }
   job.engine.check();
+  return untaken;
 }
 
 }  // namespace sumi::app

@@ -13,6 +13,11 @@ namespace sumi::app {
 
 ProbeInput::ProbeInput(const std::string& path) : path_(path), file_(io::open_checkpoint(path)) {}
 
+std::string ProbeInput::metadata(const std::string& key) const {
+  const auto found = file_->metadata().find(key);
+  return found == file_->metadata().end() ? std::string() : found->second;
+}
+
 std::vector<std::string> ProbeInput::endings(const std::string& stem) const {
   std::vector<std::string> found;
   for (const io::TensorInfo& info : file_->tensors()) {

@@ -16,6 +16,9 @@ class ProbeInput {
   explicit ProbeInput(const std::string& path);
 
   bool has(const std::string& name) const { return file_->has(name); }
+  const std::string& path() const { return path_; }
+  // A text of the file's metadata; empty where it has none.
+  std::string metadata(const std::string& key) const;
   // Endings of the tensors named `stem` or `stem` and digits: "" for "x", "0" for "x0". Throws Error(kData) if there
   // are none.
   std::vector<std::string> endings(const std::string& stem) const;

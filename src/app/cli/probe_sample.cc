@@ -5,11 +5,14 @@
 #include "app/cli/command.h"
 #include "app/cli/common.h"
 #include "app/cli/probe_io.h"
+#include "app/cli/probe_sets.h"
 #include "app/cli/process.h"
 #include "base/check.h"
 #include "engine/noise.h"
 #include "engine/resolve.h"
 #include "engine/sample_latent.h"
+#include "image/convert.h"
+#include "image/read.h"
 #include "models/defaults.h"
 
 namespace sumi::app {
@@ -18,7 +21,8 @@ namespace {
 struct SampleProbe {
   EngineFlags engine;
   ModelChoice model;
-  std::string in, out, sampler = "ddim", schedule, seed = "42", rng = "cpu";
+  std::vector<std::string> controls;
+  std::string set, init, in, out, sampler = "ddim", schedule, seed = "42", rng = "cpu";
   std::optional<int64_t> width, height;
   int64_t steps = 50;
   double scale = 7.5, eta = 0.0;
@@ -45,7 +49,20 @@ int run(const SampleProbe& probe) {
   const engine::OpenModel opened = engine::open_model(probe.model.options(probe.engine));
   const models::ModelConfig& config = opened.config;
   const models::DrawingDefaults drawing = models::resolve_defaults(config);
-  const models::StableDiffusion model = engine::load_model(opened, {.text = false, .autoencoder = false});
+  const models::StableDiffusion model =
+      engine::load_model(opened, {.text = false, .autoencoder = !probe.init.empty(), .decoder = false});
+  const std::string set = probe.set.empty() ? set_of(in) : probe.set;
+  if (!set.empty()) {
+    SetInputs inputs;
+    for (const std::string& file : probe.controls)
+      inputs.controls.push_back({.file = models::open_control(file, config)});
+    if (!probe.init.empty()) inputs.picture = image::from_images({image::read_picture({.path = probe.init})});
+    const StopsItself stops;
+    run_set(set, model, in, out, inputs);
+    out.write();
+    return 0;
+  }
+  SUMI_CHECK_KIND(kUsage, probe.controls.empty(), "--control is for the set control: its inputs have \"hint\"");
   const diffusion::Grid grid = diffusion::make_grid(model.noise_schedule(), {.sampler = probe.sampler,
                                                                              .schedule = probe.schedule,
                                                                              .steps = static_cast<int>(probe.steps),
@@ -59,14 +76,14 @@ int run(const SampleProbe& probe) {
              "{}: guidance needs \"uncond\" of the shape of \"cond\", {}", probe.in, cond.shape().str());
   const int64_t f = config.autoencoder.downsampling();
   Shape shape{cond.dim(0), probe.height.value_or(drawing.size) / f, probe.width.value_or(drawing.size) / f,
-              config.unet.in_channels};
+              config.autoencoder.embed_dim};
   Tensor given;
   if (in.has("x_T")) {
     given = in.image("x_T").to(model.device());
     shape = given.shape();
-    SUMI_CHECK(shape[0] == cond.dim(0) && shape[3] == config.unet.in_channels,
-               "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, cond.dim(0), config.unet.in_channels,
-               shape[0], shape[3], shape[1], shape[2]);
+    SUMI_CHECK(shape[0] == cond.dim(0) && shape[3] == config.autoencoder.embed_dim,
+               "{}: \"x_T\" must be [{},{},h,w], not [{},{},{},{}]", probe.in, cond.dim(0),
+               config.autoencoder.embed_dim, shape[0], shape[3], shape[1], shape[2]);
   }
   engine::NoiseStream noise(probe.rng, *seed, model.device());
   const Tensor drawn = noise(shape);  // always drawn, so that later noise is the same with and without a given x_T
@@ -96,6 +113,14 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("--rng", probe->rng, "cpu or cuda")->type_name("KIND")->default_str("cpu");
   add_integer(app, "--W,--width", probe->width, "Width in pixels where x_T is drawn; by default the model's");
   add_integer(app, "--H,--height", probe->height, "Height in pixels where x_T is drawn");
+  app.add_option("--set", probe->set,
+                 "Draw a whole reference set, by the file's metadata: img2img-diffusers, img2img-webui, inpaint-blend, "
+                 "inpaint, hires, control; by default the one whose inputs the file holds")
+      ->type_name("NAME");
+  app.add_option("--init", probe->init,
+                 "The picture of the set img2img-diffusers, for its trajectory of two generators")
+      ->type_name("FILE");
+  add_repeatable(app, "--control", probe->controls, "FILE", "The ControlNet of the set control");
   add_model_options(app, probe->model, false);
   add_engine_options(app, probe->engine);
   add_precision_option(app, probe->engine);

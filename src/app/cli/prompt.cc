@@ -5,6 +5,7 @@
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/generate.h"
+#include "app/cli/like.h"
 #include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "base/check.h"
@@ -60,17 +61,28 @@ int run(PromptFlags& flags) {
          "commands",
          flags.more_words[0], flags.prompt);
   }
-  flags.job.request.prompts = {flags.prompt};
-  apply_shared_flags(flags.shared, flags.job);
-  if (flags.output.empty()) {
+  const bool prompted = flags.shared.given("prompt");
+  SUMI_CHECK_KIND(kUsage, prompted || !flags.shared.like.empty(),
+                  "prompt is required (sumi PROMPT --help lists the options)");
+  if (prompted) flags.job.request.prompts = {flags.prompt};
+  const bool several = gives_several(flags.shared.pictures);
+  if (several) {
+    check_output_folder(flags.output.empty() ? "." : flags.output);
+  } else if (flags.output.empty()) {
     check_output_folder(".");
   } else {
     check_output_file(flags.output);
   }
+  if (flags.job.preview && *flags.job.preview != "terminal") check_output_file(*flags.job.preview);
+  apply_shared_flags(flags.shared, flags.job);
+  if (several && !flags.output.empty()) make_output_folder(flags.output);
   const auto write = [&](const Picture& picture, GenerateReport& report) {
     fs::path path = flags.output;
-    if (path.empty()) {
-      path = write_as_default(default_name(flags.prompt, picture.seed), picture.image, picture.parameters);
+    if (several) {  // names are kept, no file is replaced
+      path = write_as_default((path / report.init.stem()).string(), picture.image, picture.parameters);
+    } else if (path.empty()) {
+      path = write_as_default(default_name(prompted ? flags.prompt : picture.prompt, picture.seed), picture.image,
+                              picture.parameters);
     } else {
       write_picture(path, picture.image, picture.parameters);
     }
@@ -83,10 +95,18 @@ int run(PromptFlags& flags) {
 
 std::function<int()> declare(CLI::App& app) {
   auto flags = std::make_shared<PromptFlags>();
-  app.add_option("prompt", flags->prompt, "What the picture shows")->required()->type_name("");
+  app.add_option("prompt", flags->prompt, "What the picture shows")->type_name("");
   app.add_option("more", flags->more_words, "")->group("");
-  app.add_option("-o,--output", flags->output, "Where the picture goes; by default PROMPT-SEED.png here")
+  app.add_option("-o,--output", flags->output,
+                 "Where the picture goes; by default PROMPT-SEED.png here; with several pictures for --init a folder")
       ->type_name("FILE.png");
+  app.add_option(
+         "--preview", flags->job.preview,
+         "Show the picture in the making: terminal (kitty, sixel), or a PNG file that is written after each step")
+      ->type_name("WHERE");
+  add_preview_vae_option(app, flags->job.model);
+  add_picture_flags(app, flags->shared.pictures);
+  add_like_option(app, flags->shared);
   add_shared_flags(app, flags->shared, flags->job);
   return [flags] { return run(*flags); };
 }
@@ -97,6 +117,13 @@ const CommandRegistration kRegistration({
     .examples = R"(Examples:
   sumi "a lighthouse at dusk, oil on canvas" --ckpt sd-v1-4.ckpt -o lighthouse.png
   sumi "a (red:1.3) fox in the snow" --negative-prompt "blurry" --sampler "Euler a" --steps 30 --seed 7
+  sumi "a castle in the style of Monet" --init photo.jpg --strength 0.6
+  sumi "a red hat" --init portrait.png --mask hat-mask.png
+  sumi "a wide valley" --init hill.png --extend 128,128,0,0
+  sumi "a lighthouse at dusk" --hires 2
+  sumi "a living room" --control control_v11p_sd15_canny.pth:room.jpg --control-preprocess canny
+  sumi "moss on stone" --seamless xy
+  sumi --like lighthouse.png --steps 50
 )",
     .declare = declare,
 });

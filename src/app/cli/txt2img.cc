@@ -1,4 +1,5 @@
-// sumi txt2img: the original's script with its options, defaults, file layout and order of random numbers.
+// sumi txt2img, sumi img2img: the original's scripts with their options, defaults, file layout and order of random
+// numbers.
 #include <memory>
 
 #include "app/cli/arguments.h"
@@ -18,7 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Txt2ImgFlags {
+struct ScriptFlags {
+  bool begins_from_picture = false;  // img2img
   SharedFlags shared;
   GenerateJob job;
   std::string prompt = "a painting of a virus monster playing guitar";
@@ -49,17 +51,20 @@ std::vector<std::string> read_lines(const std::string& path) {
   return lines;
 }
 
-void choose_sampler(Txt2ImgFlags& flags) {
+void choose_sampler(ScriptFlags& flags) {
   const int ways = (flags.plms ? 1 : 0) + (flags.dpm_solver ? 1 : 0) + (flags.shared.sampler ? 1 : 0);
   SUMI_CHECK_KIND(kUsage, ways <= 1, "--plms, --dpm-solver and --sampler exclude one another");
   if (flags.plms) flags.shared.sampler = "plms";
   if (flags.dpm_solver) flags.shared.sampler = "dpm_solver";
 }
 
-void fill_request(Txt2ImgFlags& flags) {
+void fill_request(ScriptFlags& flags) {
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
   SUMI_CHECK_KIND(kUsage, flags.job.channels.value_or(1) >= 1 && flags.job.downsampling.value_or(1) >= 1,
                   "--C and --f must be 1 or more");
+  SUMI_CHECK_KIND(kUsage, !flags.begins_from_picture || !flags.shared.pictures.init.empty(),
+                  "img2img begins from a picture: --init-img FILE");
+  if (flags.begins_from_picture && !flags.shared.scale) flags.shared.scale = 5.0;
   Request& request = flags.job.request;
   request.iterations = flags.n_iter;
   request.batch = flags.n_samples;
@@ -75,7 +80,7 @@ void fill_request(Txt2ImgFlags& flags) {
 // Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if it is not too large.
 class Outputs {
  public:
-  explicit Outputs(const Txt2ImgFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
+  explicit Outputs(const ScriptFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
 
   GenerateOutput hooks() {
     return {.begin =
@@ -136,7 +141,7 @@ class Outputs {
     if (flags_.tell) say(path.string() + "\n");
   }
 
-  const Txt2ImgFlags& flags_;
+  const ScriptFlags& flags_;
   std::optional<OutputFolder> folder_;  // created when drawing begins
   int64_t pictures_in_all_ = 0;
   std::optional<bool> wants_grid_;      // known with the first picture
@@ -159,7 +164,7 @@ void share_with_other_ranks(GenerateJob& job) {
   if (!ranks.first()) job.quiet = true;
 }
 
-int run(Txt2ImgFlags& flags) {
+int run(ScriptFlags& flags) {
   choose_sampler(flags);
   fill_request(flags);
   flags.tell = !flags.job.json && !flags.job.quiet;
@@ -170,8 +175,8 @@ int run(Txt2ImgFlags& flags) {
   return 0;
 }
 
-std::function<int()> declare(CLI::App& app) {
-  auto flags = std::make_shared<Txt2ImgFlags>();
+std::function<int()> declare(CLI::App& app, ScriptFlags script) {
+  auto flags = std::make_shared<ScriptFlags>(std::move(script));
   app.add_option("--prompt", flags->prompt, "What the picture shows")->type_name("TEXT")->default_str(flags->prompt);
   app.add_option("--from-file", flags->from_file, "One prompt a line, in batches of --n-samples")->type_name("FILE");
   app.add_option("--outdir", flags->outdir, "Pictures go to DIR/samples/00000.png …, grids to DIR/grid-0000.png …")
@@ -187,11 +192,13 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--n-rows", flags->n_rows, "Pictures in a row of the grid; 0: --n-samples");
   add_integer(app, "--C", flags->job.channels, "Channels of a latent; by default the model's");
   add_integer(app, "--f", flags->job.downsampling, "Pixels per latent on each side; by default the model's");
+  add_picture_flags(app, flags->shared.pictures, flags->begins_from_picture ? "--init-img,--init" : "--init");
   add_shared_flags(app, flags->shared, flags->job);
+  if (flags->begins_from_picture) app.get_option("--scale")->default_str("5");
   return [flags] { return run(*flags); };
 }
 
-const CommandRegistration kRegistration({
+const CommandRegistration kTxt2Img({
     .name = "txt2img",
     .help = "Text to image, as the original script: its options, its folders, its numbers",
     .examples = R"(Examples:
@@ -200,9 +207,26 @@ const CommandRegistration kRegistration({
   mpirun -np 2 sumi txt2img --from-file prompts.txt --n_samples 1
   sumi txt2img --from-file prompts.txt --n_iter 1 --sampler dpmpp_2m --schedule karras --steps 25
   sumi txt2img --prompt "a red apple" --seeding picture --seed 7      # then --seed 9 --n_samples 1 --n_iter 1: the third
-No watermark is put into the pictures and no safety checker looks at them.
+Unless --watermark and --safety-checker say so, no watermark is put into the pictures and no safety checker looks at
+them; the original does both.
 )",
-    .declare = declare,
+    .declare = [](CLI::App& app) { return declare(app, {}); },
+});
+
+const CommandRegistration kImg2Img({
+    .name = "img2img",
+    .help = "Image to image, as the original script: its options, its folders, its numbers",
+    .examples = R"(Examples:
+  sumi img2img --prompt "A fantasy landscape, trending on artstation" --init-img mountains.jpg --strength 0.8 \
+      --ckpt sd-v1-4.ckpt
+  sumi img2img --prompt "a red hat" --init-img portrait.png --mask hat.png --n_samples 1 --n_iter 1
+The picture is shrunk to sides that are multiples of 32. With --sampler and --convention other programs' rules hold.
+)",
+    .declare =
+        [](CLI::App& app) {
+          return declare(
+              app, {.begins_from_picture = true, .outdir = "outputs/img2img-samples", .n_iter = 1, .n_samples = 2});
+        },
 });
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
   std::vector<float> values{0.0f, -0.0f, 1e-30f, -1e-30f, 87.0f, -87.0f, 88.5f, -88.5f, 200.0f, -200.0f};
   for (int i = -5400; i < 5400; ++i) values.push_back(static_cast<float>(i) * 0.0037f);
   const Tensor x = Tensor::from(values, {static_cast<int64_t>(values.size())});
-  for (Act act : {Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu}) {
+  for (Act act : {Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu, Act::kTanh}) {
     const HostView<float> fast(activate(x, act)), plain(activate(on_ref(x), act));
     for (int64_t i = 0; i < x.numel(); ++i) {
       const float want = plain[i];
@@ -83,7 +83,7 @@ TEST_P(CpuKernels, ActivationsEqualReferenceOverTheWholeRange) {
 TEST_P(CpuKernels, ActivationsOfNanAreNan) {
   Tensor x = random({2 * 37});
   for (const int64_t i : {1, 20, 40, 73}) x.host_edit<float>()[i] = NAN;  // in whole vectors and in single lanes
-  for (Act act : {Act::kNone, Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu})
+  for (Act act : {Act::kNone, Act::kSilu, Act::kGelu, Act::kQuickGelu, Act::kRelu, Act::kLeakyRelu, Act::kTanh})
     expect_same_nans(activate(x, act), activate(on_ref(x), act));
   expect_same_nans(geglu(x.reshape({1, 2 * 37})), geglu(on_ref(x).reshape({1, 2 * 37})));
 }

@@ -80,6 +80,13 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V normal_cdf(D d, V x) {
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(set(1.0f), tail));
 }
 
+// Absolute error below 1e-7.
+template <class D, class V = hn::Vec<D>> HWY_INLINE V tanh(D d, V x) {
+  const V one = hn::Set(d, 1.0f), e = exp(d, hn::Mul(hn::Abs(x), hn::Set(d, -2.0f)));
+  const V size = hn::Div(hn::Sub(one, e), hn::Add(one, e));
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::CopySign(size, x));  // exp drops a NaN
+}
+
 template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act act) {
   switch (act) {
     case Act::kSilu: return hn::Mul(x, sigmoid(d, x));
@@ -87,6 +94,7 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V apply_act(D d, V x, Act ac
     case Act::kQuickGelu: return hn::Mul(x, sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
     case Act::kRelu: return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);  // Max would drop a NaN
     case Act::kLeakyRelu: return hn::Max(x, hn::Mul(x, hn::Set(d, 0.2f)));
+    case Act::kTanh: return tanh(d, x);
     case Act::kNone: break;
   }
   return x;
@@ -109,6 +117,10 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V act_slope(D d, V x, Act ac
     case Act::kQuickGelu: return of_gated(hn::Mul(x, set(1.702f)));
     case Act::kRelu: return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), set(1.0f), hn::Zero(d));
     case Act::kLeakyRelu: return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), set(1.0f), set(0.2f));
+    case Act::kTanh: {
+      const V t = tanh(d, x);
+      return hn::NegMulAdd(t, t, set(1.0f));
+    }
     case Act::kNone: break;
   }
   return set(1.0f);

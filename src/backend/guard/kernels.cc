@@ -13,6 +13,7 @@
 #include "ops/max_pool.h"
 #include "ops/norm.h"
 #include "ops/optimizer.h"
+#include "ops/prelu.h"
 #include "ops/unit_rows.h"
 #include "ops/weigh_rows.h"
 
@@ -30,7 +31,7 @@ const Registrations<accumulate_slot, activate_slot, activate_grad_slot, adamw_sl
                     layer_norm_grad_slot, linear_slot, linear_geglu_slot, max_pool_2x2_slot, max_pool_2x2_grad_slot,
                     mean_slot, mean_grad_slot, mean_absolute_error_slot, mean_absolute_error_grad_slot,
                     mean_pool_2x2_slot, mean_squared_error_slot, mean_squared_error_grad_slot, mul_slot,
-                    pick_pixels_slot, sample_gaussian_slot, sample_gaussian_grad_slot, strided_copy_slot,
+                    pick_pixels_slot, prelu_slot, sample_gaussian_slot, sample_gaussian_grad_slot, strided_copy_slot,
                     sum_pool_2x2_slot, sum_rows_slot, sum_squares_slot, timestep_embedding_slot, transpose_slot,
                     turn_weight_slot, unit_rows_slot, unit_rows_grad_slot, upsample_nearest_2x_slot, weigh_rows_slot>
     kKernels;

@@ -16,6 +16,7 @@ inline double act(double x, Act kind) {
     case Act::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
     case Act::kRelu: return std::max(x, 0.0);
     case Act::kLeakyRelu: return std::max(x, 0.2 * x);
+    case Act::kTanh: return std::tanh(x);
   }
   return x;
 }
@@ -33,6 +34,7 @@ inline double slope(double x, Act kind) {
     case Act::kQuickGelu: return s + 1.702 * x * s * (1.0 - s);
     case Act::kRelu: return x > 0.0 ? 1.0 : 0.0;
     case Act::kLeakyRelu: return x > 0.0 ? 1.0 : 0.2;
+    case Act::kTanh: return 1.0 - std::tanh(x) * std::tanh(x);
   }
   return 1.0;
 }

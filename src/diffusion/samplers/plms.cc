@@ -33,8 +33,9 @@ Tensor plms(const Trajectory& path, Tensor x) {
     const Tensor eps = path.epsilon(x, path.timesteps[i], path.alphas[i]);
     Tensor blend;
     if (older.empty()) {
-      const size_t next = std::min(i + 1, path.timesteps.size() - 1);
-      const Tensor ahead = path.epsilon(step(path, i, x, eps), path.timesteps[next], path.alphas[next]);
+      const bool last = i + 1 == path.timesteps.size();
+      const double next = last ? path.timesteps[i] : path.previous_timesteps[i];
+      const Tensor ahead = path.epsilon(step(path, i, x, eps), next, last ? path.alphas[i] : path.previous_alphas[i]);
       blend = affine(0.5f, eps, 0.5f, ahead);
     } else {
       blend = combine(eps, older);

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "models/autoencoder_kl/tiles.h"
+#include "nn/border.h"
 #include "ops/layout.h"
 #include "ops/tiled_norms.h"
+#include "ops/window.h"
 
 namespace sumi::models {
 namespace {
@@ -74,6 +76,12 @@ void VaeEncoder::visit(nn::ParamVisitor& v) {
   v("conv_out", conv_out_);
 }
 
+int64_t VaeLevel::border_before(int64_t border) const {
+  if (resample) border = nn::border_before_enlarging(border + resample->border());
+  for (const auto& block : blocks) border += block->border();
+  return border;
+}
+
 VaeDecoder::VaeDecoder(const AutoencoderConfig& c)
     : conv_in_(c.z_channels, c.ch * c.ch_mult.back(), kConv3x3),
       middle_(c.ch * c.ch_mult.back(), c.norm_groups),
@@ -111,6 +119,12 @@ Tensor VaeDecoder::climb(Tensor h, size_t level) const {
 
 Tensor VaeDecoder::tail(Tensor h, size_t level) const { return conv_out_(climb(std::move(h), level)); }
 
+int64_t VaeDecoder::border(size_t level) const {
+  int64_t border = conv_out_.border();
+  for (size_t i = 0; i <= level; ++i) border = levels_[i].border_before(border);
+  return border;
+}
+
 Tensor VaeDecoder::features(const Tensor& z) const { return climb(head(z, levels_.size() - 1), levels_.size() - 1); }
 
 void VaeDecoder::visit(nn::ParamVisitor& v) {
@@ -147,7 +161,8 @@ Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) 
   SUMI_CHECK(z.rank() == 4 && z.dim(0) == 1, "tiled decoding takes one latent [1,h,w,z], not {}", z.shape().str());
   const TilePlan plan = plan_tiles(config_, z.dim(1), z.dim(2), budget);
   const Tensor h = decoder_.head(post_quant_(cast(z, Context::current().activations)), plan.level);
-  const std::vector<TileSide> rows = cut(h.dim(1), plan), columns = cut(h.dim(2), plan);
+  const Wraps wraps{.y = Context::current().wrap_y, .x = Context::current().wrap_x};
+  const std::vector<TileSide> rows = cut(h.dim(1), plan, wraps.y), columns = cut(h.dim(2), plan, wraps.x);
   TiledNorms norms;
   if (rows.size() * columns.size() > 1) {
     const int64_t side = plan.own + 2 * plan.halo;
@@ -155,13 +170,18 @@ Tensor AutoencoderKL::decode_tiled(const Tensor& z, int64_t budget, int passes) 
     norms.begin_sample();
     decoder_.tail(sample, plan.level);
   }
+  // A tile's own edges are no edges of the picture.
+  const ContextScope in_tiles([&](Context& context) {
+    context.wrap_y = wraps.y && rows.size() == 1;
+    context.wrap_x = wraps.x && columns.size() == 1;
+  });
   Tensor picture;
   for (int pass = 0; pass <= passes; ++pass) {
     for (const TileSide& r : rows) {
       for (const TileSide& c : columns) {
         const TiledNorms::Tile own{r.to - r.from, r.begin - r.from, r.end - r.from, c.begin - c.from, c.end - c.from};
         norms.begin_tile(own, pass < passes);
-        const Tensor tile = decoder_.tail(crop(h, r.from, r.to, c.from, c.to), plan.level);
+        const Tensor tile = decoder_.tail(window(h, r.from, r.to, c.from, c.to, wraps), plan.level);
         if (pass < passes) continue;
         const int64_t f = plan.factor;
         if (!picture) picture = Tensor::empty({1, h.dim(1) * f, h.dim(2) * f, tile.dim(3)}, h.dtype(), h.device());

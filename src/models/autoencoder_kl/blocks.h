@@ -17,6 +17,7 @@ class VaeResBlock : public nn::Module {
   VaeResBlock(int64_t in, int64_t out, int64_t groups);
   // Takes ownership of x: with a shortcut, the norm reuses its memory.
   Tensor operator()(Tensor x) const;
+  int64_t border() const { return conv1_.border() + conv2_.border(); }  // nn/border.h
   void visit(nn::ParamVisitor& v) override;
 
  private:

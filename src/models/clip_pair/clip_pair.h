@@ -4,27 +4,10 @@
 #include <memory>
 
 #include "io/checkpoint.h"
+#include "models/clip_pair/clip_vision.h"
 #include "models/clip_text/clip_text.h"
 
 namespace sumi::models {
-
-// The picture half: a transformer over patches of the picture, preceded by a class token.
-class ClipVision : public nn::Module {
- public:
-  // `layer`: width, layers, heads and activation; `side` and `patch` in pixels.
-  ClipVision(const ClipTextConfig& layer, int64_t side, int64_t patch);
-  // Pictures [N,side,side,3], each channel minus CLIP's mean, divided by its deviation → [N,width].
-  Tensor operator()(const Tensor& pictures) const;
-  void visit(nn::ParamVisitor& v) override;
-
- private:
-  int64_t width_, side_;
-  nn::Param class_token_;
-  nn::Conv2d patches_;
-  nn::Embedding position_;
-  nn::LayerNorm first_norm_, last_norm_;
-  std::vector<std::unique_ptr<ClipLayer>> layers_;
-};
 
 class ClipPair {
  public:

@@ -6,12 +6,15 @@
 
 #include "base/check.h"
 #include "base/text_util.h"
+#include "models/family.h"
 #include "models/loading/diffusers_folder.h"
+#include "models/loading/joined.h"
 #include "models/loading/name_map.h"
 #include "models/loading/open.h"
 #include "models/loading/prefixes.h"
 #include "models/loading/renamed.h"
 #include "models/loading/tidy_names.h"
+#include "models/taesd/taesd_file.h"
 
 namespace sumi::models {
 namespace {
@@ -61,13 +64,32 @@ std::optional<AutoencoderConfig> config_beside(const fs::path& folder) {
   return autoencoder_from_diffusers(folder);
 }
 
-AutoencoderFile open_folder(const fs::path& path) {
+// A tiny autoencoder has no sizes that a model's configuration states: the file tells them itself.
+AutoencoderFile tiny(std::shared_ptr<const io::Checkpoint> file, const AutoencoderConfig& of_model) {
+  return {.file = std::move(file), .config = of_model, .states_scale = false, .tiny = true};
+}
+
+bool says_tiny(const fs::path& config) {
+  std::error_code ignored;
+  return fs::is_regular_file(config, ignored) && is_tiny_config(config);
+}
+
+AutoencoderFile open_folder(const fs::path& path, const ModelConfig& model) {
   std::error_code ignored;
   fs::path folder = path;
   if (!fs::exists(path / "config.json", ignored) && fs::is_directory(path / "vae", ignored)) folder = path / "vae";
   auto file = open_diffusers_component(folder);
   SUMI_CHECK_KIND(kNoInput, file, "{}: holds no weights of an autoencoder (diffusion_pytorch_model.safetensors)",
                   folder.string());
+  if (says_tiny(folder / "config.json")) {
+    const std::string source = file->path().string();
+    auto found = taesd_of(std::move(file));
+    SUMI_CHECK(found,
+               "{}: its config.json says AutoencoderTiny, and no tensor of it begins with encoder.layers. or "
+               "decoder.layers.",
+               source);
+    return tiny(std::move(found), model.autoencoder);
+  }
   const auto config = config_beside(folder);
   AutoencoderFile out{.file = of_component(std::move(file)), .config = {}};
   out.config = config ? *config : detect_autoencoder(*out.file);
@@ -76,6 +98,10 @@ AutoencoderFile open_folder(const fs::path& path) {
 }
 
 AutoencoderFile open_file(const fs::path& path, const ModelConfig& model) {
+  if (auto found = open_taesd(path)) {
+    if (path.stem().string().starts_with("diffusion_pytorch_model")) says_tiny(path.parent_path() / "config.json");
+    return tiny(std::move(found), model.autoencoder);
+  }
   std::unique_ptr<io::Checkpoint> file = open_model_files(path);
   AutoencoderFile out;
   if (any_starts(*file, kVaePrefix)) {
@@ -96,45 +122,29 @@ AutoencoderFile open_file(const fs::path& path, const ModelConfig& model) {
   return out;
 }
 
-class WithAutoencoder : public io::Checkpoint {
- public:
-  WithAutoencoder(std::shared_ptr<const io::Checkpoint> model, std::shared_ptr<const io::Checkpoint> autoencoder)
-      : model_(std::move(model)), autoencoder_(std::move(autoencoder)) {
-    path_ = model_->path();
-    format_ = model_->format();
-    metadata_ = model_->metadata();
-    for (const io::TensorInfo& info : model_->tensors()) {
-      if (!info.name.starts_with(kVaePrefix)) tensors_.push_back(info);
-    }
-    for (const io::TensorInfo& info : autoencoder_->tensors()) tensors_.push_back(info);
-    index();
-  }
-
-  Tensor tensor(std::string_view name) const override {
-    return (name.starts_with(kVaePrefix) ? autoencoder_ : model_)->tensor(name);
-  }
-  bool is_copied(std::string_view name) const override {
-    return (name.starts_with(kVaePrefix) ? autoencoder_ : model_)->is_copied(name);
-  }
-  void check_intact() const override {
-    model_->check_intact();
-    autoencoder_->check_intact();
-  }
-  void release_pages() const override {
-    model_->release_pages();
-    autoencoder_->release_pages();
-  }
-
- private:
-  std::shared_ptr<const io::Checkpoint> model_, autoencoder_;
-};
+// Whether a tiny autoencoder fits the model's latents.
+void check_tiny(const io::Checkpoint& file, const AutoencoderConfig& model, const std::string& source) {
+  const int64_t channels = taesd_in(file, kVaePrefix).value().latent_channels;
+  SUMI_CHECK(
+      channels == model.embed_dim,
+      "{}: is a tiny autoencoder for latents of {} channels{}, and the model's have {}; it is for another family "
+      "of models",
+      source, channels, channels == 16 ? " (as taesd3 and taef1 are)" : "", model.embed_dim);
+  SUMI_CHECK(model.downsampling() == TaesdConfig::kDownsampling,
+             "{}: is a tiny autoencoder, for {} pixels to one of a latent, and the model has {}; give another `vae`",
+             source, TaesdConfig::kDownsampling, model.downsampling());
+}
 
 }  // namespace
 
 AutoencoderFile open_autoencoder(const fs::path& path, const ModelConfig& model) {
   std::error_code ignored;
-  AutoencoderFile out = fs::is_directory(path, ignored) ? open_folder(path) : open_file(path, model);
+  AutoencoderFile out = fs::is_directory(path, ignored) ? open_folder(path, model) : open_file(path, model);
   const std::string source = path.string();
+  if (out.tiny) {
+    check_tiny(*out.file, model.autoencoder, source);
+    return out;
+  }
   SUMI_CHECK(!out.file->tensors().empty(),
              "{}: holds no autoencoder: no tensor of it begins with decoder., encoder. or {}", source, kVaePrefix);
   if (!out.states_scale) out.config.scale_factor = model.autoencoder.scale_factor;
@@ -144,6 +154,12 @@ AutoencoderFile open_autoencoder(const fs::path& path, const ModelConfig& model)
              "models",
              source, out.config.embed_dim, model.autoencoder.embed_dim);
   return out;
+}
+
+ModelConfig sd1_config() {
+  ModelConfig config{.family = "sd1"};
+  family_for(config).complete(config, config.family);
+  return config;
 }
 
 fs::path autoencoder_beside(const fs::path& checkpoint) {
@@ -159,7 +175,7 @@ fs::path autoencoder_beside(const fs::path& checkpoint) {
 
 std::shared_ptr<const io::Checkpoint> with_autoencoder(std::shared_ptr<const io::Checkpoint> model,
                                                        std::shared_ptr<const io::Checkpoint> autoencoder) {
-  return std::make_shared<WithAutoencoder>(std::move(model), std::move(autoencoder));
+  return joined(std::move(model), std::move(autoencoder), std::string(kVaePrefix));
 }
 
 }  // namespace sumi::models

@@ -1,7 +1,6 @@
 #include "models/unet/unet.h"
 
 #include "core/autograd.h"
-#include "models/unet/transformer.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 
@@ -26,39 +25,9 @@ UNet::UNet(const UNetConfig& config)
       out_norm_(config.model_channels * config.channel_mult[0], {.groups = config.norm_groups, .act = Act::kSilu}),
       out_conv_(config.model_channels * config.channel_mult[0], config.out_channels, {.kernel = 3, .pad_begin = 1}) {
   const UNetTopology topology = make_topology(config);
-  for (const BlockPlan& plan : topology.input_blocks) input_blocks_.push_back(make_block(plan));
-  middle_ = make_block(topology.middle);
-  for (const BlockPlan& plan : topology.output_blocks) output_blocks_.push_back(make_block(plan));
-}
-
-UNet::Block UNet::make_block(const BlockPlan& plan) const {
-  Block block;
-  for (const LayerPlan& layer : plan.layers) block.push_back(make_layer(layer));
-  return block;
-}
-
-std::unique_ptr<UNetLayer> UNet::make_layer(const LayerPlan& plan) const {
-  switch (plan.kind) {
-    case LayerPlan::Kind::kConv: return std::make_unique<ConvLayer>(plan.in, plan.out);
-    case LayerPlan::Kind::kResample: return std::make_unique<ResampleLayer>(plan.in, plan.resample, plan.with_conv);
-    case LayerPlan::Kind::kAttention: return std::make_unique<AttentionBlock>(plan.in, plan.heads, config_.norm_groups);
-    case LayerPlan::Kind::kTransformer:
-      return std::make_unique<SpatialTransformer>(
-          SpatialTransformerConfig{.channels = plan.in,
-                                   .heads = plan.heads,
-                                   .head_dim = plan.head_dim,
-                                   .depth = plan.depth,
-                                   .context_dim = config_.context_dim,
-                                   .norm_groups = config_.norm_groups,
-                                   .linear_projections = config_.use_linear_in_transformer});
-    case LayerPlan::Kind::kResBlock: break;
-  }
-  return std::make_unique<ResBlock>(ResBlock::Config{.in = plan.in,
-                                                     .out = plan.out,
-                                                     .time = 4 * config_.model_channels,
-                                                     .norm_groups = config_.norm_groups,
-                                                     .scale_shift = config_.use_scale_shift_norm,
-                                                     .resample = plan.resample});
+  for (const BlockPlan& plan : topology.input_blocks) input_blocks_.push_back(make_block(config, plan));
+  middle_ = make_block(config, topology.middle);
+  for (const BlockPlan& plan : topology.output_blocks) output_blocks_.push_back(make_block(config, plan));
 }
 
 Tensor UNet::run(const Block& block, Tensor h, const LayerInput& c) const {
@@ -128,13 +97,11 @@ Tensor UNet::predict(const Tensor& x, const std::vector<double>& timesteps, cons
 void UNet::visit(nn::ParamVisitor& v) {
   v("time_embed.0", time1_);
   v("time_embed.2", time2_);
-  auto visit_block = [&](const std::string& name, Block& block) {
-    for (size_t j = 0; j < block.size(); ++j) v(name + "." + std::to_string(j), *block[j]);
-  };
-  for (size_t i = 0; i < input_blocks_.size(); ++i) visit_block("input_blocks." + std::to_string(i), input_blocks_[i]);
-  visit_block("middle_block", middle_);
+  for (size_t i = 0; i < input_blocks_.size(); ++i)
+    visit_block(v, "input_blocks." + std::to_string(i), input_blocks_[i]);
+  visit_block(v, "middle_block", middle_);
   for (size_t i = 0; i < output_blocks_.size(); ++i)
-    visit_block("output_blocks." + std::to_string(i), output_blocks_[i]);
+    visit_block(v, "output_blocks." + std::to_string(i), output_blocks_[i]);
   v("out.0", out_norm_);
   v("out.2", out_conv_);
 }

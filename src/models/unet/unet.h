@@ -6,7 +6,7 @@
 
 #include "models/config.h"
 #include "models/denoiser.h"
-#include "models/unet/res_block.h"
+#include "models/unet/block.h"
 
 namespace sumi::models {
 
@@ -24,10 +24,8 @@ class UNet : public Denoiser {
                  ContextCache* cache) const override;
 
  private:
-  using Block = std::vector<std::unique_ptr<UNetLayer>>;  // LDM `TimestepEmbedSequential`
+  using Block = UNetBlock;
 
-  std::unique_ptr<UNetLayer> make_layer(const LayerPlan& plan) const;
-  Block make_block(const BlockPlan& plan) const;
   void check(const Tensor& x, const std::vector<double>& timesteps, const Conditioning& c) const;
   Tensor run(const Block& block, Tensor h, const LayerInput& c) const;
 

@@ -1,3 +1,4 @@
+#include "models/unet/res_block.h"
 #include "models/unet/unet.h"
 
 #include <gtest/gtest.h>

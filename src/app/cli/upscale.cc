@@ -1,0 +1,242 @@
+// sumi upscale: pictures in a larger size, by a trained network or a plain filter.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "app/cli/arguments.h"
+#include "app/cli/command.h"
+#include "app/cli/common.h"
+#include "app/cli/output.h"
+#include "app/cli/process.h"
+#include "base/check.h"
+#include "base/progress.h"
+#include "base/text_util.h"
+#include "engine/memory_plan.h"
+#include "image/file_texts.h"
+#include "image/metadata.h"
+#include "image/png.h"
+#include "image/read.h"
+#include "image/resize.h"
+#include "models/upscaler/upscaler.h"
+
+namespace sumi::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kMaxScale = 64.0;
+constexpr int64_t kSmallestTile = 16, kLargestTile = 16384;
+constexpr int64_t kTileMemory = 1'000'000'000;  // bytes, where the machine has twice as much to spare
+
+struct Size {
+  int64_t width, height;
+};
+
+// A picture with the text of its settings, if any.
+struct Source {
+  Image picture;
+  std::string parameters;
+};
+
+// A picture's way through the command.
+struct Work {
+  fs::path in, out;
+  Size target;
+  int passes = 0;  // through the network
+};
+
+struct Upscale {
+  EngineFlags engine;
+  std::vector<std::string> files;
+  std::string model, out, folder, resampler;
+  std::optional<double> scale;
+  std::optional<int64_t> tile;
+  bool quiet = false;
+
+  int run() const;
+
+ private:
+  void check_words() const;
+  double wanted_scale(const std::optional<models::Upscaler>& network) const;
+  fs::path name_for(const fs::path& in, double by) const;
+  std::vector<Work> plan(const std::optional<models::Upscaler>& network) const;
+  Image enlarge(const Image& picture, const Work& work, const std::optional<models::Upscaler>& network) const;
+};
+
+std::string text_in(const std::vector<std::byte>& bytes, const std::string& name) {
+  try {
+    for (const auto& [key, text] : image::read_texts(bytes, name))
+      if (key == image::kParametersKey) return text;
+  } catch (const Error&) {  // of a kind that carries no texts: the pixels have been read
+  }
+  return {};
+}
+
+Source read(const fs::path& file) {
+  const std::vector<std::byte> bytes = image::read_file({.path = file});
+  return {image::decode_picture(bytes, file.string()), text_in(bytes, file.string())};
+}
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error);
+}
+
+// What a picture of these sides has in the end; throws where that is too much, or nothing.
+Size scaled(const Size& size, double by, const fs::path& file) {
+  const auto side = [&](int64_t pixels) { return std::llround(static_cast<double>(pixels) * by); };
+  const Size out{side(size.width), side(size.height)};
+  SUMI_CHECK_KIND(kUsage, out.width >= 1 && out.height >= 1, "{}: {}x{} pixels times {:g} is less than a pixel",
+                  file.string(), size.width, size.height, by);
+  SUMI_CHECK_KIND(
+      kUsage, out.width <= image::kMaxPixels / out.height,
+      "{}: {}x{} pixels would become {}x{}, {:.1f} million; at most {:.1f} million are possible, so choose a "
+      "smaller --scale or a smaller picture",
+      file.string(), size.width, size.height, out.width, out.height,
+      1e-6 * static_cast<double>(out.width) * static_cast<double>(out.height),
+      1e-6 * static_cast<double>(image::kMaxPixels));
+  return out;
+}
+
+// How often the network runs, so that the picture is at least `by` times as large.
+int passes_for(double by, int64_t scale) {
+  int passes = 1;
+  for (double reached = static_cast<double>(scale); reached < by && scale > 1; reached *= static_cast<double>(scale))
+    ++passes;
+  return passes;
+}
+
+void Upscale::check_words() const {
+  SUMI_CHECK_KIND(kUsage, !model.empty() || !resampler.empty(),
+                  "name an upscaling model with --model, or a plain filter with --resampler ({})", image::kFilterNames);
+  SUMI_CHECK_KIND(kUsage, !model.empty() || scale, "--resampler needs --scale");
+  SUMI_CHECK_KIND(kUsage, !scale || (*scale > 0.0 && *scale <= kMaxScale), "--scale must be above 0 and at most {:g}",
+                  kMaxScale);
+  SUMI_CHECK_KIND(kUsage, !tile || !model.empty(), "--tile is for --model");
+  SUMI_CHECK_KIND(kUsage, !tile || (*tile >= kSmallestTile && *tile <= kLargestTile),
+                  "--tile must be from {} to {}, not {}", kSmallestTile, kLargestTile, tile.value_or(0));
+  if (!resampler.empty()) image::filter_of(resampler);
+  SUMI_CHECK_KIND(kUsage, out.empty() || folder.empty(), "-o names a file and --outdir a folder; give one of them");
+  SUMI_CHECK_KIND(kUsage, out.empty() || files.size() == 1, "-o names one file for {} pictures; use --outdir",
+                  files.size());
+}
+
+double Upscale::wanted_scale(const std::optional<models::Upscaler>& network) const {
+  return scale ? *scale : static_cast<double>(network->scale());
+}
+
+// Where the result goes unless --out says so: into the folder, or beside the picture with the factor in its name.
+fs::path Upscale::name_for(const fs::path& in, double by) const {
+  if (!out.empty()) return out;
+  if (!folder.empty()) return fs::path(folder) / (in.stem().string() + ".png");
+  return in.parent_path() / fmt::format("{}_{:g}x.png", in.stem().string(), by);
+}
+
+// Decodes every picture, so that nothing is found to be wrong once the first has been computed.
+std::vector<Work> Upscale::plan(const std::optional<models::Upscaler>& network) const {
+  const double by = wanted_scale(network);
+  std::vector<Work> all;
+  for (const std::string& file : files) {
+    Work work{.in = file, .out = name_for(file, by), .target = {}};
+    if (folder.empty()) check_output_file(work.out);
+    const Image picture = read(file).picture;
+    const Size size{picture.width, picture.height};
+    work.target = scaled(size, by, file);
+    if (network) {
+      work.passes = passes_for(by, network->scale());
+      scaled(size, std::pow(static_cast<double>(network->scale()), work.passes), file);
+    }
+    all.push_back(work);
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (const Work& other : all)
+      SUMI_CHECK_KIND(kUsage, !is_same_file(all[i].out, other.in),
+                      "{}: the result would replace this picture; choose another name or folder", other.in.string());
+    for (size_t k = 0; k < i; ++k)
+      SUMI_CHECK_KIND(kUsage, all[i].out.lexically_normal() != all[k].out.lexically_normal(),
+                      "{} and {} would both become {}; upscale them into different folders", all[k].in.string(),
+                      all[i].in.string(), all[i].out.string());
+    SUMI_CHECK_KIND(kUsage, model.empty() || !is_same_file(all[i].out, model),
+                    "{}: the result would replace the model; choose another name", model);
+  }
+  return all;
+}
+
+Image Upscale::enlarge(const Image& picture, const Work& work, const std::optional<models::Upscaler>& network) const {
+  Image result = picture;
+  for (int pass = 0; pass < work.passes; ++pass) {
+    std::string label = "upscaling " + strip_control(work.in.filename().string());
+    if (work.passes > 1) label += fmt::format(", pass {} of {}", pass + 1, work.passes);
+    std::unique_ptr<Progress> bar;
+    const auto progress = [&](int64_t done, int64_t total) {
+      if (!bar) bar = std::make_unique<Progress>(ProgressOptions{.label = label, .total = total, .quiet = quiet});
+      bar->update(done);
+    };
+    const int64_t available = engine::memory_limits().available.value_or(2 * kTileMemory);
+    result = network->upscale(
+        result, {.tile = tile.value_or(0), .memory = std::min(kTileMemory, available / 2), .progress = progress});
+  }
+  const image::Filter filter = resampler.empty() ? image::Filter::kLanczos : image::filter_of(resampler);
+  return image::resize(result, work.target.width, work.target.height, filter);
+}
+
+int Upscale::run() const {
+  engine.apply();
+  check_words();
+  if (!folder.empty()) check_output_folder(folder);
+  std::optional<models::Upscaler> network;
+  if (!model.empty()) network = models::Upscaler::open(model, {.device = device_from_name(engine.backend)});
+  const std::vector<Work> all = plan(network);
+  if (!folder.empty()) {
+    make_output_folder(folder);
+    for (const Work& work : all) check_output_file(work.out);
+  }
+  for (const Work& work : all) {
+    const Source source = read(work.in);
+    const Image result = enlarge(source.picture, work, network);
+    std::vector<image::PngText> texts;
+    if (!source.parameters.empty()) texts.emplace_back(image::kParametersKey, source.parameters);
+    {
+      const SignalsWait wait;
+      image::write_png(work.out, result, texts);
+    }
+    say(work.out.string() + "\n");
+  }
+  return 0;
+}
+
+std::function<int()> declare(CLI::App& app) {
+  auto upscale = std::make_shared<Upscale>();
+  app.add_option("files", upscale->files, "Pictures of any kind that sumi reads")->required()->type_name("");
+  app.add_option("--model", upscale->model, "Upscaling model, ESRGAN or Real-ESRGAN: .pth or .safetensors")
+      ->type_name("FILE");
+  app.add_option("-o,--out", upscale->out, "The PNG to write; by default NAME_4x.png beside the picture")
+      ->type_name("FILE");
+  app.add_option("--outdir", upscale->folder, "Folder for the results, under the pictures' names")->type_name("DIR");
+  add_number(app, "--scale", upscale->scale,
+             "How many times as large; by default what the model does. Otherwise its result is resampled, or the model "
+             "runs several times first");
+  app.add_option(
+         "--resampler", upscale->resampler,
+         "Without --model the filter that does it all: nearest, box, bilinear, hamming, bicubic or lanczos; with "
+         "one the filter behind it, by default lanczos")
+      ->type_name("NAME");
+  add_integer(app, "--tile", upscale->tile,
+              "Largest side of the parts that the model works on, in pixels; by default what 1 GB has room for");
+  add_engine_options(app, upscale->engine, false);
+  app.add_flag("--quiet", upscale->quiet, "No progress");
+  return [upscale] { return upscale->run(); };
+}
+
+const CommandRegistration kRegistration({.name = "upscale",
+                                         .help = "Enlarge pictures with a trained network or a plain filter",
+                                         .examples = R"(Examples:
+  sumi upscale cat.png --model RealESRGAN_x4plus.pth
+  sumi upscale photos/*.jpg --model RealESRGAN_x4plus.pth --scale 2 --outdir large
+  sumi upscale cat.png --resampler lanczos --scale 2 -o cat-large.png
+)",
+                                         .declare = declare});
+
+}  // namespace
+}  // namespace sumi::app

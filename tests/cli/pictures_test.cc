@@ -1,0 +1,288 @@
+// Pictures in: image to image, inpainting, larger pictures, against the original's, diffusers' and the web UI's own.
+#include "tests/cli/cli_fixture.h"
+#include "tests/support/clip_vocabulary.h"
+
+#include <cmath>
+
+#include "io/safetensors.h"
+#include "tests/support/relative_l2.h"
+
+namespace sumi::test {
+namespace {
+
+std::string data(const std::string& name) { return std::string(SUMI_TEST_DATA) + "/" + name; }
+
+// The small model whose UNet takes nine channels.
+fs::path inpainting_model() {
+  const fs::path path = fs::path(SUMI_TEST_MODELS) / "tiny_inpaint.safetensors";
+  const fs::path plain = synthetic_model();
+  const int lock = open((path.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + path.string());
+  if (!fs::exists(path)) {
+    const auto file = io::open_checkpoint(plain);
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    for (const io::TensorInfo& info : file->tensors()) {
+      const std::string name(info.name);
+      Tensor value = file->tensor(name);
+      if (name == "model.diffusion_model.input_blocks.0.0.weight") {
+        value = Tensor::empty({32, 9, 3, 3});
+        const HostEdit<float> values(value);
+        tools::synthetic_values(name, value.shape(), 0, values.span());
+      }
+      tensors.emplace_back(name, value);
+    }
+    io::write_safetensors(path, tensors);
+  }
+  close(lock);
+  return path;
+}
+
+class PicturesTest : public CliTest {
+ protected:
+  static Words weights(const fs::path& checkpoint = synthetic_model()) {
+    return {"--ckpt", checkpoint.string(), "--config",
+            data(checkpoint.stem() == "tiny_inpaint" ? "tiny_inpaint.yaml" : "tiny.yaml")};
+  }
+  Words draw(const Words& more) const {
+    return Words{"a red apple", "--steps", "4", "--seed", "7", "--quiet", "-o", "out.png"} + model() + more;
+  }
+  image::Image drawn(const Words& more) const {
+    const Outcome outcome = sumi(draw(more));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return image::read_png(here() / "out.png").image;
+  }
+  // A picture with structure at every size.
+  image::Image picture(int64_t width, int64_t height) const {
+    image::Image image(width, height);
+    for (int64_t y = 0; y < height; ++y) {
+      for (int64_t x = 0; x < width; ++x) {
+        const double wave = 60.0 * std::sin(0.05 * static_cast<double>(x)) * std::cos(0.07 * static_cast<double>(y));
+        for (int64_t c = 0; c < 3; ++c)
+          image.row(y)[x * 3 + c] = static_cast<uint8_t>(100 + 20 * c + static_cast<int64_t>(wave) + (x * y) % 7);
+      }
+    }
+    return image;
+  }
+  // White within [left, right) × [top, bottom).
+  image::Image box(int64_t width, int64_t height, int64_t left, int64_t right, int64_t top, int64_t bottom) const {
+    image::Image mask(width, height);
+    for (int64_t y = top; y < bottom; ++y) std::fill_n(mask.row(y) + left * 3, (right - left) * 3, uint8_t{255});
+    return mask;
+  }
+  void expect_like(const fs::path& file, const std::string& reference) const {
+    const image::Image got = image::read_png(file).image, want = image::read_png(data(reference)).image;
+    ASSERT_EQ(got.width, want.width);
+    ASSERT_EQ(got.height, want.height);
+    size_t equal = 0;
+    int most = 0;
+    for (size_t i = 0; i < got.pixels.size(); ++i) {
+      const int difference = std::abs(int{got.pixels[i]} - int{want.pixels[i]});
+      equal += difference == 0 ? 1 : 0;
+      most = std::max(most, difference);
+    }
+    EXPECT_LE(most, 1) << reference;
+    EXPECT_GE(static_cast<double>(equal), 0.99 * static_cast<double>(got.pixels.size())) << reference;
+  }
+};
+
+struct Set {
+  std::string file;
+  bool nine_channels = false;
+  Words inputs;  // tensors that are no results
+};
+
+class SetsTest : public PicturesTest, public testing::WithParamInterface<Set> {};
+
+// Every trajectory of a set, from the set's own inputs.
+TEST_P(SetsTest, EqualsItsProgram) {
+  const Set& set = GetParam();
+  const auto golden = io::open_checkpoint(data(set.file + ".safetensors"));
+  const Words engine = set.nine_channels ? weights(inpainting_model()) : weights();
+  Words line{"probe", "sample", "--in", data(set.file + ".safetensors"), "--out", "out"};
+  if (set.file == "img2img_tiny_diffusers") line = line + Words{"--init", data("img2img_tiny_init_a.png")};
+  const Outcome outcome = sumi(line + engine);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto got = io::open_checkpoint(here() / "out");
+  int compared = 0;
+  for (const io::TensorInfo& info : golden->tensors()) {
+    const std::string name(info.name);
+    const auto begins = [&](const std::string& text) { return name.starts_with(text); };
+    if (std::any_of(set.inputs.begin(), set.inputs.end(), begins) || name.ends_with("_init_latent") ||
+        name.ends_with("_nmask"))
+      continue;
+    ASSERT_TRUE(got->has(name)) << name;
+    ASSERT_EQ(got->tensor(name).shape(), golden->tensor(name).shape()) << name;
+    EXPECT_LE(test::relative_l2(got->tensor(name), golden->tensor(name)), 1e-4) << name;
+    ++compared;
+  }
+  EXPECT_GE(compared, 2);
+}
+
+const Words kCommon{"cond",       "uncond",     "init_latent_", "image_", "noised_",
+                    "timesteps_", "compvis_x0", "compvis_keep", "mask",   "x_T"};
+
+INSTANTIATE_TEST_SUITE_P(All, SetsTest,
+                         testing::Values(Set{"img2img_tiny_diffusers", false, kCommon},
+                                         Set{"img2img_tiny_a1111", false, kCommon},
+                                         Set{"inpaint_blend_tiny", false, kCommon},
+                                         Set{"tiny_inpaint_ddim", true, kCommon}, Set{"hires_tiny", false, kCommon}),
+                         [](const auto& test) { return test.param.file; });
+
+class OriginalTest : public PicturesTest {
+ protected:
+  void SetUp() override {
+    if (!vocabulary_) GTEST_SKIP() << kNoClipVocabulary;
+  }
+  std::optional<fs::path> vocabulary_ = clip_vocabulary();
+};
+
+TEST_F(OriginalTest, ImageToImage) {
+  const auto draws = [&](const std::string& picture, const std::string& strength, const std::string& samples) {
+    fs::remove_all(here() / "o");
+    const Outcome outcome =
+        sumi(Words{"img2img", "--prompt", "a photograph of an astronaut riding a horse", "--init-img",
+                   data("img2img_tiny_init_" + picture + ".png"), "--strength", strength, "--ddim_steps", "20",
+                   "--n_samples", samples, "--n_iter", "1", "--outdir", "o", "--tokenizer", vocabulary_->string()} +
+             weights());
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  };
+  for (const std::string picture : {"a", "b"}) {
+    draws(picture, "0.3", "2");
+    expect_like(here() / "o/samples/00000.png", "img2img_tiny_compvis_" + picture + "_0.3_0.png");
+    draws(picture, "0.75", "2");
+    expect_like(here() / "o/samples/00000.png", "img2img_tiny_compvis_" + picture + "_0.75_0.png");
+    expect_like(here() / "o/samples/00001.png", "img2img_tiny_compvis_" + picture + "_0.75_1.png");
+  }
+  draws("a", "1.0", "1");  // where the original fails
+}
+
+TEST_F(OriginalTest, InpaintingOfNineChannels) {
+  const Outcome outcome =
+      sumi(Words{"img2img", "--prompt", "a photograph of an astronaut riding a horse", "--init-img",
+                 data("tiny_inpaint_image.png"), "--mask", data("tiny_inpaint_mask.png"), "--n_samples", "1",
+                 "--outdir", "o", "--ddim_steps", "10", "--scale", "7.5", "--tokenizer", vocabulary_->string()} +
+           weights(inpainting_model()));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+}
+
+struct Masked {
+  std::string name;
+  int64_t width, height;
+  Words more;
+  bool nine_channels = false;
+};
+
+class MaskedTest : public PicturesTest, public testing::WithParamInterface<Masked> {};
+
+// Outside the mask's reach every byte is the given picture's; inside something is drawn.
+TEST_P(MaskedTest, KeepsEveryByteOutside) {
+  const Masked& job = GetParam();
+  const int64_t left = job.width / 3, right = job.width * 2 / 3, top = job.height / 4, bottom = job.height * 2 / 3;
+  const image::Image given = picture(job.width, job.height);
+  image::write_png(here() / "in.png", given);
+  image::write_png(here() / "mask.png", box(job.width, job.height, left, right, top, bottom));
+  Words words = Words{"--init", "in.png", "--mask", "mask.png", "--mask-blur", "2"} + job.more;
+  Words line = Words{"a red apple", "--steps", "4",       "--seed",      "7",
+                     "--quiet",     "-o",      "out.png", "--tokenizer", byte_tokenizer().string()} +
+               (job.nine_channels ? weights(inpainting_model()) : weights()) + words;
+  const Outcome outcome = sumi(line);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const image::Image out = image::read_png(here() / "out.png").image;
+  ASSERT_EQ(out.width, job.width);
+  ASSERT_EQ(out.height, job.height);
+  const int64_t reach = 5;  // of a blur of 2: 2.5 sigma
+  int64_t changed_inside = 0, inside = 0;
+  for (int64_t y = 0; y < out.height; ++y) {
+    for (int64_t x = 0; x < out.width; ++x) {
+      const bool near = x >= left - reach && x < right + reach && y >= top - reach && y < bottom + reach;
+      const bool same = std::equal(out.row(y) + x * 3, out.row(y) + x * 3 + 3, given.row(y) + x * 3);
+      if (!near) {
+        ASSERT_TRUE(same) << x << "," << y;
+      } else {
+        ++inside;
+        changed_inside += same ? 0 : 1;
+      }
+    }
+  }
+  EXPECT_GT(changed_inside, inside / 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MaskedTest,
+                         testing::Values(Masked{"webui", 128, 64, {}}, Masked{"odd", 101, 77, {}},
+                                         Masked{"ddim", 96, 64, {"--sampler", "ddim"}},
+                                         Masked{"original", 96, 64, {"--sampler", "ddim", "--convention", "original"}},
+                                         Masked{"fill", 96, 64, {"--mask-content", "fill"}},
+                                         Masked{"noise", 96, 64, {"--mask-content", "noise"}},
+                                         Masked{"nothing", 96, 64, {"--mask-content", "nothing", "--strength", "1"}},
+                                         Masked{
+                                             "only_masked", 131, 97, {"--mask-padding", "9", "--H", "64", "--W", "64"}},
+                                         Masked{"nine_channels", 96, 64, {}, true},
+                                         Masked{"nine_channels_ddim", 101, 77, {"--sampler", "ddim"}, true}),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_F(PicturesTest, ExtendsWithoutTouchingThePicture) {
+  const image::Image given = picture(72, 64);
+  image::write_png(here() / "in.png", given);
+  const image::Image out = drawn({"--init", "in.png", "--extend", "24,0,8,0", "--mask-blur", "2"});
+  ASSERT_EQ(out.width, 96);
+  ASSERT_EQ(out.height, 72);
+  const int64_t edge = 8 + 5;  // overlap and blur
+  for (int64_t y = 8 + edge; y < 72; ++y)
+    ASSERT_TRUE(std::equal(out.row(y) + (24 + edge) * 3, out.row(y) + 96 * 3, given.row(y - 8) + edge * 3)) << y;
+}
+
+TEST_F(PicturesTest, AFolderKeepsItsNames) {
+  fs::create_directory(here() / "in");
+  fs::create_directory(here() / "masks");
+  for (const char* name : {"one", "two"}) {
+    image::write_png(here() / "in" / (std::string(name) + ".png"), picture(64, 64));
+    image::write_png(here() / "masks" / (std::string(name) + ".png"), box(64, 64, 16, 48, 16, 48));
+  }
+  const Words line{"a red apple", "--steps", "2", "--seed", "7", "--quiet", "--init"};
+  Outcome outcome = sumi(line + Words{"in", "--mask", "masks", "-o", "out"} + model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(names_in(here() / "out"), (Words{"one.png", "two.png"}));
+  outcome = sumi(line + Words{"in/t*.png", "-o", "more"} + model());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(names_in(here() / "more"), Words{"two.png"});
+  fs::remove(here() / "masks/two.png");
+  outcome = sumi(line + Words{"in", "--mask", "masks", "-o", "again"} + model());
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, testing::HasSubstr("has no mask in masks"));
+}
+
+TEST_F(PicturesTest, HiresDrawsLarger) {
+  const image::Image latent = drawn({"--W", "64", "--H", "64", "--hires", "1.5"});
+  EXPECT_EQ(latent.width, 96);
+  const image::Image pixels = drawn({"--W", "64", "--H", "64", "--hires", "1.5", "--hires-upscaler", "lanczos"});
+  EXPECT_EQ(pixels.height, 96);
+  EXPECT_NE(latent, pixels);
+}
+
+TEST_F(PicturesTest, VariationsLieBetweenTwoSeeds) {
+  const Words size{"--W", "64", "--H", "64"};
+  const image::Image plain = drawn(size);
+  const image::Image none = drawn(size + Words{"--subseed", "8", "--subseed-strength", "0"});
+  const image::Image part = drawn(size + Words{"--subseed", "8", "--subseed-strength", "0.2"});
+  const image::Image all = drawn(size + Words{"--subseed", "8", "--subseed-strength", "1"});
+  EXPECT_EQ(plain, none);
+  EXPECT_NE(plain, part);
+  EXPECT_NE(all, part);
+}
+
+TEST_F(PicturesTest, RefusesWhatMeansNothing) {
+  expect_refused(draw({"--strength", "0.5"}), 64, "--strength means nothing without --init");
+  expect_refused(draw({"--mask", "mask.png"}), 66, "mask.png");
+  expect_refused(draw({"--init", "nowhere.png"}), 66, "nowhere.png");
+  expect_refused(draw({"--init", data("tiny.yaml")}), 65, "is not a picture");
+  expect_refused(draw({"--init", data("img2img_tiny_init_a.png"), "--strength", "1.5"}), 64, "0 to 1");
+  expect_refused(draw({"--init", data("img2img_tiny_init_a.png"), "--strength", "0.01", "--sampler", "ddim"}), 64,
+                 "leaves no step to run");
+  expect_refused(draw({"--init", data("img2img_tiny_init_a.png"), "--mask-blur", "3"}), 64,
+                 "--mask-blur means nothing without --mask");
+  expect_refused(draw({"--hires-steps", "3"}), 64, "--hires");
+  expect_refused(draw({"--init", data("img2img_tiny_init_a.png"), "--extend", "1,2"}), 64, "--extend takes pixels");
+}
+
+}  // namespace
+}  // namespace sumi::test
