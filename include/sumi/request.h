@@ -173,7 +173,8 @@ struct Settings {
   bool tiled_decode = false;
   std::optional<Source> init = {}, mask = {};  // none: not given
   double strength = 1.0;
-  std::string resize = {}, background = {}, convention = {};  // empty without `init`
+  std::string resize = {}, background = {};  // empty without `init` and controls
+  std::string convention = {};               // empty without `init`
   bool mask_invert = false;
   int64_t mask_blur = 0;
   std::string mask_content = {};  // empty without `mask`

@@ -31,7 +31,7 @@ class ControlNetModel:
         local_files_only: bool = False,
         token: Any = None,
     ) -> "ControlNetModel":
-        """A diffusers folder, a file, or "owner/name" of the hub, looked up as by StableDiffusionPipeline's. torch_dtype
+        """A diffusers folder, a file, or "owner/name" of the hub, looked up as by StableDiffusionPipeline. torch_dtype
         and those after cache_dir change nothing: the weights are read as stored."""
         arguments.dtype_name(torch_dtype)
         path = find_folder(pretrained_model_name_or_path, revision, cache_dir)

@@ -315,9 +315,12 @@ template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& vi
   visit(settings.init, {.name = "init", .help = "the picture to begin from; absent: none"});
   visit(settings.mask, {.name = "mask", .help = "absent: none"});
   visit(settings.strength, {.name = "strength", .help = "how far from init; 1 without"});
-  visit(settings.resize, {.name = "resize", .help = "how pictures are brought to the size; empty without init"});
-  visit(settings.background, {.name = "background", .help = "under see-through pixels; empty without init"});
-  visit(settings.convention, {.name = "convention", .help = "whose rules a picture comes in by; empty without init"});
+  visit(settings.resize,
+        {.name = "resize", .help = "how pictures are brought to the size; empty without init and controls"});
+  visit(settings.background,
+        {.name = "background", .help = "under see-through pixels; empty without init and controls"});
+  visit(settings.convention,
+        {.name = "convention", .help = "whose rules a picture comes in by; empty without init and controls"});
   visit(settings.mask_invert, {.name = "mask_invert", .help = "whether black is drawn anew"});
   visit(settings.mask_blur, {.name = "mask_blur", .help = "sigma in pixels"});
   visit(settings.mask_content, {.name = "mask_content", .help = "what is under it at first; empty without mask"});

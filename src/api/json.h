@@ -9,8 +9,8 @@
 
 namespace sumi::api {
 
-// Bounds of a text that is read. A request of 256 prompts of the greatest length has 16 MiB, and pictures that are given
-// whole have a third more than their files; the other two keep small texts from taking much memory.
+// Bounds of a text that is read. A request of 256 prompts of the greatest length has 16 MiB, and pictures that are
+// given whole have a third more than their files; the other two keep small texts from taking much memory.
 inline constexpr size_t kMaxJsonBytes = 64 << 20;
 inline constexpr int kMaxJsonDepth = 16;
 inline constexpr size_t kMaxJsonValues = 100'000;

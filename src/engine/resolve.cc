@@ -225,6 +225,10 @@ class Resolver {
 
   void decide_canvas() {
     refuse_without_picture();
+    if (!request_.controls.empty()) {  // of the hints
+      settings().resize = request_.resize.value_or("stretch");
+      settings().background = request_.background.value_or("white");
+    }
     if (!parsed_.pictures->init) return;
     decide_convention();
     const bool masked = parsed_.pictures->mask || !request_.extend.empty();

@@ -43,8 +43,8 @@ struct GenerationParameters {
   std::string prompt_syntax = {}, rng = {}, seeding = {}, precision = {};
   std::optional<uint64_t> subseed = {};
   std::optional<double> subseed_strength = {};
-  // Of a job with one generator for all pictures: the most at once, the number of this one from 0 on, and how many there
-  // are of each iteration, where the last batch has fewer.
+  // Of a job with one generator for all pictures: the most at once, the number of this one from 0 on, and how many
+  // there are of each iteration, where the last batch has fewer.
   std::optional<int64_t> batch_size = {}, batch_pos = {}, pictures = {};
   bool fixed_noise = false;
 

@@ -69,8 +69,7 @@ void check_tokens(std::string_view text, const JsonRules& rules) {
     if (in_string && text[i] == '\\') ++i;
     digits = in_string || text[i] < '0' || text[i] > '9' ? 0 : digits + 1;
     if (digits > kMaxJsonDigits) fail(rules.kind, "{}: a number of more than {} digits", rules.subject, kMaxJsonDigits);
-    if (in_string && i - begin > most)
-      fail(rules.kind, "{}: a string of more than {} bytes", rules.subject, most);
+    if (in_string && i - begin > most) fail(rules.kind, "{}: a string of more than {} bytes", rules.subject, most);
   }
 }
 

@@ -91,7 +91,7 @@ TEST_F(CliTest, TheOriginalsOptionsAreOfTxt2Img) {
 }
 
 TEST_F(CliTest, MistypedCommandsAreNoPrompts) {
-  expect_refused({"img2img", "--prompt", "a cat"}, 64, "no sumi img2img yet");
+  expect_refused({"img2img", "--prompt", "a cat"}, 64, "img2img begins from a picture: --init-img FILE");
   expect_refused({"inspct", "x.ckpt"}, 64, "did you mean sumi inspect?");
   expect_refused({"tran", "ldm"}, 64, "did you mean sumi train?");
   expect_refused({"rain", "on", "a", "street"}, 64, "quotes");

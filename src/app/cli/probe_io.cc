@@ -18,16 +18,23 @@ std::string ProbeInput::metadata(const std::string& key) const {
   return found == file_->metadata().end() ? std::string() : found->second;
 }
 
-std::vector<std::string> ProbeInput::endings(const std::string& stem) const {
+std::vector<std::string> ProbeInput::find_endings(const std::string& stem) const {
   std::vector<std::string> found;
   for (const io::TensorInfo& info : file_->tensors()) {
     if (!info.name.starts_with(stem)) continue;
     const std::string ending = info.name.substr(stem.size());
     if (std::all_of(ending.begin(), ending.end(), [](char c) { return c >= '0' && c <= '9'; })) found.push_back(ending);
   }
+  return found;
+}
+
+std::vector<std::string> ProbeInput::endings(const std::string& stem) const {
+  std::vector<std::string> found = find_endings(stem);
   SUMI_CHECK(!found.empty(), "{}: holds no tensor \"{}\"", path_, stem);
   return found;
 }
+
+bool ProbeInput::has_any(const std::string& stem) const { return !find_endings(stem).empty(); }
 
 std::string ProbeInput::resolve(const std::string& stem, const std::string& ending) const {
   return has(stem + ending) ? stem + ending : stem;

@@ -22,6 +22,7 @@ class ProbeInput {
   // Endings of the tensors named `stem` or `stem` and digits: "" for "x", "0" for "x0". Throws Error(kData) if there
   // are none.
   std::vector<std::string> endings(const std::string& stem) const;
+  bool has_any(const std::string& stem) const;  // of those tensors
   // `stem + ending`, or `stem` if there is no such tensor.
   std::string resolve(const std::string& stem, const std::string& ending) const;
 
@@ -36,6 +37,7 @@ class ProbeInput {
 
  private:
   Tensor get(const std::string& name) const;
+  std::vector<std::string> find_endings(const std::string& stem) const;  // empty: there are none
 
   std::string path_;
   std::unique_ptr<io::Checkpoint> file_;

@@ -74,8 +74,11 @@ void run_decode(const models::StableDiffusion& model, const Extras&, const Probe
 }
 
 void run_tiny_encode(const models::StableDiffusion& model, const ProbeInput& in, ProbeOutput& out) {
-  for (const std::string& ending : in.endings("in")) {
-    const Tensor image = affine(2.0f, in.image("in" + ending), 0.0f, {}, -1.0f);
+  const bool around_zero = !in.has_any("in") && in.has_any("image");
+  const std::string stem = around_zero ? "image" : "in";
+  for (const std::string& ending : in.endings(stem)) {
+    const Tensor given = in.image(stem + ending);
+    const Tensor image = around_zero ? given : affine(2.0f, given, 0.0f, {}, -1.0f);
     const Tensor latent = model.encode(image.to(model.device()));
     out.add_image("latent" + ending, latent);
     out.add_image("diffusers_latent" + ending, latent);
