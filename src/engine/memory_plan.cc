@@ -128,7 +128,8 @@ MemoryPlan plan_memory(const io::Checkpoint& checkpoint, const models::ModelConf
   }
   if (job.preview_width > 0) {  // between two passes of the denoiser
     const int64_t preview = tiny_decoder_peak({.width = job.preview_width}, height, width);
-    plan.unet_activations = std::max(plan.unet_activations, preview);
+    const bool narrow = job.activations == DType::kBF16;
+    plan.unet_activations = std::max(plan.unet_activations, narrow ? with_float_copies(preview) : preview);
   }
   if (job.seamless) {  // convolutions of copies with edges put around
     const auto more = [](int64_t& bytes) { bytes += bytes / 8 * 5; };

@@ -33,11 +33,11 @@ OpenModel tiny(const std::string& dtype = "auto") {
 
 // The plan must not be too low; some room above the measured peak is intended. The kernels' scratch, a few MB whatever
 // the size of the picture, is part of the plan's overhead.
-void expect_covers(int64_t planned, int64_t measured) {
+void expect_covers(int64_t planned, int64_t measured, double most = 1.5) {
   constexpr double kScratch = 8e6;
   ASSERT_GT(measured, 0);
   EXPECT_GE(static_cast<double>(planned) + kScratch, static_cast<double>(measured));
-  EXPECT_LE(static_cast<double>(planned), 1.5 * static_cast<double>(measured));
+  EXPECT_LE(static_cast<double>(planned), most * static_cast<double>(measured));
 }
 
 TEST(MemoryPlan, CoversWhatTheNetworksTake) {
@@ -126,18 +126,20 @@ TEST(MemoryPlan, CoversATinyAutoencoder) {
   const OpenModel opened = tiny_with_taesd(folder);
   const models::StableDiffusion model = load_model(opened);
   const models::TaesdConfig config;
+  constexpr double kTight = 1.05;
   for (const int64_t side : {32, 64}) {
     const Tensor z = Tensor::zeros({1, side, side, 4});
-    expect_covers(tiny_decoder_peak(config, side, side), measured_peak([&] { model.decode(z); }));
+    expect_covers(tiny_decoder_peak(config, side, side), measured_peak([&] { model.decode(z); }), kTight);
     expect_covers(tiny_encoder_peak(config, side, side), measured_peak([&] {
                     const Tensor picture = Tensor::zeros({1, 8 * side, 8 * side, 3});
                     model.encode(picture);
-                  }));
+                  }),
+                  kTight);
   }
   const Tensor z = Tensor::zeros({1, 64, 64, 4});
   constexpr int64_t kBudget = 30'000'000;
   expect_covers(tiny_tiled_decoder_peak(config, 64, 64, kBudget),
-                measured_peak([&] { model.autoencoder().decode_tiled(z, kBudget); }));
+                measured_peak([&] { model.autoencoder().decode_tiled(z, kBudget); }), kTight);
 }
 
 TEST(MemoryPlan, CountsATinyAutoencoder) {

@@ -7,6 +7,7 @@
 
 #include "models/autoencoder_kl/tiles.h"
 #include "models/taesd/taesd.h"
+#include "models/tile_sides.h"
 #include "models/unet/topology.h"
 
 namespace sumi::engine {
@@ -210,6 +211,15 @@ int64_t tiny_block_peak(const models::TaesdConfig& c, int64_t height, int64_t wi
   return 3 * bytes_of(1, height, width, c.width);
 }
 
+// The side of the largest tile with its border, in pixels of the picture; where it wraps, all have their border on both
+// sides.
+int64_t longest_tile(int64_t size, const models::TaesdTiles& plan) {
+  int64_t longest = 0;
+  for (const models::TileSide& side : models::cut(size, plan.own, plan.border, /*wraps=*/true))
+    longest = std::max(longest, side.to - side.from);
+  return longest * plan.factor;
+}
+
 }  // namespace
 
 int64_t tiny_decoder_peak(const models::TaesdConfig& c, int64_t height, int64_t width) {
@@ -228,9 +238,7 @@ int64_t tiny_tiled_decoder_peak(const models::TaesdConfig& c, int64_t height, in
   const int64_t f = models::TaesdConfig::kDownsampling, scale = f / plan.factor;
   const int64_t input = bytes_of(1, height * scale, width * scale, c.width);
   const int64_t head = 2 * input + input / 4;  // doubled, its convolution, what was doubled
-  const int64_t side = plan.own + 2 * plan.border;
-  const int64_t tile_h = std::min(side, height * scale) * plan.factor,
-                tile_w = std::min(side, width * scale) * plan.factor;
+  const int64_t tile_h = longest_tile(height * scale, plan), tile_w = longest_tile(width * scale, plan);
   const int64_t picture = bytes_of(1, height * f, width * f, kPicture);
   return std::max(head, input + picture + tiny_block_peak(c, tile_h, tile_w));
 }
