@@ -52,9 +52,9 @@ models::ControlResiduals Controls::of(Net& net, const Tensor& x, const std::vect
   const bool pooled = net.job.file->pooled, half = (guess_ || pooled) && guided;
   const int64_t count = half ? x.dim(0) / 2 : x.dim(0);
   const std::vector<double> own(timesteps.end() - count, timesteps.end());
-  models::ControlResiduals residuals = model_.control(*net.network, half ? x.rows(count, 2 * count) : x, own,
-                                                      half ? second_half(conditioning, count) : conditioning, net.hint,
-                                                      &net.cache);
+  models::ControlResiduals residuals =
+      model_.control(*net.network, half ? x.rows(count, 2 * count) : x, own,
+                     half ? second_half(conditioning, count) : conditioning, net.hint, &net.cache);
   models::weigh(residuals, net.job.weight, guess_ && !pooled);
   return half ? models::after_nothing(residuals, count) : residuals;
 }

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "models/unet/transformer.h"
 #include "models/unet/res_block.h"
+#include "models/unet/transformer.h"
 #include "models/unet/unet.h"
 #include "ops/elementwise.h"
 #include "ops/layout.h"

@@ -1,5 +1,5 @@
-#include "models/unet/res_block.h"
 #include "models/unet/unet.h"
+#include "models/unet/res_block.h"
 
 #include <gtest/gtest.h>
 
