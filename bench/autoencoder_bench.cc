@@ -15,18 +15,10 @@
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/taesd/taesd.h"
 #include "ops/machine_peak.h"
-#include "tools/synthetic.h"
+#include "tests/support/synthetic_parameters.h"
 
 namespace sumi::bench {
 namespace {
-
-void fill(nn::Module& network) {
-  nn::for_each_param(network, "", [](const std::string& name, nn::Param& param) {
-    param.value = Tensor::empty(param.shape);
-    const HostEdit<float> values(param.value);
-    tools::synthetic_values(name, param.shape, 0, values.span());
-  });
-}
 
 void time(const char* name, const std::function<void()>& run, int repetitions, bool profiled) {
   std::vector<double> seconds, peaks;
@@ -62,8 +54,8 @@ int main(int argc, char** argv) {
   const bool profiled = argc > 2 && std::string_view(argv[2]) == "profile";
   models::AutoencoderKL full{models::AutoencoderConfig{}};
   models::Taesd tiny{models::TaesdConfig{}};
-  bench::fill(full);
-  bench::fill(tiny);
+  test::fill_synthetic(full, "");
+  test::fill_synthetic(tiny, "");
   const Tensor z = engine::waves({1, 64, 64, 4}), picture = engine::waves({1, 512, 512, 3}, Device::kCpu, 0.7, 0.9);
   bench::time(
       "tiny decode", [&] { tiny.decode(z); }, repetitions, profiled);

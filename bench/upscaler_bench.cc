@@ -18,18 +18,10 @@
 #include "models/upscaler/rrdb_net.h"
 #include "ops/layout.h"
 #include "ops/machine_peak.h"
-#include "tools/synthetic.h"
+#include "tests/support/synthetic_parameters.h"
 
 namespace sumi::bench {
 namespace {
-
-void fill(nn::Module& network) {
-  nn::for_each_param(network, "", [](const std::string& name, nn::Param& param) {
-    param.value = Tensor::empty(param.shape);
-    const HostEdit<float> values(param.value);
-    tools::synthetic_values(name, param.shape, 0, values.span());
-  });
-}
 
 Tensor noise(const Shape& shape) {
   TorchCpuGenerator generator(1);
@@ -99,8 +91,8 @@ int main(int argc, char** argv) {
   const std::string_view word = argc > 2 ? argv[2] : "";
   models::RrdbNet rrdb{models::RrdbConfig{}};
   models::CompactNet compact{models::CompactConfig{}};
-  bench::fill(rrdb);
-  bench::fill(compact);
+  test::fill_synthetic(rrdb, "");
+  test::fill_synthetic(compact, "");
   if (word == "borders") {
     const Tensor x = bench::noise({1, 48, 160, 3}), whole = rrdb(x);
     for (const int64_t border : {0, 2, 4, 8, 10, 12, 16, 24, 32, 48}) bench::seam(rrdb, x, whole, border);

@@ -26,6 +26,12 @@ std::vector<std::byte> bytes_of_data(std::string_view text, std::string_view fie
 
 }  // namespace
 
+std::string hash_of(std::span<const std::byte> bytes) {
+  Fnv1a hash;
+  hash.add(bytes);
+  return hash.hex();
+}
+
 GivenBytes read_given(const std::string& text, std::string_view field) {
   GivenBytes given;
   if (text.starts_with(kData)) {
@@ -36,9 +42,7 @@ GivenBytes read_given(const std::string& text, std::string_view field) {
     given.shown = excerpt(text);
     given.source.name = std::filesystem::path(text).filename().string();
   }
-  Fnv1a hash;
-  hash.add(std::span<const std::byte>(given.bytes));
-  given.source.hash = hash.hex();
+  given.source.hash = hash_of(given.bytes);
   return given;
 }
 

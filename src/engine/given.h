@@ -1,7 +1,9 @@
 // Pictures that a request gives: read and decoded, as far as no model is needed.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,9 @@ struct GivenPictures {
   std::optional<GivenPicture> init, mask;
   std::vector<GivenPicture> hints;  // of the controls, in their order
 };
+
+// The hash of a file's bytes that Source::hash has.
+std::string hash_of(std::span<const std::byte> bytes);
 
 // A file's bytes, or those of a "data:…;base64,…". `field` is what messages call it: "`init`". Throws Error(kNoInput)
 // for a file that cannot be read, Error(kUsage) for data that is not base64.

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "base/check.h"
-#include "base/fnv1a.h"
 #include "base/text_util.h"
 #include "diffusion/sampling.h"
 #include "engine/like_readers.h"
@@ -247,12 +246,6 @@ bool drop_without_picture(Request& r) {
   }
   if (r.controls.empty()) drop(r.guess_mode);
   return any;
-}
-
-std::string hash_of(std::span<const std::byte> bytes) {
-  Fnv1a hash;
-  hash.add(bytes);
-  return hash.hex();
 }
 
 }  // namespace sumi::engine

@@ -38,7 +38,4 @@ void fill_open(Request& request, const Request& other);
 // there was any.
 bool drop_without_picture(Request& request);
 
-// The hash of a file's bytes that Source::hash has.
-std::string hash_of(std::span<const std::byte> bytes);
-
 }  // namespace sumi::engine

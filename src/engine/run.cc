@@ -71,15 +71,9 @@ class Run {
   int first_steps() const { return job_.entry.steps_of(*job_.grid); }
   int second_steps() const { return job_.second ? job_.second->entry.steps_of(*job_.second->grid) : 0; }
 
-  ContextScope pictures_alone() const {
-    return ContextScope([&](Context& context) {
-      if (job_.seeds_by_picture()) context.batch_of_choices = 1;
-    });
-  }
-
   // The pictures of the job through the encoder, once.
   Beginning beginning() const {
-    const ContextScope scope = pictures_alone();
+    const ContextScope scope = scope_of(1);
     PictureLatents latents{.content = job_.content};
     const bool masked = job_.canvas && job_.canvas->mask;
     if (masked || job_.nine_channels)
@@ -176,7 +170,7 @@ class Run {
   }
 
   Tensor sample_first(const std::vector<size_t>& prompts) {
-    const ContextScope scope = batch_scope(job_.guided());
+    const ContextScope scope = scope_of(job_.guided() ? 2 : 1);
     PromptPair text = encode_prompts(prompts, job_.negative, job_.guided());
     SampleJob sampled = first_pass(prompts.size(), std::move(text.cond), std::move(text.uncond));
     if (with_.encoded && job_.encodes() && !std::exchange(encoded_, true)) with_.encoded();
@@ -186,17 +180,17 @@ class Run {
   Tensor sample_second(const std::vector<size_t>& prompts, const Tensor& larger) {
     const SecondPass& second = *job_.second;
     const bool guided = second.scale != 1.0;
-    const ContextScope scope = batch_scope(guided);
+    const ContextScope scope = scope_of(guided ? 2 : 1);
     const std::vector<size_t> own(prompts.size(), second.prompt.value_or(0));
     PromptPair text = encode_prompts(second.prompt ? own : prompts, second.negative.value_or(job_.negative), guided);
     return sample(second_pass(larger, std::move(text.cond), std::move(text.uncond)), second.latent, second_steps(),
                   second_noise_);
   }
 
-  // With seeding by picture, each picture is computed as if it were alone: with guidance, as a batch of two.
-  ContextScope batch_scope(bool guided) const {
+  // With seeding by picture, each picture is computed as if it were alone: as a batch of `samples`.
+  ContextScope scope_of(int64_t samples) const {
     return ContextScope([&](Context& context) {
-      if (job_.seeds_by_picture()) context.batch_of_choices = guided ? 2 : 1;
+      if (job_.seeds_by_picture()) context.batch_of_choices = samples;
     });
   }
 
@@ -216,7 +210,7 @@ class Run {
     const SecondPass& second = *job_.second;
     if (second.latent_resize)
       return interpolate(latents, second.latent.height, second.latent.width, *second.latent_resize);
-    const ContextScope scope = pictures_alone();
+    const ContextScope scope = scope_of(1);
     const int64_t f = model_.config().autoencoder.downsampling();
     std::vector<Tensor> rows;
     for (int64_t i = 0; i < latents.dim(0); ++i) {

@@ -29,10 +29,7 @@ inline Words operator+(Words a, const Words& b) {
 inline fs::path byte_tokenizer() {
   fs::path folder = fs::path(SUMI_TEST_MODELS) / "byte_tokenizer";
   fs::create_directories(folder);
-  const int lock = open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  if (lock < 0 || flock(lock, LOCK_EX) != 0) throw std::runtime_error("cannot lock " + folder.string());
-  if (!fs::exists(folder / "merges.txt")) tools::write_byte_vocabulary(folder);
-  close(lock);
+  make_once(folder, folder / "merges.txt", [&] { tools::write_byte_vocabulary(folder); });
   return folder;
 }
 
@@ -125,6 +122,23 @@ class CliTest : public testing::Test {
     for (const char* name : {"HOME", "SUMI_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"}) first(name, nowhere);
     first("SUMI_MODEL", "");
     return options;
+  }
+
+  // At least 99 % of the values equal, none off by more than 1: float rounding may tip a truncation.
+  void expect_like_reference(const fs::path& file, const std::string& reference) const {
+    const image::Image got = image::read_png(file).image;
+    const image::Image want = image::read_png(fs::path(SUMI_TEST_DATA) / reference).image;
+    ASSERT_EQ(got.width, want.width);
+    ASSERT_EQ(got.height, want.height);
+    size_t equal = 0;
+    int most = 0;
+    for (size_t i = 0; i < got.pixels.size(); ++i) {
+      const int difference = std::abs(int{got.pixels[i]} - int{want.pixels[i]});
+      equal += difference == 0 ? 1 : 0;
+      most = std::max(most, difference);
+    }
+    EXPECT_LE(most, 1) << reference;
+    EXPECT_GE(static_cast<double>(equal), 0.99 * static_cast<double>(got.pixels.size())) << reference;
   }
 
   // A rejected command line or file: exits with this code, prints one line on standard error that contains `part`,

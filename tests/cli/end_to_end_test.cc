@@ -16,23 +16,6 @@ class EndToEndTest : public CliTest {
             "--tokenizer", vocabulary_->string()};
   }
 
-  // At least 99 % of the values equal, none off by more than 1: float rounding may tip a truncation.
-  void expect_like_reference(const fs::path& file, const std::string& reference) const {
-    const image::Image got = image::read_png(file).image;
-    const image::Image want = image::read_png(fs::path(SUMI_TEST_DATA) / reference).image;
-    ASSERT_EQ(got.width, want.width);
-    ASSERT_EQ(got.height, want.height);
-    size_t equal = 0;
-    int most = 0;
-    for (size_t i = 0; i < got.pixels.size(); ++i) {
-      const int difference = std::abs(int{got.pixels[i]} - int{want.pixels[i]});
-      equal += difference == 0 ? 1 : 0;
-      most = std::max(most, difference);
-    }
-    EXPECT_LE(most, 1);
-    EXPECT_GE(static_cast<double>(equal), 0.99 * static_cast<double>(got.pixels.size()));
-  }
-
   std::optional<fs::path> vocabulary_ = clip_vocabulary();
   static constexpr const char* kPrompt = "a photograph of an astronaut riding a horse";
 };

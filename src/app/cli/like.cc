@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text_util.h"
 #include "engine/find_lora.h"
+#include "engine/given.h"
 #include "engine/like.h"
 #include "engine/resolve.h"
 #include "image/read.h"
