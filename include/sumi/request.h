@@ -26,7 +26,7 @@ struct Control {
   std::string model = {};         // a file or a diffusers folder
   std::string image = {};         // the hint, a picture as in Request::init; brought to the size by `resize`
   double weight = 1.0;            // how strongly it acts
-  double start = 0.0, end = 1.0;  // in which part of the steps it acts: from `start` up to before `end`
+  double start = 0.0, end = 1.0;  // in which part of the steps it acts: in those that lie wholly within
   std::optional<std::string> preprocess = {};  // how the hint is made of the picture: "none" or "canny"; "none"
 };
 
@@ -130,7 +130,7 @@ struct Request {
   int64_t share = 0, share_of = 1;
 
   // Who decides what neither the request nor the model does. "quick": dpmpp_2m on karras, 25 steps, scale 7.5, weighted
-  // syntax. "original": the original script's: ddim, 50 steps, scale 7.5, exact syntax. "quick".
+  // syntax. "original": the original scripts': ddim, 50 steps, scale 7.5 (5 with `init`), exact syntax. "quick".
   std::optional<std::string> defaults = {};
 };
 
@@ -155,12 +155,17 @@ struct HiresSettings {
   std::string upscaler = {}, sampler = {}, schedule = {};
   int64_t steps = 0;
   double strength = 0.0, guidance = 0.0;
-  std::string prompt = {}, negative_prompt = {};  // empty: the first pass's
+  std::optional<std::string> prompt = {}, negative_prompt = {};  // none: the first pass's
 };
 
 // A request after everything was decided.
 struct Settings {
   std::string model = {};  // the path
+  // Of how the model was opened, what its numbers depend on; empty: as the model has it.
+  std::string vae = {};  // the autoencoder in place of its own, one found beside it too; "own": none, though one may be
+  std::string config = {};  // path of the configuration
+  std::string prediction = {}, dtype = {};
+  bool exact = false;
   int64_t width = 0, height = 0;
   std::string sampler = {}, schedule = {};
   int64_t steps = 0;                   // as asked for; some samplers make more
@@ -213,7 +218,8 @@ struct Picture {
 };
 
 // The picture in the making, one pixel for each point of the latent (usually an eighth of the size on each side): a
-// linear estimate, fitted to the model's decoder by the first preview (the cost of decoding 128x128 pixels).
+// linear estimate, fitted to the model's decoder by the first preview (the cost of decoding 128x128 pixels). With
+// ModelOptions::preview_vae what that tiny autoencoder makes of it, at full size.
 struct Preview {
   Image image = {};
   int64_t number = 0;  // of the picture
@@ -224,6 +230,8 @@ struct Preview {
 struct Hooks {
   std::function<void(const Step&)> step = {};
   std::function<void(Preview&&)> preview = {};  // after each step, one per picture of the batch
+  // The part, 0 to 1, of the enlarging by a model between two passes that is done; each picture begins anew.
+  std::function<void(double)> upscaling = {};
   std::function<void(Picture&&)> picture = {};
   std::function<void(const std::string&)> warning = {};  // a sentence; without this hook warnings are dropped
 };

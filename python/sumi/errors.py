@@ -60,9 +60,12 @@ _PYTHON_NAMES = {
     "mask": "mask_image",
     "mask_padding": "padding_mask_crop",
     "controls": "controlnet",
+    "weight": "controlnet_conditioning_scale",
+    "start": "control_guidance_start",
+    "end": "control_guidance_end",
 }
 
 
 def in_python_words(sentence: str) -> str:
     """The sentence with the names of the package's arguments instead of the JSON fields'."""
-    return re.sub("`([a-z_]+)`", lambda match: "`%s`" % _PYTHON_NAMES.get(match[1], match[1]), sentence)
+    return re.sub(r"`(?:controls\[\d+\]\.)?([a-z_]+)`", lambda match: "`%s`" % _PYTHON_NAMES.get(match[1], match[1]), sentence)

@@ -7,9 +7,9 @@ import io
 import os
 import struct
 import zlib
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Tuple
 
-from .image import Image, is_pil_image
+from .image import Image, is_pil_image, size_of_file
 
 
 def picture(name: str, value: Any, mode: str = "RGB") -> str:
@@ -38,6 +38,20 @@ def picture(name: str, value: Any, mode: str = "RGB") -> str:
     if hasattr(value, "__array_interface__") or hasattr(value, "__array__"):
         return _data_uri(_png_of_array(name, value))
     raise TypeError(f"`{name}` must be a picture or the path of one, not {type(value).__name__}")
+
+
+def size_of(value: Any) -> Optional[Tuple[int, int]]:
+    """Width and height of a picture as picture() takes it, of the first of a list; None where only the library can
+    tell: a path without Pillow."""
+    if isinstance(value, (list, tuple)):
+        return size_of(value[0]) if value else None
+    if isinstance(value, (str, os.PathLike)):
+        return size_of_file(value)
+    if is_pil_image(value) or isinstance(value, Image):
+        return value.width, value.height
+    shape = getattr(value, "shape", ())
+    shape = shape[1:] if len(shape) == 4 else shape
+    return (int(shape[1]), int(shape[0])) if len(shape) in (2, 3) else None
 
 
 def pictures(name: str, value: Any, count: int) -> Sequence[str]:

@@ -82,6 +82,18 @@ def is_pil_image(value: Any) -> bool:
     return _PIL is not None and isinstance(value, _PIL.Image.Image)
 
 
+def size_of_file(path: "str | os.PathLike[str]") -> Optional[Tuple[int, int]]:
+    """Width and height of a picture file, turned upright; None without Pillow, or where that cannot read it."""
+    if _PIL is None:
+        return None
+    try:
+        with _PIL.Image.open(path) as picture:
+            turned = picture.getexif().get(0x0112, 1) >= 5
+            return (picture.height, picture.width) if turned else (picture.width, picture.height)
+    except OSError:
+        return None
+
+
 def make_image(size: Tuple[int, int], pixels: bytes, parameters: str) -> Any:
     """A PIL image if Pillow is installed, else an Image; info["parameters"] has the settings."""
     if _PIL is None:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import arguments
 from .control import ControlNetModel, Numbers, check_controlnets, fields_of_controls
-from .given import fields_of_mask, fields_of_picture
+from .given import fields_of_mask, fields_of_picture, size_of
 from .loading import Opened
 from .output import StableDiffusionPipelineOutput
 from .pipeline import StableDiffusionPipeline, StepCallback
@@ -181,12 +181,17 @@ class StableDiffusionControlNetPipeline(StableDiffusionPipeline):
 
         Args:
             image: the hint, a picture as for StableDiffusionImg2ImgPipeline; with several ControlNets a list.
-            height, width: pixels; None: the model's size, to which the hint is brought.
+            height, width: pixels; None: the first hint's, rounded down to multiples of 8.
             controlnet_conditioning_scale: how strongly each acts, a number or a list.
             guess_mode: they act on the prompt's half alone.
             control_guidance_start, control_guidance_end: in which part of the steps each acts.
         """
-        return self._draw(locals(), unknown, self._controls(locals(), "image"))
+        given = dict(locals())
+        width, height = size_of(image) or (0, 0)
+        for side, pixels in (("width", width), ("height", height)):
+            if given[side] is None and pixels >= 8:
+                given[side] = pixels // 8 * 8
+        return self._draw(given, unknown, self._controls(given, "image"))
 
 
 class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline):

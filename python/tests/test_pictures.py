@@ -137,6 +137,26 @@ class Controls(PicturesTest):
         self.assertEqual(unpack(control.pop("image"))[0], (2, 1))
         self.assertEqual(control, {"model": str(self.net), "weight": 0.5, "start": 0.0, "end": 0.75})
 
+    def test_the_size_is_the_hints(self):
+        pipe = self.made(
+            StableDiffusionControlNetPipeline, controlnet=ControlNetModel.from_pretrained(self.net)
+        )
+        hint = sumi.Image((20, 35), bytes(3 * 20 * 35))
+        request = self.asked(pipe, "a", hint)
+        self.assertEqual((request["width"], request["height"]), (16, 32))
+        request = self.asked(pipe, "a", [hint], height=64)
+        self.assertEqual((request["width"], request["height"]), (16, 64))
+        self.assertNotIn("width", self.asked(pipe, "a", PICTURE))  # too small to be drawn at
+        if PIL is not None:
+            file = self.root / "hint.png"
+            PIL.Image.new("L", (50, 41)).save(file)
+            request = self.asked(pipe, "a", file)
+            self.assertEqual((request["width"], request["height"]), (48, 40))
+
+    def test_the_librarys_words_are_the_arguments(self):
+        words = sumi.errors.in_python_words("`controls[0].weight` is 1, a control's `start`, 0.5")
+        self.assertEqual(words, "`controlnet_conditioning_scale` is 1, a control's `control_guidance_start`, 0.5")
+
     def test_several(self):
         nets = [ControlNetModel.from_pretrained(self.net), ControlNetModel.from_single_file(self.file)]
         pipe = self.made(StableDiffusionControlNetPipeline, controlnet=nets)

@@ -113,7 +113,7 @@ template <class Visit> void visit_fields(Is<Lora> auto& lora, Visit&& visit) {
 template <class Visit> void visit_fields(Is<Control> auto& control, Visit&& visit) {
   visit(control.model, {.name = "model", .help = "a file or a diffusers folder", .required = true});
   visit(control.image, {.name = "image", .help = "the hint: a file, or whole as a data URI", .required = true});
-  visit(control.weight, {.name = "weight", .help = "how strongly it acts", .min = -1000, .max = 1000});
+  visit(control.weight, {.name = "weight", .help = "how strongly it acts", .min = -100, .max = 100});
   visit(control.start, {.name = "start", .help = "the part of the steps from which it acts", .min = 0, .max = 1});
   visit(control.end, {.name = "end", .help = "the part of the steps before which it acts", .min = 0, .max = 1});
   visit(
@@ -126,7 +126,8 @@ template <class Visit> void visit_fields(Is<Hires> auto& hires, Visit&& visit) {
   visit(hires.upscaler,
         {.name = "upscaler",
          .help = "latent, latent-antialiased, latent-bicubic, latent-bicubic-antialiased, latent-nearest, "
-                 "latent-nearest-exact, lanczos, bicubic, bilinear, nearest, or an ESRGAN model's file; open: latent"});
+                 "latent-nearest-exact, lanczos, bicubic, bilinear, box, hamming, nearest, or an ESRGAN model's file; "
+                 "open: latent"});
   visit(hires.steps, {.name = "steps", .help = "that are run; open: the request's", .min = 1, .max = 10000});
   visit(hires.strength,
         {.name = "strength", .help = "how far from the enlarged picture; open: 0.7", .min = 0, .max = 1});
@@ -287,12 +288,21 @@ template <class Visit> void visit_fields(Is<HiresSettings> auto& hires, Visit&& 
   visit(hires.steps, {.name = "steps", .help = "that are run"});
   visit(hires.strength, {.name = "strength", .help = "how far from the enlarged picture"});
   visit(hires.guidance, {.name = "guidance", .help = "classifier-free guidance; 1: none"});
-  visit(hires.prompt, {.name = "prompt", .help = "empty: the picture's"});
-  visit(hires.negative_prompt, {.name = "negative_prompt", .help = "empty: the request's"});
+  visit(hires.prompt, {.name = "prompt", .help = "absent: the picture's"});
+  visit(hires.negative_prompt, {.name = "negative_prompt", .help = "absent: the request's"});
 }
 
 template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& visit) {
   visit(settings.model, {.name = "model", .help = "path of the model"});
+  visit(settings.vae,
+        {.name = "vae",
+         .help = "the autoencoder in place of the model's own, one found beside it too; own: none, though "
+                 "one may be there; empty: none"});
+  visit(settings.config, {.name = "config", .help = "the configuration's file; empty: the model's"});
+  visit(settings.prediction,
+        {.name = "prediction", .help = "what the UNet predicts, where that was chosen; empty: as configured"});
+  visit(settings.dtype, {.name = "dtype", .help = "type that weights were rounded to; empty: as stored"});
+  visit(settings.exact, {.name = "exact", .help = "whether convolutions were direct"});
   visit(settings.width, {.name = "width", .help = "pixels"});
   visit(settings.height, {.name = "height", .help = "pixels"});
   visit(settings.sampler, {.name = "sampler", .help = "its name, never an alias"});
@@ -319,8 +329,7 @@ template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& vi
         {.name = "resize", .help = "how pictures are brought to the size; empty without init and controls"});
   visit(settings.background,
         {.name = "background", .help = "under see-through pixels; empty without init and controls"});
-  visit(settings.convention,
-        {.name = "convention", .help = "whose rules a picture comes in by; empty without init and controls"});
+  visit(settings.convention, {.name = "convention", .help = "whose rules a picture comes in by; empty without init"});
   visit(settings.mask_invert, {.name = "mask_invert", .help = "whether black is drawn anew"});
   visit(settings.mask_blur, {.name = "mask_blur", .help = "sigma in pixels"});
   visit(settings.mask_content, {.name = "mask_content", .help = "what is under it at first; empty without mask"});

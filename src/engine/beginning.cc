@@ -1,6 +1,7 @@
 #include "engine/beginning.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -64,10 +65,10 @@ Entry enter(diffusion::Grid& grid, int64_t steps, double strength, Convention co
   } else {
     const int kept = std::min(part(strength), static_cast<int>(steps));
     SUMI_CHECK_KIND(kUsage, kept >= 1,
-                    "strength {} of {} steps leaves no step to run: raise `strength` to at least {:.3g}, or `steps`",
-                    strength, steps, 1.0 / static_cast<double>(steps));
-    // The original counts the steps from the grid's end, of which it may have more than were asked for.
-    entry.first_step = convention == Convention::kOriginal ? all - kept : static_cast<int>(steps) - kept;
+                    "strength {} of {} steps leaves no step to run: raise `strength` to at least {:.4g}, or `steps`",
+                    strength, steps, std::ceil(1e4 / static_cast<double>(steps)) / 1e4);
+    // Counted from the grid's end: it may have more than were asked for, at its beginning.
+    entry.first_step = std::max(0, all - kept);
   }
   // diffusers' list of timesteps has the second of plms twice, for its first step of two calls. Begun later, the first
   // step still makes two calls, and then goes on after the point where the second was made.

@@ -33,6 +33,14 @@ TEST(Enter, TheOriginalCountsFromTheEnd) {
   EXPECT_EQ(entry.level.noise, diffusion::level_of_step(ddim, entry.first_step - 1).noise);
 }
 
+// diffusers' list has the asked 30, which are the last of that grid.
+TEST(Enter, DiffusersRunsTheShareOfWhatWasAsked) {
+  for (const auto& [strength, count] : {std::pair{0.5, 15}, {1.0, 30}, {0.1, 3}}) {
+    diffusion::Grid ddim = grid("ddim", "uniform", 30);
+    EXPECT_EQ(enter(ddim, 30, strength, Convention::kDiffusers, false).steps_of(ddim), count);
+  }
+}
+
 // Two calls are made in the first step of plms, so one step less is needed.
 TEST(Enter, PlmsOfDiffusersGoesOnAfterItsSecondCall) {
   diffusion::Grid plms = grid("plms", "leading", 20);
@@ -58,7 +66,18 @@ TEST(Enter, NoStepsAreRefused) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), testing::HasSubstr("at least 0.05"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("at least 0.05,"));
+  }
+  for (const int steps : {3, 7, 13, 9999}) {  // the advice holds
+    diffusion::Grid long_grid = grid("euler", "discrete", std::min(steps, 20));
+    try {
+      enter(long_grid, steps, 0.0, Convention::kDiffusers, false);
+      FAIL();
+    } catch (const Error& error) {
+      const std::string text = error.what(), mark = "at least ";
+      const double advised = std::stod(text.substr(text.find(mark) + mark.size()));
+      EXPECT_EQ(enter(long_grid, steps, advised, Convention::kDiffusers, false).steps_of(long_grid), 1) << steps;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "image/layers.h"
+#include "image/png.h"
 #include "image/resize.h"
 
 namespace sumi::engine {
@@ -40,6 +41,7 @@ class Maker {
                     "(`mask_invert` turns it round)");
     if (!o_.padding && (o_.width || o_.height)) {
       const int64_t width = o_.width.value_or(picture_.width), height = o_.height.value_or(picture_.height);
+      check_drawn(width, height);
       picture_ = image::resize_to_fit(picture_, width, height, fit());
       mask_ = image::resize_to_fit(mask_, width, height, fit());
     }
@@ -74,7 +76,15 @@ class Maker {
                     "the picture to begin from has {}x{} pixels, and each side must have at least {}; give `width` and "
                     "`height` to enlarge it",
                     picture_.width, picture_.height, multiple);
+    check_drawn(width, height);
     return {.picture = image::resize_to_fit(picture_, width, height, fit())};
+  }
+
+  // Its copies in several forms come before the memory plan.
+  static void check_drawn(int64_t width, int64_t height) {
+    SUMI_CHECK_KIND(kUsage, width * height <= image::kMaxPixels,
+                    "a picture to begin from can be brought to {} megapixels, not to {}x{}", image::kMaxPixels >> 20,
+                    width, height);
   }
 
   Canvas filled(Canvas canvas) const {
@@ -82,9 +92,17 @@ class Maker {
     return canvas;
   }
 
+  // Each direction is rounded to 8 bits: little of a small mask is left by a wide blur, or nothing.
+  Image softened() const {
+    Image soft = image::soften(mask_, static_cast<double>(o_.blur));
+    SUMI_CHECK_KIND(kUsage, image::box_of(soft) || o_.blur == 0,
+                    "`mask_blur` {} leaves nothing of so small a mask; lower it", o_.blur);
+    return soft;
+  }
+
   // The canvas is the picture with edges drawn out to whole multiples, which finish() cuts off.
   Canvas masked_picture() const {
-    const Image soft = image::soften(mask_, static_cast<double>(o_.blur));
+    const Image soft = softened();
     const int64_t right = ceil_to(picture_.width, o_.multiple) - picture_.width;
     const int64_t bottom = ceil_to(picture_.height, o_.multiple) - picture_.height;
     const auto grown = [&](const Image& image) {
@@ -98,7 +116,7 @@ class Maker {
   }
 
   Canvas region() const {
-    const Image soft = image::soften(mask_, static_cast<double>(o_.blur));
+    const Image soft = softened();
     const int64_t width = o_.width.value_or(o_.default_size), height = o_.height.value_or(o_.default_size);
     const image::Box box = image::region_around(*image::box_of(soft), {.padding = *o_.padding,
                                                                        .width = width,
@@ -130,6 +148,17 @@ Image Canvas::finish(const Image& drawn) const {
 }
 
 Canvas make_canvas(const GivenPictures& given, const CanvasOptions& options) { return Maker(given, options)(); }
+
+void check_latent_mask(const Canvas& canvas, int64_t height, int64_t width, Convention convention) {
+  const Tensor mask = latent_mask(canvas, height, width, convention);
+  const HostView<float> points(mask);
+  const bool any = std::any_of(points.begin(), points.end(), [](float point) { return point != 0.0f; });
+  SUMI_CHECK_KIND(
+      kUsage, any,
+      "of the {}x{} points of the latent none is under the mask, so nothing would be drawn: give a mask that "
+      "is larger than a point, lower `mask_blur`, and keep it inside what is drawn",
+      width, height);
+}
 
 Tensor latent_mask(const Canvas& canvas, int64_t height, int64_t width, Convention convention) {
   const bool web = convention == Convention::kWebui;

@@ -45,5 +45,7 @@ Canvas make_canvas(const GivenPictures& given, const CanvasOptions& options);
 
 // The mask at the latent's size, 1 where points are drawn anew, [1,h,w,1]: by the convention's rule.
 Tensor latent_mask(const Canvas& canvas, int64_t height, int64_t width, Convention convention);
+// Throws Error(kUsage) where it has no 1.
+void check_latent_mask(const Canvas& canvas, int64_t height, int64_t width, Convention convention);
 
 }  // namespace sumi::engine

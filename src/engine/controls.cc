@@ -13,6 +13,10 @@ models::Conditioning second_half(const models::Conditioning& both, int64_t count
 
 }  // namespace
 
+bool acts_in(double start, double end, int step, int steps) {
+  return static_cast<double>(step) / steps >= start && static_cast<double>(step + 1) / steps <= end;
+}
+
 Controls::Controls(const std::vector<ControlJob>& jobs, const models::StableDiffusion& model, bool guess)
     : model_(model), guess_(guess) {
   for (const ControlJob& job : jobs)
@@ -42,9 +46,7 @@ Controls::Control Controls::with(const std::vector<Tensor>& hints, int steps, bo
   };
 }
 
-bool Controls::acts(const ControlJob& job, int step, int steps) {
-  return static_cast<double>(step) / steps >= job.start && static_cast<double>(step + 1) / steps <= job.end;
-}
+bool Controls::acts(const ControlJob& job, int step, int steps) { return acts_in(job.start, job.end, step, steps); }
 
 // A control of pooled residuals (shuffle) acts on the prompt's half alone, as its authors have it.
 models::ControlResiduals Controls::of(Net& net, const Tensor& x, const std::vector<double>& timesteps,

@@ -12,6 +12,9 @@
 
 namespace sumi::engine {
 
+// Whether a control acts in a step: where that lies wholly within its part of the steps, as in diffusers.
+bool acts_in(double start, double end, int step, int steps);
+
 class Controls {
  public:
   // Binds the weights. `jobs` and `model` must outlive this object. `guess`: residuals are softer towards the fine
@@ -34,7 +37,6 @@ class Controls {
     models::ContextCache cache = {};
   };
 
-  // A control acts in the steps that lie wholly within its part of them, as in diffusers.
   static bool acts(const ControlJob& job, int step, int steps);
   models::ControlResiduals of(Net& net, const Tensor& x, const std::vector<double>& timesteps,
                               const models::Conditioning& conditioning, bool guided);

@@ -24,10 +24,17 @@ int64_t other_bytes(const Job::Impl& owner) {
   return bytes;
 }
 
+// Those that this process draws.
+int64_t batches_of(const engine::ResolvedJob& job) {
+  const int64_t all = job.iterations * static_cast<int64_t>(job.batches.size());
+  return (all - job.share + job.share_of - 1) / job.share_of;
+}
+
 engine::MemoryPlan plan_of(const Job::Impl& owner) {
   const Model::Impl& model = *owner.model;
   const engine::ResolvedJob& job = owner.job;
   engine::JobSize size{.batch = job.settings.batch,
+                       .batches = batches_of(job),
                        .guided = job.guided(),
                        .latent_height = job.latent.height,
                        .latent_width = job.latent.width,
@@ -40,10 +47,10 @@ engine::MemoryPlan plan_of(const Job::Impl& owner) {
                        .activations = model.opened.activations,
                        .loaded = model.loaded};
   if (const auto& second = job.second) {
+    size.second_encodes = !second->latent_resize || job.nine_channels;
     size.second_height = second->latent.height;
     size.second_width = second->latent.width;
     size.second_guided = second->scale != 1.0;
-    size.second_encodes = !second->latent_resize;
   }
   if (const auto& preview = model.preview_decoder) {
     size.preview_width = preview->width;
@@ -51,8 +58,11 @@ engine::MemoryPlan plan_of(const Job::Impl& owner) {
   }
   for (const engine::ControlJob& control : job.controls) size.control_weights += control.file->weight_bytes();
   engine::MemoryPlan plan = engine::plan_memory(*model.opened.checkpoint, model.opened.config, size);
-  if (job.second && job.second->model)
-    plan.decoder_activations = std::max(plan.decoder_activations, engine::kUpscalerBytes);
+  if (job.second && job.second->model) {
+    const int64_t s = job.second->model->scale(), pixels = 3 * job.settings.width * job.settings.height;
+    plan.decoder_activations = std::max(plan.decoder_activations, engine::kUpscalerBytes + s * s * pixels);
+    plan.other += job.second->model->weight_bytes();
+  }
   std::vector<const io::Checkpoint*> files;
   for (const engine::LoraFile& lora : job.loras) files.push_back(lora.file.get());
   plan.adapters = models::lora_bytes(files, model.opened.checkpoint.get());
@@ -88,12 +98,19 @@ Job::Impl::Impl(std::shared_ptr<Model::Impl> owner, const engine::ParsedRequest&
                          .model = opened.path,
                          .data_folder = model->shared->options.data_folder},
                         request);
+  if (job.encodes()) models::check_encoder(*opened.checkpoint);
   if (!job.settings.safety_checker.empty())
     safety = model->shared->safety.open(job.settings.safety_checker, opened.device);
   plan = plan_of(*this);
   const engine::MemoryLimits limits = model->shared->budget.limits();
   engine::check_memory(plan, limits);
   Settings& s = job.settings;
+  const auto chosen = [](const std::string& option) { return option == "auto" ? std::string() : option; };
+  s.vae = opened.vae;
+  s.config = model->options.config;
+  s.prediction = chosen(model->options.prediction);
+  s.dtype = chosen(model->options.dtype);
+  s.exact = opened.exact;
   s.backend = std::string(name_of(opened.device));
   s.precision = std::string(name_of(opened.activations));
   s.threads = model->shared->pool.threads();
@@ -106,6 +123,7 @@ void Job::Impl::check_files() const {
   model->opened.stored->check_intact();
   if (const auto& preview = model->preview_decoder) preview->opened.stored->check_intact();
   for (const engine::LoraFile& lora : job.loras) lora.file->check_intact();
+  for (const engine::ControlJob& control : job.controls) control.file->file->check_intact();
 }
 
 void Job::Impl::run(const Hooks& hooks) {

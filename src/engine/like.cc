@@ -105,16 +105,37 @@ void fill_hires(Hires& hires, const Hires& other) {
 }
 
 // "<hypernet:NAME:1>", which sumi does not have.
-std::string without_other_networks(std::string prompt, Like& like) {
-  for (const std::string_view mark : {"<hypernet:", "<hypernetwork:"}) {
-    for (size_t at = prompt.find(mark); at != std::string::npos; at = prompt.find(mark, at)) {
-      const size_t end = prompt.find('>', at);
-      if (end == std::string::npos) break;
-      leave(like, prompt.substr(at, end + 1 - at));
-      prompt.erase(at, end + 1 - at);
-    }
+std::string without_other_networks(const std::string& prompt, Like& like) {
+  std::string out;
+  size_t kept = 0;
+  for (size_t at = prompt.find("<hyper"); at != std::string::npos; at = prompt.find("<hyper", at + 1)) {
+    const std::string_view rest = std::string_view(prompt).substr(at);
+    if (!rest.starts_with("<hypernet:") && !rest.starts_with("<hypernetwork:")) continue;
+    const size_t end = prompt.find('>', at);
+    if (end == std::string::npos) break;
+    leave(like, rest.substr(0, end + 1 - at));
+    out.append(prompt, kept, at - kept);
+    kept = end + 1;
+    at = end;
   }
-  return prompt;
+  return out.append(prompt, kept);
+}
+
+// The second pass has the first's LoRAs.
+void take_hires_tags(Like& like) {
+  if (!like.request.hires || !like.request.hires->prompt) return;
+  std::string& prompt = *like.request.hires->prompt;
+  prompt = without_other_networks(prompt, like);
+  try {
+    text::TaggedPrompt tagged = text::take_lora_tags(prompt);
+    if (tagged.loras.empty()) return;
+    std::vector<text::LoraTag> first;
+    for (const Lora& lora : like.request.loras) first.push_back({lora.file, lora.weight, lora.unet, lora.text});
+    if (tagged.loras != first) leave(like, "the LoRAs of the second pass's prompt");
+    prompt = std::move(tagged.prompt);
+    prompt.resize(prompt.find_last_not_of(' ') + 1);
+  } catch (const Error&) {  // the request's check says what is wrong with it
+  }
 }
 
 }  // namespace
@@ -170,6 +191,7 @@ Like read_like(std::span<const std::byte> file, const std::string& name) {
              "{}: carries no settings in a form that is known: `parameters` of sumi or A1111's web UI, ComfyUI's "
              "`prompt`, InvokeAI's metadata; programs that edit or show pictures often drop them",
              name);
+  take_hires_tags(like);
   return like;
 }
 

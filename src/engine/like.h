@@ -13,12 +13,15 @@ namespace sumi::engine {
 // What a picture tells about how it was drawn.
 struct Like {
   std::string from = {};  // "sumi", "A1111's web UI", "ComfyUI", "InvokeAI"
-  // What was found; the rest is open. Files (init, mask, controls, LoRAs, embeddings, upscaler, safety checker) have
-  // their names without folders: whoever uses it finds them.
+  // What was found; the rest is open. Files (init, mask, controls, LoRAs, embeddings, upscaler, safety checker; and
+  // below vae and config) have their names without folders: whoever uses it finds them.
   Request request = {};
   int64_t number = 0;          // of the pictures that the request draws, the one that this is
   std::string model = {};      // its name; empty: not told
   std::string precision = {};  // what the networks computed in: "f32", "f16", "bf16"; empty: not told
+  // How the model was opened, in the words of ModelOptions; empty: not told, or as the model has it.
+  std::string vae = {}, config = {}, prediction = {}, dtype = {};
+  bool exact = false;
   std::string init_hash = {}, mask_hash = {};
   std::vector<std::string> control_hashes = {};  // of the pictures of the request's controls
   std::vector<std::string> untaken = {};         // in words, what else it tells: "Clip skip 2", "node 17 FaceDetailer"

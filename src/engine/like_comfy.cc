@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "engine/like_readers.h"
+#include "engine/resolve.h"
 
 namespace sumi::engine {
 namespace {
@@ -280,8 +281,12 @@ class ComfyReader {
     if (!image || !image.is("LoadImage")) return leave(like_, from.shown());
     r_.init = base_name(graph_.text(image, "image").value_or(""));
     r_.strength = pass.denoise;
-    if (r_.steps && pass.denoise > 0.0)  // ComfyUI runs all steps, of a schedule of more
-      r_.steps = static_cast<int64_t>(std::lround(static_cast<double>(*r_.steps) / pass.denoise));
+    // ComfyUI runs all steps, of a schedule of more; the web UI's rule runs one more than the strength's part.
+    const double of_more = pass.denoise > 0.0 ? static_cast<double>(r_.steps.value_or(0)) / pass.denoise : 0.0;
+    if (!r_.steps || pass.denoise >= 1.0 || !(of_more >= 1.0 && of_more <= kMaxSteps)) return;
+    r_.convention = "webui";
+    r_.strength = (static_cast<double>(*r_.steps) - 0.5) / std::floor(of_more);
+    r_.steps = static_cast<int64_t>(of_more);
   }
 
   void take_mask(const Node& node) {
@@ -351,7 +356,7 @@ class ComfyReader {
     for (int hops = 0; at && hops < kMostHops; ++hops) {
       if (const auto name = graph_.text(at, "ckpt_name")) {
         like_.model = base_name(*name);
-        leave_vae();
+        take_vae();
         return;
       }
       const auto lora = graph_.text(at, "lora_name");
@@ -362,7 +367,7 @@ class ComfyReader {
       }
       at = graph_.source(at, "model");
     }
-    leave_vae();
+    take_vae();
   }
 
   void take_lora(const Node& node, const std::string& name) {
@@ -373,10 +378,10 @@ class ComfyReader {
     r_.loras.insert(r_.loras.begin(), lora);
   }
 
-  void leave_vae() {
+  void take_vae() {
     for (const Node& node : graph_.nodes()) {
       const auto name = node.is("VAELoader") ? graph_.text(node, "vae_name") : std::nullopt;
-      if (name) leave(like_, fmt::format("VAE {} (give it as `vae`)", base_name(*name)));
+      if (name) like_.vae = base_name(*name);
     }
   }
 

@@ -1,5 +1,6 @@
 // InvokeAI's metadata as a request.
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -146,8 +147,7 @@ void take_invoke_metadata(const Json& m, Like& like) {
   }
   if (const Json* controls = member(m, "controlnets"); controls != nullptr && controls->is_array())
     take_controlnets(*controls, like);
-  if (const std::string vae = model_of(m, "vae"); !vae.empty())
-    leave(like, fmt::format("VAE {} (give it as `vae`)", vae));
+  like.vae = model_of(m, "vae");
   if (const auto skip = whole(m, "clip_skip"); skip.value_or(0) != 0)
     leave(like, fmt::format("Clip skip {}", *skip + 1));
   const bool x = member(m, "seamless_x") != nullptr && *member(m, "seamless_x") == true;
@@ -214,8 +214,10 @@ void take_dream_command(std::string_view command, Like& like) {
     if (word.size() < 2 || word[0] != '-') continue;
     const char letter = word[1];
     std::string_view value = word.substr(2);
-    if (value.empty() && at < command.size()) {
-      const size_t next = std::min(command.find_first_not_of(' ', at), command.size());
+    const size_t next = std::min(command.find_first_not_of(' ', at), command.size());
+    const bool flag_follows = next + 1 < command.size() && command[next] == '-' &&
+                              std::isalpha(static_cast<unsigned char>(command[next + 1])) != 0;
+    if (value.empty() && next < command.size() && !flag_follows) {
       const size_t stop = std::min(command.find(' ', next), command.size());
       value = command.substr(next, stop - next);
       at = stop;

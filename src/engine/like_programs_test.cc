@@ -101,8 +101,10 @@ TEST(Like, ComfysPictures) {
   const Request r = like("prompt", graph.dump()).request;
   EXPECT_EQ(r.init, "photo.png");
   EXPECT_EQ(r.mask, "mask.png");
-  EXPECT_EQ(r.strength, 0.5);
-  EXPECT_EQ(r.steps, 40);  // of which half are run
+  // Of a schedule of 40 the last 20 are run: by the web UI's rule one more than the strength's part.
+  EXPECT_EQ(r.steps, 40);
+  EXPECT_EQ(static_cast<int>(*r.strength * 40), 19);
+  EXPECT_EQ(r.convention, "webui");
   EXPECT_EQ(r.negative_prompt, "bad");
   ASSERT_EQ(r.controls.size(), 1u);
   EXPECT_EQ(r.controls[0].model, "canny.pth");
@@ -199,6 +201,10 @@ TEST(Like, OlderInvokes) {
   EXPECT_EQ(dream.request.scale, 7.5);
   EXPECT_EQ(dream.request.sampler, "lms");
   EXPECT_THAT(dream.untaken, ElementsAre("-G 0.8"));
+  const Like flags = like("Dream", R"("a cat" -s4 -F -S42 -C -1)");  // -F has no value
+  EXPECT_EQ(flags.request.seed, 42u);
+  EXPECT_EQ(flags.request.scale, -1.0);
+  EXPECT_THAT(flags.untaken, ElementsAre("-F "));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "engine/resolve.h"
 #include "image/metadata.h"
 #include "image/png.h"
+#include "tests/support/cpu_seconds.h"
 #include "tests/support/like_of_text.h"
 
 namespace sumi::engine {
@@ -48,6 +49,11 @@ TEST(Like, SettingsOfADrawingComeBack) {
   s.tiled_decode = true;
   s.safety_checker = "/a/checker/";
   s.watermark = "Stable: Diffusion";
+  s.vae = "/home/me/vae/kl-f8.safetensors";
+  s.config = "/home/me/v1.yaml";
+  s.prediction = "v";
+  s.dtype = "q8_0";
+  s.exact = true;
   const std::string text = parameters_of(s, "a cat", s.seed, -1);
   EXPECT_THAT(text, testing::Not(HasSubstr("/")));  // no path of this machine
   const Like read = like(text);
@@ -55,6 +61,11 @@ TEST(Like, SettingsOfADrawingComeBack) {
   EXPECT_EQ(read.from, "sumi");
   EXPECT_EQ(read.model, "tiny, v1: a");
   EXPECT_EQ(read.precision, "f16");
+  EXPECT_EQ(read.vae, "kl-f8.safetensors");
+  EXPECT_EQ(read.config, "v1.yaml");
+  EXPECT_EQ(read.prediction, "v");
+  EXPECT_EQ(read.dtype, "q8_0");
+  EXPECT_TRUE(read.exact);
   EXPECT_THAT(read.untaken, IsEmpty());
   ASSERT_EQ(r.prompts.size(), 1u);
   EXPECT_THAT(r.prompts[0], testing::StartsWith("a cat"));
@@ -247,6 +258,46 @@ TEST(Like, ThePlaceInAJob) {
               ElementsAre("Batch pos 99999999999"));
 }
 
+// An empty text is not the first pass's.
+TEST(Like, TheSecondPassesPromptsComeBack) {
+  Settings s = drawn();
+  s.hires = HiresSettings{.scale = 2.0, .upscaler = "latent", .sampler = s.sampler, .schedule = s.schedule, .steps = 3};
+  Request r = back(s);
+  ASSERT_TRUE(r.hires);
+  EXPECT_EQ(r.hires->prompt, std::nullopt);
+  EXPECT_EQ(r.hires->negative_prompt, std::nullopt);
+  s.hires->prompt = "a: dog";
+  s.hires->negative_prompt = "";
+  r = back(s);
+  EXPECT_EQ(r.hires->prompt, "a: dog");
+  EXPECT_EQ(r.hires->negative_prompt, "");
+}
+
+TEST(Like, TheSecondPassHasTheFirstsLoras) {
+  const auto read = [](const std::string& second) {
+    return like("a <lora:x:0.5>\nSteps: 2, Sampler: Euler, Seed: 1, Size: 64x64, Hires upscale: 2, Hires prompt: \"" +
+                second + "\", Version: v1.9");
+  };
+  Like same = read("b <lora:x:0.5>");
+  EXPECT_EQ(same.request.hires->prompt, "b");
+  EXPECT_THAT(same.untaken, IsEmpty());
+  Like other = read("b <lora:y:0.5> c <hypernet:z:1>");
+  EXPECT_THAT(other.untaken, ElementsAre("<hypernet:z:1>", "the LoRAs of the second pass's prompt"));
+  EXPECT_EQ(other.request.loras.size(), 1u);
+}
+
+TEST(Like, OtherNetworksAreTakenOut) {
+  const Like read =
+      like("<hypernet:a:1>x <hypernetwork:b:1>y<hypernet:a:1> z <hyper> <hypernet:open\nSteps: 2, Seed: 1");
+  EXPECT_EQ(read.request.prompts[0], "x y z <hyper> <hypernet:open");
+  EXPECT_THAT(read.untaken, ElementsAre("<hypernet:a:1>", "<hypernetwork:b:1>"));
+  std::string many = "a";
+  for (int i = 0; i < 300'000; ++i) many += "<hypernet:>";
+  const double begin = test::cpu_seconds();
+  EXPECT_EQ(like(many + "\nSteps: 2, Seed: 1").request.prompts[0], "a");
+  EXPECT_LT(test::cpu_seconds() - begin, 5.0);
+}
+
 // A1111's
 
 TEST(Like, TheWebUisOwn) {
@@ -259,6 +310,7 @@ TEST(Like, TheWebUisOwn) {
   const Request& r = read.request;
   EXPECT_EQ(read.from, "A1111's web UI");
   EXPECT_EQ(read.model, "v1-5");
+  EXPECT_EQ(read.vae, "kl-f8.pt");
   EXPECT_EQ(r.sampler, "dpmpp_2m_sde");
   EXPECT_EQ(r.schedule, "karras");
   EXPECT_EQ(r.seeding, "picture");
@@ -272,7 +324,7 @@ TEST(Like, TheWebUisOwn) {
   EXPECT_EQ(r.hires->strength, 0.7);
   EXPECT_EQ(r.strength, std::nullopt);
   EXPECT_THAT(read.untaken, ElementsAre("[cat:dog:0.5] in the prompt", "<hypernet:x:1>", "Clip skip 2", "ENSD 31337",
-                                        "VAE kl-f8.pt (give it as `vae`)", "ADetailer model face.pt"));
+                                        "ADetailer model face.pt"));
 }
 
 TEST(Like, TheWebUisSpellings) {

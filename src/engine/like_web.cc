@@ -43,7 +43,7 @@ class WebReader {
   void operator()() {
     like_.from = own_ ? "sumi" : "A1111's web UI";
     like_.model = p_.model;
-    like_.precision = p_.precision;
+    take_model();
     take_prompts();
     take_sampling();
     take_size();
@@ -56,6 +56,15 @@ class WebReader {
   }
 
  private:
+  void take_model() {
+    like_.precision = p_.precision;
+    if (p_.vae != "None" && p_.vae != "Automatic") like_.vae = base_name(p_.vae);
+    like_.config = base_name(p_.config);
+    like_.prediction = p_.prediction;
+    like_.dtype = p_.weights;
+    like_.exact = p_.exact;
+  }
+
   void take_prompts() {
     r_.prompts = {p_.prompt};
     r_.negative_prompt = p_.negative_prompt;
@@ -175,12 +184,16 @@ class WebReader {
   bool own_picture() const { return !p_.init.empty() || !p_.init_hash.empty(); }
   bool hires() const { return p_.hires_scale || p_.hires_size; }
 
+  static bool is_bearable(const image::PictureSize& size) {
+    return size.width > 0 && size.height > 0 && size.width <= 16 * kMaxSide && size.height <= 16 * kMaxSide;
+  }
+
   void take_hires() {
     if (!hires()) return;
     Hires h;
     if (p_.hires_scale) {
       h.scale = *p_.hires_scale;
-    } else if (p_.size && p_.size->width > 0 &&
+    } else if (p_.size && is_bearable(*p_.size) && is_bearable(*p_.hires_size) &&
                p_.hires_size->width * p_.size->height == p_.hires_size->height * p_.size->width) {
       h.scale = static_cast<double>(p_.hires_size->width) / static_cast<double>(p_.size->width);
     } else {
@@ -197,8 +210,8 @@ class WebReader {
       h.sampler = second.sampler;
       h.schedule = second.schedule;
     }
-    h.prompt = given(p_.hires_prompt);
-    h.negative_prompt = given(p_.hires_negative);
+    h.prompt = p_.hires_prompt;
+    h.negative_prompt = p_.hires_negative;
     r_.hires = h;
   }
 
@@ -210,6 +223,7 @@ class WebReader {
       const std::string shown = fmt::format("ControlNet {} {}", i, c.model);
       const bool known_module = c.module.empty() || c.module == "none" || c.module == "canny";
       const bool known_mode = c.mode.empty() || c.mode == kWebBalanced || c.mode == kWebGuess;
+      if (c == image::ControlParameters{}) continue;  // none of that number
       if (image.empty()) {
         leave(like_, shown + ", whose picture is not named");
         continue;
@@ -244,8 +258,6 @@ class WebReader {
   void leave_rest() {
     if (p_.clip_skip.value_or(1) != 1) leave(like_, fmt::format("Clip skip {}", *p_.clip_skip));
     if (p_.noise_seed_delta.value_or(0) != 0) leave(like_, fmt::format("ENSD {}", *p_.noise_seed_delta));
-    if (!p_.vae.empty() && p_.vae != "None" && p_.vae != "Automatic")
-      leave(like_, fmt::format("VAE {} (give it as `vae`)", p_.vae));
     for (const auto& [key, value] : p_.other) {
       if (std::find(kInformation.begin(), kInformation.end(), key) == kInformation.end())
         leave(like_, fmt::format("{} {}", key, value));

@@ -38,7 +38,21 @@ int64_t MemoryPlan::of_the_job() const {
 
 int64_t MemoryPlan::weights() const { return unet_weights + decoder_weights + encoder_weights + text_weights; }
 
-int64_t MemoryPlan::resident() const { return weights() + of_the_job() + kOverhead; }
+int64_t MemoryPlan::resident() const {
+  const int64_t mapped = mapped_unet + mapped_decoder + mapped_encoder + mapped_text;
+  const int64_t loading = loads_first ? mapped : 0;
+  int64_t encoding = mapped_encoder + encoder_activations, denoising = mapped_unet + unet_activations;
+  int64_t decoding = mapped_decoder + decoder_activations;
+  if (!gives_back) denoising = std::max(loading, mapped_unet + mapped_text) + unet_activations;
+  if (between_passes) encoding += mapped_unet + mapped_decoder;
+  if (between_passes || several_batches) denoising = mapped + unet_activations;
+  if (several_batches) {
+    encoding = mapped + encoder_activations;
+    decoding = mapped + decoder_activations;
+  }
+  return copied_weights + adapters + control_weights + other + std::max({loading, encoding, denoising, decoding}) +
+         kOverhead;
+}
 
 int64_t MemoryPlan::required() const {
   return copied_weights + adapters + other +
@@ -93,20 +107,29 @@ MemoryPlan plan_memory(const io::Checkpoint& checkpoint, const models::ModelConf
     const Phase phase = phase_of(info.name);
     const bool wide = models::is_converted(info.dtype);
     const bool unused = phase == Phase::kEncoder && !job.encodes && !job.second_encodes;
-    if (phase == Phase::kNone || unused || !(wide || is_weight_type(info.dtype))) continue;
+    if (phase == Phase::kNone || !(wide || is_weight_type(info.dtype))) continue;
     const int64_t size = info.dtype == DType::kF64 ? 4 : 2;  // f64 becomes f32, 8-bit floats f16
     const int64_t bytes = wide ? info.shape.numel() * size : bytes_of(info.dtype, info.shape.numel());
     const bool copied = wide || checkpoint.is_copied(info.name);
-    if (copied && job.loaded) continue;  // taken already
+    if (copied && (job.loaded || unused)) continue;  // taken already
     if (copied) plan.copied_weights += bytes;
-    if (!copied && phase == Phase::kUnet) plan.mapped_unet += bytes;
-    if (!copied && phase == Phase::kDecoder) plan.mapped_decoder += bytes;
+    if (!copied) {
+      (phase == Phase::kUnet      ? plan.mapped_unet
+       : phase == Phase::kText    ? plan.mapped_text
+       : phase == Phase::kEncoder ? plan.mapped_encoder
+                                  : plan.mapped_decoder) += bytes;
+    }
+    if (unused) continue;
     (phase == Phase::kUnet      ? plan.unet_weights
      : phase == Phase::kText    ? plan.text_weights
      : phase == Phase::kEncoder ? plan.encoder_weights
                                 : plan.decoder_weights) += bytes;
   }
   plan.tiled_decode = job.tiled_decode;
+  plan.loads_first = !job.loaded;
+  plan.gives_back = job.encodes || job.second_encodes;
+  plan.between_passes = job.second_encodes;
+  plan.several_batches = job.batches > 1;
   const int64_t networks = job.guided ? 2 * job.batch : job.batch;
   plan.unet_activations = pass_peak(config, job, networks, job.latent_height, job.latent_width);
   const bool second = job.second_height > 0;

@@ -12,7 +12,8 @@ namespace sumi::engine {
 
 // The properties of a job that its memory depends on.
 struct JobSize {
-  int64_t batch = 1;  // pictures at once; the UNet sees twice as many with guidance
+  int64_t batch = 1;    // pictures at once; the UNet sees twice as many with guidance
+  int64_t batches = 1;  // one after another
   bool guided = true;
   int64_t latent_height = 64;
   int64_t latent_width = 64;
@@ -37,18 +38,24 @@ struct MemoryPlan {
   int64_t decoder_weights = 0;
   int64_t encoder_weights = 0;  // where the job encodes
   int64_t text_weights = 0;
-  int64_t copied_weights = 0;                   // the part of these that will be converted into fresh memory
-  int64_t mapped_unet = 0, mapped_decoder = 0;  // the part that stays in mapped files
-  int64_t adapters = 0;                         // what LoRAs add to the weights
-  int64_t control_weights = 0;                  // of ControlNets
-  int64_t other = 0;                            // see JobSize
+  int64_t copied_weights = 0;  // the part of these that will be converted into fresh memory
+  // The part that stays in mapped files; the encoder's too where the job does not encode.
+  int64_t mapped_unet = 0, mapped_decoder = 0, mapped_encoder = 0, mapped_text = 0;
+  int64_t adapters = 0;         // what LoRAs add to the weights
+  int64_t control_weights = 0;  // of ControlNets
+  int64_t other = 0;            // see JobSize
   int64_t unet_activations = 0;
   int64_t decoder_activations = 0;
   int64_t encoder_activations = 0;
   int64_t tiled_activations = 0;  // to decode in tiles, where the job does not
   bool tiled_decode = false;
+  bool loads_first = false;      // which reads the whole of the mapped files
+  bool gives_back = false;       // the job encodes pictures: the pages of all weights are given back before it begins
+  bool between_passes = false;   // pictures are decoded and encoded between two passes of the denoiser
+  bool several_batches = false;  // the denoiser runs again after pictures were decoded
 
-  // All weights and the larger of the two phases: what stays resident if there is room.
+  // The largest of the phases, if there is room: weights stay in memory from the phase that reads them until the job
+  // gives their pages back, before and after pictures are encoded for the first pass and after the last step.
   int64_t resident() const;
   int64_t weights() const;  // of the model's networks, without adapters
   // What a job takes for itself, without its model's mapped weights.

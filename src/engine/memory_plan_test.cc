@@ -104,6 +104,38 @@ TEST(MemoryPlan, CountsWeightsAndCopies) {
                                                                 stored.decoder_weights + stored.decoder_activations));
 }
 
+// Pages of mapped weights are given back around the encoding of pictures, and after the last step.
+TEST(MemoryPlan, FollowsThePagesOfMappedWeights) {
+  MemoryPlan plan;
+  const int64_t overhead = plan.resident();
+  plan = {.mapped_unet = 1000, .mapped_decoder = 60, .mapped_encoder = 40, .mapped_text = 200};
+  plan.unet_activations = 100;
+  plan.decoder_activations = 300;
+  plan.encoder_activations = 250;
+  const auto resident = [&] { return plan.resident() - overhead; };
+  EXPECT_EQ(resident(), 1200 + 100);  // the text encoder's stay while the UNet runs
+  plan.loads_first = true;
+  EXPECT_EQ(resident(), 1300 + 100);  // all of the file, which loading has read
+  plan.gives_back = true;
+  EXPECT_EQ(resident(), 1300);
+  plan.loads_first = false;
+  EXPECT_EQ(resident(), 1000 + 100);
+  plan.decoder_activations = 5000;
+  EXPECT_EQ(resident(), 60 + 5000);
+  plan.encoder_activations = 9000;
+  EXPECT_EQ(resident(), 40 + 9000);
+  plan.between_passes = true;
+  EXPECT_EQ(resident(), 1000 + 60 + 40 + 9000);
+  plan.encoder_activations = 0;
+  EXPECT_EQ(resident(), 60 + 5000);
+  plan.several_batches = true;
+  EXPECT_EQ(resident(), 1300 + 5000);
+  plan.copied_weights = 7;
+  plan.control_weights = 70;
+  plan.other = 700;
+  EXPECT_EQ(resident(), 1300 + 5000 + 777);
+}
+
 TEST(MemoryPlan, CountsTheTextsKeysAndValues) {
   const OpenModel opened = tiny();
   const models::StableDiffusion model = load_model(opened);

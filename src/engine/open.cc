@@ -66,6 +66,7 @@ namespace {
 
 // Puts the autoencoder that the options name, or one beside the checkpoint, in place of the model's.
 void choose_autoencoder(const ModelOptions& options, OpenModel& model) {
+  model.vae = options.vae;
   if (options.vae == "own") return;
   fs::path path = options.vae;
   if (path.empty()) {
@@ -73,6 +74,7 @@ void choose_autoencoder(const ModelOptions& options, OpenModel& model) {
     if (path.empty()) return;
     warn("{}: the autoencoder beside it, {}, is used in place of its own (`vae` \"own\" keeps that)", options.path,
          path.filename().string());
+    model.vae = path.string();
   }
   const models::AutoencoderFile chosen = models::open_autoencoder(path, model.config);
   const double own = model.config.autoencoder.scale_factor;

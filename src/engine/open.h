@@ -17,6 +17,7 @@ namespace sumi::engine {
 // A model of which only names, types and shapes have been read.
 struct OpenModel {
   std::filesystem::path path;
+  std::string vae;  // the autoencoder in place of the model's own; empty: none; "own": none, as was asked
   std::shared_ptr<const io::Checkpoint> stored;      // as the file has it
   std::shared_ptr<const io::Checkpoint> checkpoint;  // as the networks see it: the same, unless a type was requested
   models::ModelConfig config;

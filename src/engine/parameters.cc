@@ -129,6 +129,11 @@ std::string parameters_of(const Settings& s, const std::string& prompt, uint64_t
                          .seamless = unless(s.seamless, "xy"),
                          .safety_checker = file_name(s.safety_checker),
                          .watermark = s.watermark,
+                         .vae = file_name(s.vae),
+                         .config = file_name(s.config),
+                         .prediction = s.prediction,
+                         .weights = s.dtype,
+                         .exact = s.exact,
                          .model = model_name(s.model),
                          .version = "sumi " SUMI_VERSION};
   if (s.subseed_strength > 0.0) {

@@ -15,6 +15,9 @@
 namespace sumi::engine {
 namespace {
 
+constexpr size_t kMostControls = 16;
+constexpr double kImageToImageScale = 5.0;  // of the original's scripts/img2img.py
+
 void check_side(std::string_view name, const std::optional<int64_t>& pixels) {
   SUMI_CHECK_KIND(kUsage, !pixels || (*pixels > 0 && *pixels <= kMaxSide && *pixels % 8 == 0),
                   "`{}` must be a multiple of 8 from 8 to {}, not {}", name, kMaxSide, pixels.value_or(0));
@@ -57,9 +60,6 @@ void check_hires(const Hires& hires) {
   check_count("the `steps` of `hires`", hires.steps.value_or(1), kMaxSteps);
   check_part("strength", hires.strength);
   SUMI_CHECK_KIND(kUsage, hires.strength.value_or(1.0) > 0.0, "the `strength` of `hires` must be above 0");
-  SUMI_CHECK_KIND(kUsage, grid_steps(hires.steps.value_or(1), hires.strength.value_or(0.7)) <= kMaxSteps,
-                  "{} `steps` of `hires` at strength {} need a schedule of more than {} steps", hires.steps.value_or(1),
-                  hires.strength.value_or(0.7), kMaxSteps);
   const double guidance = hires.guidance.value_or(1.0);
   SUMI_CHECK_KIND(kUsage, std::isfinite(guidance) && guidance >= 0 && guidance <= kMaxScale,
                   "the `guidance` of `hires` must be a number from 0 to {}, not {}", kMaxScale, guidance);
@@ -88,6 +88,8 @@ void check_pictures(const Request& r) {
   SUMI_CHECK_KIND(kUsage, r.extend.empty() || extends, "`extend` has no pixels to add on any side");
   if (!r.watermark.empty()) image::watermark_bits(r.watermark);
   if (r.hires) check_hires(*r.hires);
+  SUMI_CHECK_KIND(kUsage, r.controls.size() <= kMostControls, "there may be {} `controls`, not {}", kMostControls,
+                  r.controls.size());
   for (const Control& control : r.controls) check_control(control);
 }
 
@@ -97,6 +99,8 @@ class Parser {
   Parser(Request request, const std::optional<Form>& form) {
     check_request(request);
     out_.form = form ? *form : form_of(request.defaults.value_or("quick"));
+    const bool script = !form && request.defaults.value_or("quick") == "original";
+    if (script && !request.init.empty()) out_.form.drawing.scale = kImageToImageScale;
     out_.request = std::move(request);
   }
 
@@ -134,7 +138,13 @@ class Parser {
     const std::string first = out_.sampler.empty() ? form.sampler : out_.sampler;
     const std::string schedule = out_.sampler.empty() ? form.schedule : out_.schedule;
     std::tie(out_.hires_sampler, out_.hires_schedule) = choose_sampler(hires.sampler, hires.schedule, first, schedule);
-    if (hires.prompt) out_.hires_prompt = parse_prompt(text::take_lora_tags(*hires.prompt).prompt, out_.syntax);
+    if (hires.prompt) {
+      const text::TaggedPrompt tagged = text::take_lora_tags(*hires.prompt);
+      SUMI_CHECK_KIND(kUsage, tagged.loras.empty() || tagged.loras == out_.loras,
+                      "the `prompt` of `hires` names other LoRAs than the prompt does; both passes are drawn with the "
+                      "same ones");
+      out_.hires_prompt = parse_prompt(tagged.prompt, out_.syntax);
+    }
     if (hires.negative_prompt) out_.hires_negative = parse_prompt(*hires.negative_prompt, out_.syntax);
   }
 

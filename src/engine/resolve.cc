@@ -9,9 +9,12 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "engine/controls.h"
 #include "engine/embeddings.h"
 #include "engine/find_lora.h"
+#include "engine/safety.h"
 #include "image/hints.h"
+#include "image/png.h"
 #include "image/watermark.h"
 
 namespace sumi::engine {
@@ -33,7 +36,7 @@ class Resolver {
     decide_size();
     decide_entry();
     decide_second();
-    check_watermark();
+    check_finished();
     find_controls();
     find_loras();
     find_embeddings();
@@ -124,8 +127,12 @@ class Resolver {
 
   void decide_entry() {
     if (!job_.canvas) return;
+    if (job_.canvas->mask) check_latent_mask(*job_.canvas, job_.latent.height, job_.latent.width, job_.convention);
     job_.entry =
         enter(*job_.grid, settings().steps, settings().strength, job_.convention, job_.canvas->mask.has_value());
+    if (job_.entry.from_noise && request_.mask_content.value_or("original") != "original")
+      warn("`mask_content` {} has no effect where the drawing begins from noise alone, as at strength 1",
+           *request_.mask_content);
     settings().timesteps = job_.grid->timesteps();
     auto& timesteps = settings().timesteps;
     timesteps.erase(timesteps.begin(), timesteps.begin() + job_.entry.first_step);
@@ -142,6 +149,10 @@ class Resolver {
                     .steps = r.steps.value_or(s.steps),
                     .strength = r.strength.value_or(0.7),
                     .guidance = r.guidance.value_or(s.scale)};
+    SUMI_CHECK_KIND(kUsage, static_cast<double>(h.steps) / std::min(h.strength, 0.999) <= kMaxSteps,
+                    "{} `steps` of `hires` at its `strength` {} need a schedule of more than {} steps; raise the "
+                    "strength",
+                    h.steps, h.strength, kMaxSteps);
     if (parsed_.hires_prompt) h.prompt = parsed_.hires_prompt->text;
     if (parsed_.hires_negative) h.negative_prompt = parsed_.hires_negative->text;
     const int64_t f = facts_.config.autoencoder.downsampling();
@@ -155,8 +166,9 @@ class Resolver {
     check_seamless(h.width, h.height);
     choose_upscaler(h.upscaler, second);
     const bool named = !parsed_.hires_sampler.empty();
-    second.grid = make_grid(named ? parsed_.hires_sampler : s.sampler, named ? parsed_.hires_schedule : s.schedule,
-                            grid_steps(h.steps, h.strength), 0.0, job_.grid->options().discard_last_level);
+    const std::string& sampler = named ? parsed_.hires_sampler : s.sampler;
+    second.grid = make_grid(sampler, named ? parsed_.hires_schedule : s.schedule, grid_steps(h.steps, h.strength),
+                            sampler == s.sampler ? s.eta : 0.0, discards_last_level(sampler));
     second.entry = last_steps(*second.grid, h.steps);
     h.sampler = second.grid->sampler_name();
     h.schedule = second.grid->schedule_name();
@@ -165,7 +177,7 @@ class Resolver {
   }
 
   // An upscaler is a way to resize latents or pixels, or the file of a model.
-  static void choose_upscaler(const std::string& name, SecondPass& second) {
+  void choose_upscaler(const std::string& name, SecondPass& second) const {
     second.latent_resize = latent_resize_of(name);
     if (second.latent_resize) return;
     second.pixel_filter = image::find_filter(name);
@@ -174,6 +186,23 @@ class Resolver {
                     "the upscaler \"{}\" is no file; choose one of {}, {} or give the file of an ESRGAN model", name,
                     kLatentResizes, image::kFilterNames);
     second.model = std::make_shared<const models::Upscaler>(models::Upscaler::open(name));
+    const int64_t s = second.model->scale(), width = job_.settings.width, height = job_.settings.height;
+    SUMI_CHECK_KIND(kUsage, width * height <= image::kMaxPixels / (s * s),
+                    "{} makes pictures {} times as large, {}x{} of {}x{}: more than {} megapixels", name, s, s * width,
+                    s * height, width, height, image::kMaxPixels >> 20);
+    const int64_t unit = second.model->multiple();
+    SUMI_CHECK_KIND(kUsage, request_.seamless.empty() || (width % unit == 0 && height % unit == 0),
+                    "{} enlarges `seamless` pictures whose sides are multiples of {} pixels, not {}x{}", name, unit,
+                    width, height);
+  }
+
+  bool acts_ever(const Control& control) const {
+    const auto in = [&](int steps) {
+      for (int step = 0; step < steps; ++step)
+        if (acts_in(control.start, control.end, step, steps)) return true;
+      return false;
+    };
+    return in(job_.entry.steps_of(*job_.grid)) || (job_.second && in(job_.second->entry.steps_of(*job_.second->grid)));
   }
 
   void find_controls() {
@@ -192,6 +221,11 @@ class Resolver {
                                .start = r.start,
                                .end = r.end});
       settings().controls.push_back(std::move(used));
+      if (!acts_ever(r))
+        warn(
+            "the control {} acts in none of the steps: it acts in those that lie wholly between its `start`, {}, and "
+            "its `end`, {}",
+            model_name(r.model), r.start, r.end);
     }
     settings().guess_mode = request_.guess_mode;
   }
@@ -229,16 +263,18 @@ class Resolver {
                     height);
   }
 
-  // Of the pictures that come out.
-  void check_watermark() const {
+  // What the pictures that come out are asked for.
+  void check_finished() const {
     const Settings& s = job_.settings;
-    if (s.watermark.empty()) return;
     const bool whole = job_.canvas && job_.canvas->mask;
     const int64_t width = s.hires ? s.hires->width : whole ? job_.canvas->whole.width : s.width;
     const int64_t height = s.hires ? s.hires->height : whole ? job_.canvas->whole.height : s.height;
-    SUMI_CHECK_KIND(kUsage, width * height >= image::kLeastWatermarkPixels,
+    SUMI_CHECK_KIND(kUsage, s.watermark.empty() || width * height >= image::kLeastWatermarkPixels,
                     "a `watermark` needs pictures of at least {} pixels (256x256), not {}x{}",
                     image::kLeastWatermarkPixels, width, height);
+    SUMI_CHECK_KIND(
+        kUsage, s.safety_checker.empty() || std::max(width, height) / std::min(width, height) < kMostSafetyRatio,
+        "the safety checker takes pictures whose sides are within {}:1, not {}x{}", kMostSafetyRatio, width, height);
   }
 
   void decide_numbers() {
@@ -268,6 +304,12 @@ class Resolver {
     }
   }
 
+  // By the web UI's rules for pictures, as its own dpm_2.
+  bool discards_last_level(const std::string& sampler) const {
+    const bool web = request_.convention.value_or("webui") == "webui" && parsed_.pictures->init;
+    return web && sampler.starts_with("dpm_2");
+  }
+
   diffusion::Grid make_grid(const std::string& sampler, const std::string& schedule, int64_t steps, double eta,
                             bool discard) const {
     // What the network predicts is a property of the model.
@@ -282,10 +324,8 @@ class Resolver {
   void decide_sampling() {
     Settings& s = settings();
     const bool named = !parsed_.sampler.empty();
-    // By the web UI's rules for pictures, as its own dpm_2.
-    const bool web = request_.convention.value_or("webui") == "webui" && parsed_.pictures->init;
     job_.grid = make_grid(named ? parsed_.sampler : drawing_.sampler, named ? parsed_.schedule : drawing_.schedule,
-                          s.steps, s.eta, web && sampler().starts_with("dpm_2"));
+                          s.steps, s.eta, discards_last_level(sampler()));
     s.sampler = job_.grid->sampler_name();
     s.schedule = job_.grid->schedule_name();
     s.timesteps = job_.grid->timesteps();
@@ -392,6 +432,8 @@ class Resolver {
 };
 
 }  // namespace
+
+bool is_upscaler_name(const std::string& name) { return latent_resize_of(name) || image::find_filter(name); }
 
 std::optional<Interpolation> latent_resize_of(std::string_view name) {
   if (name == "latent") return Interpolation::kBilinear;

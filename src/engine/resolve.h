@@ -147,6 +147,9 @@ std::string parameters_of(const Settings& settings, const std::string& prompt, u
 inline constexpr std::array<std::string_view, 6> kModelEndings{".ckpt", ".safetensors", ".pt", ".gguf", ".pth", ".bin"};
 std::string model_name(const std::filesystem::path& checkpoint);
 
+// Whether that names a second pass's way to resize latents or pixels; else it is the file of a model.
+bool is_upscaler_name(const std::string& name);
+
 // How the second pass's upscaler of that name ("latent", "latent-bicubic", …) resizes latents; none: it is none of
 // these.
 std::optional<Interpolation> latent_resize_of(std::string_view name);

@@ -133,11 +133,28 @@ class Run {
   SampleJob second_pass(const Tensor& enlarged, models::Conditioning cond, models::Conditioning uncond) {
     const Entry& entry = job_.second->entry;
     const Tensor noise = second_noise_.first(enlarged.shape());
+    if (job_.nine_channels) cond.channels = uncond.channels = all_anew(enlarged.shape());
     return {.grid = *job_.second->grid,
             .start = {.x = diffusion::mix(enlarged, noise, entry.level), .first_step = entry.first_step, .mixed = true},
             .cond = std::move(cond),
             .uncond = std::move(uncond),
             .scale = job_.second->scale};
+  }
+
+  // Of the second pass of a denoiser of nine channels: the mask is white all over, and grey is what is left.
+  Tensor all_anew(const Shape& latent) {
+    if (!all_anew_) {
+      const ContextScope scope = scope_of(1);
+      const int64_t f = model_.config().autoencoder.downsampling();
+      const Tensor grey = mean_of(encode(Tensor::zeros({1, latent[1] * f, latent[2] * f, 3})), job_.second->latent);
+      all_anew_ = concat_channels(Tensor::full({1, latent[1], latent[2], 1}, 1.0f).to(model_.device()), grey);
+    }
+    return concat_rows(std::vector<Tensor>(static_cast<size_t>(latent[0]), all_anew_));
+  }
+
+  // The noise of the encoder's variance would be another draw: its mean is what all draws lie around.
+  Tensor mean_of(const Encoded& encoded, LatentSize size) const {
+    return encoded.sample(1, [&] { return Tensor::zeros(latent_shape(1, size)).to(model_.device()); });
   }
 
   // Another process draws this one.
@@ -216,10 +233,7 @@ class Run {
     for (int64_t i = 0; i < latents.dim(0); ++i) {
       check_cancelled(with_.cancel);
       const Image larger = enlarged(decode(latents.rows(i, i + 1)), second.latent.width * f, second.latent.height * f);
-      // The noise of the encoder's variance would be another draw: its mean is what all draws lie around.
-      const Encoded encoded = encode(image::from_images({larger}));
-      rows.push_back(
-          encoded.sample(1, [&] { return Tensor::zeros(latent_shape(1, second.latent)).to(model_.device()); }));
+      rows.push_back(mean_of(encode(image::from_images({larger})), second.latent));
     }
     return concat_rows(rows);
   }
@@ -227,7 +241,11 @@ class Run {
   Image enlarged(const Image& image, int64_t width, int64_t height) const {
     const SecondPass& second = *job_.second;
     if (second.pixel_filter) return image::resize(image, width, height, *second.pixel_filter);
-    const Image larger = second.model->upscale(image, {.memory = kUpscalerBytes, .cancel = with_.cancel});
+    const auto show = [this](int64_t done, int64_t total) {
+      if (hooks_.upscaling) hooks_.upscaling(static_cast<double>(done) / static_cast<double>(total));
+    };
+    const Image larger =
+        second.model->upscale(image, {.memory = kUpscalerBytes, .progress = show, .cancel = with_.cancel});
     return image::resize(larger, width, height, image::Filter::kLanczos);
   }
 
@@ -283,7 +301,7 @@ class Run {
   PromptEncoder encoder_;
   std::optional<Beginning> beginning_;
   std::optional<Controls> controls_;
-  Tensor fixed_noise_;
+  Tensor fixed_noise_, all_anew_;
   bool encoded_ = false;
   int done_ = 0;        // steps of the batch
   int64_t batch_ = 0;   // done so far

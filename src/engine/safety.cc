@@ -9,8 +9,6 @@
 namespace sumi::engine {
 namespace {
 
-constexpr int64_t kMostRatio = 100;
-
 // What each value of a channel becomes; in float32, as CLIP's image processor computes.
 std::array<std::array<float, 256>, 3> normed_values() {
   std::array<std::array<float, 256>, 3> table{};
@@ -37,10 +35,10 @@ bool is_intact(const models::SafetyChecker& checker) {
 Image safety_square(const Image& picture, int64_t side) {
   const int64_t shorter = std::min(picture.width, picture.height), longer = std::max(picture.width, picture.height);
   SUMI_CHECK(
-      picture.channels == 3 && shorter >= 1 && longer / shorter < kMostRatio,
+      picture.channels == 3 && shorter >= 1 && longer / shorter < kMostSafetyRatio,
       "the safety checker cannot take a picture of {}x{} with {} channels; it must have 3, and its edges must be "
       "within {}:1",
-      picture.width, picture.height, picture.channels, kMostRatio);
+      picture.width, picture.height, picture.channels, kMostSafetyRatio);
   // The longer edge is rounded down.
   const auto scaled = static_cast<int64_t>(static_cast<double>(side * longer) / static_cast<double>(shorter));
   const bool wide = picture.width > picture.height;

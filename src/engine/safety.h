@@ -13,6 +13,8 @@
 
 namespace sumi::engine {
 
+inline constexpr int64_t kMostSafetyRatio = 100;  // of the sides
+
 // The middle of an RGB picture, its shorter edge scaled to `side` pixels (bicubic, 8 bits): side × side. Throws
 // Error(kData) for a picture of another kind, or more than 100 times as long as wide.
 Image safety_square(const Image& picture, int64_t side);

@@ -67,6 +67,23 @@ TEST_F(TinyAutoencoder, WithoutAnEncoderPicturesAreRefused) {
   }
 }
 
+// Before a step is made.
+TEST_F(TinyAutoencoder, WithoutAnEncoderASecondPassOverPixelsIsRefused) {
+  std::filesystem::remove(file("encoder"));
+  const Model model = with_vae();
+  Request large = small();
+  large.hires = Hires{.scale = 1.5, .upscaler = "lanczos"};
+  try {
+    model.prepare(large);
+    FAIL() << "prepared";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), HasSubstr("put taesd_encoder beside"));
+  }
+  large.hires->upscaler = "latent";
+  EXPECT_EQ(test::draw(model, large)[0].image.width, 96);
+}
+
 TEST_F(TinyAutoencoder, PreviewsHaveFullSize) {
   ModelOptions o = options();
   o.preview_vae = file("decoder").string();

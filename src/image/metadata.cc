@@ -16,89 +16,11 @@ constexpr std::string_view kNegative = "Negative prompt:";
 constexpr std::string_view kPromptKey = "Prompt", kNegativeKey = "Negative prompt";
 constexpr size_t kMostPairs = 1000, kMostInList = 64;
 
-// Texts of values
-
-std::string text_of(const std::string& value) { return strip_controls(value, true); }
-std::string text_of(bool value) { return value ? "True" : ""; }
-std::string text_of(const PictureSize& size) { return fmt::format("{}x{}", size.width, size.height); }
-template <class T> std::string text_of(const std::optional<T>& value) {
-  if constexpr (std::is_arithmetic_v<T>) {
-    return value ? fmt::format("{}", *value) : "";
-  } else {
-    return value ? text_of(*value) : "";
-  }
-}
-
-// What separates the fields of a unit cannot be in its values.
-std::string text_of(const ControlParameters& control) {
-  std::string out;
-  visit_control(control, [&](std::string_view key, const auto& member) {
-    std::string value = text_of(member);
-    std::erase_if(value, [](char c) { return c == ',' || c == ':' || c == '\n' || c == '"'; });
-    if (!value.empty()) out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", key, value);
-  });
-  return out;
-}
-
-// Values of texts: whether the text is one
-
-bool read_value(const std::string& text, std::string& value) {
-  value = text;
-  return true;
-}
-bool read_value(const std::string& text, bool& value) {
-  value = text == "True" || text == "true";
-  return value || text == "False" || text == "false";
-}
-template <class T> bool read_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if constexpr (std::is_floating_point_v<T>) {
-    if (!std::isfinite(value)) return false;
-  }
-  return error == std::errc() && end == text.data() + text.size();
-}
-bool read_value(const std::string& text, PictureSize& size) {
-  const size_t cross = text.find('x');
-  return cross != std::string::npos && read_number(std::string_view(text).substr(0, cross), size.width) &&
-         read_number(std::string_view(text).substr(cross + 1), size.height);
-}
-template <class T> bool read_value(const std::string& text, std::optional<T>& value) {
-  T read{};
-  bool good = false;
-  if constexpr (std::is_arithmetic_v<T>) {
-    good = read_number(text, read);
-  } else {
-    good = read_value(text, read);
-  }
-  if (good) value = read;
-  return good;
-}
-
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n\f\v";
   const size_t begin = text.find_first_not_of(kSpace);
   return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
-
-bool read_value(const std::string& text, ControlParameters& control) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    const std::string_view field = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    const size_t colon = field.find(':');
-    if (colon == std::string_view::npos) return false;
-    const std::string_view key = trimmed(field.substr(0, colon));
-    bool good = true;
-    visit_control(control, [&](std::string_view known, auto& member) {
-      if (key == known) good = read_value(std::string(trimmed(field.substr(colon + 1))), member);
-    });
-    if (!good) return false;
-  }
-  return true;
-}
-
-template <class T> constexpr bool kIsList = false;
-template <class T> constexpr bool kIsList<std::vector<T>> = true;
 
 // Quoting
 
@@ -160,14 +82,7 @@ std::string unquoted(const std::string& text) {
   return out;
 }
 
-// Reading the line of pairs: every match of \s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)
-
-bool is_word(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return u >= 0x80 || (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z') || u == '_';
-}
-
-// Where the quoted value that begins at `at` ends, if a comma or the line's end follows.
+// Where the quoted value that begins at `at` ends, if a comma or the text's end follows.
 std::optional<size_t> end_of_quoted(std::string_view line, size_t at) {
   for (size_t i = at + 1; i < line.size(); ++i) {
     if (line[i] == '\\') {
@@ -178,6 +93,104 @@ std::optional<size_t> end_of_quoted(std::string_view line, size_t at) {
     }
   }
   return std::nullopt;
+}
+
+// Texts of values
+
+std::string text_of(const std::string& value) { return strip_controls(value, true); }
+std::string text_of(bool value) { return value ? "True" : ""; }
+std::string text_of(const PictureSize& size) { return fmt::format("{}x{}", size.width, size.height); }
+template <class T> std::string text_of(const std::optional<T>& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return value ? fmt::format("{}", *value) : "";
+  } else {
+    return value ? text_of(*value) : "";
+  }
+}
+
+// Values that the separators of fields would split are quoted; the web UI's own are never such.
+std::string text_of(const ControlParameters& control) {
+  std::string out;
+  visit_control(control, [&](std::string_view key, const auto& member) {
+    const std::string value = text_of(member);
+    if (value.empty()) return;
+    const bool splits = value.find_first_of(",:\n\"") != std::string::npos || trimmed(value).size() != value.size();
+    out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", key, splits ? quoted(value) : value);
+  });
+  return out;
+}
+
+// Values of texts: whether the text is one
+
+bool read_value(const std::string& text, std::string& value) {
+  value = text;
+  return true;
+}
+bool read_value(const std::string& text, bool& value) {
+  const bool yes = text == "True" || text == "true", no = text == "False" || text == "false";
+  if (yes || no) value = yes;
+  return yes || no;
+}
+template <class T> bool read_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(value)) return false;
+  }
+  return error == std::errc() && end == text.data() + text.size();
+}
+bool read_value(const std::string& text, PictureSize& size) {
+  const size_t cross = text.find('x');
+  return cross != std::string::npos && read_number(std::string_view(text).substr(0, cross), size.width) &&
+         read_number(std::string_view(text).substr(cross + 1), size.height);
+}
+template <class T> bool read_value(const std::string& text, std::optional<T>& value) {
+  T read{};
+  bool good = false;
+  if constexpr (std::is_arithmetic_v<T>) {
+    good = read_number(text, read);
+  } else {
+    good = read_value(text, read);
+  }
+  if (good) value = read;
+  return good;
+}
+
+// A field of a unit, "Model: NAME", which begins at `at`. Moves `at` behind the comma that ends it; nullopt where it is
+// no field.
+std::optional<Pair> take_field(std::string_view text, size_t& at) {
+  const size_t colon = text.find(':', at);
+  if (colon >= text.find(',', at)) return std::nullopt;
+  const size_t begin = std::min(text.find_first_not_of(" \t", colon + 1), text.size());
+  const auto quoted_end = begin < text.size() && text[begin] == '"' ? end_of_quoted(text, begin) : std::nullopt;
+  const size_t end = quoted_end ? *quoted_end : std::min(text.find(',', begin), text.size());
+  const std::string value(trimmed(text.substr(begin, end - begin)));
+  const std::string key(trimmed(text.substr(at, colon - at)));
+  at = end + 1;
+  return Pair(key, quoted_end ? unquoted(value) : value);
+}
+
+bool read_value(const std::string& text, ControlParameters& control) {
+  ControlParameters read;
+  for (size_t at = 0; at < text.size();) {
+    const std::optional<Pair> field = take_field(text, at);
+    bool good = field.has_value();
+    visit_control(read, [&](std::string_view known, auto& member) {
+      if (field && field->first == known) good = read_value(field->second, member);
+    });
+    if (!good) return false;
+  }
+  control = std::move(read);
+  return true;
+}
+
+template <class T> constexpr bool kIsList = false;
+template <class T> constexpr bool kIsList<std::vector<T>> = true;
+
+// Reading the line of pairs: every match of \s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)
+
+bool is_word(char c) {
+  const auto u = static_cast<unsigned char>(c);
+  return u >= 0x80 || (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z') || u == '_';
 }
 
 std::vector<Pair> pairs_of(std::string_view line) {
@@ -250,7 +263,8 @@ std::optional<size_t> place_of(std::string_view rest) {
   return good ? std::optional(place) : std::nullopt;
 }
 
-// Whether the pair is a member's, and its value one.
+// Whether the pair is a member's, and its value one. A value that is none leaves `p` as it is; in a list the places
+// that the text does not tell are empty.
 bool read_pair(const Pair& pair, GenerationParameters& p) {
   const std::string& key = pair.first;
   if (key == kPromptKey) return read_value(pair.second, p.prompt);
@@ -259,9 +273,11 @@ bool read_pair(const Pair& pair, GenerationParameters& p) {
   visit_parameters(p, [&]<class T>(std::string_view known, T& member) {
     if constexpr (kIsList<T>) {
       const auto place = key.starts_with(known) ? place_of(std::string_view(key).substr(known.size())) : std::nullopt;
-      if (!place) return;
+      typename T::value_type value;
+      if (!place || !read_value(pair.second, value)) return;
       if (member.size() <= *place) member.resize(*place + 1);
-      taken = read_value(pair.second, member[*place]);
+      member[*place] = std::move(value);
+      taken = true;
     } else {
       if (key == known) taken = read_value(pair.second, member);
     }
@@ -319,6 +335,9 @@ std::string format_parameters(const GenerationParameters& p) {
       for (size_t i = 0; i < member.size(); ++i) add(pairs, fmt::format("{} {}", key, i), text_of(member[i]));
     } else {
       add(pairs, key, text_of(member));
+      if constexpr (std::is_same_v<T, std::optional<std::string>>) {
+        if (member && member->empty()) pairs.push_back(fmt::format("{}: ", key));  // said to be none
+      }
     }
   });
   std::string text = with_pairs(prompts, pairs);

@@ -22,7 +22,8 @@ struct PictureSize {
   bool operator==(const PictureSize&) const = default;
 };
 
-// One unit of the web UI's ControlNet extension, in its own words.
+// One unit of the web UI's ControlNet extension, in its own words. One that is empty stands for a number that the text
+// leaves out.
 struct ControlParameters {
   std::string module = {}, model = {}, resize = {}, mode = {};
   std::optional<double> weight = {}, start = {}, end = {};
@@ -55,7 +56,8 @@ struct GenerationParameters {
   std::optional<double> hires_scale = {}, hires_strength = {}, hires_guidance = {};
   std::optional<PictureSize> hires_size = {};
   std::optional<int64_t> hires_steps = {};
-  std::string hires_upscaler = {}, hires_sampler = {}, hires_schedule = {}, hires_prompt = {}, hires_negative = {};
+  std::string hires_upscaler = {}, hires_sampler = {}, hires_schedule = {};
+  std::optional<std::string> hires_prompt = {}, hires_negative = {};
 
   std::vector<ControlParameters> controls = {};
   std::vector<std::string> control_images = {}, control_hashes = {};  // of each of `controls`; may be empty texts
@@ -63,7 +65,9 @@ struct GenerationParameters {
 
   bool tiling = false, tiled_decode = false;
   std::string seamless = {}, safety_checker = {}, watermark = {};
-  std::string vae = {}, model = {}, version = {};  // names without folders; "sumi 0.1.0"
+  std::string vae = {}, config = {}, prediction = {}, weights = {};  // of how the model was opened
+  bool exact = false;
+  std::string model = {}, version = {};  // names without folders; "sumi 0.1.0"
 
   std::vector<std::pair<std::string, std::string>> other = {};  // read, of other keys or with values that are wrong
 
@@ -127,6 +131,10 @@ template <class Parameters, class Visit> void visit_parameters(Parameters&& p, V
   visit("Safety checker", p.safety_checker);
   visit("Watermark", p.watermark);
   visit("VAE", p.vae);
+  visit("Config", p.config);
+  visit("Prediction", p.prediction);
+  visit("Weight type", p.weights);
+  visit("Exact convolutions", p.exact);
   visit("Model", p.model);
   visit("Version", p.version);
 }

@@ -38,7 +38,7 @@ GenerationParameters everything() {
     ++count;
     if constexpr (std::same_as<T, bool>) {
       member = true;
-    } else if constexpr (std::same_as<T, std::string>) {
+    } else if constexpr (std::same_as<T, std::string> || std::same_as<T, std::optional<std::string>>) {
       member = "text " + std::to_string(count) + (count % 2 == 0 ? ", \"with\": all\\ \n of it" : "");
     } else if constexpr (std::same_as<T, std::optional<double>>) {
       member = static_cast<double>(count) / 3.0;
@@ -58,6 +58,7 @@ GenerationParameters everything() {
                  .weight = 0.1,
                  .start = 0.25,
                  .end = 1.0 / 3.0},
+                {.model = "a, b: \"c\"\\ \nd [12]", .mode = " x"},
                 {.model = "n"}};
     }
   };
@@ -108,7 +109,7 @@ TEST(Metadata, IsReadByOthers) {
     }
   });
   EXPECT_EQ(web.fields.at("Size-2"), std::to_string(2 * std::stoi(web.fields.at("Size-1"))));
-  EXPECT_EQ(web.fields.at("ControlNet 1"), "Model: n");
+  EXPECT_EQ(web.fields.at("ControlNet 2"), "Model: n");
   const test::Infotext civitai = test::read_as_civitai(format_parameters(example()));
   EXPECT_EQ(civitai.prompt, example().prompt);
   EXPECT_EQ(civitai.negative, "blurry");
@@ -166,6 +167,33 @@ TEST(Metadata, ValuesThatAreNoneAreKeptApart) {
   EXPECT_EQ(p.seed, std::nullopt);
   EXPECT_EQ(p.size, std::nullopt);
   EXPECT_EQ(p.other.size(), 7u);
+}
+
+// Nothing is left of values that are none, and what the text does not tell is as if nothing were there.
+TEST(Metadata, ListsHaveWhatIsTold) {
+  const std::string begin = "a\nSteps: 5, Sampler: x, Seed: 1, ";
+  GenerationParameters p = parse_parameters(begin + "ControlNet 5: junk, Control image 99: x");
+  EXPECT_THAT(p.controls, testing::IsEmpty());
+  EXPECT_THAT(p.control_images, testing::IsEmpty());
+  EXPECT_THAT(p.other, ElementsAre(Pair("ControlNet 5", "junk"), Pair("Control image 99", "x")));
+  p = parse_parameters(begin + "ControlNet 2: \"Module: canny, Model: m, Weight: heavy\", ControlNet 1: \"Model: n\"");
+  EXPECT_THAT(p.controls, ElementsAre(ControlParameters{}, ControlParameters{.model = "n"}));
+  EXPECT_THAT(p.other, ElementsAre(Pair("ControlNet 2", "Module: canny, Model: m, Weight: heavy")));
+  // A second one that is wrong leaves the first.
+  p = parse_parameters(begin +
+                       "ControlNet 0: \"Model: n\", ControlNet 0: \"Model: m, Weight: x\", Tiling: True, Tiling: 2");
+  EXPECT_THAT(p.controls, ElementsAre(ControlParameters{.model = "n"}));
+  EXPECT_TRUE(p.tiling);
+}
+
+TEST(Metadata, UnitsQuoteNamesThatWouldSplit) {
+  GenerationParameters p = example();
+  p.controls = {{.module = "canny", .model = "control_v11p [d14c016b]", .weight = 1.0}};
+  EXPECT_THAT(format_parameters(p),
+              HasSubstr("ControlNet 0: \"Module: canny, Model: control_v11p [d14c016b], Weight: 1\","));
+  p.controls[0].model = "mine, new: \"2\"";
+  EXPECT_THAT(format_parameters(p), HasSubstr(R"(Model: \"mine, new: \\\"2\\\"\", Weight: 1)"));
+  EXPECT_EQ(parse_parameters(format_parameters(p)), p);
 }
 
 // Random texts, and good ones with bytes changed: nothing throws, and time is linear.

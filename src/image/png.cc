@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "image/png_texts.h"
 #include "image/read.h"
 
 // libpng reports errors by longjmp. Each function that calls setjmp below has only trivial locals; everything that owns
@@ -105,8 +106,11 @@ bool decode_header(Reader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &reader, take);
   png_set_user_limits(reader.png, kMaxSide, kMaxSide);
-  png_set_chunk_malloc_max(reader.png, 4 << 20);  // a compressed text or profile may not unpack to more
+  png_set_chunk_malloc_max(reader.png, 4 << 20);  // a compressed profile may not unpack to more
   png_set_chunk_cache_max(reader.png, 64);
+  // Texts are read by png_texts.h. These chunks may come any number of times, so libpng is to skip them.
+  static constexpr png_byte kSkipped[] = "tEXt\0zTXt\0iTXt\0sPLT";
+  png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, kSkipped, 4);
   png_read_info(reader.png, reader.info);
   return true;
 }
@@ -168,6 +172,19 @@ void write_png(const std::filesystem::path& path, const Image& image, const std:
   file.commit();
 }
 
+std::filesystem::path write_new_png(const std::function<std::filesystem::path()>& next, const Image& image,
+                                    const std::vector<PngText>& texts) {
+  const std::vector<std::byte> bytes = encode_png(image, texts);
+  for (;;) {
+    std::filesystem::path path = next();
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) continue;
+    AtomicFile file(path);
+    file.write(bytes.data(), bytes.size());
+    if (file.commit_new()) return path;
+  }
+}
+
 Png decode_png(std::span<const std::byte> bytes, const std::string& name, const Background& background) {
   SUMI_CHECK(bytes.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) == 0,
              "{} is not a PNG file", name);
@@ -186,9 +203,7 @@ Png decode_png(std::span<const std::byte> bytes, const std::string& name, const 
   png_uint_32 exif_bytes = 0;
   if (png_get_eXIf_1(reader.png, reader.info, &exif_bytes, &exif) != 0)
     out.image = turned_upright(out.image, exif_orientation({exif, exif_bytes}));
-  png_textp texts = nullptr;
-  const int count = png_get_text(reader.png, reader.info, &texts, nullptr);
-  for (int i = 0; i < count; ++i) out.texts.emplace_back(texts[i].key, texts[i].text == nullptr ? "" : texts[i].text);
+  out.texts = png_texts(bytes);
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,9 +23,14 @@ std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>
 // Writes a PNG file, whole or not at all. Throws Error(kCannotCreate).
 void write_png(const std::filesystem::path& path, const Image& image, const std::vector<PngText>& texts = {});
 
+// The same under the first unused name of those that `next` returns, one per call; returns that name. No file is
+// replaced, even if other processes write to the folder.
+std::filesystem::path write_new_png(const std::function<std::filesystem::path()>& next, const Image& image,
+                                    const std::vector<PngText>& texts = {});
+
 struct Png {
-  Image image;  // RGB, 8 bits; palettes and gray are expanded, 16 bits rounded to 8
-  std::vector<PngText> texts;
+  Image image;                 // RGB, 8 bits; palettes and gray are expanded, 16 bits rounded to 8
+  std::vector<PngText> texts;  // UTF-8; see png_texts.h
 };
 
 // Pictures of more pixels are refused before memory is allocated for them.

@@ -100,6 +100,19 @@ TEST(Png, WritesWholeFilesOnly) {
   fs::remove_all(folder);
 }
 
+TEST(Png, ANewNameIsTakenWhereTheFirstIsUsed) {
+  const fs::path folder = fs::path(testing::TempDir()) / "png_new_test";
+  fs::create_directories(folder);
+  std::ofstream(folder / "1") << "mine";
+  int number = 0;
+  const auto next = [&] { return folder / std::to_string(++number); };
+  EXPECT_EQ(write_new_png(next, gradient(8, 8), {{"title", "x"}}), folder / "2");
+  EXPECT_EQ(read_png(folder / "2").texts, (std::vector<PngText>{{"title", "x"}}));
+  EXPECT_EQ(fs::file_size(folder / "1"), 4u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
+  fs::remove_all(folder);
+}
+
 // A million is where libpng stops by itself; a grid of small pictures may be higher.
 TEST(Png, WritesAndReadsOverAMillionRows) {
   Image image(1, 1'000'001);

@@ -56,12 +56,19 @@ struct Taps {
   std::vector<int32_t> weights;
 };
 
-std::vector<Taps> taps_of(int64_t in, int64_t out, Filter filter) {
+// Pixels [from, to) of a side.
+struct Span {
+  int64_t from, to;
+  int64_t length() const { return to - from; }
+};
+
+// Of the part `part` of the output pixels.
+std::vector<Taps> taps_of(int64_t in, int64_t out, const Span& part, Filter filter) {
   const double scale = static_cast<double>(in) / static_cast<double>(out), stretch = std::max(1.0, scale);
   const double reach = reach_of(filter) * stretch, shrink = 1.0 / stretch;
   std::vector<Taps> all;
   std::vector<double> weights;
-  for (int64_t i = 0; i < out; ++i) {
+  for (int64_t i = part.from; i < part.to; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
     const auto first = std::max<int64_t>(0, static_cast<int64_t>(center - reach + 0.5));
     const auto last = std::min<int64_t>(in, static_cast<int64_t>(center + reach + 0.5));
@@ -78,6 +85,16 @@ std::vector<Taps> taps_of(int64_t in, int64_t out, Filter filter) {
     all.push_back(std::move(taps));
   }
   return all;
+}
+
+// The input pixels that the taps need.
+Span needed_by(const std::vector<Taps>& taps) {
+  Span needed{taps.front().first, taps.front().first};
+  for (const Taps& t : taps) {
+    needed.from = std::min(needed.from, t.first);
+    needed.to = std::max(needed.to, t.first + static_cast<int64_t>(t.weights.size()));
+  }
+  return needed;
 }
 
 uint8_t to_byte(int32_t sum) {
@@ -97,48 +114,52 @@ template <int kChannels> void resize_row(const uint8_t* from, uint8_t* to, const
   }
 }
 
-Image resize_rows(const Image& image, int64_t width, Filter filter) {
-  const std::vector<Taps> taps = taps_of(image.width, width, filter);
+// The rows `rows` of the picture, resized.
+Image resize_rows(const Image& image, const Span& rows, const std::vector<Taps>& taps) {
   const auto one_row = image.channels == 1   ? resize_row<1>
                        : image.channels == 2 ? resize_row<2>
                        : image.channels == 3 ? resize_row<3>
                                              : resize_row<4>;
-  Image out(width, image.height, image.channels);
-  parallel_for(image.height, [&](int64_t y) { one_row(image.row(y), out.row(y), taps); });
+  Image out(static_cast<int64_t>(taps.size()), rows.length(), image.channels);
+  parallel_for(rows.length(), [&](int64_t y) { one_row(image.row(rows.from + y), out.row(y), taps); });
   return out;
 }
 
-Image resize_columns(const Image& image, int64_t height, Filter filter) {
-  const std::vector<Taps> taps = taps_of(image.height, height, filter);
-  Image out(image.width, height, image.channels);
-  const int64_t row = image.width * image.channels;
-  parallel_for(height, [&](int64_t y) {
+// The columns `columns` of the picture, resized. Its first row is row `top` of what the taps speak of.
+Image resize_columns(const Image& image, int64_t top, const Span& columns, const std::vector<Taps>& taps) {
+  Image out(columns.length(), static_cast<int64_t>(taps.size()), image.channels);
+  const int64_t row = columns.length() * image.channels, stride = image.width * image.channels;
+  parallel_for(out.height, [&](int64_t y) {
     const Taps& t = taps[static_cast<size_t>(y)];
     std::vector<int32_t> sums(static_cast<size_t>(row));
-    const uint8_t* from = image.row(t.first);
+    const uint8_t* from = image.row(t.first - top) + columns.from * image.channels;
     for (const int32_t w : t.weights) {
       for (int64_t i = 0; i < row; ++i) sums[static_cast<size_t>(i)] += w * from[i];
-      from += row;
+      from += stride;
     }
     std::transform(sums.begin(), sums.end(), out.row(y), to_byte);
   });
   return out;
 }
 
-// The input pixel of each output pixel. The places are summed step by step, as PIL does: a product would round to
-// another pixel where a place falls on the border of two.
-std::vector<int64_t> nearest_pixels(int64_t in, int64_t out) {
+// The input pixel of each output pixel in `part`. The places are summed step by step, as PIL does: a product would
+// round to another pixel where a place falls on the border of two. Beyond kMostSteps, which is more than a side of a
+// whole picture can have, the sum would take seconds, and begins at a product.
+std::vector<int64_t> nearest_pixels(int64_t in, int64_t out, const Span& part) {
+  constexpr int64_t kMostSteps = 1 << 26;
   const double step = static_cast<double>(in) / static_cast<double>(out);
   std::vector<int64_t> pixels;
-  double place = 0.5 * step;
-  for (int64_t i = 0; i < out; ++i, place += step) pixels.push_back(std::min(static_cast<int64_t>(place), in - 1));
+  int64_t i = part.from > kMostSteps ? part.from : 0;
+  double place = (static_cast<double>(i) + 0.5) * step;
+  for (; i < part.to; ++i, place += step) {
+    if (i >= part.from) pixels.push_back(std::min(static_cast<int64_t>(place), in - 1));
+  }
   return pixels;
 }
 
-Image resize_nearest(const Image& image, int64_t width, int64_t height) {
-  const std::vector<int64_t> columns = nearest_pixels(image.width, width), rows = nearest_pixels(image.height, height);
-  Image out(width, height, image.channels);
-  parallel_for(height, [&](int64_t y) {
+Image pick(const Image& image, const std::vector<int64_t>& columns, const std::vector<int64_t>& rows) {
+  Image out(static_cast<int64_t>(columns.size()), static_cast<int64_t>(rows.size()), image.channels);
+  parallel_for(out.height, [&](int64_t y) {
     const uint8_t* from = image.row(rows[static_cast<size_t>(y)]);
     uint8_t* to = out.row(y);
     for (const int64_t x : columns) to = std::copy_n(from + x * image.channels, image.channels, to);
@@ -151,10 +172,32 @@ void check_sizes(const Image& image, int64_t width, int64_t height) {
              "a picture of {}x{} cannot become one of {}x{}", image.width, image.height, width, height);
 }
 
-// The size with the picture's proportions that covers width × height, or fits into it, rounded down.
 struct Size {
   int64_t width, height;
 };
+
+// A part of the picture resized to `full`: what crop() would cut out of the whole, without computing the rest, which
+// may be thousands of times as large.
+Image resized_part(const Image& image, const Size& full, const Span& columns, const Span& rows, Filter filter) {
+  const bool same_width = image.width == full.width, same_height = image.height == full.height;
+  if (same_width && same_height) return crop(image, columns.from, rows.from, columns.length(), rows.length());
+  if (filter == Filter::kNearest)
+    return pick(image, nearest_pixels(image.width, full.width, columns),
+                nearest_pixels(image.height, full.height, rows));
+  const auto across = [&] { return taps_of(image.width, full.width, columns, filter); };
+  if (same_height) return resize_rows(image, rows, across());
+  const std::vector<Taps> down = taps_of(image.height, full.height, rows, filter);
+  if (same_width) return resize_columns(image, 0, columns, down);
+  const Span needed = needed_by(down);
+  return resize_columns(resize_rows(image, needed, across()), needed.from, {0, columns.length()}, down);
+}
+
+// The part of width × height that begins at (left, top).
+Image cut_out(const Image& image, const Size& full, int64_t left, int64_t top, const Size& part, Filter filter) {
+  return resized_part(image, full, {left, left + part.width}, {top, top + part.height}, filter);
+}
+
+// The size with the picture's proportions that covers width × height, or fits into it, rounded down.
 Size scaled_size(const Image& image, int64_t width, int64_t height, bool covers) {
   const int64_t by_height = image.width * height / image.height, by_width = image.height * width / image.width;
   const bool wider = image.width * height > width * image.height;  // than the place it goes to
@@ -227,10 +270,7 @@ Fit fit_of(const std::string& name) {
 Image resize(const Image& image, int64_t width, int64_t height, Filter filter) {
   check_sizes(image, width, height);
   if (image.width == width && image.height == height) return image;
-  if (filter == Filter::kNearest) return resize_nearest(image, width, height);
-  if (image.width == width) return resize_columns(image, height, filter);
-  const Image out = resize_rows(image, width, filter);
-  return out.height == height ? out : resize_columns(out, height, filter);
+  return resized_part(image, {width, height}, {0, width}, {0, height}, filter);
 }
 
 Image crop(const Image& image, int64_t left, int64_t top, int64_t width, int64_t height) {
@@ -243,13 +283,14 @@ Image crop(const Image& image, int64_t left, int64_t top, int64_t width, int64_t
 }
 
 Image resize_to_cover(const Image& image, int64_t width, int64_t height, Filter filter) {
+  check_sizes(image, width, height);
   const double scale = std::max(static_cast<double>(width) / static_cast<double>(image.width),
                                 static_cast<double>(height) / static_cast<double>(image.height));
   const auto scaled = [&](int64_t side, int64_t least) {
     return std::max(least, static_cast<int64_t>(std::lround(scale * static_cast<double>(side))));
   };
-  const Image large = resize(image, scaled(image.width, width), scaled(image.height, height), filter);
-  return crop(large, (large.width - width) / 2, (large.height - height) / 2, width, height);
+  const Size full{scaled(image.width, width), scaled(image.height, height)};
+  return cut_out(image, full, (full.width - width) / 2, (full.height - height) / 2, {width, height}, filter);
 }
 
 Image resize_to_fit(const Image& image, int64_t width, int64_t height, Fit fit, Filter filter) {
@@ -260,9 +301,8 @@ Image resize_to_fit(const Image& image, int64_t width, int64_t height, Fit fit, 
   SUMI_CHECK(size.width > 0 && size.height > 0,
              "a picture of {}x{} is too long and narrow to be fitted into {}x{}; cut it, or stretch it", image.width,
              image.height, width, height);
-  const Image scaled = resize(image, size.width, size.height, filter);
-  if (fit == Fit::kFill) return filled_around(scaled, width, height);
-  return crop(scaled, size.width / 2 - width / 2, size.height / 2 - height / 2, width, height);
+  if (fit == Fit::kFill) return filled_around(resize(image, size.width, size.height, filter), width, height);
+  return cut_out(image, size, size.width / 2 - width / 2, size.height / 2 - height / 2, {width, height}, filter);
 }
 
 Image mirrored(const Image& image) {

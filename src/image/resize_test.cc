@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <fstream>
 #include <sstream>
 
 #include "base/check.h"
 #include "base/fnv1a.h"
 #include "image/png.h"
 #include "tests/support/mini_safetensors.h"
+#include "tests/support/rejected.h"
 
 namespace sumi::image {
 namespace {
@@ -94,6 +97,62 @@ TEST(ResizeToFit, EqualsTheWebUi) {
   EXPECT_EQ(made(256, 64, "crop"), "4998ea4d37d6a0b8");
   EXPECT_EQ(made(256, 64, "fill"), "aa03b18a789ba083");
   EXPECT_EQ(resize_to_fit(picture, 192, 128, Fit::kCrop), picture);
+}
+
+// A part is computed by itself: the same bytes as cut out of the whole.
+TEST(ResizeToFit, CroppingEqualsAPartOfTheWhole) {
+  const Image rgb = vector_picture("pillow_rgb", 37, 29, 3), gray = vector_picture("pillow_gray", 37, 29, 1);
+  for (const auto& [w, h] : {std::pair<int64_t, int64_t>{64, 64},
+                             {64, 48},
+                             {50, 29},
+                             {37, 80},
+                             {17, 13},
+                             {11, 37},
+                             {40, 9},
+                             {9, 40},
+                             {200, 31},
+                             {1, 1},
+                             {37, 28},
+                             {5, 29},
+                             {300, 3},
+                             {3, 301}}) {
+    for (const std::string& name : kNames) {
+      for (const Image& picture : {rgb, gray}) {
+        const Filter filter = filter_of(name);
+        const bool wider = 37 * h > w * 29;
+        const int64_t width = wider ? 37 * h / 29 : w, height = wider ? h : 29 * w / 37;
+        const Image whole = resize(picture, width, height, filter);
+        EXPECT_EQ(resize_to_fit(picture, w, h, Fit::kCrop, filter),
+                  crop(whole, width / 2 - w / 2, height / 2 - h / 2, w, h))
+            << name << " " << w << "x" << h;
+        const double scale = std::max(static_cast<double>(w) / 37.0, static_cast<double>(h) / 29.0);
+        const Image large = resize(picture, std::max<int64_t>(w, std::lround(scale * 37.0)),
+                                   std::max<int64_t>(h, std::lround(scale * 29.0)), filter);
+        EXPECT_EQ(resize_to_cover(picture, w, h, filter),
+                  crop(large, (large.width - w) / 2, (large.height - h) / 2, w, h))
+            << name << " " << w << "x" << h;
+      }
+    }
+  }
+}
+
+// Whole, these would have 64 x 12,800,000 pixels.
+TEST(ResizeToFit, CroppingALongAndNarrowPictureTakesLittle) {
+  for (const auto& [w, h] : {std::pair<int64_t, int64_t>{1, 200'000}, {200'000, 1}}) {
+    Image line(w, h);
+    std::fill(line.pixels.begin(), line.pixels.end(), 77);
+    for (const Filter filter : {Filter::kNearest, Filter::kLanczos}) {
+      std::ofstream("/proc/self/clear_refs") << "5";  // resets the peak, if the system allows it
+      const int64_t resident = test::status_kb("VmRSS");
+      for (const Image& out :
+           {resize_to_fit(line, 64, 64, Fit::kCrop, filter), resize_to_cover(line, 64, 64, filter)}) {
+        EXPECT_EQ(out.pixels, std::vector<uint8_t>(size_t{64} * 64 * 3, 77));
+      }
+      if (!test::kSanitized) {
+        EXPECT_LT(test::status_kb("VmHWM") - resident, 64 << 10);
+      }
+    }
+  }
 }
 
 TEST(ResizeToFit, FillingReachesEveryEdge) {

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
-#include <string_view>
 
 #include "base/check.h"
 #include "base/text_util.h"
+#include "image/exif.h"
 
 namespace sumi::image {
 
@@ -22,25 +21,12 @@ Colour colour_of(const std::string& text) {
   return {static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
 }
 
-// The tag 0x0112 of the first directory.
-int exif_orientation(std::span<const uint8_t> exif) {
-  constexpr std::string_view kMark("Exif\0\0", 6);
-  if (exif.size() >= kMark.size() && std::equal(kMark.begin(), kMark.end(), exif.begin()))
-    exif = exif.subspan(kMark.size());
-  if (exif.size() < 8) return 1;
-  const bool little = exif[0] == 'I';
-  const auto number = [&](size_t at, size_t count) -> std::optional<uint32_t> {
-    if (at > exif.size() || count > exif.size() - at) return std::nullopt;
-    uint32_t value = 0;
-    for (size_t i = 0; i < count; ++i) value = value << 8 | exif[at + (little ? count - 1 - i : i)];
-    return value;
-  };
-  const auto directory = number(4, 4);
-  const auto entries = directory ? number(*directory, 2) : std::nullopt;
-  for (uint32_t i = 0; entries && i < *entries; ++i) {
-    const size_t entry = size_t{*directory} + 2 + 12 * size_t{i};
-    if (number(entry, 2) != 0x0112u) continue;
-    const uint32_t value = number(entry + 8, 2).value_or(1);
+int exif_orientation(std::span<const uint8_t> block) {
+  constexpr uint32_t kOrientation = 0x0112;
+  const Exif exif({reinterpret_cast<const char*>(block.data()), block.size()});
+  for (const ExifEntry& entry : exif.first_directory()) {
+    if (entry.tag != kOrientation) continue;
+    const uint32_t value = exif.number(entry.value, 2).value_or(1);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

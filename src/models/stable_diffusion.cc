@@ -10,6 +10,7 @@
 #include "models/family.h"
 #include "models/loading/averages.h"
 #include "models/loading/bind.h"
+#include "models/loading/prefixes.h"
 #include "models/lora.h"
 #include "models/taesd/taesd_file.h"
 #include "models/unet/unet.h"
@@ -80,13 +81,25 @@ bool has_half(nn::Module& autoencoder, const io::Checkpoint& file, std::string_v
   return all;
 }
 
+void check_full_encoder(const io::Checkpoint& file, const std::string& prefix) {
+  SUMI_CHECK(has_any(file, prefix + "encoder."),
+             "{}: its autoencoder has no encoder, which pictures as input need; give a whole one with `vae`",
+             file.path().string());
+}
+
+void check_tiny_encoder(const io::Checkpoint& file, const TaesdConfig& config) {
+  SUMI_CHECK(config.encoder,
+             "{}: its tiny autoencoder has no encoder, which pictures as input need; put taesd_encoder beside the file "
+             "of `vae`",
+             file.path().string());
+}
+
 void check_autoencoder(const io::Checkpoint& file, std::string_view prefix, const LoadOptions& options) {
   const std::string path = file.path().string(), own(prefix);
   SUMI_CHECK(has_any(file, prefix), "{}: has no autoencoder; give one with `vae`", path);
   SUMI_CHECK(!options.decoder || has_any(file, own + "decoder."),
              "{}: its autoencoder has no decoder, which drawing needs; give a whole one with `vae`", path);
-  SUMI_CHECK(!options.encoder || has_any(file, own + "encoder."),
-             "{}: its autoencoder has no encoder, which pictures as input need; give a whole one with `vae`", path);
+  if (options.encoder) check_full_encoder(file, own);
 }
 
 std::unique_ptr<Taesd> load_tiny(const io::Checkpoint& file, std::string_view prefix, const TaesdConfig& config,
@@ -95,14 +108,16 @@ std::unique_ptr<Taesd> load_tiny(const io::Checkpoint& file, std::string_view pr
   SUMI_CHECK(config.decoder || !options.decoder,
              "{}: its tiny autoencoder has no decoder, which drawing needs; put taesd_decoder beside the file of `vae`",
              path);
-  SUMI_CHECK(config.encoder || !options.encoder,
-             "{}: its tiny autoencoder has no encoder, which pictures as input need; put taesd_encoder beside the file "
-             "of `vae`",
-             path);
+  if (options.encoder) check_tiny_encoder(file, config);
   return bind_taesd(file, prefix, config, report, bind);
 }
 
 }  // namespace
+
+void check_encoder(const io::Checkpoint& checkpoint) {
+  if (const auto tiny = taesd_in(checkpoint, kVaePrefix)) return check_tiny_encoder(checkpoint, *tiny);
+  check_full_encoder(checkpoint, std::string(kVaePrefix));
+}
 
 StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> checkpoint, const ModelConfig& config,
                                       const LoadOptions& options) {
@@ -138,6 +153,7 @@ StableDiffusion StableDiffusion::load(std::shared_ptr<const io::Checkpoint> chec
     const std::string prefix(recipe.autoencoder.prefix);
     if (const auto tiny = taesd_in(file, prefix)) {
       parts.autoencoder = load_tiny(file, prefix, *tiny, options, report, bind_options);
+      parts.encodes = tiny->encoder;
     } else {
       check_autoencoder(file, prefix, options);
       parts.autoencoder = recipe.autoencoder.make(config);

@@ -29,6 +29,9 @@ struct LoadOptions {
   bool use_ema = false;  // use the running average (model_ema.*) if a file has both; the original does not
 };
 
+// Throws Error(kData), as load() would, where the checkpoint's autoencoder cannot encode pictures.
+void check_encoder(const io::Checkpoint& checkpoint);
+
 // Its networks run in the caller's context (core/context.h), with its adapters and its profile; only how convolutions
 // are computed and the type of the activations are the model's own.
 class StableDiffusion {

@@ -7,6 +7,7 @@
 #include "io/json_file.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/support/control_files.h"
+#include "tests/support/taesd_files.h"
 
 namespace sumi::test {
 namespace {
@@ -63,13 +64,14 @@ class LikeTest : public CliTest {
 struct Job {
   std::string name;
   Words words;
-  bool control = false, upscaler = false;
+  bool control = false, upscaler = false, vae = false;
 };
 
 class LikeJobs : public LikeTest, public testing::WithParamInterface<Job> {
  protected:
   void write_models() const {
     if (GetParam().control) io::write_safetensors(here() / "canny.safetensors", tiny_control());
+    if (GetParam().vae) io::write_safetensors(here() / "tiny_decoder.safetensors", tiny_autoencoder("decoder"));
     if (GetParam().upscaler) io::write_safetensors(here() / "4x, sharp.safetensors", tiny_upscaler("x4"));
   }
 };
@@ -100,7 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
         Job{"other_numbers", Words{"--W", "72", "--H", "64", "--steps", "3", "--scale", "3.3000000000000003"}},
         Job{"ddim_eta", kSmall + Words{"--sampler", "ddim", "--eta", "0.3"}},
         Job{"sampler", kSmall + Words{"--sampler", "Euler a", "--negative-prompt", "a: b,\nc"}},
-        Job{"precision", kSmall + Words{"--precision", "bf16"}},
+        Job{"precision", kSmall + Words{"--precision", "bf16"}}, Job{"weight_type", kSmall + Words{"--dtype", "q8_0"}},
+        Job{"direct", kSmall + Words{"--exact"}}, Job{"prediction", kSmall + Words{"--prediction", "v"}},
+        Job{.name = "autoencoder", .words = kSmall + Words{"--vae", "tiny_decoder.safetensors"}, .vae = true},
         Job{"lora", kSmall + Words{"--lora", "style.safetensors:0.7"}},
         Job{"lora_in_parts", kSmall + Words{"--lora", "style.safetensors:unet=0.7,text=0.2"}},
         Job{"embedding", kSmall + Words{"--embedding", "word.pt"}},
@@ -152,6 +156,48 @@ TEST_F(LikeTest, APictureOfAJobOfMany) {
       EXPECT_EQ(outcome.out, "again.png\n");
     }
   }
+}
+
+// The original's scripts draw only that picture, into their folders; a count that is given asks for as many.
+TEST_F(LikeTest, TheScriptsDrawItToo) {
+  draw(Words{"txt2img", "--prompt", "a (cat", "--n_samples", "2", "--n_iter", "2", "--outdir", "o", "--skip_grid"} +
+       kSmall);
+  draw(Words{"txt2img", "--like", "o/samples/00003.png", "--outdir", "p", "--skip_grid"});
+  EXPECT_TRUE(same_pixels("o/samples/00003.png", "p/samples/00000.png"));
+  EXPECT_FALSE(fs::exists(here() / "p/samples/00001.png"));
+  draw(Words{"txt2img", "--like", "o/samples/00003.png", "--outdir", "q", "--n_samples", "2", "--n_iter", "2"});
+  for (const char* name : {"00000.png", "00003.png"})
+    EXPECT_TRUE(same_pixels(std::string("o/samples/") + name, std::string("q/samples/") + name)) << name;
+  EXPECT_TRUE(fs::exists(here() / "q/grid-0000.png"));
+
+  draw(Words{"img2img", "--prompt", "a dog", "--init_img", "in.png", "--strength", "0.5", "--n_samples", "1",
+             "--outdir", "i", "--skip_grid"} +
+       kSteps);
+  EXPECT_THAT(parameters_of(here() / "i/samples/00000.png"), HasSubstr("CFG scale: 5,"));
+  draw(Words{"img2img", "--like", "i/samples/00000.png", "--outdir", "j", "--skip_grid"});
+  EXPECT_TRUE(same_pixels("i/samples/00000.png", "j/samples/00000.png"));
+  const Outcome outcome = sumi(Words{"img2img", "--like", "o/samples/00003.png", "--outdir", "k"} + model());
+  EXPECT_EQ(outcome.code, 64);
+  EXPECT_THAT(outcome.err, HasSubstr("img2img begins from a picture: --init-img FILE"));
+}
+
+// One that lies beside the model is named, and so used again where it has been moved.
+TEST_F(LikeTest, TheAutoencoderBesideTheModelIsNamed) {
+  fs::copy_file(synthetic_model(), here() / "m.safetensors");
+  io::write_safetensors(here() / "m.vae.safetensors", tiny_autoencoder("decoder"));
+  const Words opened = model_at(here() / "m.safetensors");
+  const Outcome first = sumi(Words{"a cat", "-o", "first.png", "--seed", "7"} + kSmall + opened);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(parameters_of(here() / "first.png"), HasSubstr("VAE: m.vae.safetensors"));
+  fs::create_directory(here() / "vae");
+  fs::rename(here() / "m.vae.safetensors", here() / "vae/m.vae.safetensors");
+  Outcome outcome = sumi(Words{"--like", "first.png", "-o", "again.png"} + opened);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(same_pixels("first.png", "again.png"));
+  fs::remove(here() / "vae/m.vae.safetensors");
+  outcome = sumi(Words{"verify", "first.png"} + opened);
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("not taken: m.vae.safetensors (give it with --vae FILE)"));
 }
 
 TEST_F(LikeTest, ExplicitOptionsWin) {
@@ -240,6 +286,115 @@ TEST_F(LikeTest, WhatCannotBeUsedIsRefused) {
   image::write_png(here() / "bad.png", image::Image(8, 8),
                    {{"parameters", "a\nSteps: 99999999, Seed: 1, Size: 64x64"}});
   refused({"--like", "bad.png"}, 64, "--steps must be from 1 to 10000");
+}
+
+// Options of a part that only the picture tells of.
+TEST_F(LikeTest, OptionsOfAPartChangeThePictures) {
+  io::write_safetensors(here() / "canny.safetensors", tiny_control());
+  struct Change {
+    Words part, options;
+  };
+  const Words masked = kSteps + Words{"--init", "in.png", "--mask", "mask.png"};
+  const Change changes[] = {
+      {kSmall + Words{"--hires", "1.5", "--hires-steps", "2", "--hires-scale", "3"}, {"--hires-strength", "0.5"}},
+      {kSmall + Words{"--hires", "1.5", "--hires-sampler", "DPM++ 2M Karras"}, {"--hires-sampler", "ddim"}},
+      {kSmall + Words{"--control", "canny.safetensors:in.png:0.7"}, {"--control-preprocess", "canny"}},
+      {kSteps + Words{"--init", "in.png"}, {"--strength", "0.5"}},
+      {masked, {"--mask-blur", "1"}},
+      {masked + Words{"--W", "64", "--H", "64"}, {"--only-masked"}},
+      {masked, {"--mask-content", "fill", "--mask-invert"}}};
+  for (const auto& [part, options] : changes) {
+    draw(Words{"a cat", "-o", "first.png", "--seed", "7"} + part);
+    const Words before = part.back().starts_with("DPM") ? Words(part.begin(), part.end() - 2) : part;
+    draw(Words{"a cat", "-o", "wanted.png", "--seed", "7"} + before + options);
+    const Outcome outcome = again("first.png", options);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(same_pixels("wanted.png", "again.png")) << parameters_of(here() / "again.png");
+    EXPECT_FALSE(same_pixels("first.png", "again.png")) << options[0];
+  }
+}
+
+// The upscaler that is given is used; the picture's need not be there.
+TEST_F(LikeTest, TheUpscalerThatIsNotUsedIsNotLookedFor) {
+  io::write_safetensors(here() / "sharp.safetensors", tiny_upscaler("x4"));
+  draw(Words{"a cat", "-o", "first.png", "--seed", "7", "--hires", "1.5", "--hires-upscaler", "sharp.safetensors"} +
+       kSmall);
+  draw(Words{"a cat", "-o", "wanted.png", "--seed", "7", "--hires", "1.5", "--hires-upscaler", "box"} + kSmall);
+  fs::remove(here() / "sharp.safetensors");
+  Outcome outcome = again("first.png", {"--hires-upscaler", "box"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(same_pixels("wanted.png", "again.png"));
+  outcome = again("wanted.png");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(same_pixels("wanted.png", "again.png"));
+}
+
+TEST_F(LikeTest, OffTurnsAPartOff) {
+  io::write_safetensors(here() / "canny.safetensors", tiny_control());
+  struct Part {
+    std::string option;
+    Words words, rest;  // with the part, and without it
+  };
+  const Words init{"--init", "in.png", "--strength", "0.6"};
+  const Part parts[] = {
+      {"--hires", kSmall + Words{"--hires", "1.5"}, kSmall},
+      {"--seamless", kSmall + Words{"--seamless", "xy"}, kSmall},
+      {"--control", kSmall + Words{"--control", "canny.safetensors:odd.png:2"}, kSmall},
+      {"--init", kSmall + init, kSmall},
+      {"--mask", kSteps + init + Words{"--mask", "mask.png", "--mask-blur", "2"}, kSteps + init},
+      {"--mask", kSmall + init + Words{"--mask", "mask.png", "--only-masked"}, init + Words{"--steps", "3"}},
+      {"--extend", kSteps + init + Words{"--extend", "8,0,0,0"}, kSteps + init}};
+  for (const auto& [option, words, rest] : parts) {
+    draw(Words{"a cat", "-o", "first.png", "--seed", "7"} + words);
+    draw(Words{"a cat", "-o", "wanted.png", "--seed", "7"} + rest);
+    const Outcome outcome = again("first.png", {option, "off"});
+    ASSERT_EQ(outcome.code, 0) << option << ": " << outcome.err;
+    EXPECT_TRUE(same_pixels("wanted.png", "again.png")) << option << ": " << parameters_of(here() / "again.png");
+    EXPECT_FALSE(same_pixels("first.png", "wanted.png")) << option;
+  }
+}
+
+TEST_F(LikeTest, OffIsNothingWithoutAPicture) {
+  draw(Words{"a cat", "-o", "plain.png", "--seed", "7"} + kSmall);
+  Words words = Words{"a cat", "-o", "off.png", "--seed", "7"} + kSmall;
+  for (const char* option : {"--hires", "--mask", "--init", "--seamless", "--control", "--extend"})
+    words = words + Words{option, "off"};
+  draw(words);
+  EXPECT_TRUE(same_pixels("plain.png", "off.png"));
+}
+
+// The one that is wanted may be in a later batch, and not the first there.
+TEST_F(LikeTest, ThePreviewIsOfThePictureThatIsWanted) {
+  draw(Words{"txt2img", "--prompt", "a cat", "--n_samples", "2", "--n_iter", "2", "--outdir", "o", "--skip_grid"} +
+       kSmall);
+  for (const std::string number : {"2", "3"}) {
+    const Outcome outcome = again("o/samples/0000" + number + ".png", {"--preview", "preview" + number + ".png"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    ASSERT_TRUE(fs::exists(here() / ("preview" + number + ".png")));
+  }
+  EXPECT_FALSE(same_pixels("preview2.png", "preview3.png"));
+}
+
+TEST_F(LikeTest, VerifyDrawsFromOnePicture) {
+  draw(Words{"a cat", "-o", "first.png", "--seed", "7", "--init", "in.png"} + kSteps);
+  fs::create_directory(here() / "in");
+  for (const char* name : {"a.png", "b.png"}) fs::copy_file(here() / "in.png", here() / "in" / name);
+  for (const char* several : {"in", "in/*.png"}) {
+    const Outcome outcome = sumi(Words{"verify", "first.png", "--init", several} + model());
+    EXPECT_EQ(outcome.code, 64) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("--init names the one that it began from, not several"));
+  }
+  EXPECT_EQ(sumi(Words{"verify", "first.png", "--init", "in/b.png"} + model()).code, 0);
+}
+
+// Of two texts the first is read everywhere.
+TEST_F(LikeTest, VerifyReadsTheSettingsThatAreUsed) {
+  const std::string settings = "a cat\nSteps: 2, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64, Model: ";
+  image::write_png(here() / "two.png", image::Image(64, 64),
+                   {{"parameters", settings + "first"}, {"parameters", settings + "second"}});
+  const Outcome outcome = sumi(Words{"verify", "two.png", "--quiet"} + model());
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("Model first then, tiny-f32 now"));
 }
 
 }  // namespace

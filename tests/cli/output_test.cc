@@ -94,10 +94,8 @@ TEST_F(CliTest, ShortFormWritesOneFileWithItsParameters) {
   EXPECT_THAT(names_in(here()), ElementsAre("fox.png"));
   const std::string text = parameters_of(here() / "fox.png");
   EXPECT_THAT(text, testing::StartsWith("a (red:1.3) fox\nNegative prompt: blurry\nSteps: 2, Sampler: DPM++ 2M"));
-  EXPECT_THAT(
-      text,
-      HasSubstr(
-          "Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 64x64, RNG: CPU, Model: tiny-f32, Version: sumi "));
+  EXPECT_THAT(text, HasSubstr("Schedule type: Karras, CFG scale: 7.5, Seed: 7, Size: 64x64, RNG: CPU, Config: "
+                              "tiny.yaml, Model: tiny-f32, Version: sumi "));
 }
 
 TEST_F(CliTest, ShortFormNamesTheFileItself) {
@@ -130,7 +128,7 @@ TEST_F(CliTest, ParametersTellAllThatMakesThePicture) {
   ASSERT_EQ(sumi(line).code, 0);
   EXPECT_THAT(parameters_of(here() / "o/samples/00001.png"),
               HasSubstr("Sampler: DDIM, Schedule type: Uniform, CFG scale: 7.5, Seed: 42, Size: 64x64, Eta DDIM: 0.5, "
-                        "Prompt syntax: exact, RNG: NV, Batch size: 2, Batch pos: 1, Model: "));
+                        "Prompt syntax: exact, RNG: NV, Batch size: 2, Batch pos: 1, Config: tiny.yaml, Model: "));
 }
 
 TEST_F(CliTest, TheLatentsSizeIsTheModels) {
@@ -228,6 +226,22 @@ TEST_F(CliTest, ClosedAndFullStandardOutput) {  // item 149
   const Outcome gone = run_program({"/bin/sh", "-c", std::string(SUMI_BINARY) + " list samplers | true; exit 0"});
   EXPECT_EQ(gone.code, 0);
   EXPECT_EQ(gone.err, "");
+}
+
+TEST_F(CliTest, AGridThatCannotBeWrittenLeavesTheReport) {
+  const Words line = Words{"txt2img", "--n_samples", "2", "--n_iter", "2", "--json"} + small() + model();
+  ASSERT_EQ(sumi(line + Words{"--outdir", "o"}).code, 0);
+  rlim_t largest = 0;
+  for (const std::string& name : names_in(here() / "o/samples"))
+    largest = std::max<rlim_t>(largest, fs::file_size(here() / "o/samples" / name));
+  const rlim_t grid = fs::file_size(here() / "o/grid-0000.png");
+  ASSERT_LT(largest, grid);
+  const Outcome outcome = sumi(line + Words{"--outdir", "p"}, {.file_size = (largest + grid) / 2});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("grid-0000.png"));
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["images"].size(), 4u);
+  EXPECT_EQ(json["grids"].size(), 0u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "tests/support/clip_vocabulary.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "io/safetensors.h"
 #include "tests/support/relative_l2.h"
@@ -242,6 +243,30 @@ TEST_F(PicturesTest, HiresDrawsLarger) {
   EXPECT_NE(latent, pixels);
 }
 
+// Its second pass has a mask that is white all over.
+TEST_F(PicturesTest, AnInpaintingModelDrawsLargerToo) {
+  image::write_png(here() / "in.png", picture(64, 64));
+  for (const Words& more : {Words{"--W", "64", "--H", "64"}, Words{"--init", "in.png"}}) {
+    for (const char* upscaler : {"latent", "lanczos"}) {
+      const Outcome outcome =
+          sumi(Words{"a red apple", "--steps", "4", "--seed", "7", "--hires", "1.5", "--hires-upscaler", upscaler, "-o",
+                     "out.png", "--tokenizer", byte_tokenizer().string()} +
+               weights(inpainting_model()) + more);
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      EXPECT_EQ(image::read_png(here() / "out.png").image.width, 96);
+    }
+  }
+}
+
+TEST_F(PicturesTest, AHiresScheduleOfTooManyStepsIsRefused) {
+  for (const char* strength : {"0.0001", "1e-300"}) {
+    const Outcome outcome =
+        sumi(draw({"--W", "64", "--H", "64", "--hires", "1.5", "--hires-strength", strength, "--hires-steps", "20"}));
+    EXPECT_EQ(outcome.code, 64);
+    EXPECT_THAT(outcome.err, testing::HasSubstr("20 --steps of --hires at its --strength"));
+  }
+}
+
 TEST_F(PicturesTest, VariationsLieBetweenTwoSeeds) {
   const Words size{"--W", "64", "--H", "64"};
   const image::Image plain = drawn(size);
@@ -265,6 +290,127 @@ TEST_F(PicturesTest, RefusesWhatMeansNothing) {
                  "--mask-blur means nothing without --mask");
   expect_refused(draw({"--hires-steps", "3"}), 64, "--hires");
   expect_refused(draw({"--init", data("img2img_tiny_init_a.png"), "--extend", "1,2"}), 64, "--extend takes pixels");
+}
+
+// A folder of two pictures, the second `width` wide.
+class FolderTest : public PicturesTest {
+ protected:
+  void write_folder(int64_t width) const {
+    fs::create_directories(here() / "in");
+    image::write_png(here() / "in/one.png", picture(64, 64));
+    image::write_png(here() / "in/two.png", box(width, 64, 8, 40, 8, 40));
+  }
+  Outcome draw_folder(const Words& more) const {
+    return sumi(Words{"img2img", "--prompt", "a", "--init-img", "in", "--n_samples", "1", "--n_iter", "2", "--steps",
+                      "3", "--outdir", "o", "--json"} +
+                model() + more);
+  }
+};
+
+TEST_F(FolderTest, PicturesOfOneSizeMakeAGrid) {
+  write_folder(64);
+  const Outcome outcome = draw_folder({"--n_rows", "2", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["images"].size(), 4u);
+  ASSERT_EQ(json["grids"].size(), 1u);
+  EXPECT_EQ(image::read_png(here() / "o/grid-0000.png").image.height, 2 * 66 + 2);
+}
+
+TEST_F(FolderTest, PicturesOfUnlikeSizesMakeNone) {
+  write_folder(96);
+  const Outcome outcome = draw_folder({});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::HasSubstr("warning: no grid is made: the pictures have different sizes"));
+  const auto json = nlohmann::json::parse(outcome.out);
+  ASSERT_EQ(json["images"].size(), 4u);
+  EXPECT_EQ(json["images"][1]["init"], "in/one.png");
+  EXPECT_EQ(json["images"][2]["init"], "in/two.png");
+  EXPECT_EQ(json["images"][2]["width"], 96);
+  EXPECT_EQ(json["grids"].size(), 0u);
+  EXPECT_EQ(names_in(here() / "o"), Words{"samples"});
+}
+
+TEST_F(FolderTest, EachPictureHasItsPreview) {
+  write_folder(64);
+  const Words line = Words{"a", "--steps", "3", "--seed", "7", "--quiet"} + model();
+  ASSERT_EQ(sumi(line + Words{"--init", "in/two.png", "-o", "two.png", "--preview", "wanted.png"}).code, 0);
+  const Outcome outcome = sumi(line + Words{"--init", "in", "-o", "out", "--preview", "last.png"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(image::read_png(here() / "last.png").image, image::read_png(here() / "wanted.png").image);
+}
+
+// Standard error, a terminal, of a command line that fails once its pictures are read.
+std::string told_to_a_terminal(const Words& words, const RunOptions& options) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) return "no terminal";
+  const std::string name = ptsname(terminal);
+  const int keeps = open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);  // what is written stays until it is read
+  run_program(Words{"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>" + name} + words, options);
+  std::string text(4096, '\0');
+  text.resize(static_cast<size_t>(std::max<ssize_t>(read(terminal, text.data(), text.size()), 0)));
+  close(keeps);
+  close(terminal);
+  return text;
+}
+
+TEST_F(PicturesTest, ReadingManyPicturesIsShown) {
+  fs::create_directory(here() / "in");
+  for (int i = 0; i < 9; ++i) image::write_png(here() / "in" / (std::to_string(i) + ".png"), picture(64, 64));
+  const Words line{SUMI_BINARY, "a", "--ckpt", "/absent.ckpt", "--init"};
+  EXPECT_THAT(told_to_a_terminal(line + Words{"in"}, isolated({})), testing::HasSubstr("checking pictures 9/9"));
+  for (const Words& more : {Words{"in", "--quiet"}, Words{"in/1.png"}}) {
+    const std::string told = told_to_a_terminal(line + more, isolated({}));
+    EXPECT_THAT(told, testing::HasSubstr("/absent.ckpt"));
+    EXPECT_THAT(told, testing::Not(testing::HasSubstr("checking")));
+  }
+}
+
+TEST_F(PicturesTest, NoGivenPictureIsReplaced) {
+  for (const char* name : {"in.png", "hint.png"}) image::write_png(here() / name, picture(64, 64));
+  image::write_png(here() / "mask.png", box(64, 64, 16, 48, 16, 48));
+  fs::create_symlink("in.png", here() / "link.png");
+  const Words masked{"--init", "in.png", "--mask", "mask.png"};
+  const auto refused = [&](const std::string& file, const Words& more, const std::string& option) {
+    for (const char* output : {"-o", "--preview"}) {
+      const std::string before = read_bytes(here() / file);
+      const Outcome outcome = sumi(Words{"a", output, file, "--quiet", "--ckpt", "/absent.ckpt"} + more);
+      EXPECT_EQ(outcome.code, 64) << outcome.err;
+      EXPECT_EQ(outcome.err, std::string("sumi: ") + output + " " + file + " would replace the picture of " + option +
+                                 "; choose another name\n");
+      EXPECT_EQ(read_bytes(here() / file), before);
+    }
+  };
+  refused("in.png", masked, "--init");
+  refused("link.png", masked, "--init");
+  refused("mask.png", masked, "--mask");
+  refused("hint.png", {"--control", "canny.pth:hint.png"}, "--control");
+  ASSERT_EQ(sumi(draw(Words{"--W", "64", "--H", "64"} + masked)).code, 0);
+  refused("out.png", {"--like", "out.png"}, "--like");
+  refused("in.png", {"--like", "out.png"}, "--init");  // found by its name
+  fs::create_directory(here() / "in");
+  fs::rename(here() / "hint.png", here() / "in/one.png");
+  const Outcome outcome = sumi({"a", "--init", "in", "--preview", "in/one.png", "--ckpt", "/absent.ckpt"});
+  EXPECT_EQ(outcome.code, 64);
+  EXPECT_THAT(outcome.err, testing::HasSubstr("--preview in/one.png would replace the picture of --init"));
+}
+
+TEST_F(PicturesTest, TheReportHasEachPicturesOwnSize) {
+  image::write_png(here() / "in.png", picture(72, 64));
+  const auto report = [&](const Words& more) {
+    const Outcome outcome = sumi(draw(Words{"--json"} + more));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  auto json = report({"--W", "64", "--H", "72", "--hires", "1.5"});
+  EXPECT_EQ(json["width"], 64);
+  EXPECT_EQ(json["images"][0]["width"], 96);
+  EXPECT_EQ(json["images"][0]["height"], 104);
+  EXPECT_FALSE(json["images"][0].contains("init"));
+  json = report({"--init", "in.png", "--extend", "5,0,0,0"});
+  EXPECT_EQ(json["images"][0]["width"], 77);
+  EXPECT_EQ(json["images"][0]["height"], 64);
+  EXPECT_EQ(json["images"][0]["init"], "in.png");
 }
 
 }  // namespace

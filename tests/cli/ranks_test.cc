@@ -195,5 +195,64 @@ TEST_F(Ranks, AFaultOfOneEndsAll) {
   EXPECT_NE(outcome.err.find("none.ckpt"), std::string::npos) << outcome.err;
 }
 
+Words draw_small(const Words& more) {
+  return Words{SUMI_BINARY,
+               "img2img",
+               "--ckpt",
+               synthetic_model().string(),
+               "--config",
+               std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+               "--tokenizer",
+               byte_tokenizer().string(),
+               "--prompt",
+               "a cat",
+               "--steps",
+               "3",
+               "--W",
+               "64",
+               "--H",
+               "64",
+               "--skip_grid",
+               "--threads",
+               "1"} +
+         more;
+}
+
+TEST_F(Ranks, TwoDrawEveryPictureOfAFolder) {
+  const auto command = [&](const std::string& out) {
+    return draw_small(
+        {"--init-img", data().string(), "--n_samples", "1", "--n_iter", "2", "--outdir", (folder_ / out).string()});
+  };
+  run_both(command("one"), command("two"));
+  const Words names = names_in(folder_ / "one" / "samples");
+  EXPECT_EQ(names.size(), 10u);
+  ASSERT_EQ(names_in(folder_ / "two" / "samples"), names);
+  for (const std::string& name : names)
+    EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
+}
+
+// A picture's settings have that of the job plus the picture's number.
+TEST_F(Ranks, TwoHaveOneRandomSubseed) {
+  const auto subseed_of = [](const fs::path& file) {
+    const std::string text = read_bytes(file);
+    const std::string key = "Variation seed: ";
+    const size_t at = text.find(key);
+    return at == std::string::npos ? 0ull : std::stoull(text.substr(at + key.size(), 20));
+  };
+  int run = 0;
+  for (const Words& varied :
+       {Words{"--subseed", "-1", "--subseed-strength", "0.3"}, Words{"--subseed-strength", "0.3"}}) {
+    const fs::path out = folder_ / ("out" + std::to_string(++run));
+    const Outcome outcome =
+        run_program(mpirun() + draw_small(Words{"--init-img", (data() / "0.png").string(), "--n_samples", "1",
+                                                "--n_iter", "2", "--outdir", out.string()} +
+                                          varied));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const auto first = subseed_of(out / "samples/00000.png"), second = subseed_of(out / "samples/00001.png");
+    EXPECT_GT(first, 0ull);
+    EXPECT_EQ(second, first + 1);
+  }
+}
+
 }  // namespace
 }  // namespace sumi::test

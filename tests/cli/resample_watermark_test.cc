@@ -5,6 +5,7 @@
 
 #include "image/png.h"
 #include "io/safetensors.h"
+#include "tests/support/made_jpeg.h"
 #include "tests/support/relative_l2.h"
 
 namespace sumi::test {
@@ -131,18 +132,67 @@ TEST_F(PixelsTest, AWatermarkIsWrittenAndFound) {
 
 TEST_F(PixelsTest, TextsBesideThePictureStay) {
   const image::Image picture = image::read_png(data("watermark_in1.png")).image;
-  image::write_png(here() / "a.png", picture, {{"parameters", "a cat\nSteps: 2"}});
+  const std::vector<image::PngText> texts{{"parameters", "a cat\nSteps: 2"}, {"prompt", "{}"}, {"Author", "Ren\u00e9"}};
+  image::write_png(here() / "a.png", picture, texts);
   run({"watermark", "a.png", "--write", "a.png"});
-  EXPECT_EQ(image::read_png(here() / "a.png").texts, (std::vector<image::PngText>{{"parameters", "a cat\nSteps: 2"}}));
+  EXPECT_EQ(image::read_png(here() / "a.png").texts, texts);
   // A saturated picture keeps enough of the bits.
   const Outcome outcome = sumi({"watermark", "a.png"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out, testing::HasSubstr("78.7%"));
 }
 
+// One that cannot be used does not keep the others from being looked at.
+TEST_F(PixelsTest, EveryFileIsReported) {
+  const std::string plain = data("watermark_in0.png"), small = data("img2img_tiny_init_a.png");
+  run({"watermark", plain, "--write", "marked.png"});
+  write_file(here() / "text.png", "no picture");
+  Outcome outcome = sumi({"watermark", small, "marked.png"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(outcome.out, small + ": none (too small: 192x128; a watermark takes 65536 pixels or more)\n" +
+                             "marked.png: StableDiffusionV1 (100.0% of 136 bits agree)\n");
+  outcome = sumi({"watermark", "text.png", small, "absent.png", "marked.png"});
+  EXPECT_EQ(outcome.code, 65);
+  EXPECT_THAT(outcome.err, testing::StartsWith("sumi: text.png is not a picture"));
+  EXPECT_THAT(outcome.err, testing::HasSubstr("\nsumi: absent.png is not a file"));
+  EXPECT_THAT(outcome.out, testing::EndsWith("marked.png: StableDiffusionV1 (100.0% of 136 bits agree)\n"));
+  outcome = sumi({"watermark", "--json", "text.png", small, "marked.png"});
+  EXPECT_EQ(outcome.code, 65);
+  EXPECT_EQ(outcome.err, "");
+  const auto json = nlohmann::json::parse(outcome.out);
+  ASSERT_EQ(json.size(), 3u);
+  EXPECT_THAT(json[0]["error"].get<std::string>(), testing::StartsWith("text.png is not a picture"));
+  EXPECT_TRUE(json[0]["watermark"].is_null());
+  EXPECT_FALSE(json[1].contains("error"));
+  EXPECT_EQ(json[1]["too_small"], true);
+  EXPECT_TRUE(json[1]["watermark"].is_null());
+  EXPECT_EQ(json[2]["watermark"], "StableDiffusionV1");
+}
+
+// Of other kinds of files too: the settings, from Exif.
+TEST_F(PixelsTest, TextsOfAJpegStay) {
+  const image::Image picture = image::read_png(data("watermark_in0.png")).image;
+  const std::string comment = std::string("ASCII\0\0\0a cat", 13);
+  // A directory whose one entry is the comment.
+  std::string exif("Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x86\x92\x07\0\x0d\0\0\0\x1a\0\0\0\0\0\0\0", 32);
+  exif += comment;
+  const auto with_exif = [&](jpeg_compress_struct& jpeg) {
+    jpeg_write_marker(&jpeg, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(exif.data()),
+                      static_cast<unsigned>(exif.size()));
+  };
+  write_file(here() / "a.jpg", made_jpeg({.width = picture.width,
+                                          .height = picture.height,
+                                          .row = [&](int64_t y) { return picture.row(y); },
+                                          .begun = with_exif}));
+  run({"watermark", "a.jpg", "--write", "marked.png"});
+  EXPECT_EQ(image::read_png(here() / "marked.png").texts, (std::vector<image::PngText>{{"parameters", "a cat"}}));
+}
+
 TEST_F(PixelsTest, WatermarksRefuseInASentence) {
-  expect_refused({"watermark", data("img2img_tiny_init_a.png")}, 65, "fewer than 65536 pixels");
+  expect_refused({"watermark", data("img2img_tiny_init_a.png"), "--write", "a.png"}, 65, "fewer than 65536 pixels");
   expect_refused({"watermark", "absent.png"}, 66, "absent.png");
+  expect_refused({"watermark", "absent.png", "--write", "a.png"}, 66, "absent.png");
   expect_refused({"watermark"}, 64, "files");
   const std::string plain = data("watermark_in1.png");
   expect_refused({"watermark", plain, "--text", "ab"}, 64, "3 to 128 bytes");

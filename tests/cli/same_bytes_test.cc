@@ -25,7 +25,7 @@ TEST_F(SameBytesTest, ForEveryNumberOfThreads) {
 
 TEST_F(SameBytesTest, ForEveryFormOfTheCheckpoint) {
   using tools::CheckpointFormat;
-  std::string first;
+  std::optional<image::Image> first;
   const std::pair<CheckpointFormat, const char*> forms[] = {{CheckpointFormat::kSafetensors, "model.safetensors"},
                                                             {CheckpointFormat::kTorch, "model.ckpt"},
                                                             {CheckpointFormat::kDiffusers, "model"}};
@@ -34,9 +34,9 @@ TEST_F(SameBytesTest, ForEveryFormOfTheCheckpoint) {
     const Words given = format == CheckpointFormat::kDiffusers ? Words{"--ckpt", name} : model_at(name);
     const Outcome outcome = sumi(job("a.png") + given);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
-    const std::string bytes = read_bytes(here() / "a.png");
-    if (first.empty()) first = bytes;
-    EXPECT_EQ(bytes, first) << name;
+    const image::Image drawn = image::read_png(here() / "a.png").image;
+    if (!first) first = drawn;
+    EXPECT_EQ(drawn, *first) << name;
   }
 }
 
@@ -47,8 +47,9 @@ TEST_F(SameBytesTest, HalfPrecisionFilesAndRoundedWeightsAreOne) {
   fs::create_symlink(synthetic_model(), here() / "model.safetensors");
   ASSERT_EQ(sumi(job("b.png") + model_at("model.safetensors") + Words{"--dtype", "f16"}).code, 0);
   ASSERT_EQ(sumi(job("c.png") + model_at("model.safetensors")).code, 0);
-  EXPECT_EQ(read_bytes(here() / "a.png"), read_bytes(here() / "b.png"));
-  EXPECT_NE(read_bytes(here() / "a.png"), read_bytes(here() / "c.png"));
+  const auto picture = [&](const std::string& name) { return image::read_png(here() / name).image; };
+  EXPECT_EQ(picture("a.png"), picture("b.png"));
+  EXPECT_NE(picture("a.png"), picture("c.png"));
 }
 
 TEST_F(SameBytesTest, TheNextBatchDependsOnTheSamplerBefore) {

@@ -35,8 +35,8 @@ TEST_F(UpscaleCli, WritesAPictureWithItsSettings) {
   const image::Png large = image::read_png(here() / "large.png");
   EXPECT_EQ(large.image.width, 80);
   EXPECT_EQ(large.image.height, 56);
-  ASSERT_EQ(large.texts.size(), 1u);
-  EXPECT_EQ(large.texts[0], (image::PngText{"parameters", "a cat\nSteps: 20, Size: 20x14"}));
+  EXPECT_EQ(large.texts,
+            (std::vector<image::PngText>{{"parameters", "a cat\nSteps: 20, Size: 20x14"}, {"Comment", "mine"}}));
   // The same bytes with any number of threads, and in tiles all but the same picture.
   for (const char* threads : {"1", "3"}) {
     ASSERT_EQ(sumi({"upscale", cat_.string(), "--model", x4_.string(), "-o", "again.png", "--threads", threads}).code,
@@ -80,6 +80,23 @@ TEST_F(UpscaleCli, NamesResultsAfterThePictures) {
   EXPECT_EQ(folder.out, "large/all/dog.png\nlarge/all/bird.png\n");
   EXPECT_EQ(names_in(here() / "large/all"), (Words{"bird.png", "dog.png"}));
   EXPECT_EQ(size_of(here() / "large/all/bird.png"), std::pair(int64_t{40}, int64_t{28}));
+}
+
+TEST_F(UpscaleCli, ReplacesNoFileThatWasNotNamed) {
+  fs::copy_file(cat_, here() / "dog.png");
+  const Words dog{"upscale", "dog.png", "--resampler", "nearest", "--scale", "2"};
+  write_file(here() / "dog_2x.png", "mine");
+  write_file(here() / "all/dog.png", "mine");
+  EXPECT_EQ(sumi(dog).out, "dog_2x-2.png\n");
+  EXPECT_EQ(sumi(dog).out, "dog_2x-3.png\n");
+  EXPECT_EQ(sumi(dog + Words{"--outdir", "all"}).out, "all/dog-2.png\n");
+  EXPECT_EQ(read_bytes(here() / "dog_2x.png"), "mine");
+  EXPECT_EQ(read_bytes(here() / "all/dog.png"), "mine");
+  EXPECT_EQ(size_of(here() / "dog_2x-3.png"), std::pair(int64_t{40}, int64_t{28}));
+  EXPECT_EQ(size_of(here() / "all/dog-2.png"), std::pair(int64_t{40}, int64_t{28}));
+  // The file of -o is replaced.
+  EXPECT_EQ(sumi(dog + Words{"-o", "dog_2x.png"}).out, "dog_2x.png\n");
+  EXPECT_EQ(size_of(here() / "dog_2x.png"), std::pair(int64_t{40}, int64_t{28}));
 }
 
 TEST_F(UpscaleCli, RefusesWordsThatDoNotFit) {

@@ -179,5 +179,40 @@ TEST_F(CliTest, ContradictionsAreRefused) {
   expect_refused({"txt2img", "--sampler", "plms", "--schedule", "karras", "--ckpt", "/absent.ckpt"}, 64, "plms");
 }
 
+TEST_F(CliTest, PreviewsWithoutEffectAreRefused) {
+  const Words line{"a cat", "--ckpt", "/absent.ckpt"};
+  expect_refused(line + Words{"--quiet", "--preview", "terminal"}, 64,
+                 "--preview terminal shows nothing with --quiet: leave one of them out");
+  expect_refused(line + Words{"--preview-vae", "taesd.pth"}, 64, "--preview-vae means nothing without --preview");
+}
+
+TEST_F(CliTest, WordsThatLookLikeCommandsPointToTheirOption) {
+  expect_refused({"inpaint"}, 64, "there is no sumi inpaint; sumi \"PROMPT\" --init FILE --mask MASK");
+  expect_refused({"inpaint", "--init", "a.png"}, 64, "--mask MASK");
+  expect_refused({"outpaint"}, 64, "--init FILE --extend L,R,T,B");
+  expect_refused({"hires", "a.png"}, 64, "--hires 2");
+  expect_refused({"controlnet"}, 64, "--control MODEL:IMAGE");
+  expect_refused({"serve"}, 64, "there is no sumi serve");
+}
+
+TEST_F(CliTest, OptionsOfWhatIsNotGivenAreNamed) {
+  const Words line{"a cat", "--ckpt", "/absent.ckpt"};
+  expect_refused(line + Words{"--only-masked"}, 64, "--only-masked means nothing without --mask");
+  expect_refused(line + Words{"--only-masked", "--mask", "off"}, 64, "--only-masked means nothing without --mask");
+  expect_refused(line + Words{"--only-masked", "--extend", "8"}, 64, "--only-masked and --extend exclude one another");
+  expect_refused(line + Words{"--control-preprocess", "canny"}, 64, "--control-preprocess means nothing without");
+  expect_refused(line + Words{"--hires", "off", "--hires-steps", "3"}, 64, "the options of --hires");
+  expect_refused(line + Words{"--hires", "twice"}, 64, "--hires takes a number, how many times as large, or off");
+  expect_refused(line + Words{"--control", "off", "--control", "a:b"}, 64, "--control off goes with no other");
+  expect_refused({"img2img", "--init-img", "off"}, 64, "img2img begins from a picture: --init-img FILE");
+}
+
+TEST_F(CliTest, VerifysDefaultsAreThePictures) {
+  const Outcome outcome = sumi({"verify", "--help"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* option : {"--steps", "--scale", "--seed", "--strength", "--precision", "--watermark"})
+    EXPECT_THAT(outcome.out, testing::ContainsRegex(std::string(option) + "[^\n=]*\n")) << option;
+}
+
 }  // namespace
 }  // namespace sumi::test

@@ -34,6 +34,18 @@ Examples:
 `sumi COMMAND --help` lists a command's options, `sumi "" --help` those of the short form.
 )";
 
+// Words that look like commands and are none, and what to do instead.
+struct NoCommand {
+  std::string_view word, instead;
+};
+constexpr NoCommand kNoCommands[] = {
+    {"inpaint", "sumi \"PROMPT\" --init FILE --mask MASK draws anew what is white in the mask"},
+    {"outpaint", "sumi \"PROMPT\" --init FILE --extend L,R,T,B draws around a picture"},
+    {"hires", "sumi \"PROMPT\" --hires 2 draws a second time, at twice the size"},
+    {"controlnet", "sumi \"PROMPT\" --control MODEL:IMAGE follows a picture"},
+    {"serve", "sumi --help lists what there is"},
+};
+
 // Two-word commands with the same first word share a line.
 std::string help_text() {
   std::string text = kIntroduction;
@@ -127,8 +139,8 @@ int run_program(const std::vector<std::string>& arguments) {
   if (const Command* command = find_command(first); command != nullptr && !first.empty()) {
     return run_command(*command, {arguments.begin() + 1, arguments.end()});
   }
-  for (const char* missing : {"inpaint", "serve"})
-    SUMI_CHECK_KIND(kUsage, first != missing, "there is no sumi {} yet; sumi --help lists what there is", missing);
+  for (const auto& [word, instead] : kNoCommands)
+    SUMI_CHECK_KIND(kUsage, first != word, "there is no sumi {}; {}", word, instead);
   const Command* short_form = find_command("");
   SUMI_CHECK_KIND(kUsage, short_form != nullptr, "there is no command {}", first);
   return run_command(*short_form, arguments);

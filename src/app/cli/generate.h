@@ -9,11 +9,18 @@
 
 namespace sumi::app {
 
+// A file that the command line names, and the option that does.
+struct NamedOutput {
+  std::string option;
+  std::filesystem::path file;
+};
+
 struct GenerateJob {
   Request request;
   std::optional<CheckedRequest> checked;  // the request, once it is complete
   std::vector<InitPicture> pictures;      // to begin from, each in a job of its own; one without a name: none is given
   std::optional<std::string> preview;     // where the picture in the making goes: "terminal", or a PNG file
+  std::vector<NamedOutput> outputs;       // that are written over; none may be a picture that is read
   EngineFlags engine;
   ModelChoice model;
   std::optional<int64_t> channels, downsampling;  // what the original's user says of the latent; checked
@@ -21,6 +28,7 @@ struct GenerateJob {
   bool quiet = false;                             // only errors on standard error
   bool json = false;                              // one JSON object on standard output instead of the files' names
   bool seed_was_drawn = false;                    // then it is printed
+  bool subseed_was_drawn = false;
 };
 
 // The report at the end.
@@ -28,16 +36,20 @@ struct Written {
   std::filesystem::path file;
   std::string prompt;
   uint64_t seed;
+  int64_t width, height;
+  std::filesystem::path init;  // that it began from; empty: none
 };
 struct GenerateReport {
   std::filesystem::path init;  // the picture that the present one begins from; empty: none
-  int64_t pictures = 0;
+  int64_t before = 0;          // pictures of the earlier jobs, those of other processes too
   std::vector<Written> images;
   std::vector<std::filesystem::path> grids;
+
+  void add(const std::filesystem::path& file, const Picture& picture);
 };
 
-// The output: `begin` is called once all checks are done and the weights are loaded, `picture` for each picture, `end`
-// after the last, with the settings of the first picture.
+// The output: `begin` is called once all checks are done and the weights are loaded, with the settings of the first
+// job; `picture` for each picture; `end` after the last, with the settings of the first picture.
 struct GenerateOutput {
   std::function<void(const Settings& settings)> begin;
   std::function<void(const Picture& picture, GenerateReport& report)> picture;
@@ -65,8 +77,9 @@ struct SharedFlags {
   std::function<bool(const std::string& option)> given;  // whether the command line has the option
 };
 void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job);
-// Copies the flags into the job's request and checks it, with every picture to begin from; throws Error(kUsage). Call
-// it once the rest of the request is set. Returns what was not taken from the picture for --like, in words.
+// Copies the flags into the job's request and checks it, with every picture to begin from and the outputs; throws
+// Error(kUsage). Call it once the rest of the job is set. Returns what was not taken from the picture for --like, in
+// words.
 std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJob& job);
 
 }  // namespace sumi::app

@@ -2,7 +2,9 @@
 #include "app/cli/arguments.h"
 #include "app/cli/generate.h"
 #include "app/cli/like.h"
+#include "app/cli/output.h"
 #include "base/check.h"
+#include "base/progress.h"
 #include "engine/resolve.h"
 
 namespace sumi::app {
@@ -70,8 +72,12 @@ void add_shared_flags(CLI::App& app, SharedFlags& flags, GenerateJob& job) {
   app.add_flag("--json", job.json, "One JSON object on standard output at the end");
 }
 
-std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
-  Request& request = job.request;
+namespace {
+
+// With --like, what the command line leaves out is left to the picture.
+bool typed(const SharedFlags& flags, const char* option) { return flags.like.empty() || flags.given(option); }
+
+void apply_drawing_flags(const SharedFlags& flags, Request& request) {
   request.defaults = flags.defaults;
   request.negative_prompt = flags.negative_prompt;
   request.sampler = flags.sampler;
@@ -83,35 +89,82 @@ std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJo
   request.height = flags.height;
   request.seeding = flags.seeding;
   request.rng = flags.rng;
-  const auto typed = [&](const char* option) { return flags.like.empty() || flags.given(option); };
-  if (typed("--prompt-syntax")) request.syntax = flags.syntax;
+  if (typed(flags, "--prompt-syntax")) request.syntax = flags.syntax;
   request.tiled_decode = flags.tiled_decode;
   request.lora_folder = flags.lora_folder;
   request.embeddings = flags.embeddings;
   request.embedding_folder = flags.embedding_folder;
   for (const std::string& lora : flags.loras) request.loras.push_back(parse_lora(lora));
   const auto seed = parse_seed(flags.seed);
-  if (typed("--seed")) request.seed = seed ? *seed : engine::random_seed();
-  apply_picture_flags(flags.pictures, request);
-  job.pictures = pictures_of(flags.pictures);
-  std::vector<std::string> untaken;
-  if (!flags.like.empty()) {
-    request.init = job.pictures[0].init.string();
-    request.mask = job.pictures[0].mask.string();
-    untaken = take_like(flags.like, flags, job);
-    for (InitPicture& picture : job.pictures) {
-      if (picture.init.empty()) picture.init = request.init;
-      if (picture.mask.empty()) picture.mask = request.mask;
-    }
+  if (typed(flags, "--seed")) request.seed = seed ? *seed : engine::random_seed();
+}
+
+std::vector<std::string> apply_like(const SharedFlags& flags, GenerateJob& job) {
+  if (flags.like.empty()) return {};
+  Request& request = job.request;
+  request.init = job.pictures[0].init.string();
+  request.mask = job.pictures[0].mask.string();
+  std::vector<std::string> untaken = take_like(flags.like, flags, job);
+  for (InitPicture& picture : job.pictures) {
+    if (picture.init.empty()) picture.init = request.init;
+    if (picture.mask.empty()) picture.mask = request.mask;
   }
-  job.seed_was_drawn = !request.seed || (typed("--seed") && !seed);
+  return untaken;
+}
+
+// Seeds that stay open are drawn here, so that all jobs and all processes have the same.
+void draw_open_seeds(const SharedFlags& flags, GenerateJob& job) {
+  Request& request = job.request;
+  const auto is_random = [](const std::string& seed) { return !parse_seed(seed); };
+  job.seed_was_drawn = !request.seed || (typed(flags, "--seed") && is_random(flags.seed));
   if (!request.seed) request.seed = engine::random_seed();
-  // The first is checked last, and kept.
-  for (size_t i = job.pictures.size(); i-- > 0;) {
-    request.init = job.pictures[i].init.string();
-    request.mask = job.pictures[i].mask.string();
-    job.checked.emplace(request);
+  const bool varied = request.subseed_strength.value_or(0.0) > 0.0;
+  const auto& subseed = flags.pictures.subseed;
+  job.subseed_was_drawn = (varied && !request.subseed) || (subseed && is_random(*subseed));
+  if (varied && !request.subseed) request.subseed = engine::random_seed();
+}
+
+void refuse_overwriting(const SharedFlags& flags, const GenerateJob& job) {
+  for (const NamedOutput& output : job.outputs) {
+    const auto keep = [&](const char* option, const std::filesystem::path& picture) {
+      SUMI_CHECK_KIND(kUsage, !is_same_file(output.file, picture),
+                      "{} {} would replace the picture of {}; choose another name", output.option, output.file.string(),
+                      option);
+    };
+    keep("--like", flags.like);
+    for (const InitPicture& picture : job.pictures) {
+      keep("--init", picture.init);
+      keep("--mask", picture.mask);
+    }
+    for (const Control& control : job.request.controls) keep("--control", control.image);
   }
+}
+
+// Reads every picture, so that none is found to be bad once others were drawn. The first is checked last, and kept.
+void check_pictures(GenerateJob& job) {
+  constexpr size_t kQuick = 8;  // pictures: done before a bar could be read
+  const size_t count = job.pictures.size();
+  Progress bar(
+      {.label = "checking pictures", .total = static_cast<int64_t>(count), .quiet = job.quiet || count <= kQuick});
+  for (size_t i = count; i-- > 0;) {
+    job.request.init = job.pictures[i].init.string();
+    job.request.mask = job.pictures[i].mask.string();
+    job.checked.emplace(job.request);
+    bar.step();
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> apply_shared_flags(const SharedFlags& flags, GenerateJob& job) {
+  apply_drawing_flags(flags, job.request);
+  apply_picture_flags(flags.pictures, job.request);
+  job.pictures = pictures_of(flags.pictures);
+  std::vector<std::string> untaken = apply_like(flags, job);
+  apply_dependent_flags(flags.pictures, job.request);
+  refuse_overwriting(flags, job);
+  draw_open_seeds(flags, job);
+  check_pictures(job);
   job.engine.check();
   return untaken;
 }

@@ -1,6 +1,5 @@
 #include "app/cli/like.h"
 
-#include <array>
 #include <filesystem>
 
 #include "app/cli/arguments.h"
@@ -19,11 +18,6 @@ namespace sumi::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 9> kUpscalers{
-    "latent",         "latent-antialiased",   "latent-bicubic", "latent-bicubic-antialiased",
-    "latent-nearest", "latent-nearest-exact", "lanczos",        "bicubic",
-    "bilinear"};
 
 class LikeFiles {
  public:
@@ -101,7 +95,7 @@ class Finder {
     find_controls();
     find_loras();
     find_embeddings();
-    if (r_.hires && r_.hires->upscaler && !(given_.hires && given_.hires->upscaler)) find_upscaler(*r_.hires->upscaler);
+    if (r_.hires && r_.hires->upscaler && !flags_.pictures.hires_upscaler) find_upscaler(*r_.hires->upscaler);
     if (!r_.safety_checker.empty() && given_.safety_checker.empty()) {
       const std::string found = files_.find(r_.safety_checker, {"safety_checker"}, false);
       if (found.empty())
@@ -160,7 +154,7 @@ class Finder {
   }
 
   void find_upscaler(std::string& name) const {
-    if (name == "nearest" || std::find(kUpscalers.begin(), kUpscalers.end(), name) != kUpscalers.end()) return;
+    if (engine::is_upscaler_name(name)) return;
     name = files_.need(name, "an upscaling model", "--hires-upscaler", {"upscalers", "ESRGAN"}, true);
   }
 
@@ -179,6 +173,37 @@ Request without_place(Request request) {
   request.share_of = 1;
   request.fixed_noise = false;
   return request;
+}
+
+// A word of the engine's or the model's options, where it is one.
+void take_word(const std::string& word, const char* option, const SharedFlags& flags, std::string& value,
+               const GenerateJob& job, engine::Like& like) {
+  if (word.empty() || flags.given(option)) return;
+  const std::string before = std::exchange(value, word);
+  try {
+    engine::check_model_options(
+        {.prediction = job.model.prediction, .dtype = job.engine.dtype, .precision = job.engine.precision});
+  } catch (const Error&) {
+    value = before;
+    like.untaken.push_back(fmt::format("{} {}", option + 2, excerpt(word)));
+  }
+}
+
+void take_file(const std::string& name, const char* option, const std::vector<std::string>& folders,
+               const LikeFiles& files, const SharedFlags& flags, std::string& value, engine::Like& like) {
+  if (name.empty() || flags.given(option)) return;
+  value = name == "own" ? name : files.find(name, folders, true);
+  if (value.empty()) like.untaken.push_back(fmt::format("{} (give it with {} FILE)", excerpt(name), option));
+}
+
+// How the model was opened.
+void take_model_options(const LikeFiles& files, const SharedFlags& flags, GenerateJob& job, engine::Like& like) {
+  take_word(like.precision == "f32" ? "" : like.precision, "--precision", flags, job.engine.precision, job, like);
+  take_word(like.dtype, "--dtype", flags, job.engine.dtype, job, like);
+  take_word(like.prediction, "--prediction", flags, job.model.prediction, job, like);
+  if (like.exact) job.engine.exact = true;
+  take_file(like.vae, "--vae", {"vae", "VAE"}, files, flags, job.model.vae, like);
+  take_file(like.config, "--config", {}, files, flags, job.model.config, like);
 }
 
 void tell(const std::string& file, const engine::Like& like, const fs::path& model) {
@@ -201,15 +226,14 @@ std::vector<std::string> take_like(const std::string& file, const SharedFlags& f
   engine::Like like = engine::read_like(image::read_file({.path = file}), file);
   Request& request = job.request;
   const fs::path model = job.model.options(job.engine).path;
-  if (flags.given("--watermark")) like.request.watermark.clear();  // also where it is off
-  if (flags.given("--safety-checker")) like.request.safety_checker.clear();
-  if (request.seeding) like.request = without_place(like.request), like.number = 0;
+  drop_what_is_off(flags.pictures, like.request);
+  if (request.seeding || request.copies || request.batch || request.iterations || request.prompts.size() > 1)
+    like.request = without_place(like.request), like.number = 0;
   Finder(LikeFiles(file, model), model, flags, request, like)();
   engine::drop_without_picture(like.request);
   engine::fill_open(request, like.request);
-  if (!flags.given("--precision") && (like.precision == "f16" || like.precision == "bf16"))
-    job.engine.precision = like.precision;
-  if (request.share_of > 1 || request.copies.value_or(1) > 1) job.only = like.number;
+  take_model_options(LikeFiles(file, model), flags, job, like);
+  if (like.request.share_of > 1 || like.request.copies.value_or(1) > 1) job.only = like.number;
   if (!job.quiet) tell(file, like, model);
   return like.untaken;
 }

@@ -64,6 +64,11 @@ void check_output_file(const fs::path& path) {
                   "{}: pictures are written as PNG; end the name in .png", path.string());
 }
 
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error);
+}
+
 void make_output_folder(const fs::path& folder) {
   std::error_code error;
   SUMI_CHECK_KIND(kUsage, folder != "-", "-: results go into a folder, not to standard output; name a folder");

@@ -17,6 +17,9 @@ void check_writable_file(const std::filesystem::path& path);
 // The same for a picture: a name ending in .png, or without an extension.
 void check_output_file(const std::filesystem::path& path);
 
+// Whether both are there and one file, under whatever names.
+bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b);
+
 // Creates the folder and its parents; throws Error(kCannotCreate) unless files can be written there.
 void make_output_folder(const std::filesystem::path& folder);
 

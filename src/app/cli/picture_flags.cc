@@ -8,6 +8,7 @@
 
 #include "app/cli/arguments.h"
 #include "base/check.h"
+#include "base/text_util.h"
 #include "engine/resolve.h"
 #include "image/read.h"
 
@@ -22,8 +23,10 @@ CLI::Option* add_text(CLI::App& app, const std::string& names, std::optional<std
 }
 
 void add_init_flags(CLI::App& app, PictureFlags& f, const std::string& init_name) {
-  app.add_option(init_name, f.init,
-                 "Picture to begin from; or a folder, or a pattern in quotes (\"in/*.png\"): each picture in turn")
+  app.add_option(
+         init_name, f.init,
+         "Picture to begin from; or a folder, or a pattern in quotes (\"in/*.png\"): each picture in turn; off: "
+         "none, also with --like")
       ->type_name("FILE");
   add_number(app, "--strength", f.strength, "How far from that picture: the part of the steps that is run, 0 to 1")
       ->default_str("0.75");
@@ -40,7 +43,7 @@ void add_mask_flags(CLI::App& app, PictureFlags& f) {
   app.add_option(
          "--mask", f.mask,
          "Inpaint: what is white in this picture (or see-through) is drawn anew, all else stays; or a folder of "
-         "masks with the pictures' names")
+         "masks with the pictures' names; off: none")
       ->type_name("FILE");
   app.add_flag("--mask-invert", f.mask_invert, "Draw anew what is black");
   add_integer(app, "--mask-blur", f.mask_blur, "How far the mask's edge is softened, in pixels")->default_str("4");
@@ -52,14 +55,15 @@ void add_mask_flags(CLI::App& app, PictureFlags& f) {
   add_integer(app, "--mask-padding", f.mask_padding, "The same, with so many pixels around the mask")
       ->default_str("32");
   add_text(app, "--extend", f.extend, "L,R,T,B",
-           "Outpaint: pixels drawn around the picture, left, right, top, bottom; one number: on every side");
+           "Outpaint: pixels drawn around the picture, left, right, top, bottom; one number: on every side; off: none");
 }
 
 void add_hires_flags(CLI::App& app, PictureFlags& f) {
-  add_number(app, "--hires", f.hires, "Draw a second time at so many times the size, from the first result");
+  add_text(app, "--hires", f.hires, "X",
+           "Draw a second time at so many times the size, from the first result; off: only once");
   add_text(app, "--hires-upscaler", f.hires_upscaler, "NAME",
            "Between the two: latent[-antialiased|-bicubic|-bicubic-antialiased|-nearest|-nearest-exact], lanczos, "
-           "bicubic, bilinear, nearest, or the file of an ESRGAN model")
+           "bicubic, bilinear, box, hamming, nearest, or the file of an ESRGAN model")
       ->default_str("latent");
   add_integer(app, "--hires-steps", f.hires_steps, "Steps of the second time; by default as the first");
   add_number(app, "--hires-strength", f.hires_strength, "How far from the first result, 0 to 1")->default_str("0.7");
@@ -74,7 +78,7 @@ void add_control_flags(CLI::App& app, PictureFlags& f) {
   add_repeatable(
       app, "--control", f.controls, "MODEL:IMAGE[:WEIGHT[:START[:END]]]",
       "ControlNet and the picture that it follows, its weight [1], and the part of the steps in which it acts "
-      "[0:1]; may be given several times");
+      "[0:1]; may be given several times; off: none");
   add_text(app, "--control-preprocess", f.control_preprocess, "KIND",
            "How the pictures for --control are prepared: none (they are hints already) or canny (edges)")
       ->default_str("none");
@@ -82,7 +86,7 @@ void add_control_flags(CLI::App& app, PictureFlags& f) {
 }
 
 void add_finish_flags(CLI::App& app, PictureFlags& f) {
-  add_text(app, "--seamless", f.seamless, "AXES", "Opposite edges fit: x, y or xy");
+  add_text(app, "--seamless", f.seamless, "AXES", "Opposite edges fit: x, y or xy; off: they need not");
   add_text(app, "--subseed", f.subseed, "N",
            "Seed of variations: the first noise is turned towards this seed's; -1 draws one");
   add_number(app, "--subseed-strength", f.subseed_strength, "How far, 0 to 1")->default_str("0");
@@ -94,13 +98,22 @@ void add_finish_flags(CLI::App& app, PictureFlags& f) {
       ->default_str("off");
 }
 
-double number_of(std::string_view text, const std::string& whole) {
+bool is_off(const std::string& value) { return value == "off"; }
+
+std::string unless_off(const std::string& value) { return is_off(value) ? std::string() : value; }
+
+std::optional<double> finite_number(std::string_view text) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  SUMI_CHECK_KIND(kUsage, error == std::errc() && end == text.data() + text.size() && std::isfinite(value),
-                  "--control {}: {} is not a number; write MODEL:IMAGE[:WEIGHT[:START[:END]]]", whole,
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+double number_of(std::string_view text, const std::string& whole) {
+  const std::optional<double> value = finite_number(text);
+  SUMI_CHECK_KIND(kUsage, value, "--control {}: {} is not a number; write MODEL:IMAGE[:WEIGHT[:START[:END]]]", whole,
                   text.empty() ? "nothing" : std::string(text));
-  return value;
+  return *value;
 }
 
 bool is_number(std::string_view text) {
@@ -131,22 +144,56 @@ std::vector<int64_t> parse_extend(const std::string& text) {
   return sides;
 }
 
+double parse_hires(const std::string& text) {
+  const std::optional<double> value = finite_number(text);
+  SUMI_CHECK_KIND(kUsage, value, "--hires takes a number, how many times as large, or off, not {}", excerpt(text));
+  return *value;
+}
+
+bool has_hires_options(const PictureFlags& f) {
+  return f.hires_strength || f.hires_scale || f.hires_steps || f.hires_upscaler || f.hires_sampler ||
+         f.hires_schedule || f.hires_prompt || f.hires_negative_prompt;
+}
+
+void apply_hires_options(const PictureFlags& f, Hires& hires) {
+  const auto set = [](auto& value, const auto& given) {
+    if (given) value = given;
+  };
+  if (f.hires_sampler) hires.schedule.reset();  // it was another sampler's
+  set(hires.upscaler, f.hires_upscaler);
+  set(hires.steps, f.hires_steps);
+  set(hires.strength, f.hires_strength);
+  set(hires.sampler, f.hires_sampler);
+  set(hires.schedule, f.hires_schedule);
+  set(hires.guidance, f.hires_scale);
+  set(hires.prompt, f.hires_prompt);
+  set(hires.negative_prompt, f.hires_negative_prompt);
+}
+
 void apply_hires(const PictureFlags& f, Request& request) {
-  const bool more = f.hires_strength || f.hires_scale || f.hires_steps || f.hires_upscaler || f.hires_sampler ||
-                    f.hires_schedule || f.hires_prompt || f.hires_negative_prompt;
-  if (!f.hires) {
-    SUMI_CHECK_KIND(kUsage, !more, "the options of --hires mean nothing without it: give --hires 2 too");
-    return;
-  }
-  request.hires = Hires{.scale = *f.hires,
-                        .upscaler = f.hires_upscaler,
-                        .steps = f.hires_steps,
-                        .strength = f.hires_strength,
-                        .sampler = f.hires_sampler,
-                        .schedule = f.hires_schedule,
-                        .guidance = f.hires_scale,
-                        .prompt = f.hires_prompt,
-                        .negative_prompt = f.hires_negative_prompt};
+  if (!f.hires || is_off(*f.hires)) return;
+  request.hires = Hires{.scale = parse_hires(*f.hires)};
+  apply_hires_options(f, *request.hires);
+}
+
+bool controls_are_off(const PictureFlags& f) {
+  const bool off = std::any_of(f.controls.begin(), f.controls.end(), is_off);
+  SUMI_CHECK_KIND(kUsage, !off || f.controls.size() == 1, "--control off goes with no other --control");
+  return off;
+}
+
+void apply_controls(const PictureFlags& f, Request& request) {
+  if (controls_are_off(f)) return;
+  for (const std::string& control : f.controls) request.controls.push_back(parse_control(control));
+}
+
+void apply_only_masked(const PictureFlags& f, Request& request) {
+  if (!f.only_masked) return;
+  SUMI_CHECK_KIND(kUsage, !request.mask.empty() || !request.extend.empty(),
+                  "--only-masked means nothing without --mask: give that too, or leave it out");
+  SUMI_CHECK_KIND(kUsage, request.extend.empty(),
+                  "--only-masked and --extend exclude one another: what is around the picture has no surroundings");
+  if (!request.mask_padding) request.mask_padding = 32;
 }
 
 bool is_pattern(const std::string& path) { return path.find_first_of("*?") != std::string::npos && !exists(path); }
@@ -198,8 +245,8 @@ Control parse_control(const std::string& text) {
 }
 
 void apply_picture_flags(const PictureFlags& f, Request& request) {
-  request.init = f.init;
-  request.mask = f.mask;
+  request.init = init_of(f);
+  request.mask = unless_off(f.mask);
   request.strength = f.strength;
   request.resize = f.resize;
   request.background = f.background;
@@ -208,30 +255,61 @@ void apply_picture_flags(const PictureFlags& f, Request& request) {
   request.mask_blur = f.mask_blur;
   request.mask_content = f.mask_content;
   request.mask_padding = f.mask_padding;
-  if (f.only_masked && !f.mask_padding) request.mask_padding = 32;
-  if (f.extend) request.extend = parse_extend(*f.extend);
+  if (f.extend && !is_off(*f.extend)) request.extend = parse_extend(*f.extend);
   apply_hires(f, request);
-  for (const std::string& control : f.controls) {
-    request.controls.push_back(parse_control(control));
-    request.controls.back().preprocess = f.control_preprocess;
-  }
-  SUMI_CHECK_KIND(kUsage, !f.control_preprocess || !f.controls.empty(),
-                  "--control-preprocess means nothing without --control");
+  apply_controls(f, request);
   request.guess_mode = f.guess_mode;
-  request.seamless = f.seamless.value_or("");
+  request.seamless = unless_off(f.seamless.value_or(""));
   request.subseed_strength = f.subseed_strength;
   if (f.subseed) {
     const auto subseed = parse_seed(*f.subseed);
     request.subseed = subseed ? *subseed : engine::random_seed();
   }
-  if (f.safety_checker.value_or("off") != "off") request.safety_checker = *f.safety_checker;
-  if (f.watermark.value_or("off") != "off") request.watermark = *f.watermark;
+  request.safety_checker = unless_off(f.safety_checker.value_or(""));
+  request.watermark = unless_off(f.watermark.value_or(""));
 }
 
-bool gives_several(const PictureFlags& flags) { return is_folder(flags.init) || is_pattern(flags.init); }
+void drop_what_is_off(const PictureFlags& f, Request& like) {
+  const auto off = [](const std::optional<std::string>& value) { return value && is_off(*value); };
+  const bool had_part = is_off(f.mask) && like.mask_padding, was_larger = off(f.extend) && !like.extend.empty();
+  if (had_part || was_larger) like.width = like.height = std::nullopt;  // of the part, of the larger picture
+  if (is_off(f.init)) like.init.clear();
+  if (is_off(f.mask)) {
+    like.mask.clear();
+    like.mask_invert = false;
+    like.mask_padding.reset();
+  }
+  if (off(f.extend)) like.extend.clear();
+  if (off(f.hires)) like.hires.reset();
+  if (controls_are_off(f)) like.controls.clear();
+  if (off(f.seamless)) like.seamless.clear();
+  if (f.safety_checker) like.safety_checker.clear();  // the one that is given takes its place
+  if (f.watermark) like.watermark.clear();
+}
+
+void apply_dependent_flags(const PictureFlags& f, Request& request) {
+  if (has_hires_options(f)) {
+    SUMI_CHECK_KIND(kUsage, request.hires, "the options of --hires mean nothing without it: give --hires 2 too");
+    apply_hires_options(f, *request.hires);
+  }
+  SUMI_CHECK_KIND(kUsage, !f.control_preprocess || !request.controls.empty(),
+                  "--control-preprocess means nothing without --control");
+  for (Control& control : request.controls) {
+    if (f.control_preprocess) control.preprocess = f.control_preprocess;
+  }
+  apply_only_masked(f, request);
+}
+
+std::string init_of(const PictureFlags& flags) { return unless_off(flags.init); }
+
+bool gives_several(const PictureFlags& flags) {
+  const std::string init = init_of(flags);
+  return is_folder(init) || is_pattern(init);
+}
 
 std::vector<InitPicture> pictures_of(const PictureFlags& flags) {
-  if (!gives_several(flags)) return {{flags.init, flags.mask}};
+  const std::string mask = unless_off(flags.mask);
+  if (!gives_several(flags)) return {{init_of(flags), mask}};
   const bool folder = is_folder(flags.init);
   const fs::path pattern = flags.init;
   const fs::path where = folder ? pattern : pattern.has_parent_path() ? pattern.parent_path() : fs::path(".");
@@ -241,13 +319,13 @@ std::vector<InitPicture> pictures_of(const PictureFlags& flags) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || !image::is_picture_name(entry.path())) continue;
     if (!folder && fnmatch(pattern.filename().c_str(), name.c_str(), 0) != 0) continue;
-    pictures.push_back({entry.path(), flags.mask});
+    pictures.push_back({entry.path(), mask});
   }
   SUMI_CHECK_KIND(kNoInput, !error, "{} cannot be read: {}", where.string(), error.message());
   SUMI_CHECK_KIND(kNoInput, !pictures.empty(), "{}: there is no picture ({})", flags.init, image::picture_kinds());
   std::sort(pictures.begin(), pictures.end(), [](const auto& a, const auto& b) { return a.init < b.init; });
-  if (is_folder(flags.mask)) {
-    for (InitPicture& picture : pictures) picture.mask = mask_for(picture.init, flags.mask);
+  if (is_folder(mask)) {
+    for (InitPicture& picture : pictures) picture.mask = mask_for(picture.init, mask);
   }
   return pictures;
 }

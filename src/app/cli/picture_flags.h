@@ -12,13 +12,16 @@
 
 namespace sumi::app {
 
+// `init`, `mask`, `extend`, `hires`, `controls`, `seamless`, `safety_checker` and `watermark` may be "off": without it,
+// also where a picture for --like has it.
 struct PictureFlags {
   std::string init, mask;
   std::optional<double> strength, subseed_strength;
   std::optional<std::string> resize, background, convention, mask_content, extend, seamless;
   bool mask_invert = false, only_masked = false, guess_mode = false;
   std::optional<int64_t> mask_blur, mask_padding;
-  std::optional<double> hires, hires_strength, hires_scale;
+  std::optional<std::string> hires;
+  std::optional<double> hires_strength, hires_scale;
   std::optional<int64_t> hires_steps;
   std::optional<std::string> hires_upscaler, hires_sampler, hires_schedule, hires_prompt, hires_negative_prompt;
   std::vector<std::string> controls;  // MODEL:IMAGE[:WEIGHT[:START[:END]]]
@@ -32,6 +35,16 @@ void add_picture_flags(CLI::App& app, PictureFlags& flags, const std::string& in
 // Fills the request; throws Error(kUsage) for a value that cannot be read. `init` and `mask` that are folders or
 // patterns are left to pictures_of.
 void apply_picture_flags(const PictureFlags& flags, Request& request);
+
+// Takes out of the settings of a picture for --like what the command line turns off.
+void drop_what_is_off(const PictureFlags& flags, Request& like);
+
+// Fills in what belongs to a part of the request that may also come from a picture for --like: to its second pass, its
+// controls, its mask. Call it once that was taken. Throws Error(kUsage) where the request has no such part.
+void apply_dependent_flags(const PictureFlags& flags, Request& request);
+
+// The picture to begin from, as it was named; empty where none is, or "off".
+std::string init_of(const PictureFlags& flags);
 
 // MODEL:IMAGE[:WEIGHT[:START[:END]]]; a path may have colons where the part before one is no file.
 Control parse_control(const std::string& text);

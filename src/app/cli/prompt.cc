@@ -48,32 +48,48 @@ fs::path write_as_default(const std::string& name, const image::Image& image, co
   return write_new_picture(next, image, parameters);
 }
 
-int run(PromptFlags& flags) {
-  if (!flags.more_words.empty()) {
-    std::vector<std::string> names;
-    for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
-    const std::string meant = nearest_of(flags.prompt, names);
-    SUMI_CHECK_KIND(kUsage, meant.empty(),
-                    "there is no command {}; did you mean sumi {}? Put a prompt of several words in quotes",
-                    flags.prompt, meant);
-    fail(ErrorKind::kUsage,
-         "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
-         "commands",
-         flags.more_words[0], flags.prompt);
+void refuse_more_words(const PromptFlags& flags) {
+  if (flags.more_words.empty()) return;
+  std::vector<std::string> names;
+  for (const Command* command : commands()) names.push_back(command->name.substr(0, command->name.find(' ')));
+  const std::string meant = nearest_of(flags.prompt, names);
+  SUMI_CHECK_KIND(kUsage, meant.empty(),
+                  "there is no command {}; did you mean sumi {}? Put a prompt of several words in quotes", flags.prompt,
+                  meant);
+  fail(ErrorKind::kUsage,
+       "\"{}\" comes after the prompt \"{}\": put quotes around a prompt of several words; sumi --help lists the "
+       "commands",
+       flags.more_words[0], flags.prompt);
+}
+
+void check_preview(GenerateJob& job) {
+  SUMI_CHECK_KIND(kUsage, job.preview || job.model.preview_vae.empty(),
+                  "--preview-vae means nothing without --preview: give that too, or leave it out");
+  if (!job.preview) return;
+  if (*job.preview == "terminal") {
+    SUMI_CHECK_KIND(kUsage, !job.quiet, "--preview terminal shows nothing with --quiet: leave one of them out");
+    return;
   }
+  check_output_file(*job.preview);
+  job.outputs.push_back({"--preview", *job.preview});
+}
+
+// `several`: pictures, so that -o is a folder.
+void check_output(const PromptFlags& flags, bool several, GenerateJob& job) {
+  if (several || flags.output.empty()) return check_output_folder(flags.output.empty() ? "." : flags.output);
+  check_output_file(flags.output);
+  job.outputs.push_back({"-o", flags.output});
+}
+
+int run(PromptFlags& flags) {
+  refuse_more_words(flags);
   const bool prompted = flags.shared.given("prompt");
   SUMI_CHECK_KIND(kUsage, prompted || !flags.shared.like.empty(),
                   "prompt is required (sumi PROMPT --help lists the options)");
   if (prompted) flags.job.request.prompts = {flags.prompt};
   const bool several = gives_several(flags.shared.pictures);
-  if (several) {
-    check_output_folder(flags.output.empty() ? "." : flags.output);
-  } else if (flags.output.empty()) {
-    check_output_folder(".");
-  } else {
-    check_output_file(flags.output);
-  }
-  if (flags.job.preview && *flags.job.preview != "terminal") check_output_file(*flags.job.preview);
+  check_output(flags, several, flags.job);
+  check_preview(flags.job);
   apply_shared_flags(flags.shared, flags.job);
   if (several && !flags.output.empty()) make_output_folder(flags.output);
   const auto write = [&](const Picture& picture, GenerateReport& report) {
@@ -86,7 +102,7 @@ int run(PromptFlags& flags) {
     } else {
       write_picture(path, picture.image, picture.parameters);
     }
-    report.images.push_back({path, picture.prompt, picture.seed});
+    report.add(path, picture);
     if (!flags.job.json && !flags.job.quiet) say(path.string() + "\n");
   };
   generate(flags.job, {.begin = {}, .picture = write, .end = {}});

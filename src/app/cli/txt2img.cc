@@ -5,6 +5,7 @@
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
 #include "app/cli/generate.h"
+#include "app/cli/like.h"
 #include "app/cli/output.h"
 #include "app/cli/process.h"
 #include "base/check.h"
@@ -62,22 +63,29 @@ void fill_request(ScriptFlags& flags) {
   SUMI_CHECK_KIND(kUsage, flags.n_rows >= 0, "--n-rows must be 0 or more, not {}", flags.n_rows);
   SUMI_CHECK_KIND(kUsage, flags.job.channels.value_or(1) >= 1 && flags.job.downsampling.value_or(1) >= 1,
                   "--C and --f must be 1 or more");
-  SUMI_CHECK_KIND(kUsage, !flags.begins_from_picture || !flags.shared.pictures.init.empty(),
-                  "img2img begins from a picture: --init-img FILE");
-  if (flags.begins_from_picture && !flags.shared.scale) flags.shared.scale = 5.0;
+  const bool like = !flags.shared.like.empty();
+  const auto check_init = [&](const std::string& init) {
+    SUMI_CHECK_KIND(kUsage, !flags.begins_from_picture || !init.empty(),
+                    "img2img begins from a picture: --init-img FILE");
+  };
+  if (!like) check_init(init_of(flags.shared.pictures));
+  SUMI_CHECK_KIND(kUsage, !like || Ranks::world().alone(), "--like draws in one process; start it without mpirun");
   Request& request = flags.job.request;
-  request.iterations = flags.n_iter;
-  request.batch = flags.n_samples;
-  if (flags.from_file.empty()) {
-    request.prompts = {flags.prompt};
-    request.copies = flags.n_samples;
-  } else {
+  const auto typed = [&](const char* option) { return !like || flags.shared.given(option); };
+  if (typed("--n-iter")) request.iterations = flags.n_iter;
+  if (typed("--n-samples")) request.batch = flags.n_samples;
+  if (!flags.from_file.empty()) {
     request.prompts = read_lines(flags.from_file);
+  } else {
+    if (typed("--prompt")) request.prompts = {flags.prompt};
+    request.copies = request.batch;
   }
   apply_shared_flags(flags.shared, flags.job);
+  if (like) check_init(request.init);
 }
 
-// Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if it is not too large.
+// Writes each picture to OUTDIR/samples and, at the end, all of them into a grid, if they have one size and it is not
+// too large.
 class Outputs {
  public:
   explicit Outputs(const ScriptFlags& flags) : flags_(flags) { check_output_folder(flags.outdir); }
@@ -86,7 +94,8 @@ class Outputs {
     return {.begin =
                 [this](const Settings& settings) {
                   folder_.emplace(flags_.outdir);
-                  pictures_in_all_ = settings.pictures;
+                  const int64_t each = flags_.job.only ? 1 : settings.pictures;
+                  pictures_in_all_ = each * static_cast<int64_t>(flags_.job.pictures.size());
                   Ranks::world().wait_for_all();  // all count the existing files before one writes
                 },
             .picture = [this](const Picture& picture, GenerateReport& report) { take(picture, report); },
@@ -95,21 +104,36 @@ class Outputs {
 
  private:
   void take(const Picture& picture, GenerateReport& report) {
-    if (!wants_grid_) wants_grid_ = decide_on_grid(picture.image);
     if (!flags_.skip_save) {
-      const fs::path path = write_sample(picture);
-      report.images.push_back({path, picture.prompt, picture.seed});
+      const fs::path path = write_sample(picture, report.before + picture.number);
+      report.add(path, picture);
       tell(path);
     }
-    if (*wants_grid_) pictures_.push_back(picture.image);
+    keep_for_grid(picture.image);
   }
 
-  // Each rank has its own numbers and cannot take the next one.
-  fs::path write_sample(const Picture& picture) {
+  void keep_for_grid(const image::Image& picture) {
+    if (!wants_grid_) wants_grid_ = decide_on_grid(picture);
+    if (!*wants_grid_) return;
+    if (!pictures_.empty() && !same_size(pictures_[0], picture)) {
+      warn("no grid is made: the pictures have different sizes; --skip-grid avoids this warning");
+      wants_grid_ = false;
+      pictures_.clear();
+      return;
+    }
+    pictures_.push_back(picture);
+  }
+
+  static bool same_size(const image::Image& a, const image::Image& b) {
+    return a.width == b.width && a.height == b.height;
+  }
+
+  // `number`: its place in the whole run. Each rank has its own numbers and cannot take the next one.
+  fs::path write_sample(const Picture& picture, int64_t number) {
     if (Ranks::world().alone()) return folder_->write_sample(picture.image, picture.parameters);
     bool asked = false;
     const auto next = [&] {
-      const fs::path path = folder_->sample(picture.number);
+      const fs::path path = folder_->sample(number);
       SUMI_CHECK_KIND(kCannotCreate, !asked, "{}: another run has taken that name; choose another --outdir",
                       path.string());
       asked = true;
@@ -148,26 +172,30 @@ class Outputs {
   std::vector<image::Image> pictures_;  // for the grid
 };
 
-// Under mpirun each process draws some of the batches. A random seed is drawn by the first rank.
+// Every rank gets the first one's, which is below 2^53 where it was drawn (engine::random_seed).
+uint64_t seed_of_first(uint64_t seed) {
+  double shared = Ranks::world().first() ? static_cast<double>(seed) : 0.0;
+  Ranks::world().sum(std::span(&shared, 1));
+  return static_cast<uint64_t>(shared);
+}
+
+// Under mpirun each process draws some of the batches. Random seeds are drawn by the first rank.
 void share_with_other_ranks(GenerateJob& job) {
   const Ranks& ranks = Ranks::world();
   if (ranks.alone()) return;
   Request& request = job.request;
   request.share = ranks.rank();
   request.share_of = ranks.size();
-  if (job.seed_was_drawn) {
-    double seed = ranks.first() ? static_cast<double>(*request.seed) : 0.0;
-    ranks.sum(std::span(&seed, 1));
-    request.seed = static_cast<uint64_t>(seed);
-  }
+  if (job.seed_was_drawn) request.seed = seed_of_first(*request.seed);
+  if (job.subseed_was_drawn) request.subseed = seed_of_first(*request.subseed);
   job.checked.emplace(request);
-  if (!ranks.first()) job.quiet = true;
 }
 
 int run(ScriptFlags& flags) {
   choose_sampler(flags);
-  fill_request(flags);
   flags.tell = !flags.job.json && !flags.job.quiet;
+  if (!Ranks::world().first()) flags.job.quiet = true;
+  fill_request(flags);
   share_with_other_ranks(flags.job);
   Outputs outputs(flags);
   generate(flags.job, outputs.hooks());
@@ -193,6 +221,7 @@ std::function<int()> declare(CLI::App& app, ScriptFlags script) {
   add_integer(app, "--C", flags->job.channels, "Channels of a latent; by default the model's");
   add_integer(app, "--f", flags->job.downsampling, "Pixels per latent on each side; by default the model's");
   add_picture_flags(app, flags->shared.pictures, flags->begins_from_picture ? "--init-img,--init" : "--init");
+  add_like_option(app, flags->shared);
   add_shared_flags(app, flags->shared, flags->job);
   if (flags->begins_from_picture) app.get_option("--scale")->default_str("5");
   return [flags] { return run(*flags); };
@@ -206,6 +235,7 @@ const CommandRegistration kTxt2Img({
       --ckpt sd-v1-4.ckpt --n_samples 4 --ddim_steps 50 --cfg_scale 7.5
   mpirun -np 2 sumi txt2img --from-file prompts.txt --n_samples 1
   sumi txt2img --from-file prompts.txt --n_iter 1 --sampler dpmpp_2m --schedule karras --steps 25
+  sumi txt2img --like outputs/txt2img-samples/samples/00003.png --steps 80 --outdir again
   sumi txt2img --prompt "a red apple" --seeding picture --seed 7      # then --seed 9 --n_samples 1 --n_iter 1: the third
 Unless --watermark and --safety-checker say so, no watermark is put into the pictures and no safety checker looks at
 them; the original does both.

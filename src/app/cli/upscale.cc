@@ -14,7 +14,6 @@
 #include "base/text_util.h"
 #include "engine/memory_plan.h"
 #include "image/file_texts.h"
-#include "image/metadata.h"
 #include "image/png.h"
 #include "image/read.h"
 #include "image/resize.h"
@@ -31,12 +30,6 @@ constexpr int64_t kTileMemory = 1'000'000'000;  // bytes, where the machine has 
 
 struct Size {
   int64_t width, height;
-};
-
-// A picture with the text of its settings, if any.
-struct Source {
-  Image picture;
-  std::string parameters;
 };
 
 // A picture's way through the command.
@@ -62,26 +55,8 @@ struct Upscale {
   fs::path name_for(const fs::path& in, double by) const;
   std::vector<Work> plan(const std::optional<models::Upscaler>& network) const;
   Image enlarge(const Image& picture, const Work& work, const std::optional<models::Upscaler>& network) const;
+  fs::path write(const Work& work, const Image& result, const std::vector<image::PngText>& texts) const;
 };
-
-std::string text_in(const std::vector<std::byte>& bytes, const std::string& name) {
-  try {
-    for (const auto& [key, text] : image::read_texts(bytes, name))
-      if (key == image::kParametersKey) return text;
-  } catch (const Error&) {  // of a kind that carries no texts: the pixels have been read
-  }
-  return {};
-}
-
-Source read(const fs::path& file) {
-  const std::vector<std::byte> bytes = image::read_file({.path = file});
-  return {image::decode_picture(bytes, file.string()), text_in(bytes, file.string())};
-}
-
-bool is_same_file(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  return fs::equivalent(a, b, error);
-}
 
 // What a picture of these sides has in the end; throws where that is too much, or nothing.
 Size scaled(const Size& size, double by, const fs::path& file) {
@@ -140,7 +115,7 @@ std::vector<Work> Upscale::plan(const std::optional<models::Upscaler>& network) 
   for (const std::string& file : files) {
     Work work{.in = file, .out = name_for(file, by), .target = {}};
     if (folder.empty()) check_output_file(work.out);
-    const Image picture = read(file).picture;
+    const Image picture = image::read_picture({.path = file});
     const Size size{picture.width, picture.height};
     work.target = scaled(size, by, file);
     if (network) {
@@ -181,6 +156,21 @@ Image Upscale::enlarge(const Image& picture, const Work& work, const std::option
   return image::resize(result, work.target.width, work.target.height, filter);
 }
 
+// Returns the name of the file: the one of -o is replaced; otherwise the first unused one of NAME.png, NAME-2.png, ….
+fs::path Upscale::write(const Work& work, const Image& result, const std::vector<image::PngText>& texts) const {
+  const SignalsWait wait;
+  if (!out.empty()) {
+    image::write_png(work.out, result, texts);
+    return work.out;
+  }
+  int tried = 0;
+  const auto next = [&] {
+    const std::string number = ++tried == 1 ? "" : fmt::format("-{}", tried);
+    return work.out.parent_path() / (work.out.stem().string() + number + ".png");
+  };
+  return image::write_new_png(next, result, texts);
+}
+
 int Upscale::run() const {
   engine.apply();
   check_words();
@@ -193,15 +183,9 @@ int Upscale::run() const {
     for (const Work& work : all) check_output_file(work.out);
   }
   for (const Work& work : all) {
-    const Source source = read(work.in);
-    const Image result = enlarge(source.picture, work, network);
-    std::vector<image::PngText> texts;
-    if (!source.parameters.empty()) texts.emplace_back(image::kParametersKey, source.parameters);
-    {
-      const SignalsWait wait;
-      image::write_png(work.out, result, texts);
-    }
-    say(work.out.string() + "\n");
+    const image::PictureWithTexts source = image::read_with_texts(work.in);
+    const fs::path written = write(work, enlarge(source.image, work, network), source.texts);
+    say(written.string() + "\n");
   }
   return 0;
 }
@@ -211,9 +195,13 @@ std::function<int()> declare(CLI::App& app) {
   app.add_option("files", upscale->files, "Pictures of any kind that sumi reads")->required()->type_name("");
   app.add_option("--model", upscale->model, "Upscaling model, ESRGAN or Real-ESRGAN: .pth or .safetensors")
       ->type_name("FILE");
-  app.add_option("-o,--out", upscale->out, "The PNG to write; by default NAME_4x.png beside the picture")
+  app.add_option("-o,--out", upscale->out,
+                 "The PNG to write, or to replace; by default NAME_4x.png beside the picture, or where there is one "
+                 "NAME_4x-2.png")
       ->type_name("FILE");
-  app.add_option("--outdir", upscale->folder, "Folder for the results, under the pictures' names")->type_name("DIR");
+  app.add_option("--outdir", upscale->folder,
+                 "Folder for the results, under the pictures' names; nothing in it is replaced")
+      ->type_name("DIR");
   add_number(app, "--scale", upscale->scale,
              "How many times as large; by default what the model does. Otherwise its result is resampled, or the model "
              "runs several times first");
@@ -235,6 +223,7 @@ const CommandRegistration kRegistration({.name = "upscale",
   sumi upscale cat.png --model RealESRGAN_x4plus.pth
   sumi upscale photos/*.jpg --model RealESRGAN_x4plus.pth --scale 2 --outdir large
   sumi upscale cat.png --resampler lanczos --scale 2 -o cat-large.png
+The texts that a PNG, JPEG or WebP carries, such as the settings of a drawn picture, are kept.
 )",
                                          .declare = declare});
 

@@ -73,11 +73,12 @@ class Verification {
   explicit Verification(VerifyFlags& flags) : flags_(flags), file_(flags.file) {}
 
   int operator()() {
+    SUMI_CHECK_KIND(kUsage, !gives_several(flags_.shared.pictures),
+                    "verify draws one picture again: --init names the one that it began from, not several");
     const std::vector<std::byte> bytes = image::read_file({.path = file_});
     given_ = image::decode_picture(bytes, file_);
-    for (const auto& [key, text] : image::read_texts(bytes, file_)) {
-      if (key == image::kParametersKey) parameters_ = text;
-    }
+    const std::vector<image::PngText> texts = image::read_texts(bytes, file_);
+    if (const std::string* parameters = image::parameters_in(texts)) parameters_ = *parameters;
     flags_.shared.like = file_;
     const bool json = std::exchange(flags_.job.json, false);
     untaken_ = apply_shared_flags(flags_.shared, flags_.job);
@@ -133,11 +134,19 @@ class Verification {
   std::optional<image::Image> drawn_;
 };
 
+// What an option is by default is the picture's own.
+void clear_defaults(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (!option->check_lname("backend")) option->default_str("");
+  }
+}
+
 std::function<int()> declare(CLI::App& app) {
   auto flags = std::make_shared<VerifyFlags>();
   app.add_option("file", flags->file, "A picture that carries its settings")->required()->type_name("FILE.png");
   add_picture_flags(app, flags->shared.pictures);
   add_shared_flags(app, flags->shared, flags->job);
+  clear_defaults(app);
   return [flags] { return Verification(*flags)(); };
 }
 
@@ -147,8 +156,8 @@ const CommandRegistration kRegistration({
     .examples = R"(Examples:
   sumi verify lighthouse.png --ckpt sd-v1-4.ckpt
   sumi verify inpainted.png --ckpt sd-v1-4.ckpt --init photos/room.jpg --json
-Prints "same bytes", or how far the two are from each other and what could be the reason. The exit code is 0 where they
-are the same, 1 where they differ.
+What no option gives is as the picture tells. Prints "same bytes", or how far the two are from each other and what could
+be the reason. The exit code is 0 where they are the same, 1 where they differ.
 )",
     .declare = declare,
 });

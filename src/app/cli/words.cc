@@ -14,6 +14,7 @@ struct Renamed {
 constexpr Renamed kRenamed[] = {
     {"batch", "--n-samples"},
     {"checkpoint", "--ckpt"},
+    {"controls", "--control"},
     {"copies", "--n-samples"},
     {"embedding_folder", "--embedding-dir"},
     {"embeddings", "--embedding"},

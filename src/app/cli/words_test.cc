@@ -56,6 +56,7 @@ TEST(Words, FieldsWithAnotherNameFollowTheCommand) {
   expect("fixed_noise", txt2img, "--fixed-code");
   expect("syntax", txt2img, "--prompt-syntax");
   expect("loras", txt2img, "--lora");
+  expect("controls", txt2img, "--control");
   expect("lora_folder", txt2img, "--lora-dir");
   expect("path", txt2img, "--ckpt");
   expect("checkpoint", train, "--ckpt");

@@ -56,21 +56,22 @@ Tensor part_of(const Image& picture, const TileSide& rows, const TileSide& colum
   return out;
 }
 
-uint8_t to_byte(float value) {
-  SUMI_CHECK_KIND(kInternal, !std::isnan(value), "the upscaling network gave a value that is not a number");
-  return static_cast<uint8_t>(std::lround(std::clamp(value, 0.0f, 1.0f) * 255.0f));
-}
+uint8_t to_byte(float value) { return static_cast<uint8_t>(std::lround(std::clamp(value, 0.0f, 1.0f) * 255.0f)); }
 
-// Writes a tile's own part of the result, as far as the picture goes.
-void put(const Tensor& tile, const TileSide& rows, const TileSide& columns, int64_t scale, Image& out) {
+// Writes a tile's own part of the result, as far as the picture goes. Returns false where a value is not a number.
+[[nodiscard]] bool put(const Tensor& tile, const TileSide& rows, const TileSide& columns, int64_t scale, Image& out) {
   const HostView<float> values(tile);
   const int64_t bottom = std::min(rows.end * scale, out.height), right = std::min(columns.end * scale, out.width);
   for (int64_t y = rows.begin * scale; y < bottom; ++y) {
     const float* from =
         values.data() + ((y - rows.from * scale) * tile.dim(2) + (columns.begin - columns.from) * scale) * 3;
     uint8_t* to = out.row(y) + columns.begin * scale * 3;
-    for (int64_t i = 0; i < (right - columns.begin * scale) * 3; ++i) to[i] = to_byte(from[i]);
+    for (int64_t i = 0; i < (right - columns.begin * scale) * 3; ++i) {
+      if (std::isnan(from[i])) return false;
+      to[i] = to_byte(from[i]);
+    }
   }
+  return true;
 }
 
 // Tiles begin at multiples of what the network takes: cut in these units.
@@ -97,6 +98,12 @@ Upscaler Upscaler::open(const std::filesystem::path& path, const UpscalerOptions
   report.check();
   found.file->check_intact();
   return {std::move(found.file), std::move(network), options.device};
+}
+
+int64_t Upscaler::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const io::TensorInfo& info : file_->tensors()) bytes += bytes_of(info.dtype, info.shape.numel());
+  return bytes;
 }
 
 int64_t Upscaler::default_border() const { return std::min(full_border(), rounded_up(kBorder, network_->multiple())); }
@@ -152,7 +159,8 @@ Image Upscaler::upscale(const Image& picture, const UpscaleOptions& options) con
   for (const TileSide& r : rows) {
     for (const TileSide& c : columns) {
       check_cancel();
-      put((*network_)(part_of(picture, r, c, around).to(device_), step), r, c, scale(), out);
+      SUMI_CHECK(put((*network_)(part_of(picture, r, c, around).to(device_), step), r, c, scale(), out),
+                 "{}: what it makes of a picture is not a number; the file is broken", file_->path().string());
     }
   }
   file_->check_intact();

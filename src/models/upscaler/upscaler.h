@@ -38,6 +38,9 @@ class Upscaler {
 
   int64_t scale() const { return network_->scale(); }
   Device device() const { return device_; }
+  // Of the sides of a picture that wraps.
+  int64_t multiple() const { return network_->multiple(); }
+  int64_t weight_bytes() const;
 
   // x [N,H,W,3] in [0, 1], float32 on device() → [N,s·H,s·W,3], not clamped; all of it at once. Sides that the network
   // cannot halve are continued by their mirror image, and the result is cut.
@@ -46,7 +49,7 @@ class Upscaler {
   // The picture s times as large, tile by tile, rounded to 8 bits. Where the thread's context wraps (Context::wrap_x,
   // wrap_y) the result does. The size of the result is the caller's to check. Throws Error(kUsage) for a picture
   // without pixels, of other than 3 channels, or one that wraps and cannot be halved; Error(kCancelled);
-  // Error(kInternal) where the network gives something that is no number; Error(kData) where the file has changed.
+  // Error(kData) where the network gives something that is no number, or the file has changed.
   Image upscale(const Image& picture, const UpscaleOptions& options = {}) const;
 
   // Pixels around a part of a picture that the result for that part depends on: with such a border tiles make no

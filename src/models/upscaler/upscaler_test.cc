@@ -366,7 +366,8 @@ TEST_F(UpscalerTest, RefusesPicturesItCannotTake) {
     bad.upscale(noise(4, 4));
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), HasSubstr("model.safetensors: what it makes of a picture is not a number"));
   }
 }
 
