@@ -40,6 +40,7 @@ pc:libwebp      libwebp-dev           libwebp-devel       webp
 h:gif_lib.h     libgif-dev            giflib-devel        giflib
 pc:libheif      libheif-dev           libheif-devel       libheif
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
+h:boost/version.hpp libboost-dev      boost-devel         boost
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl
 pc:libhwy       libhwy-dev            highway-devel       highway

@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "api": ["engine"],
     "train": ["models", "diffusion", "image", "ranks"],
     "evaluate": ["engine"],
-    "app": ["engine", "train", "evaluate", "ranks"],
+    "app": ["api", "engine", "train", "evaluate", "ranks"],
 }
 C_INTERFACE = "sumi.h"                     # include/sumi.h, which the room api implements
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -81,8 +81,8 @@ class Hub {
       SUMI_CHECK(body.size() + piece.size() <= kMaxListing, "{}: the list of files is too long", url);
       body += piece;
     };
-    const HttpRequest request{.url = url, .token = file_options_.token, .cancelled = file_options_.cancelled};
-    const HttpResponse response = get_with_retries(request, file_options_, take, [&](HttpRequest&) { body.clear(); });
+    const FetchRequest request{.url = url, .token = file_options_.token, .cancelled = file_options_.cancelled};
+    const HttpResponse response = get_with_retries(request, file_options_, take, [&](FetchRequest&) { body.clear(); });
     if (optional && response.status == 404) return {};
     if (!response.ok()) fail_for(url, response);
     return parse_listing(repository_, body);

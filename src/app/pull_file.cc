@@ -195,9 +195,9 @@ class Download {
     // Without a known size a partial file may already be complete: start over.
     if (!file_.size || part_.size() > *file_.size) part_.clear();
     if (file_.size && part_.size() == *file_.size && *file_.size > 0) return;
-    HttpRequest request{
+    FetchRequest request{
         .url = url_, .token = options_.token, .stall_seconds = options_.stall_seconds, .cancelled = options_.cancelled};
-    const auto before_try = [&](HttpRequest& next) {
+    const auto before_try = [&](FetchRequest& next) {
       next.begin = part_.size();
       answer_seen_ = false;
     };
@@ -289,8 +289,8 @@ bool is_complete(const fs::path& path, const HubFile& file, const std::function<
   return !error && (!file.size || size == *file.size) && sum_matches(path, file, cancelled);
 }
 
-HttpResponse get_with_retries(HttpRequest request, const PullFileOptions& options, const HttpSink& sink,
-                              const std::function<void(HttpRequest&)>& before_try) {
+HttpResponse get_with_retries(FetchRequest request, const PullFileOptions& options, const HttpSink& sink,
+                              const std::function<void(FetchRequest&)>& before_try) {
   for (int attempt = 0;; ++attempt) {
     if (before_try) before_try(request);
     HttpResponse response = http_get(request, sink);

@@ -31,8 +31,8 @@ void pull_file(const std::string& url, const HubFile& file, const std::filesyste
 
 // GET with retries and pauses; returns the last answer if none succeeded. `before_try` is called before each try and
 // may change `request.begin`.
-HttpResponse get_with_retries(HttpRequest request, const PullFileOptions& options, const HttpSink& sink,
-                              const std::function<void(HttpRequest&)>& before_try = {});
+HttpResponse get_with_retries(FetchRequest request, const PullFileOptions& options, const HttpSink& sink,
+                              const std::function<void(FetchRequest&)>& before_try = {});
 
 // Throws the error for `response`, with what to do next.
 [[noreturn]] void fail_for(const std::string& url, const HttpResponse& response);

@@ -19,7 +19,7 @@ constexpr size_t kMaxHeaders = 200;
 // The callbacks' shared state. No exception may cross libcurl: the first is kept and rethrown once libcurl has
 // returned.
 struct Transfer {
-  const HttpRequest& request;
+  const FetchRequest& request;
   const HttpSink& sink;
   HttpResponse response;
   std::exception_ptr thrown;
@@ -129,7 +129,7 @@ Curl make_curl() {
 
 std::string HttpResponse::describe() const { return error.empty() ? fmt::format("HTTP {}", status) : error; }
 
-HttpResponse http_get(const HttpRequest& request, const HttpSink& sink) {
+HttpResponse http_get(const FetchRequest& request, const HttpSink& sink) {
   Transfer transfer{request, sink, {}, nullptr};
   const Curl curl = make_curl();
   char reason[CURL_ERROR_SIZE] = "";

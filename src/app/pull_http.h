@@ -9,7 +9,7 @@
 
 namespace sumi::app {
 
-struct HttpRequest {
+struct FetchRequest {
   std::string url;
   std::string token;       // bearer token, sent only to the URL's own host, over https or to localhost
   int64_t begin = 0;       // first byte wanted
@@ -38,7 +38,7 @@ struct HttpResponse {
 using HttpSink = std::function<void(const HttpResponse& head, std::string_view piece)>;
 
 // Throws Error(kCancelled) once `cancelled` returns true; network errors are in the response.
-HttpResponse http_get(const HttpRequest& request, const HttpSink& sink);
+HttpResponse http_get(const FetchRequest& request, const HttpSink& sink);
 
 // The text with everything but unreserved characters as %XX.
 std::string url_escape(std::string_view text);

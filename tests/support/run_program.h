@@ -62,6 +62,7 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   void send(int signal) const { ::kill(pid_, signal); }
+  std::string out() const { return content(out_); }
   std::string err() const { return content(err_); }
   // Processor time that it has had so far.
   double cpu_seconds() const {

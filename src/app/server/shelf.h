@@ -1,0 +1,55 @@
+// The models that a server may draw with: named by their files, opened when they are first asked for, closed again when
+// others need the memory.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "sumi/engine.h"
+
+namespace sumi::app {
+
+struct ShelfEntry {
+  std::string name;     // without folder and ending
+  std::string path;     // as it was given
+  int64_t bytes = 0;    // of its files
+  bool loaded = false;  // open now, with its weights
+};
+
+// Any number of threads may use one.
+class Shelf {
+ public:
+  // `models` by path; a name that two have gets its folder's before it. `most_bytes` of files may be open at once, and
+  // one model at least; 0: what the engine's budget is, or no bound. Throws Error(kUsage) for an empty list,
+  // Error(kNoInput) for a file that there is not.
+  Shelf(const EngineOptions& engine, const std::vector<ModelOptions>& models, int64_t most_bytes = 0);
+
+  // The model of that name (or path, or file name); empty: the first. Opens it, and closes those that were not used for
+  // the longest time until it fits; who holds one keeps it. Throws Error(kUsage) that lists the names, and as
+  // Engine::open.
+  Model get(const std::string& name);
+  // The full name that `name` means. Throws Error(kUsage) that lists the names.
+  std::string name_of(const std::string& name) const;
+  std::vector<ShelfEntry> list() const;
+
+ private:
+  struct Entry {
+    ModelOptions options;
+    std::string name;
+    int64_t bytes = 0;
+  };
+  const Entry& find(const std::string& name) const;
+  void make_room(const Entry& entry);
+
+  Engine engine_;
+  std::vector<Entry> entries_;
+  int64_t most_bytes_;
+  mutable std::mutex mutex_;
+  std::list<std::pair<const Entry*, Model>> open_;  // the one used last first
+};
+
+}  // namespace sumi::app
