@@ -38,6 +38,17 @@ std::string png_of(const Image& image, const std::string& parameters) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// Without the folders of this machine.
+Settings without_folders(Settings settings, const std::string& model) {
+  const auto cut = [](std::string& path) { path = std::filesystem::path(path).filename().string(); };
+  settings.model = model;
+  cut(settings.vae);
+  cut(settings.config);
+  for (Lora& lora : settings.loras) cut(lora.file);
+  for (std::string& file : settings.embeddings) cut(file);
+  return settings;
+}
+
 }  // namespace
 
 const char* name_of(JobState state) {
@@ -216,7 +227,7 @@ void Jobs::run(Entry& entry, Job& job) {
     Entry& entry;
     Running(Jobs& all, Entry& one, Job& job) : jobs(all), entry(one) {
       const Lock lock(jobs.mutex_);
-      entry.view.settings = api::to_json(job.settings());
+      entry.view.settings = api::to_json(without_folders(job.settings(), entry.view.model));
       entry.job = &job;
       if (entry.cancel_asked) job.cancel();
     }

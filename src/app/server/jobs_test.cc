@@ -68,6 +68,9 @@ TEST_F(JobsTest, AJobIsDrawnAndKept) {
   EXPECT_EQ(view.done, 2);
   EXPECT_EQ(view.steps, 2);
   EXPECT_EQ(nlohmann::json::parse(view.settings)["seed"], 7);
+  EXPECT_EQ(nlohmann::json::parse(view.settings)["model"], view.model);
+  EXPECT_EQ(view.settings.find(folder_.path().string()), std::string::npos);  // no path of this machine
+  EXPECT_EQ(view.settings.find(SUMI_TEST_DATA), std::string::npos);
   ASSERT_EQ(view.pictures.size(), 1u);
   const auto png = jobs.picture(id, 0);
   ASSERT_TRUE(png);
