@@ -192,7 +192,6 @@ TEST_F(CliTest, WordsThatLookLikeCommandsPointToTheirOption) {
   expect_refused({"outpaint"}, 64, "--init FILE --extend L,R,T,B");
   expect_refused({"hires", "a.png"}, 64, "--hires 2");
   expect_refused({"controlnet"}, 64, "--control MODEL:IMAGE");
-  expect_refused({"serve"}, 64, "there is no sumi serve");
 }
 
 TEST_F(CliTest, OptionsOfWhatIsNotGivenAreNamed) {

@@ -43,7 +43,6 @@ constexpr NoCommand kNoCommands[] = {
     {"outpaint", "sumi \"PROMPT\" --init FILE --extend L,R,T,B draws around a picture"},
     {"hires", "sumi \"PROMPT\" --hires 2 draws a second time, at twice the size"},
     {"controlnet", "sumi \"PROMPT\" --control MODEL:IMAGE follows a picture"},
-    {"serve", "sumi --help lists what there is"},
 };
 
 // Two-word commands with the same first word share a line.
