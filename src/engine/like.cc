@@ -121,21 +121,27 @@ std::string without_other_networks(const std::string& prompt, Like& like) {
   return out.append(prompt, kept);
 }
 
-// The second pass has the first's LoRAs.
-void take_hires_tags(Like& like) {
-  if (!like.request.hires || !like.request.hires->prompt) return;
-  std::string& prompt = *like.request.hires->prompt;
+// Takes the tags out of the prompt, and returns the LoRAs that they name.
+std::vector<text::LoraTag> take_tags_of(std::string& prompt, Like& like) {
   prompt = without_other_networks(prompt, like);
   try {
     text::TaggedPrompt tagged = text::take_lora_tags(prompt);
-    if (tagged.loras.empty()) return;
-    std::vector<text::LoraTag> first;
-    for (const Lora& lora : like.request.loras) first.push_back({lora.file, lora.weight, lora.unet, lora.text});
-    if (tagged.loras != first) leave(like, "the LoRAs of the second pass's prompt");
+    if (tagged.loras.empty()) return {};
     prompt = std::move(tagged.prompt);
-    prompt.resize(prompt.find_last_not_of(' ') + 1);
+    prompt.resize(prompt.find_last_not_of(' ') + 1);  // that stood before the tags
+    return std::move(tagged.loras);
   } catch (const Error&) {  // the request's check says what is wrong with it
+    return {};
   }
+}
+
+// The second pass has the first's LoRAs.
+void take_hires_tags(Like& like) {
+  if (!like.request.hires || !like.request.hires->prompt) return;
+  const std::vector<text::LoraTag> loras = take_tags_of(*like.request.hires->prompt, like);
+  std::vector<text::LoraTag> first;
+  for (const Lora& lora : like.request.loras) first.push_back({lora.file, lora.weight, lora.unet, lora.text});
+  if (!loras.empty() && loras != first) leave(like, "the LoRAs of the second pass's prompt");
 }
 
 }  // namespace
@@ -166,16 +172,8 @@ void take_sampler(Request& request, const std::string& sampler, const std::strin
 
 void take_tags(Like& like) {
   for (std::string& prompt : like.request.prompts) {
-    prompt = without_other_networks(prompt, like);
-    try {
-      text::TaggedPrompt tagged = text::take_lora_tags(prompt);
-      if (tagged.loras.empty()) continue;
-      prompt = std::move(tagged.prompt);
-      prompt.resize(prompt.find_last_not_of(' ') + 1);  // that stood before the tags
-      for (const text::LoraTag& tag : tagged.loras)
-        like.request.loras.push_back({.file = tag.name, .weight = tag.weight, .unet = tag.unet, .text = tag.text});
-    } catch (const Error&) {  // the request's check says what is wrong with it
-    }
+    for (const text::LoraTag& tag : take_tags_of(prompt, like))
+      like.request.loras.push_back({.file = tag.name, .weight = tag.weight, .unet = tag.unet, .text = tag.text});
   }
 }
 

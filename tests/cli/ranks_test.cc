@@ -55,6 +55,15 @@ class Ranks : public testing::Test {
     return points;
   }
 
+  // The pictures that the runs "one" and "two" have drawn.
+  void expect_same_samples(size_t count) const {
+    const Words names = names_in(folder_ / "one" / "samples");
+    EXPECT_EQ(names.size(), count);
+    ASSERT_EQ(names_in(folder_ / "two" / "samples"), names);
+    for (const std::string& name : names)
+      EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
+  }
+
   void expect_same_run(const std::string& one, const std::string& two, const std::string& file) const {
     const auto a = curve(one), b = curve(two);
     ASSERT_EQ(a.size(), b.size());
@@ -121,43 +130,37 @@ TEST_F(Ranks, TwoTrainAnAutoencoderAsOneDoes) {
   expect_same_run("one", "two", "autoencoder.safetensors");
 }
 
+// One of the original's scripts, on the small model.
+Words draw_small(const std::string& script, const Words& more) {
+  return Words{SUMI_BINARY,
+               script,
+               "--ckpt",
+               synthetic_model().string(),
+               "--config",
+               std::string(SUMI_TEST_DATA) + "/tiny.yaml",
+               "--tokenizer",
+               byte_tokenizer().string(),
+               "--steps",
+               "3",
+               "--W",
+               "64",
+               "--H",
+               "64",
+               "--skip_grid",
+               "--threads",
+               "1"} +
+         more;
+}
+
 TEST_F(Ranks, TwoDrawThePromptsOfAFileAsOneDoes) {
   write_file(folder_ / "prompts.txt", "an apple\na pear\na plum\na fig\na lime\n");
   const auto command = [&](const std::string& out) {
-    return Words{SUMI_BINARY,
-                 "txt2img",
-                 "--ckpt",
-                 synthetic_model().string(),
-                 "--config",
-                 std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-                 "--tokenizer",
-                 byte_tokenizer().string(),
-                 "--from-file",
-                 (folder_ / "prompts.txt").string(),
-                 "--outdir",
-                 (folder_ / out).string(),
-                 "--n_samples",
-                 "2",
-                 "--n_iter",
-                 "1",
-                 "--sampler",
-                 "euler_ancestral",
-                 "--steps",
-                 "3",
-                 "--W",
-                 "64",
-                 "--H",
-                 "64",
-                 "--skip_grid",
-                 "--threads",
-                 "1"};
+    return draw_small("txt2img",
+                      {"--from-file", (folder_ / "prompts.txt").string(), "--outdir", (folder_ / out).string(),
+                       "--n_samples", "2", "--n_iter", "1", "--sampler", "euler_ancestral"});
   };
   run_both(command("one"), command("two"));
-  const Words names = names_in(folder_ / "one" / "samples");
-  EXPECT_EQ(names.size(), 5u);
-  EXPECT_EQ(names_in(folder_ / "two" / "samples"), names);
-  for (const std::string& name : names)
-    EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
+  expect_same_samples(5);
 }
 
 // One rank for each of two commands.
@@ -195,40 +198,13 @@ TEST_F(Ranks, AFaultOfOneEndsAll) {
   EXPECT_NE(outcome.err.find("none.ckpt"), std::string::npos) << outcome.err;
 }
 
-Words draw_small(const Words& more) {
-  return Words{SUMI_BINARY,
-               "img2img",
-               "--ckpt",
-               synthetic_model().string(),
-               "--config",
-               std::string(SUMI_TEST_DATA) + "/tiny.yaml",
-               "--tokenizer",
-               byte_tokenizer().string(),
-               "--prompt",
-               "a cat",
-               "--steps",
-               "3",
-               "--W",
-               "64",
-               "--H",
-               "64",
-               "--skip_grid",
-               "--threads",
-               "1"} +
-         more;
-}
-
 TEST_F(Ranks, TwoDrawEveryPictureOfAFolder) {
   const auto command = [&](const std::string& out) {
-    return draw_small(
-        {"--init-img", data().string(), "--n_samples", "1", "--n_iter", "2", "--outdir", (folder_ / out).string()});
+    return draw_small("img2img", {"--prompt", "a cat", "--init-img", data().string(), "--n_samples", "1", "--n_iter",
+                                  "2", "--outdir", (folder_ / out).string()});
   };
   run_both(command("one"), command("two"));
-  const Words names = names_in(folder_ / "one" / "samples");
-  EXPECT_EQ(names.size(), 10u);
-  ASSERT_EQ(names_in(folder_ / "two" / "samples"), names);
-  for (const std::string& name : names)
-    EXPECT_EQ(read_bytes(folder_ / "one" / "samples" / name), read_bytes(folder_ / "two" / "samples" / name)) << name;
+  expect_same_samples(10);
 }
 
 // A picture's settings have that of the job plus the picture's number.
@@ -243,10 +219,10 @@ TEST_F(Ranks, TwoHaveOneRandomSubseed) {
   for (const Words& varied :
        {Words{"--subseed", "-1", "--subseed-strength", "0.3"}, Words{"--subseed-strength", "0.3"}}) {
     const fs::path out = folder_ / ("out" + std::to_string(++run));
-    const Outcome outcome =
-        run_program(mpirun() + draw_small(Words{"--init-img", (data() / "0.png").string(), "--n_samples", "1",
-                                                "--n_iter", "2", "--outdir", out.string()} +
-                                          varied));
+    const Outcome outcome = run_program(
+        mpirun() + draw_small("img2img", Words{"--prompt", "a cat", "--init-img", (data() / "0.png").string(),
+                                               "--n_samples", "1", "--n_iter", "2", "--outdir", out.string()} +
+                                             varied));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const auto first = subseed_of(out / "samples/00000.png"), second = subseed_of(out / "samples/00001.png");
     EXPECT_GT(first, 0ull);

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/loopback.h"
+
 namespace sumi::test {
 
 struct HttpAnswer {
@@ -31,11 +33,8 @@ struct HttpAnswer {
 class HttpConnection {
  public:
   explicit HttpConnection(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    const sockaddr_in address = loopback(port);
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
       ::close(socket_);
       throw std::runtime_error("cannot connect");
     }

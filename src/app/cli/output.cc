@@ -100,15 +100,7 @@ void write_picture(const fs::path& path, const image::Image& image, const std::s
 fs::path write_new_picture(const std::function<fs::path()>& next, const image::Image& image,
                            const std::string& parameters) {
   const SignalsWait wait;
-  const std::vector<std::byte> bytes = image::encode_png(image, {{image::kParametersKey, parameters}});
-  for (;;) {
-    fs::path path = next();
-    std::error_code error;
-    if (fs::exists(path, error)) continue;
-    AtomicFile file(path);
-    file.write(bytes.data(), bytes.size());
-    if (file.commit_new()) return path;
-  }
+  return image::write_new_png(next, image, {{image::kParametersKey, parameters}});
 }
 
 OutputFolder::OutputFolder(fs::path folder) : folder_(std::move(folder)), samples_(folder_ / "samples") {

@@ -1,29 +1,22 @@
 #include "app/server/guard.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/server/http_text.h"
 #include "base/base64.h"
 #include "base/check.h"
 
 namespace sumi::app {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 // "localhost:7860" → "localhost", "[::1]:7860" → "::1".
 std::string name_in(std::string_view host) {
   if (host.starts_with('[')) {
     const size_t end = host.find(']');
-    return end == std::string_view::npos ? std::string() : lower(host.substr(1, end - 1));
+    return end == std::string_view::npos ? std::string() : lower_case(host.substr(1, end - 1));
   }
-  return lower(host.substr(0, host.find(':')));
+  return lower_case(host.substr(0, host.find(':')));
 }
 
 // The password of Basic credentials.
@@ -53,11 +46,6 @@ bool same_secret(std::string_view a, std::string_view b) {
   return differs == 0;
 }
 
-HttpReply error_reply(int status, std::string_view message) {
-  const nlohmann::ordered_json json{{"error", {{"message", message}, {"code", status}}}};
-  return {.status = status, .body = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)};
-}
-
 Guard::Guard(GuardOptions options) : options_(std::move(options)) {
   SUMI_CHECK_KIND(
       kUsage, is_loopback(options_.address) || !options_.token.empty(),
@@ -68,13 +56,14 @@ Guard::Guard(GuardOptions options) : options_(std::move(options)) {
 
 bool Guard::knows_host(std::string_view host) const {
   const std::string name = name_in(host);
-  if (is_numeric(name) || name == "localhost" || name == lower(options_.address)) return true;
-  return std::any_of(options_.hosts.begin(), options_.hosts.end(), [&](const auto& h) { return lower(h) == name; });
+  if (is_numeric(name) || name == "localhost" || name == lower_case(options_.address)) return true;
+  return std::any_of(options_.hosts.begin(), options_.hosts.end(),
+                     [&](const auto& h) { return lower_case(h) == name; });
 }
 
 bool Guard::knows_origin(std::string_view origin) const {
   return std::any_of(options_.origins.begin(), options_.origins.end(),
-                     [&](const std::string& known) { return lower(known) == lower(origin); });
+                     [&](const std::string& known) { return lower_case(known) == lower_case(origin); });
 }
 
 bool Guard::has_token(const HttpRequest& request) const {
@@ -82,7 +71,7 @@ bool Guard::has_token(const HttpRequest& request) const {
   if (given == nullptr) return false;
   const size_t space = given->find(' ');
   if (space == std::string::npos) return false;
-  const std::string scheme = lower(given->substr(0, space)), rest = given->substr(space + 1);
+  const std::string scheme = lower_case(given->substr(0, space)), rest = given->substr(space + 1);
   if (scheme == "bearer") return same_secret(rest, options_.token);
   return scheme == "basic" && same_secret(password_in(rest), options_.token);
 }
@@ -90,15 +79,15 @@ bool Guard::has_token(const HttpRequest& request) const {
 std::optional<HttpReply> Guard::refuse(const HttpRequest& request) const {
   const std::string* host = request.header("host");
   if (host == nullptr || !knows_host(*host))
-    return error_reply(403, "this server is not called by that name; start it with --allow-host NAME to allow it");
+    return refusal(403, "this server is not called by that name; start it with --allow-host NAME to allow it");
   if (const std::string* origin = request.header("origin")) {
     const size_t slashes = origin->find("://");
-    const bool own = slashes != std::string::npos && lower(origin->substr(slashes + 3)) == lower(*host);
+    const bool own = slashes != std::string::npos && lower_case(origin->substr(slashes + 3)) == lower_case(*host);
     if (!own && !knows_origin(*origin))
-      return error_reply(403, "pages of other sites may not call this server; --allow-origin ORIGIN allows one");
+      return refusal(403, "pages of other sites may not call this server; --allow-origin ORIGIN allows one");
   }
   if (!options_.token.empty() && request.path != "/health" && !has_token(request)) {
-    HttpReply reply = error_reply(401, "a token is needed: Authorization: Bearer TOKEN");
+    HttpReply reply = refusal(401, "a token is needed: Authorization: Bearer TOKEN");
     reply.headers.emplace_back("WWW-Authenticate", "Basic realm=\"sumi\", charset=\"UTF-8\"");
     return reply;
   }

@@ -39,7 +39,5 @@ class Guard {
 bool is_loopback(std::string_view address);
 // Takes as long whatever the texts have in common; their lengths show.
 bool same_secret(std::string_view a, std::string_view b);
-// An answer in one form for all errors of the native face: {"error": {"message", "code"}}.
-HttpReply error_reply(int status, std::string_view message);
 
 }  // namespace sumi::app

@@ -1,4 +1,5 @@
-// HTTP/1.1 for the server: one thread, many connections. Boost is in http.cc alone.
+// HTTP/1.1 for the server: one thread, many connections. Boost is in http.cc (sockets) and
+// http_parser.cc alone.
 //
 // Requests that are broken, too long or too slow are answered here, with {"error": {"message", "code"}} and the end of
 // the connection; the handler sees the others. Of a connection's requests one is answered at a time, in their order.

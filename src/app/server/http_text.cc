@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace sumi::app {
 namespace {
@@ -138,7 +139,8 @@ std::string head_of(const HttpReply& reply, Framing framing, bool close) {
 }
 
 HttpReply refusal(int status, std::string_view message) {
-  return {.status = status, .body = fmt::format(R"({{"error": {{"message": "{}", "code": {}}}}})", message, status)};
+  const std::string quoted = nlohmann::json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return {.status = status, .body = fmt::format(R"({{"error": {{"message": {}, "code": {}}}}})", quoted, status)};
 }
 
 std::string_view reason_of(int status) {

@@ -22,7 +22,7 @@ std::string head_of(const HttpReply& reply, Framing framing, bool close);
 bool is_sendable(const HttpReply& reply);  // what HttpReply asks for
 bool has_body(int status);                 // 204 and 304 have none
 
-// {"error": {"message": …, "code": …}}. The message is ours: without quotes and backslashes.
+// An answer in one form for all errors: {"error": {"message": …, "code": …}}.
 HttpReply refusal(int status, std::string_view message);
 
 }  // namespace sumi::app

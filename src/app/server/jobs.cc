@@ -325,6 +325,12 @@ std::optional<JobView> Jobs::view(const std::string& id) const {
   return known == jobs_.end() ? std::nullopt : std::optional(known->second->view);
 }
 
+std::optional<JobState> Jobs::state(const std::string& id) const {
+  const Lock lock(mutex_);
+  const auto known = jobs_.find(id);
+  return known == jobs_.end() ? std::nullopt : std::optional(known->second->view.state);
+}
+
 std::vector<JobView> Jobs::list() const {
   const Lock lock(mutex_);
   std::vector<std::shared_ptr<Entry>> entries;

@@ -104,6 +104,7 @@ class Jobs {
   std::string submit(Submission submission);
 
   std::optional<JobView> view(const std::string& id) const;
+  std::optional<JobState> state(const std::string& id) const;
   std::vector<JobView> list() const;  // the newest first; without pictures' bytes
   std::shared_ptr<const std::string> picture(const std::string& id, int64_t number) const;  // null: there is none
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/json.h"
+#include "app/server/http_text.h"
 #include "app/server/remote.h"
 #include "base/check.h"
 #include "io/json_text.h"
@@ -95,7 +96,7 @@ template <class T> std::optional<T> number_in(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-HttpReply no_such_job() { return error_reply(404, "there is no such job; it may have been forgotten"); }
+HttpReply no_such_job() { return refusal(404, "there is no such job; it may have been forgotten"); }
 
 // A watcher of a job by Server-Sent Events.
 class EventStream : public std::enable_shared_from_this<EventStream> {
@@ -104,13 +105,13 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
       : exchange_(std::move(exchange)), after_(std::move(after)) {}
 
   bool begin(Jobs& jobs, const std::string& id) {
-    if (!jobs.view(id)) return false;
+    if (!jobs.state(id)) return false;
     const std::string* last = exchange_->request().header("last-event-id");
     const uint64_t seen = last == nullptr ? 0 : number_in<uint64_t>(*last).value_or(0);
     exchange_->begin({.type = "text/event-stream", .headers = {{"Cache-Control", "no-store"}}});
     watch_ = jobs.watch(id, seen, [self = shared_from_this()](const JobEvent& event) { self->send(event); });
-    const auto view = jobs.view(id);
-    if (!view || is_over(view->state)) finish();  // nothing comes any more
+    const auto state = jobs.state(id);
+    if (!state || is_over(*state)) finish();  // nothing comes any more
     exchange_->on_gone([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->watch_.reset();
     });
@@ -156,7 +157,7 @@ HttpReply submit(Jobs& jobs, Submission submission) {
     reply.headers.emplace_back("Location", "/v1/jobs/" + id);
     return reply;
   } catch (const QueueIsFull& full) {
-    HttpReply reply = error_reply(429, full.what());
+    HttpReply reply = refusal(429, full.what());
     reply.headers.emplace_back("Retry-After", std::to_string(kRetryAfter));
     return reply;
   }
@@ -165,7 +166,7 @@ HttpReply submit(Jobs& jobs, Submission submission) {
 void add_job_routes(Router& router, Jobs& jobs, const After& after) {
   router.add("POST", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
     if (!is_json(exchange->request()))
-      return exchange->reply(error_reply(415, "the body must be JSON, with Content-Type: application/json"));
+      return exchange->reply(refusal(415, "the body must be JSON, with Content-Type: application/json"));
     exchange->reply(submit(jobs, submission_of(exchange->request())));
   });
   router.add("GET", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
@@ -184,17 +185,17 @@ void add_job_routes(Router& router, Jobs& jobs, const After& after) {
   router.add("POST", "/v1/jobs/{}/cancel", [&jobs](const auto& exchange, const Captures& parts) {
     const Jobs::Cancelled cancelled = jobs.cancel(parts[0]);
     if (cancelled == Jobs::Cancelled::kUnknown) return exchange->reply(no_such_job());
-    if (cancelled == Jobs::Cancelled::kOver) return exchange->reply(error_reply(409, "the job is over"));
+    if (cancelled == Jobs::Cancelled::kOver) return exchange->reply(refusal(409, "the job is over"));
     exchange->reply(json_reply({{"id", parts[0]}, {"cancelled", true}}));
   });
   router.add("DELETE", "/v1/jobs/{}", [&jobs](const auto& exchange, const Captures& parts) {
     if (jobs.forget(parts[0])) return exchange->reply({.status = 204, .body = ""});
-    exchange->reply(jobs.view(parts[0]) ? error_reply(409, "the job is not over; cancel it first") : no_such_job());
+    exchange->reply(jobs.state(parts[0]) ? refusal(409, "the job is not over; cancel it first") : no_such_job());
   });
   router.add("GET", "/v1/jobs/{}/pictures/{}", [&jobs](const auto& exchange, const Captures& parts) {
     const auto number = number_in<int64_t>(parts[1]);
     const auto png = number ? jobs.picture(parts[0], *number) : nullptr;
-    if (!png) return exchange->reply(error_reply(404, "there is no such picture"));
+    if (!png) return exchange->reply(refusal(404, "there is no such picture"));
     exchange->reply({.type = "image/png", .headers = {{"Cache-Control", "private, immutable"}}, .body = *png});
   });
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "app/server/http_text.h"
 #include "base/check.h"
 
 namespace sumi::app {
@@ -65,13 +66,13 @@ void Router::answer(const std::shared_ptr<HttpExchange>& exchange) const {
     try {
       return route.answer(exchange, *captures);
     } catch (const Error& error) {
-      return exchange->reply(error_reply(status_of(error.kind()), error.what()));
+      return exchange->reply(refusal(status_of(error.kind()), error.what()));
     } catch (const std::exception& error) {
-      return exchange->reply(error_reply(500, error.what()));
+      return exchange->reply(refusal(500, error.what()));
     }
   }
-  if (allowed.empty()) return exchange->reply(error_reply(404, "there is nothing at this address"));
-  HttpReply reply = error_reply(405, "this address takes " + allowed);
+  if (allowed.empty()) return exchange->reply(refusal(404, "there is nothing at this address"));
+  HttpReply reply = refusal(405, "this address takes " + allowed);
   reply.headers.emplace_back("Allow", allowed);
   exchange->reply(std::move(reply));
 }
