@@ -8,6 +8,9 @@
 #   ./ci.sh lint [file...]       layers, format, clang-tidy of what changed since the last commit (or of the files given)
 #   ./ci.sh bench                the benches, with the machine's own peak beside each figure
 #   ./ci.sh package              build/package/sumi_VERSION_ARCH.deb, installed and run in a bare system (as root)
+#   ./ci.sh test-clients         real clients and a browser against the server (needs Node.js 20 with npm)
+#   ./ci.sh soak-serve [jobs]    many small jobs (10,000) through the server: memory and descriptors must stay flat
+#   ./ci.sh fuzz [inputs]        damaged requests (ten million) for the server's readers, under the sanitizers
 #   ./ci.sh soak-jobs [jobs]     many jobs at once on one model (4 threads of 50) under the thread and address sanitizers
 #   ./ci.sh soak [rounds]        repeat the tests (20 rounds) until one fails
 #
@@ -41,6 +44,7 @@ h:gif_lib.h     libgif-dev            giflib-devel        giflib
 pc:libheif      libheif-dev           libheif-devel       libheif
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
 h:boost/version.hpp libboost-dev      boost-devel         boost
+h:hiredis/hiredis.h libhiredis-dev    hiredis-devel       hiredis
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl
 pc:libhwy       libhwy-dev            highway-devel       highway
@@ -61,6 +65,11 @@ py:setuptools   python3-setuptools    python3-setuptools  python-setuptools
 py:wheel        python3-wheel         python3-wheel       python-setuptools
 py:numpy        python3-numpy         python3-numpy       numpy
 py:PIL          python3-pil           python3-pillow      pillow
+cmd:redis-server redis-server         redis               redis
+"
+# Node.js 20 or later with npm comes from wherever this machine has it; Debian 12's is older.
+needs_clients="
+cmd:chromium    chromium              chromium            chromium
 "
 needs_lint="
 cmd:clang-format clang-format         clang-tools-extra   clang-format
@@ -101,7 +110,8 @@ deps() {
     lint) list=$needs_lint ;;
     bench) list=$needs_bench ;;
     package) list=$needs_package ;;
-    *) die "deps: program, all, lint, bench or package, not \"$1\"" ;;
+    clients) list=$needs_clients ;;
+    *) die "deps: program, all, lint, bench, package or clients, not \"$1\"" ;;
   esac
   packages=$(missing "$list" 2)
   [ -z "$packages" ] && return
@@ -190,6 +200,21 @@ package() {
   tests/install/bare_system.sh build/package/sumi_*.deb
 }
 
+# The programs that people use against the server, and the page in a browser. Screenshots go to build/clients/shots.
+test_clients() {
+  command -v npm >/dev/null || die "test-clients: needs Node.js 20 or later with npm"
+  [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || die "test-clients: needs Node.js 20 or later, not $(node --version)"
+  deps program
+  deps clients
+  build release sumi
+  mkdir -p build/clients
+  cp tests/clients/* build/clients/
+  (cd build/clients && npm install --no-audit --no-fund --loglevel=error)
+  (cd build/clients && SUMI_BINARY=$PWD/../release/sumi SUMI_CHROMIUM=$(command -v chromium) \
+    node --test --test-concurrency=1 "${@:-.}")
+  node --test src/app/web/tests/
+}
+
 command=${1:-help}
 [ $# -gt 0 ] && shift
 case $command in
@@ -205,6 +230,7 @@ case $command in
   lint) lint "$@" ;;
   bench) bench "$@" ;;
   package) package ;;
+  test-clients) test_clients "$@" ;;
   soak-jobs)
     deps
     for preset in tsan asan; do
@@ -212,6 +238,16 @@ case $command in
       say "4 threads of ${1:-50} jobs under $preset"
       SUMI_SOAK_JOBS=${1:-50} ASAN_OPTIONS=allocator_may_return_null=1 "build/$preset/tests_soak"
     done
+    ;;
+  soak-serve)
+    deps
+    build release sumi
+    python3 tools/soak_serve.py build/release/sumi "${1:-10000}"
+    ;;
+  fuzz)
+    deps
+    build asan readers_fuzz
+    ASAN_OPTIONS=allocator_may_return_null=1 build/asan/readers_fuzz "${1:-10000000}" ${2+"$2"}
     ;;
   soak)
     deps

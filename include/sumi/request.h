@@ -64,9 +64,12 @@ struct Request {
   std::optional<double> eta = {};                  // ddim: fresh noise in each step, 0 to 1; 0
 
   std::optional<uint64_t> seed = {};  // none: drawn at random
+  // In place of `seed`, the seed of each picture in the order of drawing: as many as pictures, over all iterations.
+  // With seeding "picture" only, which they mean where it is left open; not with `subseed`. Empty: not given.
+  std::vector<uint64_t> seeds = {};
   // "run": one generator draws the noise of the whole job in the order of the original's script, so a picture depends
-  // on those before it. "picture": picture i has a generator of its own, seeded with seed + i (modulo 2^64), and is the
-  // same, byte for byte, as one drawn alone with that seed. "run".
+  // on those before it. "picture": picture i has a generator of its own, seeded with seed + i (modulo 2^64) or
+  // seeds[i], and is the same, byte for byte, as one drawn alone with that seed, whatever else is drawn with it. "run".
   std::optional<std::string> seeding = {};
   std::optional<std::string> rng = {};  // whose random numbers: PyTorch's on the "cpu" or on "cuda"; "cpu"
   bool fixed_noise = false;             // every batch starts from the same noise; only with seeding "run"
@@ -171,7 +174,8 @@ struct Settings {
   int64_t steps = 0;                   // as asked for; some samplers make more
   std::vector<double> timesteps = {};  // of each step's first network call
   double scale = 0.0, eta = 0.0;
-  uint64_t seed = 0;
+  uint64_t seed = 0;                 // the first picture's
+  std::vector<uint64_t> seeds = {};  // the request's
   std::string seeding = {}, rng = {}, syntax = {}, negative_prompt = {};
   int64_t pictures = 0;  // of the whole job
   int64_t batch = 1;     // the most at once

@@ -48,6 +48,7 @@ _PYTHON_NAMES = {
     "sampler": "scheduler",
     "schedule": "scheduler",
     "seed": "generator",
+    "seeds": "generator",
     "seeding": "generator",
     "rng": "generator",
     "dtype": "torch_dtype",

@@ -59,9 +59,10 @@ class Generator:
 class Noise(NamedTuple):
     """What a request says about random numbers; nothing is said where a field is None."""
 
-    seed: Optional[int]
-    seeding: Optional[str]
-    rng: Optional[str]
+    seed: Optional[int] = None
+    seeds: Optional[List[int]] = None
+    seeding: Optional[str] = None
+    rng: Optional[str] = None
 
 
 def _rng_of(generator: Any) -> str:
@@ -95,34 +96,24 @@ def _check(generator: Any) -> None:
 def read_generators(generator: Any, pictures: int) -> Noise:
     """The seeds of a call that draws `pictures` pictures.
 
-    One generator draws the noise of all pictures, as in diffusers. Of a list each draws one picture's: the library can
-    do this for seeds that follow each other.
+    One generator draws the noise of all pictures, as in diffusers. Of a list each draws one picture's.
     """
     if generator is None:
-        return Noise(None, None, None)
+        return Noise()
     if not isinstance(generator, (list, tuple)):
         _check(generator)
-        return Noise(generator.initial_seed() % _SEED_RANGE, "run", _rng_of(generator))
+        return Noise(seed=generator.initial_seed() % _SEED_RANGE, seeding="run", rng=_rng_of(generator))
     if len(generator) != pictures:
         raise ValueError(f"`generator` is a list of {len(generator)} for {pictures} pictures; each needs one")
     for one in generator:
         _check(one)
     if len({id(one) for one in generator}) != len(generator):
         raise ValueError("`generator` lists one generator twice; each picture needs its own")
-    seeds = [one.initial_seed() % _SEED_RANGE for one in generator]
-    if any(seed != (seeds[0] + i) % _SEED_RANGE for i, seed in enumerate(seeds)):
-        raise ValueError(
-            f"`generator` is a list with the seeds {_shown(seeds)}; the seeds of a list must follow each other "
-            "(n, n+1, …): call the pipeline once for each of them instead"
-        )
     devices = {_rng_of(one) for one in generator}
     if len(devices) > 1:
         raise ValueError("`generator` lists generators of the cpu and of cuda; all must be of one device")
-    return Noise(seeds[0], "picture", devices.pop())
-
-
-def _shown(seeds: List[int]) -> str:
-    return ", ".join(str(seed) for seed in seeds[:4]) + (", …" if len(seeds) > 4 else "")
+    seeds = [one.initial_seed() % _SEED_RANGE for one in generator]
+    return Noise(seeds=seeds, seeding="picture", rng=devices.pop())
 
 
 def mark_used(generator: Any) -> None:

@@ -121,9 +121,10 @@ class Calls(PipelineTest):
         self.assertEqual(request["negative_prompt"], "n")
 
     def test_a_generator_for_each_picture(self):
-        generators = [Generator().manual_seed(seed) for seed in (8, 9)]
+        generators = [Generator().manual_seed(seed) for seed in (8, 3)]
         request = self.request(num_images_per_prompt=2, generator=generators)
-        self.assertEqual((request["seed"], request["seeding"]), (8, "picture"))
+        self.assertEqual((request["seeds"], request["seeding"]), ([8, 3], "picture"))
+        self.assertNotIn("seed", request)
 
     def test_a_generator_serves_one_call(self):
         pipe, generator = self.open(), Generator().manual_seed(1)

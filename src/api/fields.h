@@ -164,10 +164,13 @@ template <class Visit> void visit_fields(Is<Request> auto& request, Visit&& visi
         {.name = "seed",
          .help =
              "open: drawn at random; decimal digits as a string are the same, for clients whose numbers are doubles"});
+  visit(request.seeds,
+        {.name = "seeds",
+         .help = "in place of seed: the seed of each picture, in the order of drawing; only with seeding picture"});
   visit(request.seeding,
         {.name = "seeding",
-         .help = "run: one generator for the whole job; picture: one for each picture i, from seed + i; "
-                 "open: run",
+         .help = "run: one generator for the whole job; picture: one for each picture i, from seed + i or seeds[i]; "
+                 "open: run, with seeds picture",
          .choices = {"run", "picture"}});
   visit(request.rng, {.name = "rng",
                       .help = "whose random numbers: PyTorch's on the CPU or on CUDA; open: cpu",
@@ -312,6 +315,7 @@ template <class Visit> void visit_fields(Is<Settings> auto& settings, Visit&& vi
   visit(settings.scale, {.name = "scale", .help = "classifier-free guidance; 1: none"});
   visit(settings.eta, {.name = "eta", .help = "fresh noise in each step of ddim"});
   visit(settings.seed, {.name = "seed", .help = "the request's, or the one drawn"});
+  visit(settings.seeds, {.name = "seeds", .help = "of each picture, where the request gives them; else empty"});
   visit(settings.seeding, {.name = "seeding",
                            .help = "run: one generator for the whole job; picture: one for each picture",
                            .choices = {"run", "picture"}});

@@ -52,7 +52,7 @@ std::string repeat(const std::string& text, size_t count) {
 constexpr const char* kWholeRequest =
     R"({"prompts":["a cat","ein Hund, 犬"],"negative_prompt":"blurry","copies":2,"batch":3,"iterations":4,)"
     R"("width":64,"height":128,"sampler":"ddim","schedule":"uniform","steps":20,"scale":7.5,"eta":0.25,)"
-    R"("seed":18446744073709551615,"seeding":"picture","rng":"cuda","fixed_noise":true,"syntax":"exact",)"
+    R"("seed":18446744073709551615,"seeds":[18446744073709551615,3],"seeding":"picture","rng":"cuda","fixed_noise":true,"syntax":"exact",)"
     R"("loras":[{"file":"a.safetensors","weight":0.5},{"file":"b.safetensors","weight":1.0,"unet":0.5,"text":0.25}],)"
     R"("lora_folder":"loras","embeddings":["cat.pt"],"embedding_folder":"words",)"
     R"("init":"a.png","strength":0.5,"resize":"crop","background":"#102030","convention":"webui","mask":"m.png",)"
@@ -81,6 +81,7 @@ TEST(ApiJson, ReadsEveryFieldOfARequest) {
   EXPECT_EQ(request.share, 1);
   EXPECT_EQ(request.share_of, 2);
   EXPECT_EQ(request.seed, 18446744073709551615ull);
+  EXPECT_EQ(request.seeds, (std::vector<uint64_t>{18446744073709551615ull, 3}));
   EXPECT_EQ(request.seeding, "picture");
   EXPECT_EQ(request.rng, "cuda");
   EXPECT_TRUE(request.fixed_noise);
@@ -129,7 +130,7 @@ TEST(ApiJson, WhatIsAbsentOrNullStaysOpen) {
   EXPECT_EQ(open.prompts, std::vector<std::string>{""});
   EXPECT_EQ(
       to_json(open),
-      R"({"prompts":[""],"fixed_noise":false,"loras":[],"lora_folder":"","embeddings":[],"embedding_folder":"","init":"","mask":"","mask_invert":false,"extend":[],"controls":[],"guess_mode":false,"seamless":"","safety_checker":"","watermark":"","tiled_decode":false,"share":0,"share_of":1})");
+      R"({"prompts":[""],"seeds":[],"fixed_noise":false,"loras":[],"lora_folder":"","embeddings":[],"embedding_folder":"","init":"","mask":"","mask_invert":false,"extend":[],"controls":[],"guess_mode":false,"seamless":"","safety_checker":"","watermark":"","tiled_decode":false,"share":0,"share_of":1})");
   Json nulls = Json::parse(kWholeRequest);
   for (auto& item : nulls.items()) item.value() = nullptr;
   nulls["prompt"] = "";
@@ -269,6 +270,12 @@ TEST(ApiJson, SeedsHave64Bits) {
   EXPECT_EQ(with(R"("seed": "18446744073709551615")").seed, 18446744073709551615u);
   EXPECT_EQ(with(R"("seed": "007")").seed, 7u);
   EXPECT_EQ(with(R"("seed": null)").seed, std::nullopt);
+  EXPECT_EQ(with(R"("seeds": [5, "18446744073709551615", 0])").seeds,
+            (std::vector<uint64_t>{5, 18446744073709551615u, 0}));
+  EXPECT_THAT(with(R"("seeds": null)").seeds, testing::IsEmpty());
+  EXPECT_EQ(refused(R"("seeds": 7)"), "`seeds` must be a list, not 7");
+  EXPECT_EQ(refused(R"("seeds": [1, -1])"), "`seeds[1]` must be from 0 to 18446744073709551615, not -1");
+  EXPECT_EQ(refused(R"("seeds": ["x"])"), "`seeds[0]` must be a whole number, not \"x\"");
   const std::string range = "`seed` must be from 0 to 18446744073709551615";
   EXPECT_EQ(refused(R"("seed": -1)"), range + ", not -1");
   EXPECT_EQ(refused(R"("seed": 18446744073709551616)"),
@@ -322,12 +329,14 @@ TEST(ApiJson, WritesReplies) {
   Settings settings;
   settings.model = "a\xFF.ckpt";
   settings.seed = 18446744073709551615ull;
+  settings.seeds = {18446744073709551615ull, 3};
   settings.scale = 7.5;
   settings.loras = {{"l", 0.5}};
   settings.timesteps = {999, 0.5};
   const Json json = Json::parse(to_json(settings));
   EXPECT_EQ(json["model"], "a\xEF\xBF\xBD.ckpt");
   EXPECT_EQ(json["seed"].get<uint64_t>(), 18446744073709551615ull);
+  EXPECT_EQ(json["seeds"], Json::parse("[18446744073709551615, 3]"));
   EXPECT_EQ(json["scale"], 7.5);
   EXPECT_EQ(json["timesteps"], Json::parse("[999.0, 0.5]"));
   EXPECT_EQ(json["loras"], Json::parse(R"([{"file": "l", "weight": 0.5}])"));

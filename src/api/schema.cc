@@ -69,16 +69,16 @@ void allow_null(OrderedJson& schema) {
 template <class T> OrderedJson member_schema(const T& initial, const Field& field, Direction direction) {
   using Kind = Unwrap<T>;
   OrderedJson schema = value_schema<typename Kind::Type>(field);
+  if (std::same_as<typename Kind::Type, uint64_t> && direction == Direction::kInput) {
+    schema["type"] = {"integer", "string"};
+    schema["pattern"] = "^[0-9]{1,20}$";
+  }
   if (Kind::kList) {
     schema = {{"type", "array"}, {"items", schema}};
     if (field.min_items > 0) schema["minItems"] = field.min_items;
     if (field.max_items > 0) schema["maxItems"] = field.max_items;
   }
   if (direction == Direction::kInput) {
-    if constexpr (std::same_as<typename Kind::Type, uint64_t>) {
-      schema["type"] = {"integer", "string"};
-      schema["pattern"] = "^[0-9]{1,20}$";
-    }
     if (!field.required || !field.alone.empty()) allow_null(schema);
     if (!field.required && !Kind::kOptional && !Kind::kList) schema["default"] = to_value(initial);
   }

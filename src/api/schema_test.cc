@@ -124,6 +124,17 @@ TEST(ApiSchema, TheParserKnowsTheSchemasFieldsAndNoOthers) {
   }
 }
 
+// Each, and not the list, may be digits in a string.
+TEST(ApiSchema, SeedsMayBeDigits) {
+  const Json schema = Json::parse(json_schema())["$defs"];
+  const Json& seeds = schema["request"]["properties"]["seeds"];
+  EXPECT_EQ(seeds["type"], Json::parse(R"(["array", "null"])"));
+  EXPECT_EQ(seeds["items"]["type"], Json::parse(R"(["integer", "string"])"));
+  EXPECT_TRUE(seeds["items"].contains("pattern"));
+  EXPECT_FALSE(seeds.contains("pattern"));
+  EXPECT_EQ(schema["settings"]["properties"]["seeds"]["items"]["type"], "integer");
+}
+
 TEST(ApiSchema, OneOfPromptAndPrompts) {
   const Json request = Json::parse(json_schema())["$defs"]["request"];
   EXPECT_EQ(request["oneOf"], Json::parse(R"([

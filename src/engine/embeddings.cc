@@ -111,6 +111,7 @@ class Finder {
         warn("{}: no prompt names this embedding, so it has no effect; its word is \"{}\"", file,
              strip_control(words.words().back().word));
     }
+    out_.given = out_.files.size();
     if (places_.search) search();
     if (!parts_.empty()) out_.vectors = parts_.size() == 1 ? parts_[0] : concat_rows(parts_);
     if (places_.search) check_all_found();
@@ -136,6 +137,7 @@ class Finder {
     }
     for (const text::AddedWord& word : words.words()) out_.words.add(word);
     out_.files.push_back(path.string());
+    out_.words_of.push_back(words);
     known_.insert(folded(stem));
     return words;
   }
@@ -285,6 +287,14 @@ class Finder {
 };
 
 }  // namespace
+
+std::vector<std::string> JobEmbeddings::used_by(const std::vector<std::string>& texts) const {
+  std::vector<std::string> used;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (i < given || any_finds(words_of[i], texts)) used.push_back(files[i]);
+  }
+  return used;
+}
 
 JobEmbeddings find_embeddings(const EmbeddingPlaces& places, const models::ModelConfig& config,
                               const std::vector<std::string>& texts) {

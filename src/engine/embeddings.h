@@ -20,9 +20,14 @@ struct EmbeddingPlaces {
 };
 
 struct JobEmbeddings {
-  text::AddedWords words;          // with ids from the text encoder's number of rows on
-  Tensor vectors;                  // [n,D] float32, row j of the id rows + j; undefined: none
-  std::vector<std::string> files;  // those that were read
+  text::AddedWords words;                  // with ids from the text encoder's number of rows on
+  Tensor vectors;                          // [n,D] float32, row j of the id rows + j; undefined: none
+  std::vector<std::string> files;          // those that were read
+  size_t given = 0;                        // the first of them: given by name
+  std::vector<text::AddedWords> words_of;  // of each file
+
+  // The files that a job of these texts alone would have: those given, and those that the texts name.
+  std::vector<std::string> used_by(const std::vector<std::string>& texts) const;
 };
 
 // An embedding is named by the name of its file without ending, a whole word in any case; by NAME in `<NAME>` and

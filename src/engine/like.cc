@@ -195,6 +195,7 @@ Like read_like(std::span<const std::byte> file, const std::string& name) {
 
 void fill_open(Request& r, const Request& other) {
   const bool own_sampler = r.sampler.has_value(), own_hires = r.hires.has_value();
+  const bool own_seeds = !r.seeds.empty(), own_seed = own_seeds || r.seed;
   fill(r.prompts, other.prompts);
   fill(r.negative_prompt, other.negative_prompt);
   fill(r.copies, other.copies);
@@ -207,8 +208,11 @@ void fill_open(Request& r, const Request& other) {
   fill(r.steps, other.steps);
   fill(r.scale, other.scale);
   if (!own_sampler) fill(r.eta, other.eta);
-  fill(r.seed, other.seed);
-  fill(r.seeding, other.seeding);
+  if (!own_seed) {
+    fill(r.seed, other.seed);
+    fill(r.seeds, other.seeds);
+  }
+  if (!own_seeds && !r.fixed_noise) fill(r.seeding, other.seeding);  // these two have their own
   fill(r.rng, other.rng);
   fill(r.fixed_noise, other.fixed_noise);
   fill(r.syntax, other.syntax);

@@ -34,7 +34,8 @@ struct Like {
 Like read_like(std::span<const std::byte> file, const std::string& name);
 
 // Takes from `other` what is open in `request`: prompts, lists and texts that are empty too. Of two second passes, what
-// is open in the request's. A request that names its sampler keeps its own schedule and eta.
+// is open in the request's. A request that names its sampler keeps its own schedule and eta; one with `seeds` or
+// `fixed_noise`, its seeding.
 void fill_open(Request& request, const Request& other);
 
 // Takes out what means nothing without a picture to begin from, a mask, or controls, if the request has none. Whether

@@ -258,6 +258,21 @@ TEST(Like, ThePlaceInAJob) {
               ElementsAre("Batch pos 99999999999"));
 }
 
+// A picture with a seed of its own is the same in any job.
+TEST(Like, APictureWithoutAPlaceIsDrawnAlone) {
+  Settings s = drawn();
+  const std::string text = parameters_of(s, "a cat", s.seed, -1);
+  s.seeding = "run";
+  EXPECT_EQ(parameters_of(s, "a cat", s.seed, -1), text);
+  EXPECT_EQ(like(text).request.seeding, "picture");
+  EXPECT_EQ(like(text).request.copies, std::nullopt);
+  s.subseed = 9;
+  s.subseed_strength = 0.5;
+  EXPECT_EQ(back(s).seeding, "picture");
+  EXPECT_EQ(like("a\nSteps: 1, Seed: 2, Seeding: picture, Version: sumi 0.1.0").request.seeding, "picture");
+  EXPECT_EQ(like("a\nSteps: 1, Seed: 2, Batch pos: 3, Version: sumi 0.1.0").request.seeding, "run");
+}
+
 // An empty text is not the first pass's.
 TEST(Like, TheSecondPassesPromptsComeBack) {
   Settings s = drawn();
@@ -400,6 +415,23 @@ TEST(Like, AnOpenRequestIsFilled) {
   EXPECT_EQ(request.hires->scale, 3.0);
   EXPECT_EQ(request.hires->steps, 4);
   EXPECT_EQ(request.hires->strength, 0.25);
+}
+
+TEST(Like, ARequestWithSeedsKeepsThem) {
+  const Request other{.prompts = {"a"}, .seed = 5, .seeding = "run"};
+  Request seeds{.prompts = {"a", "b"}, .seeds = {1, 2}};
+  fill_open(seeds, other);
+  EXPECT_EQ(seeds.seed, std::nullopt);
+  EXPECT_EQ(seeds.seeding, std::nullopt);
+  EXPECT_NO_THROW(check_request(seeds));
+  Request open{.prompts = {"a"}}, one{.prompts = {"a"}, .seed = 9}, fixed{.prompts = {"a"}, .fixed_noise = true};
+  fill_open(open, {.seeds = {4}, .seeding = "picture"});
+  EXPECT_THAT(open.seeds, ElementsAre(4u));
+  fill_open(one, {.seeds = {4}, .seeding = "picture"});
+  EXPECT_THAT(one.seeds, IsEmpty());
+  EXPECT_EQ(one.seed, 9u);
+  fill_open(fixed, {.seeding = "picture"});
+  EXPECT_NO_THROW(check_request(fixed));
 }
 
 }  // namespace

@@ -123,7 +123,8 @@ class WebReader {
 
   void take_noise() {
     r_.seed = p_.seed;
-    r_.seeding = !own_ || p_.seeding == "picture" ? "picture" : "run";
+    // A picture that has no place among others is the same drawn alone.
+    r_.seeding = own_ && p_.batch_pos && p_.seeding != "picture" ? "run" : "picture";
     const std::string usual = own_ ? "cpu" : "cuda";  // the web UI's default is the graphics card's
     r_.rng = p_.rng.empty() || p_.rng == "GPU" ? usual : own_word(kWebRandom, p_.rng);
     if (r_.rng != "cpu" && r_.rng != "cuda") {

@@ -26,6 +26,11 @@ Tensor NoiseStream::channels_last(const Shape& nhwc) {
   return drawn.to(device_);
 }
 
+uint64_t NoiseChoice::seed_of(int64_t number) const {
+  if (!seeds.empty()) return seeds[static_cast<size_t>(number)];
+  return subseed_strength > 0.0 ? seed : seed + static_cast<uint64_t>(number);
+}
+
 JobNoise::JobNoise(NoiseChoice choice, Device device) : choice_(std::move(choice)), device_(device) {
   if (!choice_.by_picture) streams_.emplace_back(choice_.rng, choice_.seed, device_);
 }
@@ -33,10 +38,8 @@ JobNoise::JobNoise(NoiseChoice choice, Device device) : choice_(std::move(choice
 std::vector<NoiseStream> JobNoise::streams(std::string_view rng) const {
   std::vector<NoiseStream> out;
   if (!choice_.by_picture) out.emplace_back(rng, choice_.seed, device_);
-  for (int64_t i = 0; choice_.by_picture && i < count_; ++i) {
-    const auto number = choice_.subseed_strength > 0.0 ? uint64_t{0} : static_cast<uint64_t>(number_ + i);
-    out.emplace_back(rng, choice_.seed + number, device_);
-  }
+  for (int64_t i = 0; choice_.by_picture && i < count_; ++i)
+    out.emplace_back(rng, choice_.seed_of(number_ + i), device_);
   return out;
 }
 

@@ -1,7 +1,9 @@
 // The noise of a job, drawn from its generators in the layout of the original.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +30,15 @@ class NoiseStream {
 struct NoiseChoice {
   std::string rng = "cpu";
   uint64_t seed = 0;
-  bool by_picture = false;  // picture i draws from seed + i
+  bool by_picture = false;               // picture i draws from
+  std::span<const uint64_t> seeds = {};  // seeds[i], or where there are none from seed + i; outlives the noise
   // Above 0 (by picture only): the first noise of every picture is that of `seed`, turned by so much towards that of
   // subseed + i.
   double subseed_strength = 0.0;
   uint64_t subseed = 0;
+
+  // Of picture `number`, by picture.
+  uint64_t seed_of(int64_t number) const;
 };
 
 // The noise of a whole job: one stream for all its pictures, or one for each.

@@ -88,9 +88,9 @@ void add_controls(const Settings& s, GenerationParameters& p) {
   }
 }
 
-// With one generator, a picture depends on those before it.
+// With one generator, a picture depends on those before it. One with a seed of its own has the same text whatever it
+// was drawn with.
 void add_batch(const Settings& s, int64_t number, const JobParts& parts, GenerationParameters& p) {
-  p.seeding = unless(s.seeding, "run");
   if (s.seeding == "picture" || number < 0) return;
   p.batch_pos = number;
   if (s.batch > 1) p.batch_size = s.batch;

@@ -93,6 +93,21 @@ void check_pictures(const Request& r) {
   for (const Control& control : r.controls) check_control(control);
 }
 
+// Counts that are within their bounds, and seeds.
+void check_seeds(const Request& r) {
+  SUMI_CHECK_KIND(kUsage, !r.seed,
+                  "`seed` and `seeds` exclude one another: the first of `seeds` is the first picture's");
+  SUMI_CHECK_KIND(kUsage, r.seeding.value_or("picture") == "picture",
+                  "`seeds` need `seeding` picture: with run, one generator draws for all pictures");
+  SUMI_CHECK_KIND(kUsage, !r.subseed && r.subseed_strength.value_or(0.0) == 0.0,
+                  "`seeds` and `subseed` exclude one another: a variation of each seed is a request of its own");
+  const auto given = static_cast<int64_t>(r.seeds.size());
+  const int64_t pictures = static_cast<int64_t>(r.prompts.size()) * r.copies.value_or(1) * r.iterations.value_or(1);
+  SUMI_CHECK_KIND(kUsage, given == pictures,
+                  "`seeds` must have one for each picture, {} (prompts times `copies` times `iterations`), not {}",
+                  pictures, given);
+}
+
 // Reads a request's words.
 class Parser {
  public:
@@ -183,7 +198,7 @@ void check_request(const Request& r) {
                   "the guidance `scale` must be a number from 0 to {}, not {}", kMaxScale, scale);
   SUMI_CHECK_KIND(kUsage, std::isfinite(eta) && eta >= 0 && eta <= 1, "`eta` must be a number from 0 to 1, not {}",
                   eta);
-  const std::string rng = r.rng.value_or("cpu"), seeding = r.seeding.value_or("run");
+  const std::string rng = r.rng.value_or("cpu"), seeding = r.seeding.value_or(r.seeds.empty() ? "run" : "picture");
   SUMI_CHECK_KIND(kUsage, rng == "cpu" || rng == "cuda", "`rng` must be cpu or cuda, not {}", rng);
   SUMI_CHECK_KIND(kUsage, seeding == "run" || seeding == "picture", "`seeding` must be run or picture, not {}",
                   seeding);
@@ -195,6 +210,7 @@ void check_request(const Request& r) {
                   "{} prompts times {} `copies` are more than {} pictures", r.prompts.size(), r.copies.value_or(1),
                   kMostPictures);
   SUMI_CHECK_KIND(kUsage, !r.prompts.empty(), "no prompt was given: `prompts` is empty");
+  if (!r.seeds.empty()) check_seeds(r);
   for (const Lora& lora : r.loras) {
     const bool finite =
         std::isfinite(lora.weight) && std::isfinite(lora.unet.value_or(0.0)) && std::isfinite(lora.text.value_or(0.0));

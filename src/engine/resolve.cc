@@ -282,11 +282,14 @@ class Resolver {
     s.steps = request_.steps.value_or(drawing_.steps);
     s.scale = request_.scale.value_or(drawing_.scale);
     s.eta = request_.eta.value_or(0.0);
-    s.seed = request_.seed ? *request_.seed : random_seed();
+    s.seeds = request_.seeds;
+    s.seed = !s.seeds.empty() ? s.seeds[0] : request_.seed ? *request_.seed : random_seed();
     decide_subseed();
-    s.seeding = request_.seeding.value_or(s.subseed ? "picture" : "run");
+    s.seeding = request_.seeding.value_or(s.subseed || !s.seeds.empty() ? "picture" : "run");
     SUMI_CHECK_KIND(kUsage, !s.subseed || s.seeding == "picture",
                     "`subseed` needs `seeding` picture: with run, a picture depends on those before it");
+    SUMI_CHECK_KIND(kUsage, !s.subseed || !request_.fixed_noise,
+                    "`fixed_noise` and `subseed` exclude one another: each picture has a first noise of its own");
     s.rng = request_.rng.value_or("cpu");
     job_.iterations = request_.iterations.value_or(1);
     job_.fixed_noise = request_.fixed_noise;
@@ -338,17 +341,17 @@ class Resolver {
     for (const auto& more : {parsed_.hires_prompt, parsed_.hires_negative}) {
       if (more) texts.push_back(more->text);
     }
-    JobEmbeddings found = engine::find_embeddings(
+    found_ = engine::find_embeddings(
         {.files = request_.embeddings,
          .chosen = request_.embedding_folder,
          .model = facts_.model,
          .data_folder = facts_.data_folder,
          .search = parsed_.syntax == PromptSyntax::kWeighted || !request_.embedding_folder.empty()},
         facts_.config, texts);
-    settings().embeddings = found.files;
-    job_.embeddings = found.vectors;
+    settings().embeddings = found_.files;
+    job_.embeddings = found_.vectors;
     const text::ClipTokenizer& own = facts_.tokenizer();
-    tokenizer_.emplace(found.words.empty() ? own : own.with(found.words));
+    tokenizer_.emplace(found_.words.empty() ? own : own.with(found_.words));
     job_.end_mark = own.end_id();
   }
 
@@ -380,13 +383,14 @@ class Resolver {
     const auto copies = static_cast<size_t>(request_.copies.value_or(1));
     for (const size_t prompt : parsed_.prompts) all.insert(all.end(), copies, text(parsed_.texts[prompt]));
     make_batches(all);
+    tell_embeddings();
     s.pictures = static_cast<int64_t>(all.size()) * job_.iterations;
     s.batch = static_cast<int64_t>(job_.largest_batch());
     const auto rows = [&](size_t i) { return job_.texts[i].rows.size(); };
     const bool more = job_.second && (job_.second->prompt || job_.second->negative);
     if (more) job_.empty = text(ParsedPrompt());
     for (const size_t i : all) {
-      if (rows(i) != rows(all[0]) || (job_.guided() && rows(i) != rows(job_.negative))) {
+      if (rows(i) != rows(all[0]) || (job_.ever_guided() && rows(i) != rows(job_.negative))) {
         job_.empty = text(ParsedPrompt());
         break;
       }
@@ -405,18 +409,41 @@ class Resolver {
     return known->second;
   }
 
+  // Of several prompts, each picture's settings name the embeddings that it would have alone.
+  void tell_embeddings() {
+    if (parsed_.texts.size() == 1 || found_.files.size() == found_.given) return;
+    std::vector<std::string> texts{"", parsed_.negative.text};
+    for (const auto& more : {parsed_.hires_prompt, parsed_.hires_negative}) {
+      if (more) texts.push_back(more->text);
+    }
+    job_.embeddings_of.resize(job_.texts.size());
+    for (const ParsedPrompt& prompt : parsed_.texts) {
+      texts[0] = prompt.text;
+      job_.embeddings_of[text(prompt)] = found_.used_by(texts);
+    }
+  }
+
+  // Of what a picture of that prompt is conditioned on, in each pass.
+  std::pair<size_t, size_t> rows_of(size_t prompt) const {
+    const auto rows = [&](size_t text) { return job_.texts[text].rows.size(); };
+    const auto in_pass = [&](size_t own, bool guided, size_t negative) {
+      return guided ? std::max(rows(own), rows(negative)) : rows(own);
+    };
+    const auto& second = job_.second;
+    return {in_pass(prompt, job_.guided(), job_.negative),
+            second ? in_pass(second->prompt.value_or(prompt), second->scale != 1.0,
+                             second->negative.value_or(job_.negative))
+                   : 0};
+  }
+
   // A text of a batch is padded to the rows of the longest, which changes its picture; so where each picture must be
   // the same as alone, a batch has only texts that take as many rows.
   void make_batches(const std::vector<size_t>& all) {
     const auto most = static_cast<size_t>(request_.batch.value_or(1));
-    const auto rows = [&](size_t i) {
-      const size_t own = job_.texts[i].rows.size();
-      return job_.guided() ? std::max(own, job_.texts[job_.negative].rows.size()) : own;
-    };
     for (const size_t i : all) {
       auto& batches = job_.batches;
       const bool fits = !batches.empty() && batches.back().size() < most &&
-                        (!job_.seeds_by_picture() || rows(batches.back().front()) == rows(i));
+                        (!job_.seeds_by_picture() || rows_of(batches.back().front()) == rows_of(i));
       if (!fits) batches.emplace_back();
       batches.back().push_back(i);
     }
@@ -427,6 +454,7 @@ class Resolver {
   const Request& request_;
   models::DrawingDefaults drawing_;
   std::map<std::string, size_t> places_;  // of the texts
+  JobEmbeddings found_;
   std::optional<text::ClipTokenizer> tokenizer_;
   ResolvedJob job_;
 };

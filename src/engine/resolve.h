@@ -95,9 +95,10 @@ struct ResolvedJob {
   std::optional<SecondPass> second;
   std::vector<ControlJob> controls;
   std::vector<LoraFile> loras;
-  Tensor embeddings;                    // [n,D] rows beyond those of the text encoder's table; undefined: none
-  int64_t end_mark = 0;                 // the id that ends a text
-  std::optional<diffusion::Grid> grid;  // always there once resolved
+  Tensor embeddings;  // [n,D] rows beyond those of the text encoder's table; undefined: none
+  std::vector<std::vector<std::string>> embeddings_of;  // the files that a picture of each text uses; empty: all do
+  int64_t end_mark = 0;                                 // the id that ends a text
+  std::optional<diffusion::Grid> grid;                  // always there once resolved
 
   bool guided() const { return settings.scale != 1.0; }
   // Whether any pass is.

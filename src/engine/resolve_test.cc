@@ -92,6 +92,27 @@ TEST(Resolve, TheSecondPassHasItsOwnRules) {
   EXPECT_TRUE(second(web).discard_last_level);
 }
 
+// Guidance in the second pass alone pads prompts as guidance in the first does: by an empty text.
+TEST(Resolve, TheSecondPassPadsByAnEmptyText) {
+  const test::TempFolder folder;
+  tools::write_byte_vocabulary(folder.path());
+  const text::ClipTokenizer tokenizer = text::ClipTokenizer::load(folder.path());
+  const OpenModel opened = open_model(test::tiny_options(folder.path()));
+  const auto resolved = [&](const Request& request) {
+    return resolve({.config = opened.config,
+                    .tokenizer = [&]() -> const text::ClipTokenizer& { return tokenizer; },
+                    .noise_schedule = *opened.noise_schedule,
+                    .model = opened.path},
+                   parse_request(request));
+  };
+  std::string two_rows;
+  for (int i = 0; i < 100; ++i) two_rows += "a ";
+  const ResolvedJob job =
+      resolved({.prompts = {"a"}, .negative_prompt = two_rows, .scale = 1.0, .hires = Hires{.guidance = 2.0}});
+  ASSERT_EQ(job.texts[job.negative].rows.size(), 2u);
+  EXPECT_EQ(job.texts[job.empty].text, "");
+}
+
 TEST(Form, OfItsName) {
   EXPECT_EQ(form_of("original").drawing.sampler, "ddim");
   EXPECT_EQ(form_of("original").syntax, "exact");

@@ -57,6 +57,7 @@ class Run {
     return {.rng = s.rng,
             .seed = s.seed,
             .by_picture = s.seeding == "picture",
+            .seeds = s.seeds,
             .subseed_strength = s.subseed_strength,
             .subseed = s.subseed.value_or(0)};
   }
@@ -176,7 +177,7 @@ class Run {
     for (size_t i = 0; i < prompts.size(); ++i) {
       check_cancelled(with_.cancel);
       const auto row = static_cast<int64_t>(i);
-      hand_out(decode(latents.rows(row, row + 1)), job_.texts[prompts[i]].text, number_ + row);
+      hand_out(decode(latents.rows(row, row + 1)), prompts[i], number_ + row);
     }
   }
 
@@ -274,21 +275,24 @@ class Run {
     return image;
   }
 
-  void hand_out(Image&& drawn, const std::string& prompt, int64_t number) const {
+  // `prompt`: in texts.
+  void hand_out(Image&& drawn, size_t prompt, int64_t number) const {
     if (!hooks_.picture) return;
     Image image = job_.canvas ? job_.canvas->finish(drawn) : std::move(drawn);
     const bool flagged = with_.safety && with_.safety->censor(image);
     if (flagged) warn("picture {} was flagged by the safety checker and is black", number + 1);
     if (!job_.settings.watermark.empty()) image::embed_watermark(image, image::watermark_bits(job_.settings.watermark));
     Settings s = job_.settings;
-    const bool own_seed = job_.seeds_by_picture(), varied = s.subseed_strength > 0.0;
-    const uint64_t seed = own_seed && !varied ? s.seed + static_cast<uint64_t>(number) : s.seed;
-    if (varied) s.subseed = *s.subseed + static_cast<uint64_t>(number);
+    const bool own_seed = job_.seeds_by_picture();
+    const uint64_t seed = own_seed ? noise_.choice().seed_of(number) : s.seed;
+    if (s.subseed_strength > 0.0) s.subseed = *s.subseed + static_cast<uint64_t>(number);
+    if (!job_.embeddings_of.empty()) s.embeddings = job_.embeddings_of[prompt];
+    const std::string& text = job_.texts[prompt].text;
     hooks_.picture({.image = std::move(image),
-                    .prompt = prompt,
+                    .prompt = text,
                     .number = number,
                     .seed = seed,
-                    .parameters = parameters_of(s, prompt, seed, own_seed || s.pictures == 1 ? -1 : number,
+                    .parameters = parameters_of(s, text, seed, own_seed || s.pictures == 1 ? -1 : number,
                                                 {.iterations = job_.iterations, .fixed_noise = job_.fixed_noise}),
                     .flagged = flagged});
   }

@@ -41,7 +41,8 @@ struct GenerationParameters {
   std::optional<double> strength = {};            // of the picture to begin from, else of the second pass
   std::optional<double> eta = {}, eta_ddim = {};  // of ancestral samplers, of DDIM
   std::optional<int64_t> clip_skip = {}, noise_seed_delta = {};
-  std::string prompt_syntax = {}, rng = {}, seeding = {}, precision = {};
+  std::string prompt_syntax = {}, rng = {}, precision = {};
+  std::string seeding = {};  // of files of earlier versions
   std::optional<uint64_t> subseed = {};
   std::optional<double> subseed_strength = {};
   // Of a job with one generator for all pictures: the most at once, the number of this one from 0 on, and how many

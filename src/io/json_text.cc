@@ -59,12 +59,12 @@ void check_encoding(std::string_view text, const JsonRules& rules) {
 // The parser puts what it cannot take into its message, several times over: bounds that first.
 void check_tokens(std::string_view text, const JsonRules& rules) {
   bool in_string = false;
-  size_t digits = 0, begin = 0, most = kMaxJsonStringBytes;
+  size_t digits = 0, begin = 0, most = rules.max_string_bytes;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') {
       in_string = !in_string;
       begin = i;
-      most = text.substr(i + 1).starts_with("data:") ? rules.max_data_bytes : kMaxJsonStringBytes;
+      most = text.substr(i + 1).starts_with("data:") ? rules.max_data_bytes : rules.max_string_bytes;
     }
     if (in_string && text[i] == '\\') ++i;
     digits = in_string || text[i] < '0' || text[i] > '9' ? 0 : digits + 1;

@@ -26,6 +26,7 @@ struct JsonRules {
   // Of a string that begins with "data:": a file that is given whole.
   size_t max_data_bytes = kMaxJsonStringBytes;
   size_t max_values = SIZE_MAX;  // objects, lists and what they hold, so that a small text cannot take much memory
+  size_t max_string_bytes = kMaxJsonStringBytes;  // of other strings, as they are written
 };
 
 // The value of `text`. Throws Error(rules.kind) if it breaks a rule or a limit above, is not UTF-8, is not one JSON

@@ -61,6 +61,7 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
+  pid_t pid() const { return pid_; }
   void send(int signal) const { ::kill(pid_, signal); }
   std::string out() const { return content(out_); }
   std::string err() const { return content(err_); }

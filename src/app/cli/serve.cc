@@ -1,6 +1,10 @@
 // sumi serve: draws for programs that ask over HTTP.
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "app/cli/arguments.h"
@@ -8,12 +12,22 @@
 #include "app/cli/common.h"
 #include "app/cli/find_model.h"
 #include "app/cli/process.h"
+#include "app/places.h"
+#include "app/server/background.h"
+#include "app/server/extras.h"
 #include "app/server/guard.h"
-#include "app/server/jobs.h"
+#include "app/server/job_store.h"
+#include "app/server/journal.h"
+#include "app/server/local_jobs.h"
 #include "app/server/native.h"
+#include "app/server/openai.h"
+#include "app/server/openapi.h"
 #include "app/server/router.h"
+#include "app/server/web.h"
+#include "app/server/webui.h"
 #include "base/check.h"
 #include "base/small_file.h"
+#include "engine/memory_plan.h"
 
 namespace sumi::app {
 namespace {
@@ -25,8 +39,10 @@ constexpr size_t kShortestToken = 16, kLongestToken = 4096;
 
 struct ServeFlags {
   GuardOptions guard;
-  int64_t port = 7860, most_queued = 100, drain_seconds = 30;
-  std::string token_file;
+  int64_t port = 7860, most_queued = 100, drain_seconds = 30, together = 4;
+  std::optional<int64_t> model_memory;  // MB
+  std::string token_file, state, ui, log = "text";
+  std::vector<std::string> runs;
   ModelChoice model;
   EngineFlags engine;
 };
@@ -96,26 +112,88 @@ class Closing {
   std::thread thread_;
 };
 
+void check(const ServeFlags& flags) {
+  const auto within = [](const char* name, int64_t value, int64_t least, int64_t most) {
+    SUMI_CHECK_KIND(kUsage, value >= least && value <= most, "{} must be from {} to {}, not {}", name, least, most,
+                    value);
+  };
+  within("--port", flags.port, 0, 65535);
+  within("--max-queue", flags.most_queued, 1, 1000);
+  within("--drain", flags.drain_seconds, 0, 3600);
+  within("--together", flags.together, 1, 64);
+  within("--model-memory", flags.model_memory.value_or(1), 1, 1 << 30);
+}
+
+// Bytes of models that may be open at once: three quarters of what the machine has free, unless it is said.
+int64_t model_bytes(const ServeFlags& flags) {
+  constexpr int64_t kMega = 1'000'000;
+  if (flags.model_memory) return *flags.model_memory * kMega;
+  return engine::memory_limits().available.value_or(0) / 4 * 3;
+}
+
+// The folders of the models and sumi's own.
+std::vector<std::filesystem::path> library_folders(const std::vector<ModelOptions>& models) {
+  std::vector<std::filesystem::path> folders;
+  const auto add = [&](const std::filesystem::path& folder) {
+    if (!folder.empty() && std::find(folders.begin(), folders.end(), folder) == folders.end())
+      folders.push_back(folder);
+  };
+  for (const ModelOptions& model : models) add(std::filesystem::absolute(model.path).parent_path());
+  add(find_places().data_folder);
+  return folders;
+}
+
+// Each connection takes a descriptor: as many as the system gives.
+void take_all_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(ServeFlags& flags) {
-  SUMI_CHECK_KIND(kUsage, flags.port >= 0 && flags.port <= 65535, "--port must be from 0 to 65535, not {}", flags.port);
-  SUMI_CHECK_KIND(kUsage, flags.most_queued >= 1 && flags.most_queued <= 1000,
-                  "--max-queue must be from 1 to 1000, not {}", flags.most_queued);
-  SUMI_CHECK_KIND(kUsage, flags.drain_seconds >= 0 && flags.drain_seconds <= 3600,
-                  "--drain must be from 0 to 3600 seconds, not {}", flags.drain_seconds);
+  check(flags);
+  flags.engine.apply();
   flags.guard.token = read_token(flags.token_file);
   const Guard guard(flags.guard);
   const StopsItself stops;
-  Shelf shelf(flags.engine.options(), models_of(flags));
+  take_all_descriptors();
+  Journal journal(journal_form(flags.log), [](const std::string& line) { complain(line); });
+  const std::vector<ModelOptions> models = models_of(flags);
+  const Library library(library_folders(models));
+  Shelf shelf(flags.engine.options(), models, model_bytes(flags));
   shelf.get("");  // a model that cannot be opened is told of now
-  Jobs jobs(shelf, {.most_queued = static_cast<size_t>(flags.most_queued)});
+  std::optional<JobStore> store;
+  if (!flags.state.empty()) store.emplace(flags.state);
+
   Router router;
   HttpServer server({.address = flags.guard.address, .port = static_cast<uint16_t>(flags.port)},
-                    [&](const std::shared_ptr<HttpExchange>& exchange) {
-                      if (auto refusal = guard.refuse(exchange->request())) return exchange->reply(std::move(*refusal));
-                      router.answer(exchange);
+                    [&](std::shared_ptr<HttpExchange> exchange) {
+                      exchange = journal.watched(std::move(exchange));
+                      const HttpRequest& request = exchange->request();
+                      if (auto answer = guard.preflight(request)) return exchange->reply(std::move(*answer));
+                      HttpHeaders cors = guard.cors_of(request);
+                      if (auto refusal = guard.refuse(request)) {
+                        refusal->headers.insert(refusal->headers.end(), cors.begin(), cors.end());
+                        return exchange->reply(std::move(*refusal));
+                      }
+                      router.answer(with_headers(std::move(exchange), std::move(cors)));
                     });
-  add_native_routes(router, jobs, shelf,
-                    [&](milliseconds time, std::function<void()> call) { server.after(time, std::move(call)); });
+  const After after = [&](milliseconds time, std::function<void()> call) { server.after(time, std::move(call)); };
+  // Jobs end before the server, which their events go to.
+  LocalJobs jobs(shelf, library,
+                 {.most_queued = static_cast<size_t>(flags.most_queued),
+                  .most_together = flags.together,
+                  .store = store ? &*store : nullptr,
+                  .on_end = [&](const JobView& view) { journal.job(view); }});
+  Waiting waiting(jobs, after);
+  Background background;
+  add_native_routes(router, jobs, shelf, after);
+  add_extra_routes(router, shelf, library, background, {.runs = {flags.runs.begin(), flags.runs.end()}});
+  add_openai_routes(router, jobs, shelf, waiting, after);
+  add_webui_routes(router, jobs, shelf, library, waiting);
+  add_openapi_route(router);
+  add_web_routes(router, flags.ui);
   say(url_of(flags.guard.address, server.port()) + "\n");
   std::fflush(stdout);
   const Closing closing(server, jobs, seconds(flags.drain_seconds));
@@ -139,6 +217,24 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(app, "--max-queue", flags->most_queued, "Jobs that may wait; more are refused");
   add_integer(app, "--drain", flags->drain_seconds,
               "Seconds for which waiting jobs are still drawn when it is stopped");
+  add_integer(
+      app, "--together", flags->together,
+      "Pictures of several jobs that are drawn in one network call, where only prompts and seeds differ; 1: none");
+  add_integer(
+      app, "--model-memory", flags->model_memory,
+      "MB of models that stay open, by their files; beyond, those unused for longest are closed. By default three "
+      "quarters of the free memory");
+  app.add_option(
+         "--state", flags->state,
+         "Folder that keeps jobs and pictures, so that they outlive the server; by default they are kept in memory")
+      ->type_name("DIR");
+  add_repeatable(app, "--runs", flags->runs, "DIR",
+                 "Folder of a training run, or of several, to be watched in the page; may be given several times");
+  app.add_option("--log", flags->log, "What is written to standard error of jobs and requests: text, json or off")
+      ->type_name("FORM")
+      ->default_str(flags->log);
+  app.add_option("--ui-dir", flags->ui, "Folder with the page's files in place of its own, for those who work on it")
+      ->type_name("DIR");
   add_model_options(app, flags->model);
   add_engine_options(app, flags->engine);
   add_precision_option(app, flags->engine);
@@ -147,14 +243,15 @@ std::function<int()> declare(CLI::App& app) {
 
 const CommandRegistration kRegistration({
     .name = "serve",
-    .help = "Draw for other programs, over HTTP",
+    .help = "Draw in the browser and for other programs, over HTTP",
     .examples = R"(Examples:
-  sumi serve --ckpt sd-v1-4.ckpt
+  sumi serve                         # then open http://127.0.0.1:7860 in a browser
+  sumi serve --ckpt sd-v1-4.ckpt --state ~/pictures
   curl -s http://127.0.0.1:7860/v1/jobs -H 'Content-Type: application/json' \
       -d '{"request": {"prompts": ["a red apple"]}}'
   openssl rand -hex 32 > token && sumi serve --host 0.0.0.0 --token-file token
-Jobs are drawn one after the other; docs/server.md has what can be asked. Nothing that a client sends names a file of
-this machine, and nothing is fetched.
+Programs that speak the API of OpenAI's pictures or of A1111's web UI can be pointed at it; docs/server.md has what can
+be asked. Nothing that a client sends names a file outside the models' folders, and nothing is fetched.
 )",
     .declare = declare,
 });

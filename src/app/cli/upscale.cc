@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
@@ -12,7 +13,7 @@
 #include "base/check.h"
 #include "base/progress.h"
 #include "base/text_util.h"
-#include "engine/memory_plan.h"
+#include "engine/enlarge.h"
 #include "image/file_texts.h"
 #include "image/png.h"
 #include "image/read.h"
@@ -24,19 +25,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kMaxScale = 64.0;
 constexpr int64_t kSmallestTile = 16, kLargestTile = 16384;
-constexpr int64_t kTileMemory = 1'000'000'000;  // bytes, where the machine has twice as much to spare
 
-struct Size {
-  int64_t width, height;
-};
+using engine::PictureSize;
 
 // A picture's way through the command.
 struct Work {
   fs::path in, out;
-  Size target;
-  int passes = 0;  // through the network
+  PictureSize target;
 };
 
 struct Upscale {
@@ -58,36 +54,12 @@ struct Upscale {
   fs::path write(const Work& work, const Image& result, const std::vector<image::PngText>& texts) const;
 };
 
-// What a picture of these sides has in the end; throws where that is too much, or nothing.
-Size scaled(const Size& size, double by, const fs::path& file) {
-  const auto side = [&](int64_t pixels) { return std::llround(static_cast<double>(pixels) * by); };
-  const Size out{side(size.width), side(size.height)};
-  SUMI_CHECK_KIND(kUsage, out.width >= 1 && out.height >= 1, "{}: {}x{} pixels times {:g} is less than a pixel",
-                  file.string(), size.width, size.height, by);
-  SUMI_CHECK_KIND(
-      kUsage, out.width <= image::kMaxPixels / out.height,
-      "{}: {}x{} pixels would become {}x{}, {:.1f} million; at most {:.1f} million are possible, so choose a "
-      "smaller --scale or a smaller picture",
-      file.string(), size.width, size.height, out.width, out.height,
-      1e-6 * static_cast<double>(out.width) * static_cast<double>(out.height),
-      1e-6 * static_cast<double>(image::kMaxPixels));
-  return out;
-}
-
-// How often the network runs, so that the picture is at least `by` times as large.
-int passes_for(double by, int64_t scale) {
-  int passes = 1;
-  for (double reached = static_cast<double>(scale); reached < by && scale > 1; reached *= static_cast<double>(scale))
-    ++passes;
-  return passes;
-}
-
 void Upscale::check_words() const {
   SUMI_CHECK_KIND(kUsage, !model.empty() || !resampler.empty(),
                   "name an upscaling model with --model, or a plain filter with --resampler ({})", image::kFilterNames);
   SUMI_CHECK_KIND(kUsage, !model.empty() || scale, "--resampler needs --scale");
-  SUMI_CHECK_KIND(kUsage, !scale || (*scale > 0.0 && *scale <= kMaxScale), "--scale must be above 0 and at most {:g}",
-                  kMaxScale);
+  SUMI_CHECK_KIND(kUsage, !scale || (*scale > 0.0 && *scale <= engine::kMostEnlarging),
+                  "--scale must be above 0 and at most {:g}", engine::kMostEnlarging);
   SUMI_CHECK_KIND(kUsage, !tile || !model.empty(), "--tile is for --model");
   SUMI_CHECK_KIND(kUsage, !tile || (*tile >= kSmallestTile && *tile <= kLargestTile),
                   "--tile must be from {} to {}, not {}", kSmallestTile, kLargestTile, tile.value_or(0));
@@ -116,11 +88,11 @@ std::vector<Work> Upscale::plan(const std::optional<models::Upscaler>& network) 
     Work work{.in = file, .out = name_for(file, by), .target = {}};
     if (folder.empty()) check_output_file(work.out);
     const Image picture = image::read_picture({.path = file});
-    const Size size{picture.width, picture.height};
-    work.target = scaled(size, by, file);
+    const PictureSize size{picture.width, picture.height};
+    work.target = engine::enlarged_size(size, by, file);
     if (network) {
-      work.passes = passes_for(by, network->scale());
-      scaled(size, std::pow(static_cast<double>(network->scale()), work.passes), file);
+      const int passes = engine::passes_for(by, network->scale());
+      engine::enlarged_size(size, std::pow(static_cast<double>(network->scale()), passes), file);
     }
     all.push_back(work);
   }
@@ -139,21 +111,23 @@ std::vector<Work> Upscale::plan(const std::optional<models::Upscaler>& network) 
 }
 
 Image Upscale::enlarge(const Image& picture, const Work& work, const std::optional<models::Upscaler>& network) const {
-  Image result = picture;
-  for (int pass = 0; pass < work.passes; ++pass) {
-    std::string label = "upscaling " + strip_control(work.in.filename().string());
-    if (work.passes > 1) label += fmt::format(", pass {} of {}", pass + 1, work.passes);
-    std::unique_ptr<Progress> bar;
-    const auto progress = [&](int64_t done, int64_t total) {
-      if (!bar) bar = std::make_unique<Progress>(ProgressOptions{.label = label, .total = total, .quiet = quiet});
-      bar->update(done);
-    };
-    const int64_t available = engine::memory_limits().available.value_or(2 * kTileMemory);
-    result = network->upscale(
-        result, {.tile = tile.value_or(0), .memory = std::min(kTileMemory, available / 2), .progress = progress});
-  }
-  const image::Filter filter = resampler.empty() ? image::Filter::kLanczos : image::filter_of(resampler);
-  return image::resize(result, work.target.width, work.target.height, filter);
+  std::unique_ptr<Progress> bar;
+  int shown = -1;  // whose bar it is
+  const auto progress = [&](int pass, int passes, int64_t done, int64_t total) {
+    if (std::exchange(shown, pass) != pass) {
+      std::string label = "upscaling " + strip_control(work.in.filename().string());
+      if (passes > 1) label += fmt::format(", pass {} of {}", pass + 1, passes);
+      bar.reset();
+      bar = std::make_unique<Progress>(ProgressOptions{.label = label, .total = total, .quiet = quiet});
+    }
+    bar->update(done);
+  };
+  return engine::enlarge(picture, network ? &*network : nullptr,
+                         {.width = work.target.width,
+                          .height = work.target.height,
+                          .filter = resampler.empty() ? image::Filter::kLanczos : image::filter_of(resampler),
+                          .tile = tile.value_or(0),
+                          .progress = progress});
 }
 
 // Returns the name of the file: the one of -o is replaced; otherwise the first unused one of NAME.png, NAME-2.png, ….

@@ -94,6 +94,19 @@ std::optional<HttpReply> Guard::refuse(const HttpRequest& request) const {
   return std::nullopt;
 }
 
+std::optional<HttpReply> Guard::preflight(const HttpRequest& request) const {
+  const std::string* origin = request.header("origin");
+  if (request.method != "OPTIONS" || origin == nullptr || request.header("access-control-request-method") == nullptr)
+    return std::nullopt;
+  if (!knows_origin(*origin)) return std::nullopt;
+  return HttpReply{.status = 204,
+                   .headers = {{"Access-Control-Allow-Origin", *origin},
+                               {"Access-Control-Allow-Methods", "GET, POST, DELETE"},
+                               {"Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID"},
+                               {"Access-Control-Max-Age", "600"},
+                               {"Vary", "Origin"}}};
+}
+
 HttpHeaders Guard::cors_of(const HttpRequest& request) const {
   const std::string* origin = request.header("origin");
   if (origin == nullptr || !knows_origin(*origin)) return {};

@@ -25,6 +25,9 @@ class Guard {
   // The refusal: 403 for a Host that another name could have been rebound to, or a foreign Origin; 401 without the
   // token (Bearer, or Basic with it as the password). None: go on.
   std::optional<HttpReply> refuse(const HttpRequest& request) const;
+  // The answer to a browser that asks whether the page of another site may call; none: it is not such a question. It
+  // carries no token, so it comes before refuse().
+  std::optional<HttpReply> preflight(const HttpRequest& request) const;
   // The headers that the page of a named origin needs to read the answer.
   HttpHeaders cors_of(const HttpRequest& request) const;
 

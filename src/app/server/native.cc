@@ -1,12 +1,15 @@
 #include "app/server/native.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <charconv>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "api/json.h"
 #include "app/server/http_text.h"
-#include "app/server/remote.h"
+#include "app/server/submission.h"
 #include "base/check.h"
 #include "io/json_text.h"
 
@@ -33,10 +36,8 @@ Json json_of(const KeptPicture& picture, const std::string& job) {
 }
 
 Json json_of(const JobView& view) {
-  Json json{{"id", view.id},
-            {"state", name_of(view.state)},
-            {"model", view.model},
-            {"priority", view.priority},
+  Json json{{"id", view.id},          {"state", name_of(view.state)}, {"model", view.model},
+            {"vae", view.vae},        {"upscaling", view.upscaling},  {"priority", view.priority},
             {"created", view.created}};
   if (view.started > 0) json["started"] = view.started;
   if (view.finished > 0) json["finished"] = view.finished;
@@ -55,39 +56,6 @@ Json json_of(const JobView& view) {
 bool is_json(const HttpRequest& request) {
   const std::string* type = request.header("content-type");
   return type != nullptr && type->starts_with("application/json");
-}
-
-// The object's field, taken out; null where there is none.
-nlohmann::json take(nlohmann::json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return nullptr;
-  nlohmann::json value = std::move(*found);
-  object.erase(found);
-  return value;
-}
-
-Submission submission_of(const HttpRequest& request) {
-  nlohmann::json json = io::parse_json(
-      request.body, {.subject = "the body", .max_bytes = api::kMaxJsonBytes, .max_values = api::kMaxJsonValues});
-  SUMI_CHECK_KIND(kUsage, json.is_object(), "the body must be an object with `request`");
-  Submission submission{.client = request.peer};
-  const auto inner = take(json, "request"), model = take(json, "model"), priority = take(json, "priority"),
-             previews = take(json, "previews");
-  SUMI_CHECK_KIND(kUsage, inner.is_object(), "`request` must be given, an object with `prompts`");
-  SUMI_CHECK_KIND(kUsage, model.is_null() || model.is_string(), "`model` must be a name");
-  SUMI_CHECK_KIND(kUsage, priority.is_null() || priority.is_number_integer(), "`priority` must be a whole number");
-  SUMI_CHECK_KIND(kUsage, previews.is_null() || previews.is_boolean(), "`previews` must be true or false");
-  SUMI_CHECK_KIND(kUsage, json.empty(), "there is no field `{}`; a job has `request`, `model`, `priority`, `previews`",
-                  json.begin().key());
-  submission.request = api::parse_request(inner.dump());
-  check_remote(submission.request);
-  if (model.is_string()) submission.model = model.get<std::string>();
-  if (priority.is_number_integer()) {
-    const auto value = priority.get<int64_t>();
-    submission.priority = static_cast<int>(std::clamp<int64_t>(value, -100, 100));  // submit() checks it
-  }
-  if (previews.is_boolean()) submission.previews = previews.get<bool>();
-  return submission;
 }
 
 template <class T> std::optional<T> number_in(const std::string& text) {
@@ -153,7 +121,8 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
 HttpReply submit(Jobs& jobs, Submission submission) {
   try {
     const std::string id = jobs.submit(std::move(submission));
-    HttpReply reply = json_reply(json_of(jobs.view(id).value()), 201);
+    const auto view = jobs.view(id);  // none where it is over and forgotten by now
+    HttpReply reply = json_reply(view ? json_of(*view) : Json{{"id", id}}, 201);
     reply.headers.emplace_back("Location", "/v1/jobs/" + id);
     return reply;
   } catch (const QueueIsFull& full) {
@@ -163,11 +132,28 @@ HttpReply submit(Jobs& jobs, Submission submission) {
   }
 }
 
+// Whatever a browser is made to believe, nothing in a picture runs.
+HttpHeaders picture_headers() {
+  return {{"Cache-Control", "private, immutable"}, {"Content-Security-Policy", "default-src 'none'; sandbox"}};
+}
+
+// The job to move before; empty: to the end.
+std::string before_in(const HttpRequest& request) {
+  const auto json = io::parse_json(request.body, {.subject = "the body", .kind = ErrorKind::kUsage, .max_bytes = 4096});
+  SUMI_CHECK_KIND(kUsage, json.is_object() && json.size() == json.count("before"),
+                  "the body must be {{\"before\": ID}}, or null for the end of the queue");
+  const auto before = json.value("before", nlohmann::json());
+  SUMI_CHECK_KIND(kUsage, before.is_null() || before.is_string(), "`before` must be a job's id or null");
+  return before.is_null() ? std::string() : before.get<std::string>();
+}
+
 void add_job_routes(Router& router, Jobs& jobs, const After& after) {
   router.add("POST", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
     if (!is_json(exchange->request()))
       return exchange->reply(refusal(415, "the body must be JSON, with Content-Type: application/json"));
-    exchange->reply(submit(jobs, submission_of(exchange->request())));
+    Submission submission = parse_submission(exchange->request().body);
+    submission.client = exchange->request().peer;
+    exchange->reply(submit(jobs, std::move(submission)));
   });
   router.add("GET", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
     Json list = Json::array();
@@ -188,6 +174,17 @@ void add_job_routes(Router& router, Jobs& jobs, const After& after) {
     if (cancelled == Jobs::Cancelled::kOver) return exchange->reply(refusal(409, "the job is over"));
     exchange->reply(json_reply({{"id", parts[0]}, {"cancelled", true}}));
   });
+  router.add("POST", "/v1/jobs/{}/move", [&jobs](const auto& exchange, const Captures& parts) {
+    const std::string before = before_in(exchange->request());
+    if (jobs.move(parts[0], before)) return exchange->reply(json_reply({{"id", parts[0]}, {"moved", true}}));
+    if (!jobs.state(parts[0])) return exchange->reply(no_such_job());
+    exchange->reply(refusal(409, "only jobs that wait can be moved, before another that waits of the same client"));
+  });
+  router.add("DELETE", "/v1/jobs/{}/pictures/{}", [&jobs](const auto& exchange, const Captures& parts) {
+    const auto number = number_in<int64_t>(parts[1]);
+    if (number && jobs.forget_picture(parts[0], *number)) return exchange->reply({.status = 204, .body = ""});
+    exchange->reply(refusal(404, "there is no such picture of a job that is over"));
+  });
   router.add("DELETE", "/v1/jobs/{}", [&jobs](const auto& exchange, const Captures& parts) {
     if (jobs.forget(parts[0])) return exchange->reply({.status = 204, .body = ""});
     exchange->reply(jobs.state(parts[0]) ? refusal(409, "the job is not over; cancel it first") : no_such_job());
@@ -196,27 +193,57 @@ void add_job_routes(Router& router, Jobs& jobs, const After& after) {
     const auto number = number_in<int64_t>(parts[1]);
     const auto png = number ? jobs.picture(parts[0], *number) : nullptr;
     if (!png) return exchange->reply(refusal(404, "there is no such picture"));
-    exchange->reply({.type = "image/png", .headers = {{"Cache-Control", "private, immutable"}}, .body = *png});
+    exchange->reply({.type = "image/png", .headers = picture_headers(), .body = *png});
   });
 }
 
-std::string metrics_of(const JobCounts& c) {
-  std::string text;
-  const auto add = [&](std::string_view name, std::string_view kind, std::string_view help, double value) {
-    text += fmt::format("# HELP sumi_{0} {2}\n# TYPE sumi_{0} {1}\nsumi_{0} {3}\n", name, kind, help, value);
-  };
-  add("jobs_submitted_total", "counter", "Jobs that were taken.", static_cast<double>(c.submitted));
-  add("jobs_done_total", "counter", "Jobs that ended well.", static_cast<double>(c.done));
-  add("jobs_failed_total", "counter", "Jobs that failed.", static_cast<double>(c.failed));
-  add("jobs_cancelled_total", "counter", "Jobs that were cancelled.", static_cast<double>(c.cancelled));
-  add("jobs_refused_total", "counter", "Jobs that found the queue full or the server closing.",
-      static_cast<double>(c.refused));
-  add("jobs_queued", "gauge", "Jobs that wait.", static_cast<double>(c.queued));
-  add("jobs_running", "gauge", "Jobs that are drawn.", static_cast<double>(c.running));
-  add("pictures_total", "counter", "Pictures drawn.", static_cast<double>(c.pictures));
-  add("steps_total", "counter", "Sampling steps.", static_cast<double>(c.steps));
-  add("drawing_seconds_total", "counter", "Time spent on jobs.", c.seconds_drawing);
-  return text;
+// Prometheus' text.
+class MetricsText {
+ public:
+  void add(std::string_view name, std::string_view kind, std::string_view help, double value) {
+    head(name, kind, help);
+    text_ += fmt::format("sumi_{} {}\n", name, value);
+  }
+  void head(std::string_view name, std::string_view kind, std::string_view help) {
+    text_ += fmt::format("# HELP sumi_{0} {2}\n# TYPE sumi_{0} {1}\n", name, kind, help);
+  }
+  void with_label(std::string_view name, std::string_view label, std::string_view of, double value) {
+    text_ += fmt::format("sumi_{}{{{}=\"{}\"}} {}\n", name, label, of, value);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// Physical memory of this process, in bytes; 0 where the system does not tell.
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0, resident = 0;
+  return file >> pages >> resident ? resident * static_cast<double>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+std::string metrics_of(const JobCounts& c, const Shelf& shelf) {
+  MetricsText text;
+  const auto count = [](int64_t value) { return static_cast<double>(value); };
+  text.add("jobs_submitted_total", "counter", "Jobs that were taken.", count(c.submitted));
+  text.add("jobs_done_total", "counter", "Jobs that ended well.", count(c.done));
+  text.add("jobs_failed_total", "counter", "Jobs that failed.", count(c.failed));
+  text.add("jobs_cancelled_total", "counter", "Jobs that were cancelled.", count(c.cancelled));
+  text.add("jobs_refused_total", "counter", "Jobs that found the queue full or the server closing.", count(c.refused));
+  text.add("jobs_queued", "gauge", "Jobs that wait.", count(c.queued));
+  text.add("jobs_running", "gauge", "Jobs that are drawn.", count(c.running));
+  text.add("batches_total", "counter", "Times that several jobs were drawn together.", count(c.batches));
+  text.add("pictures_total", "counter", "Pictures drawn.", count(c.pictures));
+  text.add("steps_total", "counter", "Sampling steps, each job's by itself.", count(c.steps));
+  text.add("drawing_seconds_total", "counter", "Time spent on jobs.", c.seconds_drawing);
+  text.head("stage_seconds_total", "counter", "Time spent on jobs, by stage.");
+  for (const auto& [stage, seconds] : c.stage_seconds) text.with_label("stage_seconds_total", "stage", stage, seconds);
+  text.add("resident_memory_bytes", "gauge", "Memory that the server has.", resident_bytes());
+  int64_t loaded = 0;
+  for (const ShelfEntry& entry : shelf.list()) loaded += entry.loaded ? entry.bytes : 0;
+  text.add("models_loaded_bytes", "gauge", "Bytes of the files of models that are loaded.", count(loaded));
+  return text.text();
 }
 
 }  // namespace
@@ -224,18 +251,20 @@ std::string metrics_of(const JobCounts& c) {
 void add_native_routes(Router& router, Jobs& jobs, Shelf& shelf, After after) {
   add_job_routes(router, jobs, after);
   router.add("GET", "/v1/models", [&shelf](const auto& exchange, const Captures&) {
-    Json list = Json::array();
-    for (const ShelfEntry& entry : shelf.list())
+    Json list = Json::array(), data = Json::array();
+    for (const ShelfEntry& entry : shelf.list()) {
       list.push_back({{"name", entry.name}, {"bytes", entry.bytes}, {"loaded", entry.loaded}});
-    exchange->reply(json_reply({{"models", std::move(list)}}));
+      data.push_back({{"id", entry.name}, {"object", "model"}, {"created", entry.created}, {"owned_by", "sumi"}});
+    }
+    exchange->reply(json_reply({{"object", "list"}, {"data", std::move(data)}, {"models", std::move(list)}}));
   });
   router.add("GET", "/health", [&jobs](const auto& exchange, const Captures&) {
     const JobCounts counts = jobs.counts();
     exchange->reply(json_reply(
         {{"status", "ok"}, {"version", Engine::version()}, {"queued", counts.queued}, {"running", counts.running}}));
   });
-  router.add("GET", "/metrics", [&jobs](const auto& exchange, const Captures&) {
-    exchange->reply({.type = "text/plain; version=0.0.4", .body = metrics_of(jobs.counts())});
+  router.add("GET", "/metrics", [&jobs, &shelf](const auto& exchange, const Captures&) {
+    exchange->reply({.type = "text/plain; version=0.0.4", .body = metrics_of(jobs.counts(), shelf)});
   });
 }
 

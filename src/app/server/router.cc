@@ -35,6 +35,8 @@ std::optional<Captures> match(const std::vector<std::string>& pattern, const std
   return captures;
 }
 
+}  // namespace
+
 int status_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kUsage:
@@ -44,8 +46,6 @@ int status_of(ErrorKind kind) {
     default: return 500;
   }
 }
-
-}  // namespace
 
 void Router::add(std::string_view method, std::string_view pattern, Answer answer) {
   routes_.push_back({std::string(method), parts_of(pattern), std::move(answer)});
@@ -75,6 +75,16 @@ void Router::answer(const std::shared_ptr<HttpExchange>& exchange) const {
   HttpReply reply = refusal(405, "this address takes " + allowed);
   reply.headers.emplace_back("Allow", allowed);
   exchange->reply(std::move(reply));
+}
+
+std::vector<std::pair<std::string, std::string>> Router::routes() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const Route& route : routes_) {
+    std::string pattern;
+    for (const std::string& part : route.parts) pattern += "/" + part;
+    all.emplace_back(route.method, pattern);
+  }
+  return all;
 }
 
 }  // namespace sumi::app

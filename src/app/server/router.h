@@ -5,15 +5,19 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/server/guard.h"
 #include "app/server/http.h"
+#include "sumi/error.h"
 
 namespace sumi::app {
 
 using Captures = std::vector<std::string>;  // the parts of the path that stand for "{}"
 using Answer = std::function<void(const std::shared_ptr<HttpExchange>& exchange, const Captures& captures)>;
+
+int status_of(ErrorKind kind);  // kUsage and kData: 400, kNoInput: 404, kUnavailable: 503, else 500
 
 class Router {
  public:
@@ -23,6 +27,8 @@ class Router {
   // What an answer throws becomes a reply: 400 for Error(kUsage) and Error(kData), 404 for kNoInput, 503 for
   // kUnavailable, else 500.
   void answer(const std::shared_ptr<HttpExchange>& exchange) const;
+  // Methods and patterns, as they were added.
+  std::vector<std::pair<std::string, std::string>> routes() const;
 
  private:
   struct Route {

@@ -1,5 +1,7 @@
 #include "app/server/shelf.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -23,6 +25,11 @@ int64_t bytes_of(const fs::path& path) {
   return sum;
 }
 
+int64_t written_at(const fs::path& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? static_cast<int64_t>(status.st_mtime) : 0;
+}
+
 }  // namespace
 
 Shelf::Shelf(const EngineOptions& engine, const std::vector<ModelOptions>& models, int64_t most_bytes)
@@ -41,7 +48,7 @@ Shelf::Shelf(const EngineOptions& engine, const std::vector<ModelOptions>& model
     SUMI_CHECK_KIND(kUsage, !twice, "the model {} is given twice", options.path);
     if (taken()) name = fs::absolute(path, error).parent_path().filename().string() + "/" + name;
     if (taken()) name = options.path;
-    entries_.push_back({options, name, bytes_of(path)});
+    entries_.push_back({options, name, bytes_of(path), written_at(path)});
     entries_.back().options.name = name;
   }
 }
@@ -61,34 +68,42 @@ std::string Shelf::name_of(const std::string& name) const { return find(name).na
 
 void Shelf::make_room(const Entry& entry) {
   int64_t bytes = entry.bytes;
-  for (const auto& [open, model] : open_) bytes += open->bytes;
+  for (const Open& open : open_) bytes += open.entry->bytes;
   while (most_bytes_ > 0 && bytes > most_bytes_ && !open_.empty()) {
-    const Entry& oldest = *open_.back().first;
-    bytes -= oldest.bytes;
+    bytes -= open_.back().entry->bytes;
+    const std::string name = open_.back().name;
     open_.pop_back();
-    engine_.close(oldest.name);
+    engine_.close(name);
   }
 }
 
-Model Shelf::get(const std::string& name) {
+Model Shelf::get(const std::string& name, const std::string& vae) {
   const Entry& entry = find(name);
   const std::lock_guard lock(mutex_);
-  const auto known = std::find_if(open_.begin(), open_.end(), [&](const auto& open) { return open.first == &entry; });
+  const auto known = std::find_if(open_.begin(), open_.end(),
+                                  [&](const Open& open) { return open.entry == &entry && open.vae == vae; });
   if (known != open_.end()) {
     open_.splice(open_.begin(), open_, known);
-    return open_.front().second;
+    return open_.front().model;
   }
   make_room(entry);
-  open_.emplace_front(&entry, engine_.open(entry.options));
-  return open_.front().second;
+  ModelOptions options = entry.options;
+  if (!vae.empty()) {
+    options.vae = vae;
+    options.name += "|" + vae;
+  }
+  Model model = engine_.open(options);
+  open_.push_front({&entry, vae, options.name, std::move(model)});
+  return open_.front().model;
 }
 
 std::vector<ShelfEntry> Shelf::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<ShelfEntry> out;
   for (const Entry& entry : entries_) {
-    const auto open = std::find_if(open_.begin(), open_.end(), [&](const auto& o) { return o.first == &entry; });
-    out.push_back({entry.name, entry.options.path, entry.bytes, open != open_.end() && open->second.info().loaded});
+    const bool loaded = std::any_of(open_.begin(), open_.end(),
+                                    [&](const Open& o) { return o.entry == &entry && o.model.info().loaded; });
+    out.push_back({entry.name, entry.options.path, entry.bytes, loaded, entry.created});
   }
   return out;
 }

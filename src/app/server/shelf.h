@@ -18,6 +18,7 @@ struct ShelfEntry {
   std::string path;     // as it was given
   int64_t bytes = 0;    // of its files
   bool loaded = false;  // open now, with its weights
+  int64_t created = 0;  // when its file was written, seconds since 1970
 };
 
 // Any number of threads may use one.
@@ -28,19 +29,25 @@ class Shelf {
   // Error(kNoInput) for a file that there is not.
   Shelf(const EngineOptions& engine, const std::vector<ModelOptions>& models, int64_t most_bytes = 0);
 
-  // The model of that name (or path, or file name); empty: the first. Opens it, and closes those that were not used for
-  // the longest time until it fits; who holds one keeps it. Throws Error(kUsage) that lists the names, and as
-  // Engine::open.
-  Model get(const std::string& name);
+  // The model of that name (or path, or file name); empty: the first. `vae`: the file of an autoencoder in place of its
+  // own. Opens it, and closes those that were not used for the longest time until it fits; who holds one keeps it.
+  // Throws Error(kUsage) that lists the names, and as Engine::open.
+  Model get(const std::string& name, const std::string& vae = {});
   // The full name that `name` means. Throws Error(kUsage) that lists the names.
   std::string name_of(const std::string& name) const;
   std::vector<ShelfEntry> list() const;
+  int64_t most_bytes() const { return most_bytes_; }
 
  private:
   struct Entry {
     ModelOptions options;
     std::string name;
-    int64_t bytes = 0;
+    int64_t bytes = 0, created = 0;
+  };
+  struct Open {
+    const Entry* entry;
+    std::string vae, name;  // the engine's
+    Model model;
   };
   const Entry& find(const std::string& name) const;
   void make_room(const Entry& entry);
@@ -49,7 +56,7 @@ class Shelf {
   std::vector<Entry> entries_;
   int64_t most_bytes_;
   mutable std::mutex mutex_;
-  std::list<std::pair<const Entry*, Model>> open_;  // the one used last first
+  std::list<Open> open_;  // the one used last first
 };
 
 }  // namespace sumi::app

@@ -1,0 +1,205 @@
+#include "app/server/drawing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "api/json.h"
+#include "app/server/hide_folders.h"
+#include "base/check.h"
+#include "engine/enlarge.h"
+#include "engine/given.h"
+#include "image/file_texts.h"
+#include "image/metadata.h"
+#include "image/png.h"
+#include "image/read.h"
+#include "image/resize.h"
+
+namespace sumi::app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string png_of(const Image& image, const std::string& parameters) {
+  std::vector<image::PngText> texts;
+  if (!parameters.empty()) texts.emplace_back(image::kParametersKey, parameters);
+  const std::vector<std::byte> bytes = image::encode_png(image, texts);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Without the folders of this machine.
+Settings with_names(Settings settings, const std::string& model) {
+  const auto cut = [](std::string& path) { path = std::filesystem::path(path).filename().string(); };
+  settings.model = model;
+  cut(settings.vae);
+  cut(settings.config);
+  for (Lora& lora : settings.loras) cut(lora.file);
+  for (std::string& file : settings.embeddings) cut(file);
+  for (ControlSettings& control : settings.controls) cut(control.model);
+  if (settings.hires) cut(settings.hires->upscaler);
+  return settings;
+}
+
+// The settings that the file tells of; empty: none.
+std::string parameters_of(const std::vector<std::byte>& file) {
+  try {
+    const std::string* text = image::parameters_in(image::read_texts(file, "the picture"));
+    return text == nullptr ? std::string() : *text;
+  } catch (const Error&) {
+    return {};  // of another kind
+  }
+}
+
+// Where a job's time goes: each stretch between two calls belongs to what the second tells of.
+class Stages {
+ public:
+  explicit Stages(const DrawingCalls& calls) : calls_(calls) {}
+  void end(const char* stage) {
+    const auto now = Clock::now();
+    if (calls_.stage) calls_.stage(stage, std::chrono::duration<double>(now - begin_).count());
+    begin_ = now;
+  }
+
+ private:
+  const DrawingCalls& calls_;
+  Clock::time_point begin_ = Clock::now();
+};
+
+void check_upscaling(const Upscaling& u) {
+  SUMI_CHECK_KIND(kUsage, u.picture.starts_with("data:"),
+                  "the `picture` must be given whole, as \"data:image/png;base64,…\": a server opens no file and "
+                  "fetches nothing");
+  SUMI_CHECK_KIND(kUsage, !u.upscaler.empty(), "`upscaler` must be given: a model's name, or one of {}",
+                  image::kFilterNames);
+  SUMI_CHECK_KIND(kUsage, u.scale > 0.0 && u.scale <= engine::kMostEnlarging,
+                  "`scale` must be above 0 and at most {:g}", engine::kMostEnlarging);
+  SUMI_CHECK_KIND(kUsage, (u.width > 0) == (u.height > 0), "give both `width` and `height`, or none");
+}
+
+}  // namespace
+
+Drawing::Drawing(Shelf& shelf, const Library& library, Submission submission)
+    : shelf_(shelf), library_(library), submission_(std::move(submission)), model_(shelf.name_of(submission_.model)) {
+  hiding_folders([&] { check(); });
+}
+
+void Drawing::check() {
+  vae_file_ = submission_.vae;
+  if (!vae_file_.empty() && vae_file_ != kOwnVae) vae_file_ = library_.file_of(FileKind::kVae, vae_file_).string();
+  if (!submission_.upscaling) {
+    checked_.emplace(library_.with_files(submission_.request));
+    return;
+  }
+  check_upscaling(*submission_.upscaling);
+  const std::string& name = submission_.upscaling->upscaler;
+  if (!image::find_filter(name)) upscaler_file_ = library_.file_of(FileKind::kUpscaler, name);
+}
+
+void Drawing::cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  if (job_ != nullptr) job_->cancel();
+}
+
+void Drawing::run(const DrawingCalls& calls) {
+  hiding_folders([&] { submission_.upscaling ? upscale(calls) : draw(calls); });
+}
+
+void Drawing::draw(const DrawingCalls& calls) {
+  Stages stages(calls);
+  const Model model = shelf_.get(submission_.model, vae_file_);
+  Job job = model.prepare(*checked_);
+  if (calls.prepared) calls.prepared(api::to_json(with_names(job.settings(), model_)));
+  struct Running {
+    Drawing& drawing;
+    Running(Drawing& one, Job& job) : drawing(one) {
+      const std::lock_guard lock(drawing.mutex_);
+      drawing.job_ = &job;
+      if (drawing.cancelled_) job.cancel();
+    }
+    ~Running() {
+      const std::lock_guard lock(drawing.mutex_);
+      drawing.job_ = nullptr;
+    }
+  };
+  const Running running(*this, job);
+  stages.end("open");
+  Hooks hooks;
+  hooks.step = [&](const Step& step) {
+    stages.end(step.done == 0 ? "prepare" : "sample");
+    if (calls.step) calls.step(step.batch * step.steps + step.done, step.batches * step.steps);
+  };
+  hooks.warning = [&](const std::string& sentence) {
+    if (calls.warning) calls.warning(without_folders(sentence));
+  };
+  hooks.picture = [&](Picture&& picture) {
+    stages.end("decode");
+    KeptPicture kept{.number = picture.number,
+                     .seed = picture.seed,
+                     .width = picture.image.width,
+                     .height = picture.image.height,
+                     .prompt = picture.prompt,
+                     .parameters = picture.parameters,
+                     .flagged = picture.flagged,
+                     .png = std::make_shared<const std::string>(png_of(picture.image, picture.parameters))};
+    stages.end("write");
+    if (calls.picture) calls.picture(std::move(kept));
+  };
+  if (submission_.previews && calls.preview) {
+    hooks.preview = [&](Preview&& preview) { calls.preview(preview.number, png_of(preview.image, "")); };
+  }
+  job.run(hooks);
+}
+
+void Drawing::upscale(const DrawingCalls& calls) {
+  Stages stages(calls);
+  const Upscaling& wanted = *submission_.upscaling;
+  const engine::GivenBytes given = engine::read_given(wanted.picture, "the `picture`");
+  const Image picture = image::decode_picture(given.bytes, given.shown);
+  const engine::PictureSize size{picture.width, picture.height};
+  double by = wanted.scale;
+  if (wanted.width > 0)
+    by = std::max(static_cast<double>(wanted.width) / static_cast<double>(size.width),
+                  static_cast<double>(wanted.height) / static_cast<double>(size.height));
+  SUMI_CHECK_KIND(kUsage, by <= engine::kMostEnlarging, "the picture would become {:.1f} times as large; at most {:g}",
+                  by, engine::kMostEnlarging);
+  const engine::PictureSize target = engine::enlarged_size(size, by, "the picture");
+  std::optional<models::Upscaler> network;
+  if (!upscaler_file_.empty()) {
+    network = models::Upscaler::open(upscaler_file_);
+    const int passes = engine::passes_for(by, network->scale());
+    engine::enlarged_size(size, std::pow(static_cast<double>(network->scale()), passes), "the picture");
+  }
+  stages.end("open");
+  if (calls.step) calls.step(0, 1);
+  const auto progress = [&](int pass, int passes, int64_t done, int64_t total) {
+    if (calls.step) calls.step(pass * total + done, passes * total);
+  };
+  Image result = engine::enlarge(picture, network ? &*network : nullptr,
+                                 {.width = target.width,
+                                  .height = target.height,
+                                  .filter = network ? image::Filter::kLanczos : image::filter_of(wanted.upscaler),
+                                  .progress = progress,
+                                  .cancel = &cancelled_});
+  if (wanted.width > 0 && wanted.crop && (result.width > wanted.width || result.height > wanted.height)) {
+    const int64_t width = std::min(result.width, wanted.width), height = std::min(result.height, wanted.height);
+    result = image::crop(result, (result.width - width) / 2, (result.height - height) / 2, width, height);
+  }
+  stages.end("sample");
+  if (cancelled_) fail(ErrorKind::kCancelled, "cancelled");
+  const std::string parameters = parameters_of(given.bytes);
+  std::string png = png_of(result, parameters);
+  stages.end("write");
+  if (calls.picture)
+    calls.picture({.width = result.width,
+                   .height = result.height,
+                   .parameters = parameters,
+                   .png = std::make_shared<const std::string>(std::move(png))});
+}
+
+}  // namespace sumi::app

@@ -1,0 +1,91 @@
+#include "image/jpeg_writer.h"
+
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+
+// After <cstdio>, which it needs and does not include:
+#include <jpeglib.h>
+
+#include "base/check.h"
+#include "image/exif_comment.h"
+
+namespace sumi::image {
+namespace {
+
+constexpr size_t kMostSegment = 65533;  // bytes of a marker's data
+
+// libjpeg reports errors by a call that must not return: it jumps back to the writer's setjmp.
+struct Writer {
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  std::jmp_buf mark{};
+  char message[JMSG_LENGTH_MAX] = "";
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+
+  Writer() {
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg.client_data = this;
+    errors.error_exit = [](j_common_ptr common) {
+      auto* writer = static_cast<Writer*>(common->client_data);
+      (*common->err->format_message)(common, writer->message);
+      std::longjmp(writer->mark, 1);
+    };
+    errors.output_message = [](j_common_ptr) {};
+  }
+  ~Writer() {
+    jpeg_destroy_compress(&jpeg);
+    std::free(bytes);
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+};
+
+// `exif`: the data of its segment; empty: none.
+bool write(Writer& writer, const Image& image, int quality, const std::string& exif) {
+  if (setjmp(writer.mark) != 0) return false;
+  jpeg_compress_struct& jpeg = writer.jpeg;
+  jpeg_create_compress(&jpeg);
+  jpeg_mem_dest(&jpeg, &writer.bytes, &writer.size);
+  jpeg.image_width = static_cast<JDIMENSION>(image.width);
+  jpeg.image_height = static_cast<JDIMENSION>(image.height);
+  jpeg.input_components = 3;
+  jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_set_quality(&jpeg, quality, TRUE);
+  jpeg.optimize_coding = TRUE;
+  jpeg_start_compress(&jpeg, TRUE);
+  if (!exif.empty())
+    jpeg_write_marker(&jpeg, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(exif.data()),
+                      static_cast<unsigned>(exif.size()));
+  while (jpeg.next_scanline < jpeg.image_height) {
+    JSAMPROW row = const_cast<uint8_t*>(image.row(static_cast<int64_t>(jpeg.next_scanline)));
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  return true;
+}
+
+}  // namespace
+
+std::string encode_jpeg(const Image& image, int quality, std::string_view parameters) {
+  SUMI_CHECK_KIND(kUsage,
+                  image.channels == 3 && image.width > 0 && image.height > 0 &&
+                      image.pixels.size() == static_cast<size_t>(image.width * image.height * 3),
+                  "a picture of {}x{} with {} channels cannot be written as RGB", image.width, image.height,
+                  image.channels);
+  SUMI_CHECK_KIND(kUsage, image.width <= kMostJpegSide && image.height <= kMostJpegSide,
+                  "a JPEG has at most {} pixels on a side, and the picture is {}x{}; take PNG", kMostJpegSide,
+                  image.width, image.height);
+  SUMI_CHECK_KIND(kUsage, quality >= 0 && quality <= 100, "the quality of a JPEG must be from 0 to 100, not {}",
+                  quality);
+  std::string exif;
+  if (!parameters.empty()) exif = std::string("Exif\0\0", 6) + exif_comment(parameters);
+  if (exif.size() > kMostSegment) exif.clear();
+  Writer writer;
+  SUMI_CHECK_KIND(kInternal, write(writer, image, quality, exif), "the JPEG could not be made: {}", writer.message);
+  return {reinterpret_cast<const char*>(writer.bytes), writer.size};
+}
+
+}  // namespace sumi::image
