@@ -44,7 +44,7 @@ h:gif_lib.h     libgif-dev            giflib-devel        giflib
 pc:libheif      libheif-dev           libheif-devel       libheif
 pc:libcurl      libcurl4-openssl-dev  libcurl-devel       curl
 h:boost/version.hpp libboost-dev      boost-devel         boost
-h:hiredis/hiredis.h libhiredis-dev    hiredis-devel       hiredis
+pc:hiredis      libhiredis-dev        hiredis-devel       hiredis
 pc:zlib         zlib1g-dev            zlib-devel          zlib
 pc:libcrypto    libssl-dev            openssl-devel       openssl
 pc:libhwy       libhwy-dev            highway-devel       highway

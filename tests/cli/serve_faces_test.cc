@@ -108,9 +108,9 @@ TEST_F(ServeTest, AClientThatGoesCancels) {
                   " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
                   std::to_string(text.size()) + "\r\n\r\n" + text);
       ASSERT_TRUE(server_->wait_until([&] {
-        const json jobs = json::parse(get("/v1/jobs").body)["jobs"];
-        if (jobs.empty() || jobs[0]["state"] != "running" || jobs[0].value("done", 0) == 0) return false;
-        id = jobs[0]["id"];
+        const json all = jobs();
+        if (all.empty() || all[0]["state"] != "running" || all[0].value("done", 0) == 0) return false;
+        id = all[0]["id"];
         return true;
       }));
     }

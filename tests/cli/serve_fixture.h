@@ -41,6 +41,7 @@ class ServeTest : public CliTest {
     EXPECT_EQ(answer.header("Content-Type"), "text/event-stream");
     return answer.body;
   }
+  nlohmann::json jobs() const { return nlohmann::json::parse(get("/v1/jobs").body)["jobs"]; }  // the newest first
   nlohmann::json job(const std::string& id) const { return nlohmann::json::parse(get("/v1/jobs/" + id).body); }
 
   std::optional<Child> server_;

@@ -42,7 +42,7 @@ TEST_F(ServeTest, KilledAnywhereNothingFinishedIsLost) {
     for (const auto& [id, bytes] : finished) EXPECT_EQ(get("/v1/jobs/" + id + "/pictures/0").body, bytes);
     for (int i = 0; i < 6; ++i) submit(drawing(10 * round + i, 3));
     std::this_thread::sleep_for(std::chrono::milliseconds(37 * round));
-    for (const json& one : json::parse(get("/v1/jobs").body)["jobs"]) {
+    for (const json& one : jobs()) {
       const std::string id = one["id"];
       if (one["state"] == "done") finished[id] = get("/v1/jobs/" + id + "/pictures/0").body;
     }
@@ -51,15 +51,15 @@ TEST_F(ServeTest, KilledAnywhereNothingFinishedIsLost) {
   }
   start({"--state", "state"});
   const auto over = [&] {
-    for (const json& one : json::parse(get("/v1/jobs").body)["jobs"]) {
+    for (const json& one : jobs()) {
       if (one["state"] == "queued" || one["state"] == "running") return false;
     }
     return true;
   };
   ASSERT_TRUE(server_->wait_until(over));
-  const json jobs = json::parse(get("/v1/jobs").body)["jobs"];
-  EXPECT_EQ(jobs.size(), 36u);
-  for (const json& one : jobs) EXPECT_EQ(one["state"], "done") << one.dump();
+  const json all = jobs();
+  EXPECT_EQ(all.size(), 36u);
+  for (const json& one : all) EXPECT_EQ(one["state"], "done") << one.dump();
 }
 
 // F16: at once, each with its own bytes or a 429.

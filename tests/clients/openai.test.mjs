@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import OpenAI, {toFile} from 'openai';
+import sharp from 'sharp';
 import {sizeOf, startServer, until} from './server.mjs';
 
 let server;
@@ -46,6 +47,15 @@ test('a picture is edited, with a mask and without', async () => {
   const edited = await client.images.edit({image: await image(), prompt: 'a green apple', steps: 4, seed: 2});
   assert.deepEqual(sizeOf(Buffer.from(edited.data[0].b64_json, 'base64')), [64, 64]);
   assert.notEqual(edited.data[0].b64_json, base);
+  // The mask's see-through half is drawn anew, the other stays.
+  const half = {create: {width: 32, height: 64, channels: 4, background: {r: 0, g: 0, b: 0, alpha: 1}}};
+  const mask = await sharp({create: {width: 64, height: 64, channels: 4, background: {r: 0, g: 0, b: 0, alpha: 0}}})
+      .composite([{input: await sharp(half).png().toBuffer(), left: 0, top: 0}]).png().toBuffer();
+  const partly = await client.images.edit({image: await image(), mask: await toFile(mask, 'mask.png', {type: 'image/png'}),
+                                           prompt: 'a green apple', steps: 4, seed: 2});
+  const left = (png) => sharp(Buffer.from(png, 'base64')).extract({left: 0, top: 0, width: 16, height: 64}).raw().toBuffer();
+  assert.deepEqual(await left(partly.data[0].b64_json), await left(base));
+  assert.notEqual(partly.data[0].b64_json, base);
 });
 
 test('a stream brings partial pictures and the whole one', async () => {
@@ -62,7 +72,7 @@ test('a stream brings partial pictures and the whole one', async () => {
 
 test('an aborted request cancels its job', async () => {
   const controller = new AbortController();
-  const drawing = client.images.generate({...small, steps: 9000}, {signal: controller.signal});
+  const drawing = client.images.generate({...small, steps: 900}, {signal: controller.signal});
   await until(async () => (await jobs())[0]?.state === 'running', 'the job');
   controller.abort();
   await assert.rejects(drawing);

@@ -10,8 +10,8 @@ let api;
 before(async () => {
   server = await startServer();
   const {hostname, port} = new URL(server.url);
-  const make = sdwebui.default ?? sdwebui;
-  api = make({host: hostname, port: Number(port)});
+  const Api = sdwebui.default ?? sdwebui;
+  api = new Api({host: hostname, port: Number(port)});
 });
 after(() => server.stop());
 
@@ -25,8 +25,8 @@ const get = async (path) => (await call('GET', path)).json;
 test('stable-diffusion-api draws', async () => {
   const result = await api.txt2img({prompt: 'a red apple', width: 64, height: 64, steps: 4, seed: 7, batch_size: 2});
   assert.equal(result.images.length, 2);
-  assert.deepEqual(sizeOf(Buffer.from(result.images[0], 'base64')), [64, 64]);
-  assert.deepEqual(JSON.parse(JSON.stringify(result.info)).all_seeds, [7, 8]);
+  assert.deepEqual(sizeOf(await result.images[0].png().toBuffer()), [64, 64]);
+  assert.deepEqual(JSON.parse(result.info).all_seeds, [7, 8]);
 });
 
 // Open WebUI: asks for the options, sets the model by sending them back, then draws with its defaults.

@@ -1,23 +1,17 @@
 #include "app/server/drawing.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "api/json.h"
+#include "app/server/enlargement.h"
 #include "app/server/hide_folders.h"
+#include "app/server/plan.h"
 #include "base/check.h"
-#include "engine/enlarge.h"
-#include "engine/given.h"
 #include "image/file_texts.h"
 #include "image/metadata.h"
 #include "image/png.h"
-#include "image/read.h"
 #include "image/resize.h"
 
 namespace sumi::app {
@@ -32,23 +26,11 @@ std::string png_of(const Image& image, const std::string& parameters) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Without the folders of this machine.
-Settings with_names(Settings settings, const std::string& model) {
-  const auto cut = [](std::string& path) { path = std::filesystem::path(path).filename().string(); };
-  settings.model = model;
-  cut(settings.vae);
-  cut(settings.config);
-  for (Lora& lora : settings.loras) cut(lora.file);
-  for (std::string& file : settings.embeddings) cut(file);
-  for (ControlSettings& control : settings.controls) cut(control.model);
-  if (settings.hires) cut(settings.hires->upscaler);
-  return settings;
-}
-
 // The settings that the file tells of; empty: none.
 std::string parameters_of(const std::vector<std::byte>& file) {
   try {
-    const std::string* text = image::parameters_in(image::read_texts(file, "the picture"));
+    const std::vector<image::PngText> texts = image::read_texts(file, "the picture");
+    const std::string* text = image::parameters_in(texts);
     return text == nullptr ? std::string() : *text;
   } catch (const Error&) {
     return {};  // of another kind
@@ -69,17 +51,6 @@ class Stages {
   const DrawingCalls& calls_;
   Clock::time_point begin_ = Clock::now();
 };
-
-void check_upscaling(const Upscaling& u) {
-  SUMI_CHECK_KIND(kUsage, u.picture.starts_with("data:"),
-                  "the `picture` must be given whole, as \"data:image/png;base64,…\": a server opens no file and "
-                  "fetches nothing");
-  SUMI_CHECK_KIND(kUsage, !u.upscaler.empty(), "`upscaler` must be given: a model's name, or one of {}",
-                  image::kFilterNames);
-  SUMI_CHECK_KIND(kUsage, u.scale > 0.0 && u.scale <= engine::kMostEnlarging,
-                  "`scale` must be above 0 and at most {:g}", engine::kMostEnlarging);
-  SUMI_CHECK_KIND(kUsage, (u.width > 0) == (u.height > 0), "give both `width` and `height`, or none");
-}
 
 }  // namespace
 
@@ -114,7 +85,7 @@ void Drawing::draw(const DrawingCalls& calls) {
   Stages stages(calls);
   const Model model = shelf_.get(submission_.model, vae_file_);
   Job job = model.prepare(*checked_);
-  if (calls.prepared) calls.prepared(api::to_json(with_names(job.settings(), model_)));
+  if (calls.prepared) calls.prepared(api::to_json(shown_settings(job.settings(), model_)));
   struct Running {
     Drawing& drawing;
     Running(Drawing& one, Job& job) : drawing(one) {
@@ -158,41 +129,24 @@ void Drawing::draw(const DrawingCalls& calls) {
 
 void Drawing::upscale(const DrawingCalls& calls) {
   Stages stages(calls);
-  const Upscaling& wanted = *submission_.upscaling;
-  const engine::GivenBytes given = engine::read_given(wanted.picture, "the `picture`");
-  const Image picture = image::decode_picture(given.bytes, given.shown);
-  const engine::PictureSize size{picture.width, picture.height};
-  double by = wanted.scale;
-  if (wanted.width > 0)
-    by = std::max(static_cast<double>(wanted.width) / static_cast<double>(size.width),
-                  static_cast<double>(wanted.height) / static_cast<double>(size.height));
-  SUMI_CHECK_KIND(kUsage, by <= engine::kMostEnlarging, "the picture would become {:.1f} times as large; at most {:g}",
-                  by, engine::kMostEnlarging);
-  const engine::PictureSize target = engine::enlarged_size(size, by, "the picture");
-  std::optional<models::Upscaler> network;
-  if (!upscaler_file_.empty()) {
-    network = models::Upscaler::open(upscaler_file_);
-    const int passes = engine::passes_for(by, network->scale());
-    engine::enlarged_size(size, std::pow(static_cast<double>(network->scale()), passes), "the picture");
-  }
+  const Enlargement work = prepare_enlargement(*submission_.upscaling, upscaler_file_);
   stages.end("open");
   if (calls.step) calls.step(0, 1);
   const auto progress = [&](int pass, int passes, int64_t done, int64_t total) {
     if (calls.step) calls.step(pass * total + done, passes * total);
   };
-  Image result = engine::enlarge(picture, network ? &*network : nullptr,
-                                 {.width = target.width,
-                                  .height = target.height,
-                                  .filter = network ? image::Filter::kLanczos : image::filter_of(wanted.upscaler),
+  Image result = engine::enlarge(work.picture, work.network ? &*work.network : nullptr,
+                                 {.width = work.target.width,
+                                  .height = work.target.height,
+                                  .filter = work.filter,
                                   .progress = progress,
                                   .cancel = &cancelled_});
-  if (wanted.width > 0 && wanted.crop && (result.width > wanted.width || result.height > wanted.height)) {
-    const int64_t width = std::min(result.width, wanted.width), height = std::min(result.height, wanted.height);
+  const auto [width, height] = work.result;
+  if (result.width != width || result.height != height)
     result = image::crop(result, (result.width - width) / 2, (result.height - height) / 2, width, height);
-  }
   stages.end("sample");
   if (cancelled_) fail(ErrorKind::kCancelled, "cancelled");
-  const std::string parameters = parameters_of(given.bytes);
+  const std::string parameters = parameters_of(work.file);
   std::string png = png_of(result, parameters);
   stages.end("write");
   if (calls.picture)

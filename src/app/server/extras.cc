@@ -82,7 +82,7 @@ Json options_of(const Shelf& shelf, const Library& library, bool training) {
 
 // Opens the model, if it is not open.
 Json model_of(Shelf& shelf, const std::string& name) {
-  const ModelInfo info = shelf.get(name).info();
+  const ModelInfo info = shelf.look(name).info();
   Json json{{"name", name}, {"id", name}, {"object", "model"}, {"owned_by", "sumi"}};
   for (const ShelfEntry& entry : shelf.list()) {
     if (entry.name != name) continue;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <thread>
@@ -59,8 +60,9 @@ class ExtrasTest : public testing::Test {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   static Image picture(int64_t width = 8, int64_t height = 8) {
-    Image image(width, height, 3);
-    return image;
+    Image white(width, height, 3);
+    std::fill(white.pixels.begin(), white.pixels.end(), uint8_t{255});
+    return white;
   }
   std::string model() const { return shelf_.list().at(0).name; }
 
@@ -107,7 +109,9 @@ TEST_F(ExtrasTest, WhatIsListedIsTaken) {
     request["resize"] = resize;
     plan({{"request", request}});
   }
-  request["mask"] = request["init"];
+  Image white = picture(64, 64);
+  std::fill(white.pixels.begin(), white.pixels.end(), uint8_t{255});
+  request["mask"] = "data:image/png;base64," + base64_of(image::encode_png(white, {}));
   for (const Json& content : options.at("mask_content")) {
     request["mask_content"] = content;
     plan({{"request", request}});
@@ -201,7 +205,7 @@ TEST_F(ExtrasTest, WhatIsNotHereIsTold) {
   const Json reply = settings_of(
       png_with(picture(),
                "a cat <lora:paint:0.5> <lora:oil:1>\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, "
-               "Seed: 5, Size: 64x64, Model: elsewhere, VAE: hard.pt, Denoising strength: 0.6, Init image: start.png"));
+               "Seed: 5, Size: 64x64, Model: elsewhere, VAE: hard.pt, Denoising strength: 0.6, Init: start.png"));
   const Json& request = reply.at("request");
   EXPECT_EQ(request.at("loras").size(), 1u);
   EXPECT_EQ(request.at("loras").at(0).at("file"), "paint");
@@ -209,9 +213,11 @@ TEST_F(ExtrasTest, WhatIsNotHereIsTold) {
   EXPECT_EQ(reply.at("model"), "");
   EXPECT_EQ(reply.at("vae"), "");
   const auto untaken = reply.at("untaken").get<std::vector<std::string>>();
-  for (const char* name : {"oil", "elsewhere", "hard.pt"}) EXPECT_THAT(untaken, Contains(HasSubstr(name)));
-  EXPECT_FALSE(request.contains("init"));
+  for (const char* name : {"oil", "elsewhere", "hard.pt", "start.png"}) EXPECT_THAT(untaken, Contains(HasSubstr(name)));
+  EXPECT_EQ(request.at("init"), "");
   EXPECT_FALSE(request.contains("strength"));
+  EXPECT_EQ(reply.at("with_pictures").at("init"), "start.png");
+  EXPECT_EQ(reply.at("with_pictures").at("strength"), 0.6);
   plan({{"request", request}});
 }
 

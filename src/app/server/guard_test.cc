@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "app/server/remote.h"
 #include "app/server/router.h"
 #include "base/base64.h"
 #include "base/check.h"
@@ -61,32 +60,6 @@ TEST(Guard, AsksForItsToken) {
   EXPECT_THROW(Guard({.address = "0.0.0.0"}), Error);
   EXPECT_THROW(Guard({.address = "192.168.0.7"}), Error);
   EXPECT_NO_THROW(Guard({.address = "::1"}));
-}
-
-TEST(Remote, NamesNoFiles) {
-  const auto refused = [](auto change) {
-    Request request{.prompts = {"a"}};
-    change(request);
-    try {
-      check_remote(request);
-    } catch (const Error& error) {
-      return error.kind() == ErrorKind::kUsage;
-    }
-    return false;
-  };
-  EXPECT_FALSE(refused([](Request&) {}));
-  EXPECT_FALSE(refused([](Request& r) { r.init = "data:image/png;base64,AA=="; }));
-  EXPECT_FALSE(refused([](Request& r) { r.hires = Hires{.upscaler = "lanczos"}; }));
-  EXPECT_TRUE(refused([](Request& r) { r.init = "/etc/passwd"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.init = "http://127.0.0.1/x.png"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.mask = "mask.png"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.controls = {{.model = "m", .image = "data:,"}}; }));
-  EXPECT_TRUE(refused([](Request& r) { r.loras = {{.file = "x"}}; }));
-  EXPECT_TRUE(refused([](Request& r) { r.lora_folder = "/"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.embeddings = {"x"}; }));
-  EXPECT_TRUE(refused([](Request& r) { r.embedding_folder = "/"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.safety_checker = "x"; }));
-  EXPECT_TRUE(refused([](Request& r) { r.hires = Hires{.upscaler = "/x.pth"}; }));
 }
 
 // Keeps the answer.

@@ -216,7 +216,11 @@ bool LocalJobs::move(const std::string& id, const std::string& before) {
   }
   const int priority = entry->priority;
   own.insert(target, entry);
-  for (const EntryPtr& one : own) one->arrival = ++arrivals_;
+  // The arrivals that they have, in the new order: towards other clients nothing changes.
+  std::vector<uint64_t> arrivals;
+  for (const EntryPtr& one : own) arrivals.push_back(one->arrival);
+  std::sort(arrivals.begin(), arrivals.end());
+  for (size_t i = 0; i < own.size(); ++i) own[i]->arrival = arrivals[i];
   book_.change(id, [&](JobView& view) { view.priority = priority; });
   tell_places();
   return true;

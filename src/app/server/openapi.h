@@ -8,7 +8,7 @@
 namespace sumi::app {
 
 // JSON. All of the native API; of the other two faces what there is, and their usual fields. The schemas of a request
-// and of settings are those of api/schema.h, without the fields that a server refuses.
+// and of settings are those of api/schema.h; fields that a server refuses must be empty.
 std::string openapi_text();
 
 // GET /openapi.json

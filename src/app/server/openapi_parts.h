@@ -17,7 +17,7 @@ struct Operation {
   std::string_view method, path, summary;
   Json body = nullptr;                                // the content of a request's body; null: none
   std::vector<std::pair<std::string, Json>> replies;  // by status
-  std::initializer_list<int> errors = {};             // statuses with the schema `error`
+  std::vector<int> errors = {};                       // statuses with the schema `error`
   Json parameters = Json::array();                    // beside those in the path
 };
 

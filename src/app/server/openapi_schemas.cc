@@ -28,8 +28,11 @@ void add_library_schemas(Json& all) {
   Json& request = all["request"];
   request["description"] =
       "what to draw; pictures are given whole, as data URIs, and other files by the names that GET /v1/options lists";
-  for (const char* refused : {"lora_folder", "embedding_folder", "safety_checker"})
-    request["properties"].erase(refused);
+  for (const char* refused : {"lora_folder", "embedding_folder", "safety_checker"}) {
+    Json none = or_null(text("names a folder or file, which a server does not open for others: empty"));
+    none["maxLength"] = 0;
+    request["properties"][refused] = std::move(none);
+  }
 }
 
 void add_job_schemas(Json& all) {

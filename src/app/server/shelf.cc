@@ -30,6 +30,13 @@ int64_t written_at(const fs::path& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<int64_t>(status.st_mtime) : 0;
 }
 
+ModelOptions with_vae(ModelOptions options, const std::string& vae) {
+  if (vae.empty()) return options;
+  options.vae = vae;
+  options.name += "|" + vae;
+  return options;
+}
+
 }  // namespace
 
 Shelf::Shelf(const EngineOptions& engine, const std::vector<ModelOptions>& models, int64_t most_bytes)
@@ -66,7 +73,17 @@ const Shelf::Entry& Shelf::find(const std::string& name) const {
 
 std::string Shelf::name_of(const std::string& name) const { return find(name).name; }
 
+std::optional<Model> Shelf::find_open(const Entry& entry, const std::string& vae, bool uses) {
+  const std::lock_guard lock(mutex_);
+  const auto known = std::find_if(open_.begin(), open_.end(),
+                                  [&](const Open& open) { return open.entry == &entry && open.vae == vae; });
+  if (known == open_.end()) return std::nullopt;
+  if (uses) open_.splice(open_.begin(), open_, known);
+  return known->model;
+}
+
 void Shelf::make_room(const Entry& entry) {
+  const std::lock_guard lock(mutex_);
   int64_t bytes = entry.bytes;
   for (const Open& open : open_) bytes += open.entry->bytes;
   while (most_bytes_ > 0 && bytes > most_bytes_ && !open_.empty()) {
@@ -79,22 +96,24 @@ void Shelf::make_room(const Entry& entry) {
 
 Model Shelf::get(const std::string& name, const std::string& vae) {
   const Entry& entry = find(name);
-  const std::lock_guard lock(mutex_);
-  const auto known = std::find_if(open_.begin(), open_.end(),
-                                  [&](const Open& open) { return open.entry == &entry && open.vae == vae; });
-  if (known != open_.end()) {
-    open_.splice(open_.begin(), open_, known);
-    return open_.front().model;
-  }
+  const std::lock_guard one_at_a_time(opening_);
+  if (auto known = find_open(entry, vae, true)) return *known;
   make_room(entry);
-  ModelOptions options = entry.options;
-  if (!vae.empty()) {
-    options.vae = vae;
-    options.name += "|" + vae;
-  }
+  ModelOptions options = with_vae(entry.options, vae);
   Model model = engine_.open(options);
-  open_.push_front({&entry, vae, options.name, std::move(model)});
-  return open_.front().model;
+  const std::lock_guard lock(mutex_);
+  open_.push_front({&entry, vae, options.name, model});
+  return model;
+}
+
+Model Shelf::look(const std::string& name, const std::string& vae) {
+  const Entry& entry = find(name);
+  const std::lock_guard one_at_a_time(opening_);
+  if (auto known = find_open(entry, vae, false)) return *known;
+  ModelOptions options = with_vae(entry.options, vae);
+  Model model = engine_.open(options);
+  engine_.close(options.name);  // who holds it keeps it
+  return model;
 }
 
 std::vector<ShelfEntry> Shelf::list() const {

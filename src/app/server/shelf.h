@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class Shelf {
   // own. Opens it, and closes those that were not used for the longest time until it fits; who holds one keeps it.
   // Throws Error(kUsage) that lists the names, and as Engine::open.
   Model get(const std::string& name, const std::string& vae = {});
+  // The same to look at or to plan with: nothing is closed for it, and it is not kept open.
+  Model look(const std::string& name, const std::string& vae = {});
   // The full name that `name` means. Throws Error(kUsage) that lists the names.
   std::string name_of(const std::string& name) const;
   std::vector<ShelfEntry> list() const;
@@ -50,13 +53,15 @@ class Shelf {
     Model model;
   };
   const Entry& find(const std::string& name) const;
+  std::optional<Model> find_open(const Entry& entry, const std::string& vae, bool uses);
   void make_room(const Entry& entry);
 
   Engine engine_;
   std::vector<Entry> entries_;
   int64_t most_bytes_;
-  mutable std::mutex mutex_;
-  std::list<Open> open_;  // the one used last first
+  std::mutex opening_;        // held while a model is opened; taken before the other
+  mutable std::mutex mutex_;  // of what follows
+  std::list<Open> open_;      // the one used last first
 };
 
 }  // namespace sumi::app

@@ -67,6 +67,7 @@ export class Begin {
 
   #show() {
     const {value} = this, some = value !== null;
+    this.#form.showSize(value);
     byId('begin-none').hidden = some;
     byId('begin-some').hidden = !some;
     const border = Boolean(value?.extend?.some((side) => side > 0)), mask = Boolean(value?.mask);

@@ -8,7 +8,7 @@ export function listenToDrops({restore, begin, hint}) {
     const under = document.elementsFromPoint(event.clientX, event.clientY);
     const item = under.map((one) => one.closest('.hint-item')).find(Boolean);
     if (item) return {element: item, text: 'Drop it: it is the hint’s picture', take: (file) =>
-      hint([...item.parentElement.children].indexOf(item), file)};
+      hint([...document.querySelectorAll('.hint-item')].indexOf(item), file)};
     const section = under.map((one) => one.closest('.begin')).find(Boolean);
     if (section) return {element: section, text: 'Drop it: the drawing begins from it', take: begin};
     return {element: null, text: 'Drop it: its settings are restored', take: restore};

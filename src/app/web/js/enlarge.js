@@ -7,7 +7,7 @@ import {fetchPicture} from './files.js';
 const kMost = 16384;
 
 // A dialog with fields and a button that submits what `body(values)` gives.
-function openForm({id, title, text, fields, picture, submit, body}) {
+function openForm({id, title, text, go, fields, picture, submit, body}) {
   const error = el('p', {class: 'error', role: 'alert'}), size = el('p', {class: 'hint', role: 'status'});
   const show = () => {
     const scale = Number(fields.scale.value);
@@ -26,9 +26,9 @@ function openForm({id, title, text, fields, picture, submit, body}) {
         draw.disabled = false;
         fields.scale.focus();
       }
-    }}}, el('p', {}, text), el('div', {class: 'columns'}, Object.entries(fields).map(([, field]) =>
+    }}}, el('p', {}, text), el('div', {class: 'columns'}, Object.values(fields).map((field) =>
       labelled(field.dataset.label, field, {class: 'field'}))), size, error);
-    const draw = el('button', {type: 'submit', class: 'primary', 'data-part': 'go'}, 'Draw');
+    const draw = el('button', {type: 'submit', class: 'primary', 'data-part': 'go'}, go);
     form.append(el('div', {class: 'row'}, draw, button('Cancel', close)));
     return form;
   }});
@@ -46,7 +46,7 @@ export function openHires({job, picture}, {options, submit}) {
   const {request} = job, given = request.init || request.controls?.length > 0;
   const fields = {scale: number('Times as large', 2, 1, 16, 0.1), strength: number('Change, 0 to 1', given ? 0.4 : 0.7, 0, 1, 0.05)};
   if (!given) fields.upscaler = choice('Enlarged by', options.hiresUpscalers());
-  openForm({id: 'hires-dialog', title: 'Second pass', fields, picture, submit,
+  openForm({id: 'hires-dialog', title: 'Second pass', go: 'Draw', fields, picture, submit,
     text: given ? 'It is drawn over at a larger size, beginning from this picture.' :
       'It is drawn again with its own seed, enlarged, and drawn over at the larger size.',
     async body() {
@@ -69,7 +69,7 @@ export function openHires({job, picture}, {options, submit}) {
 
 export function openUpscale({picture}, {options, submit}) {
   const fields = {scale: number('Times as large', 2, 1, 64, 0.1), upscaler: choice('Enlarged by', options.upscalers())};
-  openForm({id: 'upscale-dialog', title: 'Enlarge', fields, picture, submit,
+  openForm({id: 'upscale-dialog', title: 'Enlarge', go: 'Enlarge', fields, picture, submit,
     text: options.files.upscalers.length > 0 ? 'The picture itself, by a network or a filter; nothing is drawn anew.' :
       'The picture itself, by a filter; nothing is drawn anew. Networks (ESRGAN) go into the folder “upscalers” beside the model.',
     async body() {

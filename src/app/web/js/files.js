@@ -43,7 +43,7 @@ export function bytesText(bytes) {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   let at = 0;
   for (; bytes >= 1000 && at < units.length - 1; ++at) bytes /= 1000;
-  return `${bytes >= 100 || at === 0 ? Math.round(bytes) : Number(bytes.toFixed(1))} ${units[at]}`;
+  return `${bytes >= 100 || at === 0 ? Math.round(bytes) : Number(bytes.toFixed(1))}\u00a0${units[at]}`;
 }
 
 export function durationText(seconds) {

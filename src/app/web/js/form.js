@@ -16,6 +16,7 @@ export class Form {
   #extras = {};
   #model = {default_size: 512, multiple: 8};
   #fits = [];
+  #given = null;
 
   constructor() {
     this.initial = this.values();
@@ -37,7 +38,7 @@ export class Form {
     byId('shape').addEventListener('change', () => this.#takeShape());
     byId('swap').addEventListener('click', () => {
       const {width, height} = this.#sides();
-      this.set({width: byId('height').value || String(height), height: byId('width').value || String(width)});
+      this.set({width: height, height: width});
     });
     byId('seed-lock').addEventListener('click', () => this.#lock());
     for (const fold of document.querySelectorAll('#form details')) {
@@ -115,7 +116,7 @@ export class Form {
   // What the model decides is shown where nothing is given.
   showModel(model) {
     this.#model = {...this.#model, ...model};
-    byId('width').placeholder = byId('height').placeholder = String(this.#model.default_size || '');
+    this.showSize();
     for (const id of ['width', 'height']) byId(id).step = String(this.#model.multiple || 8);
     byId('steps').placeholder = model.steps ? String(model.steps) : '25';
     byId('guidance').placeholder = model.scale ? String(model.scale) : '7.5';
@@ -124,9 +125,17 @@ export class Form {
     this.#showShape();
   }
 
+  // The size where none is given: that of the picture to begin from, or the model's.
+  showSize(given = this.#given) {
+    this.#given = given;
+    const side = this.#model.default_size || '';
+    byId('width').placeholder = String(given?.width ?? side);
+    byId('height').placeholder = String(given?.height ?? side);
+  }
+
   #sides() {
-    const side = this.#model.default_size || 512;
-    return {width: Number(byId('width').value) || side, height: Number(byId('height').value) || side};
+    const {placeholder: width} = byId('width'), {placeholder: height} = byId('height');
+    return {width: byId('width').value || width, height: byId('height').value || height};
   }
   // Sides of that shape with about as many pixels as the model's own size.
   #sidesOf(wide, high) {

@@ -1,9 +1,11 @@
 // The hints of ControlNets: a picture, a network of the library, how strongly and when it acts.
 import {button, el, labelled} from './modal.js';
+import {toast} from './dialogs.js';
 import {clearAt, showAt} from './errors.js';
 import {readPicture} from './files.js';
 import {savedPictures, savePictures} from './saved.js';
 
+const kNone = 'There are no ControlNets yet. Put them into the folder “controlnet” beside the model, then load the page again.';
 const byId = (id) => document.getElementById(id);
 
 export class Hints {
@@ -15,7 +17,7 @@ export class Hints {
     this.#form = form;
     this.#options = options;
     byId('hint-add').addEventListener('click', () => {
-      this.add();
+      if (!this.add()) return;
       byId('hint-list').lastElementChild.querySelector('[data-part="choose"]').focus();
     });
   }
@@ -25,10 +27,16 @@ export class Hints {
     this.show();
   }
 
+  // False: there is no network to follow one.
   add(image = null) {
     const [first] = this.#options.files.controls;
-    this.set([...this.values, {model: first?.name ?? '', image, weight: 1, start: 0, end: 1, preprocess: 'none'}]);
     byId('fold-hints').open = true;
+    if (!first) {
+      toast(kNone, {kind: 'is-error'});
+      return false;
+    }
+    this.set([...this.values, {model: first.name, image, weight: 1, start: 0, end: 1, preprocess: 'none'}]);
+    return true;
   }
   set(values) {
     this.values = values;
@@ -45,14 +53,14 @@ export class Hints {
     const {controls} = this.#options.files, count = this.values.length;
     byId('hint-none').hidden = count > 0;
     byId('hint-none').textContent = controls.length > 0 ? 'A picture whose edges, depth or pose the drawing follows.' :
-      'There are no ControlNets yet. Put them into the folder “controlnet” beside the model.';
+      kNone;
     byId('hint-state').textContent = count > 0 ? String(count) : '';
     byId('guess').parentElement.hidden = count === 0;
     byId('hint-list').replaceChildren(...this.values.map((hint, i) => this.#item(hint, i, controls)));
   }
 
   #item(hint, i, controls) {
-    const item = el('li', {class: 'hint-item', 'data-testid': 'hint', role: 'group', 'aria-label': `Hint ${i + 1}`});
+    const item = el('div', {class: 'hint-item', role: 'group', 'aria-label': `Hint ${i + 1}`});
     const bind = (part, input, event = 'input') => {
       input.dataset.part = part;
       input.value = hint[part];
@@ -84,7 +92,7 @@ export class Hints {
           el('option', {value: 'canny'}, 'its edges (canny)')), 'change')),
         el('div', {class: 'hint-numbers'}, labelled('Weight', number('weight', -100, 100)),
           labelled('From', number('start', 0, 1)), labelled('To', number('end', 0, 1)))), file);
-    return item;
+    return el('li', {'data-testid': 'hint'}, item);
   }
 
   async #take(item, hint, picture) {
@@ -92,6 +100,7 @@ export class Hints {
     try {
       hint.image = await readPicture(picture, picture.name);
       this.set(this.values);
+      byId('hint-list').children[this.values.indexOf(hint)]?.querySelector('[data-part="model"]').focus();
     } catch (error) {
       showAt(item.querySelector('[data-part="choose"]'), error.message);
     }

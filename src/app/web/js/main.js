@@ -44,6 +44,7 @@ const queue = new Queue(jobs, restore);
 const plan = new Plan(body, options);
 // Whether what is drawn is shown in place of the chosen picture.
 let following = true;
+let fromForm = null;  // the last job that the form was for
 
 function body() {
   form.check();
@@ -63,7 +64,7 @@ async function draw() {
   const prompt = byId('prompt');
   if (!prompt.value.trim() && !begin.value) form.set({prompt: prompt.placeholder});
   try {
-    await submitted(body());
+    fromForm = (await submitted(body())).id;
   } catch (error) {
     showFormError(withInput(error));
   }
@@ -101,7 +102,6 @@ function showProgress() {
   byId('picture-full').classList.toggle('is-behind', Boolean(shown));
   // The picture's own settings and buttons are not those of the one that is drawn.
   byId('picture-tools').hidden = !picture.current || Boolean(shown);
-  byId('stage').classList.toggle('is-busy', Boolean(job));
   byId('welcome').hidden = Boolean(picture.current || shown);
   byId('welcome').textContent = job ? 'Drawing…' : 'Your picture will be here.';
 }
@@ -125,7 +125,10 @@ jobs.on(({kind, job}) => {
   if (kind !== 'over') return;
   if (job.state === 'done') say('The picture is done.');
   if (job.state === 'cancelled') toast('Cancelled.', {seconds: 4});
-  if (job.state === 'failed') say('A drawing failed. Its error is in the list of failures.');
+  if (job.state === 'failed') {
+    say('A drawing failed.');
+    if (job.id === fromForm) showFormError({message: job.error, status: 400}, {focus: false});
+  }
   if (job.state === 'gone') toast('The server does not know a job any more: it was probably started anew.');
   if (job.state === 'done') options.load().catch(() => {});  // a model may be loaded now
 });
@@ -185,6 +188,7 @@ listenToDrops({restore: (file) => restore.file(file), begin: (file) => begin.tak
 listenToViews();
 
 async function load() {
+  byId('form-error').textContent = '';
   try {
     await Promise.all([options.load(), jobs.refresh()]);
     hints.show();

@@ -28,7 +28,10 @@ export class PictureView {
       say(`The seed is ${picture.seed}.`);
     });
     on('picture-begin', (one) => this.#fetch(one, (picture) => begin.set({...picture, mask: null, extend: null})));
-    on('picture-paint', (one) => this.#fetch(one, (picture) => begin.edit(picture)));
+    on('picture-paint', (one) => this.#fetch(one, (picture) => {
+      begin.edit(picture);
+      return false;
+    }));
     on('picture-hint', (one) => this.#fetch(one, (picture) => hints.add(picture)));
     on('picture-hires', (one) => openHires(one, {options, submit}));
     on('picture-upscale', (one) => openUpscale(one, {options, submit}));
@@ -139,8 +142,7 @@ export class PictureView {
       const picture = await fetchPicture(one.picture.url, textOf(one) || 'Picture');
       const prompt = byId('prompt');
       if (!prompt.value.trim() && textOf(one) && !one.job.upscaling) this.form.set({prompt: textOf(one)});
-      take(picture);
-      say('Taken over into the form.');
+      if (take(picture) !== false) say('Taken over into the form.');
     } catch (error) {
       toastError(error);
     }

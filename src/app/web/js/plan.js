@@ -39,14 +39,13 @@ export class Plan {
       const {budget, free} = this.options.all.memory, most = budget || free;
       const size = plan.settings?.width ? `${plan.settings.width} × ${plan.settings.height}, ` : '';
       place.textContent = plan.planned_bytes ?
-        `${size}takes ${bytesText(plan.planned_bytes)}${most ? `; ${bytesText(most)} ${budget ? 'allowed' : 'free'}` : ''}` : '';
+        `${size}takes ${bytesText(plan.planned_bytes)}${most ? ` of ${bytesText(most)}${budget ? '' : ' free'}` : ''}` : '';
       place.title = plan.memory ?? '';
       place.classList.toggle('is-much', Boolean(most) && plan.planned_bytes > most);
     } catch (error) {
       if (mine !== this.#asked) return;
       place.textContent = '';
-      const unknownRoute = (error.status === 404 && !/model/i.test(error.message)) || error.status === 405;
-      if (error.status >= 400 && error.status < 500 && !unknownRoute) showFormError(error, {focus: false});
+      if (error.status >= 400 && error.status < 500) showFormError(error, {focus: false});
     }
   }
 }

@@ -86,7 +86,7 @@ export function bodyOf(values, {begin, hints}, extras = {}) {
 
 // Fields that mean nothing when they are so, and those that other inputs stand for.
 const kIdle = {fixed_noise: false, share: 0, share_of: 1, guess_mode: false, tiled_decode: false, mask_invert: false,
-  subseed_strength: 0, batch: 1, copies: 1, iterations: 1};
+  subseed_strength: 0, batch: 1, copies: 1, iterations: 1, rng: 'cpu', syntax: 'weighted'};
 const kElsewhere = new Set(['prompt', 'prompts', 'init', 'mask', 'extend', 'controls', 'hires', 'copies', 'iterations',
   'share', 'share_of', 'seed', 'seeds']);
 const isOpen = (name, value) => value === null || value === undefined || value === '' || kIdle[name] === value ||
@@ -116,7 +116,8 @@ export function formOf(request, picture = null) {
   }
   const fielded = new Set(kFields.map(([, path]) => path));
   for (const [name, value] of Object.entries(request)) {
-    if (kElsewhere.has(name) || fielded.has(name) || isOpen(name, value)) continue;
+    if (kElsewhere.has(name) || fielded.has(name)) continue;
+    if (isOpen(name, value) && !(name === 'syntax' && value && request.defaults === 'original')) continue;
     if (name === 'seeding' && (value === 'picture' || values.count === '1')) continue;
     extras[name] = value;
   }

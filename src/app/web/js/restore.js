@@ -38,8 +38,7 @@ export class Restore {
       text: `${file.name || 'This picture'}: ${why} It can be a picture to begin from.`,
       answers: {begin: 'Begin from it', hint: 'Use it as a hint', none: 'Neither'}});
     if (answer === 'begin') await this.begin.takeFile(file);
-    if (answer === 'hint') {
-      this.hints.add();
+    if (answer === 'hint' && this.hints.add()) {
       this.hints.takeFile(this.hints.values.length - 1, file);
     }
   }
