@@ -51,7 +51,7 @@ story('progress with time left, and a picture in the making', shared, async ({pa
 
 for (const [way, press] of [['Esc', (page) => page.keyboard.press('Escape')], ['the button', (page) => page.click('#cancel')]]) {
   story(`cancelled by ${way}`, shared, async ({page, api}) => {
-    await fillForm(page, {prompt: 'a red apple', steps: 5000});
+    await fillForm(page, {prompt: 'a red apple', steps: 1000});
     await page.click('#draw');
     await reads(page.locator('#progress-text'), /^Step [1-9]/);
     await press(page);
@@ -68,13 +68,13 @@ for (const [way, press] of [['Esc', (page) => page.keyboard.press('Escape')], ['
 }
 
 story('reloaded in mid-job, the page finds it again', shared, async ({page, api, url}) => {
-  await fillForm(page, {prompt: 'a green apple', steps: 300});
+  await fillForm(page, {prompt: 'a green apple', steps: 150});
   await page.click('#draw');
   await reads(page.locator('#progress-text'), /^Step [1-9]/);
   await openPage(page, url);
   await reads(page.locator('#progress-text'), /^Step [1-9]/);
   assert.equal(await page.inputValue('#prompt'), 'a green apple');
-  assert.equal(await page.inputValue('#steps'), '300');
+  assert.equal(await page.inputValue('#steps'), '150');
   const job = await api.newest('done');
   assert.equal((await api.jobs()).length, 1);
   await shows(page, job);
@@ -82,7 +82,7 @@ story('reloaded in mid-job, the page finds it again', shared, async ({page, api,
 
 story('a queue of five: moved, one cancelled', {words: ['--together', '1']}, async ({page, api}) => {
   const items = page.getByTestId('queue-item');
-  await fillForm(page, {steps: 5000});
+  await fillForm(page, {steps: 1000});
   for (const name of ['apple', 'banana', 'carrot', 'dog', 'egg']) {
     await page.fill('#prompt', name);
     if (name === 'banana') await page.fill('#steps', '3');

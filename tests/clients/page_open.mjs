@@ -54,12 +54,14 @@ export async function openPage(page, url) {
 
 // The server's side of it.
 export class Api {
+  headers = {};
+
   constructor(url) {
     this.url = url;
   }
   async call(method, path, body) {
     const reply = await fetch(this.url + path, {method, body: body && JSON.stringify(body),
-      headers: body ? {'Content-Type': 'application/json'} : {}});
+      headers: {...this.headers, ...(body ? {'Content-Type': 'application/json'} : {})}});
     return {status: reply.status, json: await reply.json().catch(() => null)};
   }
   async jobs() {
@@ -149,6 +151,7 @@ export async function eventually(call, wanted) {
 // Waits until a text is seen in an element: text or a pattern.
 export async function reads(locator, wanted) {
   let last = '';
+  await locator.waitFor();
   await until(async () => {
     last = await locator.innerText();
     return typeof wanted === 'string' ? last.includes(wanted) : wanted.test(last);
@@ -162,7 +165,7 @@ export const field = (dialog, label) => dialog.getByLabel(label, {exact: true});
 
 // The bytes of a picture of the server.
 export async function bytesOf(api, url) {
-  return Buffer.from(await (await fetch(new URL(url, api.url))).arrayBuffer());
+  return Buffer.from(await (await fetch(new URL(url, api.url), {headers: api.headers})).arrayBuffer());
 }
 
 // Drops a file on the page, or on one of its elements.

@@ -3,6 +3,9 @@
 namespace sumi::app {
 namespace {
 
+// What only the machine's owner can do.
+constexpr std::string_view kAdvice = "; choose its folder with `lora_folder`";
+
 constexpr std::string_view kEnds = ",:;\"'()`\n";
 
 bool may_precede(char c) { return c == ' ' || kEnds.find(c) != std::string_view::npos; }
@@ -20,6 +23,7 @@ size_t end_of_path(std::string_view text, size_t at) {
 }  // namespace
 
 std::string without_folders(std::string_view text) {
+  if (text.ends_with(kAdvice)) text.remove_suffix(kAdvice.size());
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const bool begins = text[at] == '/' && (at == 0 || may_precede(text[at - 1])) && at + 1 < text.size() &&

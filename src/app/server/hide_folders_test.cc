@@ -10,6 +10,7 @@ TEST(HideFoldersTest, OnlyTheLastPartOfAPathStays) {
   EXPECT_EQ(without_folders("there is no x.pt in /home/ann/models, /home/ann/my models/loras; choose"),
             "there is no x.pt in models, loras; choose");
   EXPECT_EQ(without_folders("from \"/a/b c/d.png\" to /e/f/ now"), "from \"d.png\" to f now");
+  EXPECT_EQ(without_folders("no x.pt in /a/b; choose its folder with `lora_folder`"), "no x.pt in b");
   EXPECT_EQ(without_folders("/one/two /three/four"), "two four");
 }
 

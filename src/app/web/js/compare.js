@@ -93,7 +93,7 @@ function parameters(a, b) {
   };
   const head = (names) => el('thead', {}, el('tr', {}, names.map((name) => el('th', {scope: 'col'}, name))));
   const rows = (list) => el('tbody', {}, list);
-  return el('section', {class: 'cp-parameters', 'aria-labelledby': heading.id}, heading,
+  return el('section', {class: 'cp-parameters', tabindex: 0, 'aria-labelledby': heading.id}, heading,
     different.length === 0 ?
       el('p', {class: 'm-hint'},
         equal.length > 0 ? 'None: the two have the same parameters.' : 'Neither picture has any.') :
