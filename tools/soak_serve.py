@@ -19,7 +19,8 @@ MOST_GROWTH = 20e6
 
 
 def start(program, options):
-    child = subprocess.Popen([program, "serve", "--port", "0", "--log", "off", *options], stdout=subprocess.PIPE, text=True)
+    command = [program, "serve", "--port", "0", "--log", "off", *options]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     return child, int(child.stdout.readline().rsplit(":", 1)[1])
 
 
@@ -33,7 +34,8 @@ def call(port, method, path, body=None):
 
 
 def draw(port, seed):
-    status, data = call(port, "POST", "/v1/jobs", {"request": {"prompts": ["an apple"], "seed": seed, "steps": 1}})
+    request = {"prompts": ["an apple"], "seed": seed, "steps": 1, "width": 32, "height": 32}
+    status, data = call(port, "POST", "/v1/jobs", {"request": request})
     if status != 201:
         return f"job {seed} was answered with {status}: {data[:200]}"
     job = json.loads(data)["id"]
@@ -62,7 +64,8 @@ def main():
                 seeds = range(tenth * jobs // 10, (tenth + 1) * jobs // 10)
                 faults += [fault for fault in pool.map(lambda seed: draw(port, seed), seeds) if fault]
                 kept.append((memory(port), len(os.listdir(f"/proc/{child.pid}/fd"))))
-                print(f"{seeds.stop:7} jobs: {kept[-1][0] / 1e6:8.1f} MB, {kept[-1][1]} descriptors, {len(faults)} faults",
+                bytes_now, open_now = kept[-1]
+                print(f"{seeds.stop:7} jobs: {bytes_now / 1e6:8.1f} MB, {open_now} descriptors, {len(faults)} faults",
                       flush=True)
     finally:
         child.terminate()

@@ -116,6 +116,12 @@ TEST_F(ServeTest, ATokenIsAskedFor) {
   EXPECT_EQ(get("/v1/jobs").status, 401);
   EXPECT_EQ(ask(port_, "GET", "/v1/jobs", "", {"Authorization: Bearer 0123456789abcdef0123"}).status, 200);
   EXPECT_EQ(get("/health").status, 200);
+  // Answered before the body is there.
+  HttpConnection stranger(port_);
+  stranger.send(
+      "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+      "60000000\r\n\r\n");
+  EXPECT_THAT(stranger.read_until("\r\n\r\n"), HasSubstr(" 401 "));
 }
 
 TEST_F(ServeTest, WhatCannotServeIsRefusedAtOnce) {

@@ -5,7 +5,7 @@ import {after, before} from 'node:test';
 import {join} from 'node:path';
 import {axe} from './page_axe.mjs';
 import {addLora, addRun, bundledModel, put, temporaryFolder} from './page_home.mjs';
-import {bytesOf, closeBrowser, drawn, dropFile, eventually, fillForm, openFold, openPage, reads, shoot, shows,
+import {closeBrowser, drawn, dropFile, eventually, fillForm, openFold, openPage, reads, shoot, shows,
         story} from './page_open.mjs';
 import {startServer} from './server.mjs';
 
@@ -14,6 +14,7 @@ let server;
 before(async () => {
   put(join(home, 'token'), token);
   addLora(home, 'ink');
+  put(join(home, 'controlnet', 'edges.safetensors'), 'named alone');
   addRun(join(home, 'runs'), 'emoji', 40);
   server = await startServer(['--ckpt', bundledModel(), '--runs', join(home, 'runs')], {SUMI_HOME: home});
 });
@@ -68,10 +69,9 @@ story('what was drawn when the server was killed is drawn when it is back', {wor
   }
 });
 
-const guarded = {words: ['--token-file', join(home, 'token')]};
-story('a server with a token draws for those who have it', {...guarded, open: false,
+story('a server with a token draws for those who have it', {words: ['--token-file', join(home, 'token')], open: false,
   context: {httpCredentials: {username: 'sumi', password: token}}}, async ({page, api, url}) => {
-  assert.equal((await fetch(`${url}/v1/jobs`)).status, 401);
+  for (const path of ['/', '/v1/jobs']) assert.equal((await fetch(url + path)).status, 401);
   api.headers = {Authorization: `Bearer ${token}`};
   await openPage(page, url);
   await fillForm(page, {prompt: 'a red apple'});
@@ -79,18 +79,12 @@ story('a server with a token draws for those who have it', {...guarded, open: fa
   assert.equal(await page.getByTestId('thumb').locator('img').evaluate((image) => image.naturalWidth), 64);
 });
 
-story('a server with a token shows nothing to others', {...guarded, open: false}, async ({page, url}) => {
-  const reply = await page.goto(url);
-  assert.equal(reply.status(), 401);
-  assert.equal(await page.locator('#prompt').count(), 0);
-});
-
 for (const [name, context] of [['light', {}], ['dark', {colorScheme: 'dark'}],
   ['on a phone', {viewport: {width: 360, height: 740}, hasTouch: true, isMobile: true}]]) {
   story(`axe-core finds nothing serious: ${name}`, {...shared, context}, async ({page, api}) => {
     await axe(page, 'at first');
     await api.draw({prompts: ['a blue fish'], seed: 2});
-    const job = await api.draw({seed: 1}), bytes = await bytesOf(api, job.pictures[0].url);
+    const job = await api.draw({seed: 1});
     await page.reload();
     await shows(page, job);
     for (const id of await page.locator('#form .fields > details').evaluateAll((all) => all.map((fold) => fold.id))) await openFold(page, id);
@@ -133,7 +127,7 @@ for (const [name, context] of [['light', {}], ['dark', {colorScheme: 'dark'}],
     for (const [what, open] of opens) {
       await open();
       await dialog.waitFor();
-      for (const fold of await dialog.locator('details:not([open]) > summary').all()) await fold.click();
+      await dialog.locator('details').evaluateAll((folds) => folds.forEach((fold) => { fold.open = true; }));
       await axe(page, what);
       await shoot(page, `${what}-${name.split(' ').pop()}`);
       await page.keyboard.press('Escape');
@@ -142,7 +136,6 @@ for (const [name, context] of [['light', {}], ['dark', {colorScheme: 'dark'}],
     await page.click('#tab-training');
     await page.locator('.tr-chart svg').waitFor();
     await axe(page, 'training');
-    assert.ok(bytes.length > 0);
   });
 }
 // One pixel, without settings.

@@ -26,9 +26,9 @@ story('another model', {words: ['--ckpt', bundledModel()], env: {SUMI_HOME: home
   assert.deepEqual(await model.locator('option').evaluateAll((all) => all.map(({value}) => value)), ['emoji', 'second']);
   assert.equal(await model.inputValue(), 'emoji');
   await model.selectOption('second');
-  await reads(page.locator('#model-memory'), /Its weights \(31\.\d MB\) are loaded when it first draws; .* of memory are free\./);
+  await reads(page.locator('#model-memory'), /Its weights \(31\.\d\sMB\) are loaded when it first draws; .* of memory are free\./);
   await fillForm(page, {prompt: 'a red apple'});
-  await reads(page.locator('#memory'), /takes [\d.]+ [MG]B/);
+  await reads(page.locator('#memory'), /takes [\d.]+\s[MG]B/);
   assert.equal((await drawn(page, api)).model, 'second');
   await reads(page.locator('#picture-facts'), /Model\s+second/);
   await until(async () => /loaded/.test(await model.locator('option[value=second]').textContent()), 'its mark');

@@ -167,7 +167,10 @@ int run(ServeFlags& flags) {
   if (!flags.state.empty()) store.emplace(flags.state);
 
   Router router;
-  HttpServer server({.address = flags.guard.address, .port = static_cast<uint16_t>(flags.port)},
+  HttpServer server({.address = flags.guard.address,
+                     .port = static_cast<uint16_t>(flags.port),
+                     // Whoever may not ask sends no body either.
+                     .admit = [&](const HttpRequest& head) { return guard.refuse(head); }},
                     [&](std::shared_ptr<HttpExchange> exchange) {
                       exchange = journal.watched(std::move(exchange));
                       const HttpRequest& request = exchange->request();

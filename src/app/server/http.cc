@@ -92,6 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Shared {
     HttpLimits limits;
     HttpHandler handler;
+    std::function<std::optional<HttpReply>(const HttpRequest&)> admit;
     std::shared_ptr<Mailbox> mailbox;
     std::function<void(Connection*)> forget;    // called once, when the connection is closed
     std::array<char, kReadBytes> scratch = {};  // what was read last
@@ -138,6 +139,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void await_body();
   void hand_over();
   void refuse(int status, std::string_view message);
+  void refuse(HttpReply reply);
 
   void send_whole(HttpReply reply);
   void push(std::string bytes, bool counted = false) { out_.push_back({std::move(bytes), counted}); }
@@ -312,6 +314,10 @@ void Connection::advance() {
 }
 
 void Connection::await_body() {
+  parser_->request().peer = peer_;
+  std::optional<HttpReply> refusal;
+  if (shared_.admit) call_safely([&] { refusal = shared_.admit(parser_->request()); });
+  if (refusal) return refuse(std::move(*refusal));
   phase_ = Phase::kBody;
   arm(shared_.limits.body);
   if (!parser_->expects_continue() || !in_.empty() || !parser_->request().body.empty()) return;
@@ -334,10 +340,11 @@ void Connection::hand_over() {
 }
 
 // Answers what did not become a request, and ends the connection.
-void Connection::refuse(int status, std::string_view message) {
+void Connection::refuse(int status, std::string_view message) { refuse(refusal(status, message)); }
+
+void Connection::refuse(HttpReply reply) {
   phase_ = Phase::kClosing;
   disarm(deadline_);
-  HttpReply reply = refusal(status, message);
   push(head_of(reply, Framing::kLength, true));
   if (parser_ == nullptr || parser_->request().method != "HEAD") push(std::move(reply.body));
   parser_.reset();
@@ -538,6 +545,7 @@ struct HttpServer::Impl {
 HttpServer::Impl::Impl(const HttpOptions& options, HttpHandler handler)
     : shared{.limits = options.limits,
              .handler = std::move(handler),
+             .admit = options.admit,
              .mailbox = std::make_shared<Mailbox>(io),
              .forget = [this](Connection* connection) {
                open.erase(connection);

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,6 +88,9 @@ struct HttpOptions {
   std::string address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free one
   HttpLimits limits = {};
+  // Looks at a request whose body is still to come, on the server's thread. What it gives is the answer, and the end of
+  // the connection: the body is not read. Others come to the handler, once they are whole.
+  std::function<std::optional<HttpReply>(const HttpRequest& head)> admit = {};
 };
 
 // Called on the server's thread; must not wait.
