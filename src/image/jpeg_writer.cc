@@ -2,9 +2,11 @@
 
 #include <csetjmp>
 #include <cstdio>
-#include <cstdlib>
+#include <new>
+#include <utility>
 
 // After <cstdio>, which it needs and does not include:
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include "base/check.h"
@@ -14,19 +16,29 @@ namespace sumi::image {
 namespace {
 
 constexpr size_t kMostSegment = 65533;  // bytes of a marker's data
+constexpr size_t kFirstBytes = 16 << 10;
 
-// libjpeg reports errors by a call that must not return: it jumps back to the writer's setjmp.
+// libjpeg reports errors by a call that must not return: it jumps back to the writer's setjmp. The file grows here, so
+// that it has one owner whatever happens.
 struct Writer {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
   std::jmp_buf mark{};
   char message[JMSG_LENGTH_MAX] = "";
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
+  jpeg_destination_mgr destination{};
+  std::string bytes;
 
   Writer() {
     jpeg.err = jpeg_std_error(&errors);
     jpeg.client_data = this;
+    destination.init_destination = [](j_compress_ptr common) { of(common).grow(kFirstBytes); };
+    destination.empty_output_buffer = [](j_compress_ptr common) {  // it is full, whatever free_in_buffer says
+      of(common).grow(2 * of(common).bytes.size());
+      return static_cast<boolean>(TRUE);
+    };
+    destination.term_destination = [](j_compress_ptr common) {
+      of(common).bytes.resize(of(common).bytes.size() - of(common).destination.free_in_buffer);
+    };
     errors.error_exit = [](j_common_ptr common) {
       auto* writer = static_cast<Writer*>(common->client_data);
       (*common->err->format_message)(common, writer->message);
@@ -34,12 +46,25 @@ struct Writer {
     };
     errors.output_message = [](j_common_ptr) {};
   }
-  ~Writer() {
-    jpeg_destroy_compress(&jpeg);
-    std::free(bytes);
-  }
+  ~Writer() { jpeg_destroy_compress(&jpeg); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
+
+  static Writer& of(j_compress_ptr common) { return *static_cast<Writer*>(common->client_data); }
+
+  // No exception passes through libjpeg.
+  void grow(size_t size) {
+    const size_t used = bytes.size();
+    bool grown = true;
+    try {
+      bytes.resize(size);
+    } catch (const std::bad_alloc&) {
+      grown = false;
+    }
+    if (!grown) ERREXIT1(&jpeg, JERR_OUT_OF_MEMORY, 0);
+    destination.next_output_byte = reinterpret_cast<JOCTET*>(bytes.data()) + used;
+    destination.free_in_buffer = size - used;
+  }
 };
 
 // `exif`: the data of its segment; empty: none.
@@ -47,7 +72,7 @@ bool write(Writer& writer, const Image& image, int quality, const std::string& e
   if (setjmp(writer.mark) != 0) return false;
   jpeg_compress_struct& jpeg = writer.jpeg;
   jpeg_create_compress(&jpeg);
-  jpeg_mem_dest(&jpeg, &writer.bytes, &writer.size);
+  jpeg.dest = &writer.destination;
   jpeg.image_width = static_cast<JDIMENSION>(image.width);
   jpeg.image_height = static_cast<JDIMENSION>(image.height);
   jpeg.input_components = 3;
@@ -85,7 +110,7 @@ std::string encode_jpeg(const Image& image, int quality, std::string_view parame
   if (exif.size() > kMostSegment) exif.clear();
   Writer writer;
   SUMI_CHECK_KIND(kInternal, write(writer, image, quality, exif), "the JPEG could not be made: {}", writer.message);
-  return {reinterpret_cast<const char*>(writer.bytes), writer.size};
+  return std::move(writer.bytes);
 }
 
 }  // namespace sumi::image

@@ -97,6 +97,18 @@ INSTANTIATE_TEST_SUITE_P(Formats, PictureWriters,
                                          Format{"webp", encode_webp, kMostWebpSide}),
                          [](const auto& format) { return std::string(format.param.name); });
 
+// Files of many lengths, within the memory that was first taken for them and far beyond.
+TEST(JpegWriter, EndsWithTheEndMark) {
+  for (int64_t side = 8; side <= 1200; side += side < 200 ? 8 : 200) {
+    Image noise(side, side);
+    uint32_t state = 1;
+    for (uint8_t& value : noise.pixels) value = static_cast<uint8_t>((state = 1664525 * state + 1013904223) >> 24);
+    const std::string file = encode_jpeg(noise, 100, "x");
+    EXPECT_TRUE(file.starts_with("\xFF\xD8") && file.ends_with("\xFF\xD9")) << side;
+    EXPECT_EQ(decode_picture(bytes_of(file), "it").width, side);
+  }
+}
+
 // A segment has 64 KB; the picture is there all the same.
 TEST(JpegWriter, LeavesOutSettingsThatDoNotFit) {
   const Image image = gradient(16, 16);

@@ -29,4 +29,11 @@ double measure_fma_peak(Device device, double seconds) {
   return total * 1e-9;
 }
 
+std::string_view instruction_set(Device device) {
+  double none = 0.0;
+  std::string_view name;
+  fma_peak_slot.on(device)(Context::current(), {.iterations = 0, .flops = &none, .target = &name});
+  return name;
+}
+
 }  // namespace sumi

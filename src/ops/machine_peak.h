@@ -1,5 +1,8 @@
-// How fast this machine could multiply and add: the limit that the benches measure against.
+// What this machine is: how fast it could multiply and add, the limit that the benches measure against, and by which
+// instructions.
 #pragma once
+
+#include <string_view>
 
 #include "core/kernel_slot.h"
 
@@ -9,10 +12,15 @@ namespace sumi {
 // multiply-add counted as two.
 double measure_fma_peak(Device device = Device::kCpu, double seconds = 0.2);
 
+// The instruction set that kernels were chosen for, by Highway's name of it: "AVX2", "AVX3_ZEN4", "NEON". With the
+// version it decides the bytes of a result.
+std::string_view instruction_set(Device device = Device::kCpu);
+
 // Runs `iterations` rounds on the calling thread and writes the floating-point operations done to `flops`.
 struct FmaPeakArgs {
   int64_t iterations;
   double* flops;
+  std::string_view* target = nullptr;  // where given, the instruction set's name goes there
   template <class F> void each_view(const F&) {}
 };
 extern KernelSlot<FmaPeakArgs> fma_peak_slot;

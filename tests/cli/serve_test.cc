@@ -28,7 +28,10 @@ TEST_F(ServeTest, DrawsWhatTheCommandLineDraws) {
       sumi(Words{"a cat", "--W", "64", "--H", "64", "--steps", "2", "--seed", "7", "-o", "it.png"} + model());
   ASSERT_EQ(drawn.code, 0) << drawn.err;
   EXPECT_EQ(picture.body, read_bytes(here() / "it.png"));
-  EXPECT_EQ(events(id, {"Last-Event-ID: 1000000"}), "");  // nothing has happened since
+  const size_t last = told.rfind("id: ");
+  const std::string number = told.substr(last + 4, told.find('\n', last) - last - 4);
+  EXPECT_EQ(events(id, {"Last-Event-ID: " + number}), "");  // nothing has happened since
+  EXPECT_THAT(events(id, {"Last-Event-ID: 7"}), HasSubstr("event: done\n"));  // of a server before this one
   EXPECT_EQ(json::parse(get("/v1/jobs").body)["jobs"].size(), 1u);
   EXPECT_EQ(ask(port_, "DELETE", "/v1/jobs/" + id).status, 204);
   EXPECT_EQ(get("/v1/jobs/" + id).status, 404);

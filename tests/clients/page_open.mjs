@@ -87,7 +87,8 @@ export class Api {
   }
   // A finished job with small pictures, drawn without the page.
   async draw(request = {}) {
-    const {json} = await this.call('POST', '/v1/jobs', {request: {prompts: ['a red apple'], width: 64, height: 64, steps: 3, ...request}});
+    const whole = {prompts: ['a red apple'], width: 64, height: 64, steps: 3, ...request};
+    const {json} = await this.call('POST', '/v1/jobs', {request: whole});
     return until(async () => {
       const job = await this.job(json.id);
       assert.notEqual(job.state, 'failed', job.error);
@@ -109,6 +110,11 @@ export async function fillForm(page, {prompt, steps = 3, width = 64, height = 64
 export async function openFold(page, id) {
   const fold = page.locator(`#${id}`);
   if (await fold.getAttribute('open') === null) await fold.locator(':scope > summary').click();
+}
+
+export async function openFolds(page) {
+  const folds = page.locator('#form .fields > details');
+  for (const id of await folds.evaluateAll((all) => all.map((fold) => fold.id))) await openFold(page, id);
 }
 
 // Draws what is in the form; the finished job, once its picture is shown large.

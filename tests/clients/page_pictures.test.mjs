@@ -53,7 +53,9 @@ story('image to image: as strongly as is said', shared, async ({page, api}) => {
   const [from, by40, by100] = await Promise.all([job, near, far].map((one) => pixelsOf(page, one.pictures[0].url)));
   const apart = (one) => {
     let sum = 0;
-    for (let y = 0; y < 64; ++y) for (let x = 0; x < 64; ++x) one.at(x, y).forEach((value, i) => { sum += Math.abs(value - from.at(x, y)[i]); });
+    for (let y = 0; y < 64; ++y) {
+      for (let x = 0; x < 64; ++x) one.at(x, y).forEach((value, i) => { sum += Math.abs(value - from.at(x, y)[i]); });
+    }
     return sum;
   };
   assert.ok(apart(by40) > 0 && apart(by40) < apart(by100), `${apart(by40)} and ${apart(by100)}`);
@@ -144,7 +146,8 @@ story('outpainting: a border by numbers', shared, async ({page, api}) => {
   for (let y = 0; y < 32; ++y) for (let x = 32; x < 64; ++x) assert.deepEqual(now.at(x + 32, y), old.at(x, y), `${x}, ${y}`);
 });
 
-story('the gallery: parameters, reuse, download, delete', shared, async ({page, api}) => {
+const wide = {...shared, context: {viewport: {width: 1440, height: 900}}};
+story('the gallery: parameters, reuse, download, delete', wide, async ({page, api}) => {
   const jobs = [];
   for (const [prompt, steps] of [['a red apple', 3], ['a blue fish', 4], ['a green frog', 5]])
     jobs.push(await api.draw({prompts: [prompt], steps, seed: 40 + steps}));

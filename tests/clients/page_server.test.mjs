@@ -5,7 +5,7 @@ import {after, before} from 'node:test';
 import {join} from 'node:path';
 import {axe} from './page_axe.mjs';
 import {addLora, addRun, bundledModel, put, temporaryFolder} from './page_home.mjs';
-import {closeBrowser, drawn, dropFile, eventually, fillForm, openFold, openPage, reads, shoot, shows,
+import {closeBrowser, drawn, dropFile, eventually, fillForm, openFolds, openPage, reads, shoot, shows,
         story} from './page_open.mjs';
 import {startServer} from './server.mjs';
 
@@ -87,7 +87,7 @@ for (const [name, context] of [['light', {}], ['dark', {colorScheme: 'dark'}],
     const job = await api.draw({seed: 1});
     await page.reload();
     await shows(page, job);
-    for (const id of await page.locator('#form .fields > details').evaluateAll((all) => all.map((fold) => fold.id))) await openFold(page, id);
+    await openFolds(page);
     await page.check('#hires-on');
     await page.click('#hint-add');
     await page.click('#picture-begin');

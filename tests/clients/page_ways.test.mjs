@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
 import {join} from 'node:path';
 import {addLora, addModel, addRun, bundledModel, logSteps, temporaryFolder} from './page_home.mjs';
-import {bytesOf, closeBrowser, drawn, eventually, fillForm, focused, openFold, openPage, reads, shoot, shows,
+import {bytesOf, closeBrowser, drawn, eventually, fillForm, focused, openFold, openFolds, openPage, reads, shoot, shows,
         story} from './page_open.mjs';
 import {startServer, until} from './server.mjs';
 
@@ -108,7 +108,7 @@ story('a phone', {...shared, context: phone}, async ({page, api}) => {
   }), 'the picture in sight');
   await fits('with a picture');
   await shoot(page, 'phone');
-  for (const fold of await page.locator('#form .fields > details').evaluateAll((all) => all.map(({id}) => id))) await openFold(page, fold);
+  await openFolds(page);
   await fits('with all settings');
   await page.tap('#picture-paint');
   const editor = page.getByRole('dialog', {name: 'Mask and border'});
@@ -148,7 +148,8 @@ story('the keyboard alone', shared, async ({page, api}) => {
   assert.equal(await focused(page), 'prompt');
   await page.keyboard.type('a red apple');
   const way = await tabTo('grid');
-  for (const id of ['negative', 'begin-choose', 'model', 'shape', 'width', 'swap', 'height', 'count', 'seed', 'seed-last', 'seed-lock', 'restore'])
+  for (const id of ['negative', 'begin-choose', 'model', 'shape', 'width', 'swap', 'height', 'count', 'seed', 'seed-last',
+    'seed-lock', 'restore'])
     assert.ok(way.includes(id), id);
   await press('Enter');
   await page.getByRole('dialog', {name: 'X/Y grid'}).waitFor();
@@ -184,7 +185,7 @@ story('the keyboard alone', shared, async ({page, api}) => {
   await eventually(() => page.getByTestId('thumb').count(), 1);
 });
 
-story('dark, by choice and as the system has it', shared, async ({page, url}) => {
+story('dark, by choice and as the system has it', shared, async ({page, api, url}) => {
   const light = () => page.evaluate(() => {
     const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number);
     return r + g + b > 384;
@@ -192,8 +193,11 @@ story('dark, by choice and as the system has it', shared, async ({page, url}) =>
   assert.equal(await light(), true);
   await page.selectOption('#theme', 'dark');
   assert.equal(await light(), false);
+  const job = await api.draw({prompts: ['a red apple on a navy background'], seed: 7, steps: 20, width: 128, height: 128});
   await openPage(page, url);
+  await shows(page, job);
   assert.equal(await light(), false);
+  await shoot(page, 'dark');
   await page.selectOption('#theme', 'light');
   await page.emulateMedia({colorScheme: 'dark'});
   assert.equal(await light(), true);

@@ -6,7 +6,7 @@ import {once} from 'node:events';
 export async function startServer(words = [], env = {}) {
   const program = process.env.SUMI_BINARY;
   if (!program) throw new Error('SUMI_BINARY must name the program');
-  const child = spawn(program, ['serve', '--port', '0', ...words],
+  const child = spawn(program, ['serve', ...(words.includes('--port') ? [] : ['--port', '0']), ...words],
                       {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}});
   let errors = '';
   child.stderr.on('data', (bytes) => { errors += bytes; });

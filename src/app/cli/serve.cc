@@ -9,10 +9,8 @@
 
 #include "app/cli/arguments.h"
 #include "app/cli/command.h"
-#include "app/cli/common.h"
-#include "app/cli/find_model.h"
 #include "app/cli/process.h"
-#include "app/places.h"
+#include "app/cli/serving.h"
 #include "app/server/background.h"
 #include "app/server/extras.h"
 #include "app/server/guard.h"
@@ -23,11 +21,10 @@
 #include "app/server/openai.h"
 #include "app/server/openapi.h"
 #include "app/server/router.h"
+#include "app/server/shared_jobs.h"
 #include "app/server/web.h"
 #include "app/server/webui.h"
 #include "base/check.h"
-#include "base/small_file.h"
-#include "engine/memory_plan.h"
 
 namespace sumi::app {
 namespace {
@@ -35,40 +32,23 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr size_t kShortestToken = 16, kLongestToken = 4096;
+constexpr size_t kShortestToken = 16;
 
 struct ServeFlags {
   GuardOptions guard;
   int64_t port = 7860, most_queued = 100, drain_seconds = 30, together = 4;
-  std::optional<int64_t> model_memory;  // MB
   std::string token_file, state, ui, log = "text";
   std::vector<std::string> runs;
-  ModelChoice model;
-  EngineFlags engine;
+  ServingFlags serving;
 };
 
 std::string read_token(const std::string& file) {
   if (file.empty()) return {};
-  std::string token = read_small_file(file, kLongestToken);
-  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) token.pop_back();
+  std::string token = read_secret(file);
   SUMI_CHECK_KIND(kUsage, token.size() >= kShortestToken,
                   "{}: the token has {} characters; it must have at least {} (`openssl rand -hex 32` makes one)", file,
                   token.size(), kShortestToken);
   return token;
-}
-
-// The chosen model first, then what this machine has.
-std::vector<ModelOptions> models_of(const ServeFlags& flags) {
-  std::vector<ModelOptions> models{flags.model.options(flags.engine)};
-  for (const auto& found : {own_models(), bundled_models()}) {
-    for (const std::filesystem::path& path : found) {
-      std::error_code error;
-      if (std::filesystem::equivalent(path, models[0].path, error)) continue;
-      ModelOptions options = ModelChoice{.checkpoint = path.string()}.options(flags.engine);
-      models.push_back(std::move(options));
-    }
-  }
-  return models;
 }
 
 std::string url_of(const std::string& address, uint16_t port) {
@@ -93,17 +73,19 @@ class Closing {
       note(fmt::format("stopping: {} jobs are finished first, for at most {} s; a second signal ends at once",
                        counts.queued + counts.running, patience_.count()));
     thread_ = std::thread([this] {
+      const auto end = std::chrono::steady_clock::now() + patience_;
       jobs_.drain(patience_);
-      let_answers_out();
+      let_answers_out(end);
       server_.stop();
     });
   }
 
-  // Those that wait for the last jobs get their answers; connections that only stay open do not hold up the end.
-  void let_answers_out() {
-    constexpr int kLooks = 20;
+  // Those that wait for the last jobs get their answers, as long as patience lasts, and a second at least.
+  void let_answers_out(std::chrono::steady_clock::time_point end) {
     server_.stop_accepting();
-    for (int i = 0; i < kLooks && server_.connections() > 0; ++i) std::this_thread::sleep_for(milliseconds(50));
+    end = std::max(end, std::chrono::steady_clock::now() + seconds(1));
+    while (server_.connections() > 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(milliseconds(50));
   }
 
   HttpServer& server_;
@@ -121,26 +103,8 @@ void check(const ServeFlags& flags) {
   within("--max-queue", flags.most_queued, 1, 1000);
   within("--drain", flags.drain_seconds, 0, 3600);
   within("--together", flags.together, 1, 64);
-  within("--model-memory", flags.model_memory.value_or(1), 1, 1 << 30);
-}
-
-// Bytes of models that may be open at once: three quarters of what the machine has free, unless it is said.
-int64_t model_bytes(const ServeFlags& flags) {
-  constexpr int64_t kMega = 1'000'000;
-  if (flags.model_memory) return *flags.model_memory * kMega;
-  return engine::memory_limits().available.value_or(0) / 4 * 3;
-}
-
-// The folders of the models and sumi's own.
-std::vector<std::filesystem::path> library_folders(const std::vector<ModelOptions>& models) {
-  std::vector<std::filesystem::path> folders;
-  const auto add = [&](const std::filesystem::path& folder) {
-    if (!folder.empty() && std::find(folders.begin(), folders.end(), folder) == folders.end())
-      folders.push_back(folder);
-  };
-  for (const ModelOptions& model : models) add(std::filesystem::absolute(model.path).parent_path());
-  add(find_places().data_folder);
-  return folders;
+  SUMI_CHECK_KIND(kUsage, flags.serving.queue.empty() || flags.state.empty(),
+                  "--state keeps jobs of this process; with --queue they are kept in Redis, so leave it out");
 }
 
 // Each connection takes a descriptor: as many as the system gives.
@@ -151,17 +115,32 @@ void take_all_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::unique_ptr<Jobs> make_jobs(const ServeFlags& flags, Shelf& shelf, const Library& library, JobStore* store,
+                                Journal& journal) {
+  const auto on_end = [&journal](const JobView& view) { journal.job(view); };
+  const auto most_queued = static_cast<size_t>(flags.most_queued);
+  if (!flags.serving.queue.empty())
+    return std::make_unique<SharedJobs>(
+        flags.serving.queue_address(), shelf, library,
+        SharedJobsOptions{.most_queued = most_queued,
+                          .redis = {.answer_time = milliseconds(5000)},  // the server's thread waits for it
+                          .on_end = on_end});
+  return std::make_unique<LocalJobs>(
+      shelf, library,
+      LocalJobsOptions{.most_queued = most_queued, .most_together = flags.together, .store = store, .on_end = on_end});
+}
+
 int run(ServeFlags& flags) {
   check(flags);
-  flags.engine.apply();
+  flags.serving.engine.apply();
   flags.guard.token = read_token(flags.token_file);
   const Guard guard(flags.guard);
   const StopsItself stops;
   take_all_descriptors();
   Journal journal(journal_form(flags.log), [](const std::string& line) { complain(line); });
-  const std::vector<ModelOptions> models = models_of(flags);
+  const std::vector<ModelOptions> models = flags.serving.models();
   const Library library(library_folders(models));
-  Shelf shelf(flags.engine.options(), models, model_bytes(flags));
+  Shelf shelf(flags.serving.engine.options(), models, flags.serving.model_bytes());
   shelf.get("");  // a model that cannot be opened is told of now
   std::optional<JobStore> store;
   if (!flags.state.empty()) store.emplace(flags.state);
@@ -184,16 +163,16 @@ int run(ServeFlags& flags) {
                     });
   const After after = [&](milliseconds time, std::function<void()> call) { server.after(time, std::move(call)); };
   // Jobs end before the server, which their events go to.
-  LocalJobs jobs(shelf, library,
-                 {.most_queued = static_cast<size_t>(flags.most_queued),
-                  .most_together = flags.together,
-                  .store = store ? &*store : nullptr,
-                  .on_end = [&](const JobView& view) { journal.job(view); }});
+  const std::unique_ptr<Jobs> made = make_jobs(flags, shelf, library, store ? &*store : nullptr, journal);
+  Jobs& jobs = *made;
   Waiting waiting(jobs, after);
   Background background;
-  add_native_routes(router, jobs, shelf, after);
-  add_extra_routes(router, shelf, library, background, {.runs = {flags.runs.begin(), flags.runs.end()}});
-  add_openai_routes(router, jobs, shelf, waiting, after);
+  Background submitting;
+  Background pictures;  // which are decoded and encoded
+  add_native_routes(router, jobs, shelf, submitting, after);
+  add_extra_routes(router, shelf, library, background,
+                   {.runs = {flags.runs.begin(), flags.runs.end()}, .elsewhere = !flags.serving.queue.empty()});
+  add_openai_routes(router, jobs, shelf, waiting, pictures, after);
   add_webui_routes(router, jobs, shelf, library, waiting);
   add_openapi_route(router);
   add_web_routes(router, flags.ui);
@@ -223,10 +202,6 @@ std::function<int()> declare(CLI::App& app) {
   add_integer(
       app, "--together", flags->together,
       "Pictures of several jobs that are drawn in one network call, where only prompts and seeds differ; 1: none");
-  add_integer(
-      app, "--model-memory", flags->model_memory,
-      "MB of models that stay open, by their files; beyond, those unused for longest are closed. By default three "
-      "quarters of the free memory");
   app.add_option(
          "--state", flags->state,
          "Folder that keeps jobs and pictures, so that they outlive the server; by default they are kept in memory")
@@ -238,9 +213,7 @@ std::function<int()> declare(CLI::App& app) {
       ->default_str(flags->log);
   app.add_option("--ui-dir", flags->ui, "Folder with the page's files in place of its own, for those who work on it")
       ->type_name("DIR");
-  add_model_options(app, flags->model);
-  add_engine_options(app, flags->engine);
-  add_precision_option(app, flags->engine);
+  add_serving_options(app, flags->serving);
   return [flags] { return run(*flags); };
 }
 

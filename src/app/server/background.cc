@@ -1,5 +1,7 @@
 #include "app/server/background.h"
 
+#include "base/log.h"
+
 #include <atomic>
 #include <exception>
 #include <utility>
@@ -56,7 +58,11 @@ void Background::work() {
       call = std::move(queue_.front());
       queue_.pop_front();
     }
-    call();
+    try {
+      call();
+    } catch (const std::exception& error) {
+      warn("server: {}", error.what());  // the exchange that it held is answered with a 500
+    }
   }
 }
 

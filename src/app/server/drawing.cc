@@ -13,6 +13,7 @@
 #include "image/metadata.h"
 #include "image/png.h"
 #include "image/resize.h"
+#include "ops/machine_peak.h"
 
 namespace sumi::app {
 namespace {
@@ -59,11 +60,14 @@ Drawing::Drawing(Shelf& shelf, const Library& library, Submission submission)
   hiding_folders([&] { check(); });
 }
 
+Identity own_identity() { return {.version = Engine::version(), .instructions = std::string(instruction_set())}; }
+
 void Drawing::check() {
   vae_file_ = submission_.vae;
   if (!vae_file_.empty() && vae_file_ != kOwnVae) vae_file_ = library_.file_of(FileKind::kVae, vae_file_).string();
   if (!submission_.upscaling) {
-    checked_.emplace(library_.with_files(submission_.request));
+    // Only to find what is wrong: decoded pictures do not wait with the job.
+    const CheckedRequest checked(library_.with_files(submission_.request));
     return;
   }
   check_upscaling(*submission_.upscaling);
@@ -84,7 +88,7 @@ void Drawing::run(const DrawingCalls& calls) {
 void Drawing::draw(const DrawingCalls& calls) {
   Stages stages(calls);
   const Model model = shelf_.get(submission_.model, vae_file_);
-  Job job = model.prepare(*checked_);
+  Job job = model.prepare(CheckedRequest(library_.with_files(submission_.request)));
   if (calls.prepared) calls.prepared(api::to_json(shown_settings(job.settings(), model_)));
   struct Running {
     Drawing& drawing;

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 
 #include "app/server/jobs.h"
@@ -25,6 +24,12 @@ struct DrawingCalls {
   std::function<void(KeptPicture picture)> picture = {};
   std::function<void(const char* stage, double seconds)> stage = {};  // "open", "prepare", "sample", "decode", "write"
 };
+
+// What decides a picture's bytes beside its request: processes of one identity draw the same.
+struct Identity {
+  std::string version, instructions;
+};
+Identity own_identity();
 
 class Drawing {
  public:
@@ -49,7 +54,6 @@ class Drawing {
   Submission submission_;
   std::string model_, vae_file_;
   std::filesystem::path upscaler_file_;
-  std::optional<CheckedRequest> checked_;
   std::mutex mutex_;
   Job* job_ = nullptr;  // while it runs
   std::atomic<bool> cancelled_{false};

@@ -57,7 +57,7 @@ Json list_of(const std::vector<LibraryEntry>& entries) {
   return list;
 }
 
-Json options_of(const Shelf& shelf, const Library& library, bool training) {
+Json options_of(const Shelf& shelf, const Library& library, bool training, bool elsewhere) {
   return {{"version", Engine::version()},
           {"samplers", list_of(Engine::samplers())},
           {"schedules", list_of(Engine::schedules())},
@@ -77,7 +77,8 @@ Json options_of(const Shelf& shelf, const Library& library, bool training) {
             {"batch", engine::kMaxBatch},
             {"body_bytes", HttpLimits().body_bytes}}},
           {"memory", {{"free", engine::memory_limits().available.value_or(0)}, {"budget", shelf.most_bytes()}}},
-          {"training", training}};
+          {"training", training},
+          {"elsewhere", elsewhere}};
 }
 
 // Opens the model, if it is not open.
@@ -227,8 +228,9 @@ void add_extra_routes(Router& router, Shelf& shelf, const Library& library, Back
                       const ExtrasOptions& options) {
   const auto runs = std::make_shared<const TrainingRuns>(options.runs);
   router.add("GET", "/v1/options",
-             [&shelf, &library, training = runs->any()](const Exchange& exchange, const Captures&) {
-               exchange->reply(fresh(json_reply(options_of(shelf, library, training))));
+             [&shelf, &library, training = runs->any(), elsewhere = options.elsewhere](const Exchange& exchange,
+                                                                                       const Captures&) {
+               exchange->reply(fresh(json_reply(options_of(shelf, library, training, elsewhere))));
              });
   add_model_routes(router, shelf, background);
   add_planning_routes(router, shelf, library, background);

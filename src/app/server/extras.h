@@ -13,9 +13,10 @@ namespace sumi::app {
 
 struct ExtrasOptions {
   std::vector<std::filesystem::path> runs = {};  // folders of training runs, see training.h
+  bool elsewhere = false;                        // whether jobs are drawn by other processes
 };
 
-// GET  /v1/options                       {"version", "samplers", …, "files", "limits", "memory", "training"}
+// GET  /v1/options                       {"version", "samplers", …, "files", "limits", "memory", "training", "elsewhere"}
 // GET  /v1/models/NAME (or FOLDER/NAME)  what is known of a model without its weights; opens it
 // POST /v1/plan                          a submission → {"settings", "planned_bytes", "memory"}
 // POST /v1/settings                      a picture file → {"from", "request", …} (picture_settings.h)

@@ -95,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::function<std::optional<HttpReply>(const HttpRequest&)> admit;
     std::shared_ptr<Mailbox> mailbox;
     std::function<void(Connection*)> forget;    // called once, when the connection is closed
+    bool closing = false;                       // connections end with their answers
     std::array<char, kReadBytes> scratch = {};  // what was read last
   };
 
@@ -107,6 +108,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void start();
   void close();
+  // Shared::closing has been set: now, or once the answer is out.
+  void close_soon() {
+    close_after_ = true;
+    if (phase_ == Phase::kIdle && out_.empty()) close();
+  }
   // For the server's end: nobody is called.
   void abandon() {
     if (!state_) return;
@@ -332,7 +338,7 @@ void Connection::hand_over() {
   begun_ = ended_ = false;
   http10_ = parser->is_http10();
   head_only_ = parser->request().method == "HEAD";
-  close_after_ = http10_ || !parser->keep_alive();
+  close_after_ = http10_ || shared_.closing || !parser->keep_alive();
   parser->request().peer = peer_;
   state_ = std::make_shared<AnswerState>();
   auto exchange = std::make_shared<Exchange>(shared_.mailbox, weak_from_this(), state_, std::move(parser->request()));
@@ -642,6 +648,9 @@ void HttpServer::stop_accepting() {
   asio::post(impl_->io, [impl = impl_.get()] {
     error_code ignored;
     impl->acceptor.close(ignored);
+    impl->shared.closing = true;
+    const auto connections = impl->open;  // close() changes it
+    for (const auto& [key, connection] : connections) connection->close_soon();
   });
 }
 

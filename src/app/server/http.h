@@ -109,7 +109,7 @@ class HttpServer {
   size_t connections() const;  // open now
   // Serves until stop(), on the calling thread.
   void run();
-  // Takes no more connections; those that are open go on. From any thread.
+  // Takes no more connections; those that are open end with their answers, idle ones at once. From any thread.
   void stop_accepting();
   // Closes everything; run() returns. For good. From any thread.
   void stop();

@@ -21,6 +21,9 @@ double now() { return std::chrono::duration<double>(std::chrono::system_clock::n
 // Bytes of names that are not UTF-8 are replaced.
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+// Before the first event: a number that no earlier server has come to, for watchers that come back after a restart.
+uint64_t first_event() { return static_cast<uint64_t>(now() * 1000) * 1000; }
+
 int64_t size_of(const std::string& text) { return static_cast<int64_t>(text.size()); }
 
 }  // namespace
@@ -48,6 +51,7 @@ struct JobBook::Entry {
   uint64_t last_event = 0;
   std::map<uint64_t, std::function<void(const JobEvent&)>> watches;
   int64_t bytes = 0;    // of the pictures and the request
+  bool placed = false;  // its place has been told
   bool ending = false;  // its end is being written to the disk
 };
 
@@ -79,6 +83,7 @@ void JobBook::add(JobView view) {
   const Lock lock(*mutex_);
   auto entry = std::make_shared<Entry>();
   entry->arrival = ++arrivals_;
+  entry->last_event = first_event();
   entry->bytes = size_of(view.request);
   for (const KeptPicture& picture : view.pictures) entry->bytes += picture.png ? size_of(*picture.png) : 0;
   entry->view = std::move(view);
@@ -97,7 +102,8 @@ void JobBook::add(JobView view) {
 void JobBook::place(const std::string& id, int64_t place) {
   const Lock lock(*mutex_);
   const auto entry = find(id);
-  if (!entry || (entry->last_event > 0 && entry->view.place == place)) return;
+  if (!entry || (entry->placed && entry->view.place == place)) return;
+  entry->placed = true;
   entry->view.place = place;
   tell(*entry, "queued", text_of({{"place", place}}));
 }
@@ -137,7 +143,7 @@ void JobBook::step(const std::string& id, int64_t done, int64_t steps) {
   if (!entry || is_over(entry->view.state)) return;
   JobView& view = entry->view;
   if (done == 0 || view.steps == 0) entry->first_step = Clock::now();
-  counts_.steps += std::max<int64_t>(done - view.done, 0);
+  if (!view.upscaling) counts_.steps += std::max<int64_t>(done - view.done, 0);
   view.steps = steps;
   view.done = done;
   Json json{{"done", done}, {"steps", steps}};
@@ -166,6 +172,7 @@ void JobBook::preview(const std::string& id, int64_t number, const std::string& 
 }
 
 void JobBook::picture(const std::string& id, KeptPicture picture) {
+  const std::lock_guard saving(saving_);
   if (is_over(state(id).value_or(JobState::kCancelled))) return;
   if (options_.store != nullptr && picture.png) {
     options_.store->save_picture(id, picture.number, *picture.png);
@@ -180,7 +187,6 @@ void JobBook::keep(const std::string& id, KeptPicture picture) {
   const Lock lock(*mutex_);
   const auto entry = find(id);
   if (!entry || is_over(entry->view.state)) return;
-  ++counts_.pictures;
   const Json json{
       {"number", picture.number}, {"seed", picture.seed}, {"width", picture.width}, {"height", picture.height}};
   std::vector<KeptPicture>& kept = entry->view.pictures;
@@ -192,12 +198,24 @@ void JobBook::keep(const std::string& id, KeptPicture picture) {
   if (before != kept.end()) {
     *before = std::move(picture);
   } else {
+    ++counts_.pictures;
     kept.push_back(std::move(picture));
   }
   tell(*entry, "picture", text_of(json));
 }
 
 void JobBook::end(const std::string& id, JobState state, std::string error, ErrorKind kind) {
+  const std::lock_guard saving(saving_);
+  try {
+    end_now(id, state, std::move(error), kind);
+  } catch (...) {
+    const Lock lock(*mutex_);
+    if (const auto entry = find(id)) entry->ending = false;
+    throw;
+  }
+}
+
+void JobBook::end_now(const std::string& id, JobState state, std::string error, ErrorKind kind) {
   JobView ended;
   {
     const Lock lock(*mutex_);
@@ -228,7 +246,7 @@ void JobBook::save(const JobView& view) const {
   if (options_.store == nullptr) return;
   try {
     options_.store->save(view);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     warn("the job {} is not kept on the disk: {}", view.id, error.what());
   }
 }
@@ -244,32 +262,39 @@ void JobBook::forget_old() {
 }
 
 bool JobBook::forget(const std::string& id) {
-  const Lock lock(*mutex_);
-  const auto entry = find(id);
-  const auto ended = std::find(over_.begin(), over_.end(), entry);
-  if (!entry || ended == over_.end()) return false;
-  over_.erase(ended);
-  kept_bytes_ -= entry->bytes;
+  const std::lock_guard saving(saving_);
+  {
+    const Lock lock(*mutex_);
+    const auto entry = find(id);
+    const auto ended = std::find(over_.begin(), over_.end(), entry);
+    if (!entry || ended == over_.end()) return false;
+    over_.erase(ended);
+    kept_bytes_ -= entry->bytes;
+    jobs_.erase(id);
+  }
   if (options_.store != nullptr) options_.store->remove(id);
-  jobs_.erase(id);
   return true;
 }
 
 bool JobBook::forget_picture(const std::string& id, int64_t number) {
-  const Lock lock(*mutex_);
-  const auto entry = find(id);
-  if (!entry || !is_over(entry->view.state)) return false;
-  std::vector<KeptPicture>& kept = entry->view.pictures;
-  const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& p) { return p.number == number; });
-  if (found == kept.end()) return false;
-  const int64_t bytes = found->png ? size_of(*found->png) : 0;
-  kept.erase(found);
-  entry->bytes -= bytes;
-  kept_bytes_ -= bytes;
-  if (options_.store != nullptr) {
-    save(entry->view);
-    options_.store->remove_picture(id, number);
+  const std::lock_guard saving(saving_);
+  JobView changed;
+  {
+    const Lock lock(*mutex_);
+    const auto entry = find(id);
+    if (!entry || !is_over(entry->view.state)) return false;
+    std::vector<KeptPicture>& kept = entry->view.pictures;
+    const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& p) { return p.number == number; });
+    if (found == kept.end()) return false;
+    const int64_t bytes = found->png ? size_of(*found->png) : 0;
+    kept.erase(found);
+    entry->bytes -= bytes;
+    kept_bytes_ -= bytes;
+    changed = entry->view;
   }
+  if (options_.store == nullptr) return true;
+  save(changed);
+  options_.store->remove_picture(id, number);
   return true;
 }
 
@@ -299,14 +324,16 @@ std::vector<JobView> JobBook::list() const {
 }
 
 std::shared_ptr<const std::string> JobBook::png(const std::string& id, int64_t number) const {
-  const Lock lock(*mutex_);
-  const auto entry = find(id);
-  if (!entry) return nullptr;
-  for (const KeptPicture& picture : entry->view.pictures) {
-    if (picture.number != number) continue;
-    return picture.png || options_.store == nullptr ? picture.png : options_.store->picture(id, number);
+  {
+    const Lock lock(*mutex_);
+    const auto entry = find(id);
+    if (!entry) return nullptr;
+    const std::vector<KeptPicture>& kept = entry->view.pictures;
+    const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& p) { return p.number == number; });
+    if (found == kept.end()) return nullptr;
+    if (found->png || options_.store == nullptr) return found->png;
   }
-  return nullptr;
+  return options_.store->picture(id, number);
 }
 
 std::unique_ptr<Jobs::Watch> JobBook::watch(const std::string& id, uint64_t after,

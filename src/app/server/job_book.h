@@ -64,9 +64,11 @@ class JobBook {
   void keep(const std::string& id, KeptPicture picture);
   void save(const JobView& view) const;  // where there is a store; a disk that fails is a warning
   void forget_old();                     // with the lock
+  void end_now(const std::string& id, JobState state, std::string error, ErrorKind kind);
 
   const Options options_;
   const std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();  // of watches too, which may outlive this
+  std::mutex saving_;  // held while a job's files change; taken before the other
   std::map<std::string, std::shared_ptr<Entry>> jobs_;
   std::deque<std::shared_ptr<Entry>> over_;  // in the order of ending
   uint64_t arrivals_ = 0, watches_ = 0;

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMostBytes = 1 << 30;  // of a file that is read
-constexpr const char *kJob = "job.json", *kSubmission = "submission.json";
+constexpr const char *kJob = "job.json", *kSubmission = "submission.json", *kBegun = "begun";
 
 constexpr JobState kStates[] = {JobState::kQueued, JobState::kRunning, JobState::kDone, JobState::kFailed,
                                 JobState::kCancelled};
@@ -136,11 +136,14 @@ fs::path JobStore::folder_of(const std::string& id) const { return folder_ / "jo
 std::vector<StoredJob> JobStore::load() const {
   std::vector<StoredJob> jobs;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_ / "jobs", error)) {
+  for (fs::directory_iterator it(folder_ / "jobs", error), end; !error && it != end; it.increment(error)) {
+    const fs::directory_entry& entry = *it;
     const std::string id = entry.path().filename().string();
     if (!is_id(id)) continue;
     std::error_code ignored;
-    if (fs::is_directory(entry.path(), ignored) && !fs::exists(entry.path() / kJob, ignored)) {
+    // Not there, rather than not to be looked into.
+    const bool no_job = fs::status(entry.path() / kJob, ignored).type() == fs::file_type::not_found;
+    if (no_job && fs::is_directory(entry.path(), ignored)) {
       fs::remove_all(entry.path(), ignored);  // of a server that ended before the job was taken
       continue;
     }
@@ -179,6 +182,21 @@ void JobStore::save(const JobView& view) {
   if (!is_over(view.state)) return;
   std::error_code ignored;
   fs::remove(folder / kSubmission, ignored);
+  fs::remove(folder / kBegun, ignored);
+}
+
+// A byte each: short enough to need no care for the rest.
+void JobStore::add_beginning(const std::string& id) noexcept {
+  const int file = open((folder_of(id) / kBegun).c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) return;
+  if (write(file, "x", 1) == 1) fsync(file);
+  close(file);
+}
+
+int JobStore::beginnings(const std::string& id) const noexcept {
+  std::error_code error;
+  const auto bytes = fs::file_size(folder_of(id) / kBegun, error);
+  return error ? 0 : static_cast<int>(std::min<uintmax_t>(bytes, 1000));
 }
 
 void JobStore::save_picture(const std::string& id, int64_t number, const std::string& png) {

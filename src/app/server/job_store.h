@@ -28,9 +28,12 @@ class JobStore {
 
   // Everything that was stored, the oldest first. What cannot be read is left where it is and named in a warning.
   std::vector<StoredJob> load() const;
-  // The job is on the disk when these return. Throw Error(kUnavailable) where the disk fails.
+  // The job is on the disk when these return. Throw Error where the disk fails.
   void save(const JobView& view, const Submission& submission);
   void save(const JobView& view);  // its state, what is known of its pictures
+  // How often it was begun, without being over.
+  void add_beginning(const std::string& id) noexcept;
+  int beginnings(const std::string& id) const noexcept;
   void save_picture(const std::string& id, int64_t number, const std::string& png);
   std::shared_ptr<const std::string> picture(const std::string& id, int64_t number) const;  // null: there is none
   void remove(const std::string& id) noexcept;

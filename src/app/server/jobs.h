@@ -46,6 +46,9 @@ struct Submission {
   std::string client = {};                  // whose it is: the queue takes turns between clients
   int priority = 0;                         // -10 to 10; the higher is drawn before the lower
   bool previews = false;                    // whether pictures in the making are wanted
+  // By whom it must be drawn, as Engine::version() and instruction_set() name them: pictures have the same bytes
+  // wherever both are the same. Empty: by anyone.
+  std::string version = {}, instructions = {};
 };
 
 struct KeptPicture {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text_util.h"
 
 namespace sumi::app {
 namespace {
@@ -63,7 +64,11 @@ class WatchedExchange : public Passing {
   ~WatchedExchange() override {
     const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     const std::lock_guard lock(mutex_);
-    journal_.request(request(), status_, bytes_, seconds);
+    try {
+      journal_.request(request(), status_, bytes_, seconds);
+    } catch (const std::exception&) {
+      // A line less.
+    }
   }
   void reply(HttpReply reply) override {
     note(reply.status, reply.body.size());
@@ -107,7 +112,7 @@ void Journal::job(const JobView& view) {
     std::string text =
         fmt::format("job {} {}: {} in {:.1f} s ({})", view.id, name_of(view.state),
                     pictures == 1 ? "1 picture" : fmt::format("{} pictures", pictures), seconds, view.model);
-    if (!view.error.empty()) text += ": " + view.error;
+    if (!view.error.empty()) text += ": " + strip_control(view.error);
     return line(text);
   }
   Json json{{"time", time_now()},
@@ -138,7 +143,8 @@ void Journal::request(const HttpRequest& request, int status, size_t bytes, doub
                          {"status", status},
                          {"bytes", bytes},
                          {"seconds", seconds}}));
-  if (status >= 500) line(fmt::format("{} {} was answered with {}", request.method, request.path, status));
+  if (status >= 500)
+    line(fmt::format("{} {} was answered with {}", request.method, strip_control(request.path), status));
 }
 
 Journal::Form journal_form(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/server/drawing.h"
+#include "app/server/hide_folders.h"
 #include "app/server/submission.h"
 #include "app/server/together.h"
 #include "base/check.h"
@@ -17,13 +18,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMostClients = 1000;  // whose turns are remembered
+constexpr int kMostBeginnings = 3;       // of a job at which the server may have ended
+constexpr int64_t kMostPictures = 1000;  // of a job
+constexpr size_t kMostClients = 1000;    // whose turns are remembered
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-// Of the pictures that come with it.
+// Of the pictures and prompts that come with it.
 int64_t bytes_of(const Submission& submission) {
   size_t bytes = submission.request.init.size() + submission.request.mask.size();
+  for (const std::string& prompt : submission.request.prompts) bytes += prompt.size();
   for (const Control& control : submission.request.controls) bytes += control.image.size();
   if (submission.upscaling) bytes += submission.upscaling->picture.size();
   return static_cast<int64_t>(bytes);
@@ -84,6 +88,11 @@ LocalJobs::~LocalJobs() {
 }
 
 LocalJobs::EntryPtr LocalJobs::entry_of(Submission submission, const std::string& id) const {
+  const auto meets = [](const std::string& wanted, const std::string& own) { return wanted.empty() || wanted == own; };
+  const Identity own = own_identity();
+  SUMI_CHECK_KIND(kUsage, meets(submission.version, own.version) && meets(submission.instructions, own.instructions),
+                  "the job asks for version \"{}\" and instruction set \"{}\"; this is {} on {}", submission.version,
+                  submission.instructions, own.version, own.instructions);
   auto entry = std::make_shared<Entry>();
   entry->id = id;
   entry->client = submission.client;
@@ -107,7 +116,14 @@ void LocalJobs::take_up(const std::vector<StoredJob>& stored) {
     view.state = JobState::kQueued;
     view.started = 0;
     view.done = view.steps = 0;
+    view.warnings.clear();
     book_.add(std::move(view));
+    if (options_.store->beginnings(job.view.id) >= kMostBeginnings) {
+      book_.end(job.view.id, JobState::kFailed,
+                fmt::format("the server has ended {} times while it drew this", kMostBeginnings),
+                ErrorKind::kUnavailable);
+      continue;
+    }
     try {
       const EntryPtr entry = entry_of(job.submission, job.view.id);
       const Lock lock(mutex_);
@@ -138,12 +154,14 @@ std::string LocalJobs::submit(Submission submission) {
   if (!submission.upscaling && !submission.request.seed && submission.request.seeds.empty())
     submission.request.seed = engine::random_seed();
   const std::string id = view.id;
+  SUMI_CHECK_KIND(kUsage, submission.upscaling || pictures_of(submission) <= kMostPictures,
+                  "a job may have {} pictures, not {}; send several jobs", kMostPictures, pictures_of(submission));
   const EntryPtr entry = entry_of(std::move(submission), id);
   {
     const Lock lock(mutex_);
     check_room(entry->bytes);
   }
-  if (options_.store != nullptr) options_.store->save(view, entry->drawing->submission());
+  store(view, entry->drawing->submission());
   try {
     const Lock lock(mutex_);
     check_room(entry->bytes);  // others have come meanwhile
@@ -158,6 +176,16 @@ std::string LocalJobs::submit(Submission submission) {
   }
   changed_.notify_all();
   return id;
+}
+
+void LocalJobs::store(const JobView& view, const Submission& submission) {
+  if (options_.store == nullptr) return;
+  try {
+    options_.store->save(view, submission);
+  } catch (const Error& error) {
+    options_.store->remove(view.id);
+    fail(ErrorKind::kUnavailable, "the job cannot be kept on the disk: {}", without_folders(error.what()));
+  }
 }
 
 void LocalJobs::check_room(int64_t bytes) {
@@ -259,11 +287,16 @@ void LocalJobs::draw_all() {
     }
     if (entries.empty()) return;
     const auto begin = Clock::now();
-    if (entries.size() > 1) {
-      draw_together(entries);
-    } else {
-      draw_alone(entries[0]);
+    bool failed = false;
+    try {
+      entries.size() > 1 ? draw_together(entries) : draw_alone(entries[0]);
+    } catch (...) {
+      // What telling of a job needed was not there: no memory. The next job may fare better.
+      const Lock lock(mutex_);
+      drawing_ = nullptr;
+      failed = true;
     }
+    for (size_t i = 0; failed && i < entries.size(); ++i) end_as_failed(entries[i]->id);
     {
       const Lock lock(mutex_);
       counts_.seconds_drawing += std::chrono::duration<double>(Clock::now() - begin).count();
@@ -271,6 +304,14 @@ void LocalJobs::draw_all() {
       tell_places();
     }
     changed_.notify_all();
+  }
+}
+
+void LocalJobs::end_as_failed(const std::string& id) {
+  try {
+    book_.end(id, JobState::kFailed, "out of memory", ErrorKind::kUnavailable);
+  } catch (const std::exception&) {
+    warn("there is no memory left to tell of a job");
   }
 }
 
@@ -296,6 +337,7 @@ void LocalJobs::draw_alone(const EntryPtr& entry) {
   }
   Failure how{JobState::kDone};
   const std::string& id = entry->id;
+  if (options_.store != nullptr) options_.store->add_beginning(id);
   try {
     entry->drawing->run({.prepared = [&](std::string settings) { book_.settings(id, std::move(settings)); },
                          .step = [&](int64_t done, int64_t steps) { book_.step(id, done, steps); },
@@ -309,8 +351,8 @@ void LocalJobs::draw_alone(const EntryPtr& entry) {
   {
     const Lock lock(mutex_);
     drawing_ = nullptr;
+    entry->drawing.reset();
   }
-  entry->drawing.reset();
   end(*entry, how.state, how.error, how.kind);
 }
 
@@ -324,19 +366,19 @@ void LocalJobs::draw_together(const std::vector<EntryPtr>& entries) {
     return std::pair(owner, number);
   };
   bool drawn = false;
+  std::unique_ptr<Drawing> drawing;  // outlives what points to it
   try {
-    Drawing drawing(shelf_, library_, joined(submissions));
+    drawing = std::make_unique<Drawing>(shelf_, library_, joined(submissions));
     {
       const Lock lock(mutex_);
-      drawing_ = &drawing;
-      ++counts_.batches;
+      drawing_ = drawing.get();
       const bool all = std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return entry->cancelled; });
-      if (all || ending_) drawing.cancel();
+      if (all || ending_) drawing->cancel();
     }
     const auto each = [&](const auto& call) {
       for (size_t i = 0; i < entries.size(); ++i) call(i, entries[i]->id);
     };
-    drawing.run(
+    drawing->run(
         {.prepared =
              [&](const std::string& settings) {
                each([&](size_t i, const std::string& id) {
@@ -359,6 +401,8 @@ void LocalJobs::draw_together(const std::vector<EntryPtr>& entries) {
              },
          .stage = [&](const char* stage, double seconds) { add_stage(stage, seconds); }});
     drawn = true;
+    const Lock lock(mutex_);
+    ++counts_.batches;
   } catch (...) {
     // Too much memory for all at once, or one that cannot be drawn: each by itself then, to its own end.
   }
@@ -397,7 +441,8 @@ Jobs::Cancelled LocalJobs::cancel(const std::string& id) {
         return entry->cancelled || is_over(book_.state(entry->id).value_or(JobState::kDone));
       });
       // One of several that are drawn together ends by itself; the others go on.
-      if (drawing_ != nullptr && (all || running_.size() == 1)) drawing_->cancel();
+      const bool alone = drawing_ != nullptr && drawing_ == (*running)->drawing.get();
+      if (drawing_ != nullptr && (all || alone)) drawing_->cancel();
       ended = ended || running_.size() > 1;
     }
   }

@@ -22,7 +22,7 @@ namespace sumi::app {
 
 struct LocalJobsOptions {
   size_t most_queued = 100;               // jobs; more are refused
-  int64_t most_queued_bytes = 1LL << 30;  // of pictures that wait with their jobs
+  int64_t most_queued_bytes = 1LL << 30;  // of pictures and prompts that wait, as they were sent
   size_t most_kept = 500;                 // jobs that are over; the oldest are forgotten
   int64_t most_kept_bytes = 512 << 20;    // of their pictures, where they are kept in memory
   // Pictures of several jobs in one network call, where nothing but prompts and seeds sets them apart; 1: each job by
@@ -64,6 +64,7 @@ class LocalJobs : public Jobs {
   using Lock = std::unique_lock<std::mutex>;
 
   EntryPtr entry_of(Submission submission, const std::string& id) const;
+  void store(const JobView& view, const Submission& submission);
   void take_up(const std::vector<StoredJob>& stored);
   // With the lock.
   void check_room(int64_t bytes);
@@ -75,6 +76,7 @@ class LocalJobs : public Jobs {
   void draw_together(const std::vector<EntryPtr>& entries);
   void draw_alone(const EntryPtr& entry);
   void end(Entry& entry, JobState state, const std::string& error, ErrorKind kind);
+  void end_as_failed(const std::string& id);
   void add_stage(const char* stage, double seconds);
 
   Shelf& shelf_;

@@ -147,13 +147,15 @@ std::string before_in(const HttpRequest& request) {
   return before.is_null() ? std::string() : before.get<std::string>();
 }
 
-void add_job_routes(Router& router, Jobs& jobs, const After& after) {
-  router.add("POST", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
+void add_job_routes(Router& router, Jobs& jobs, Background& submitting, const After& after) {
+  router.add("POST", "/v1/jobs", [&jobs, &submitting](const auto& exchange, const Captures&) {
     if (!is_json(exchange->request()))
       return exchange->reply(refusal(415, "the body must be JSON, with Content-Type: application/json"));
-    Submission submission = parse_submission(exchange->request().body);
-    submission.client = exchange->request().peer;
-    exchange->reply(submit(jobs, std::move(submission)));
+    answer_later(submitting, exchange, [&jobs, exchange = exchange.get()] {
+      Submission submission = parse_submission(exchange->request().body);
+      submission.client = exchange->request().peer;
+      return submit(jobs, std::move(submission));
+    });
   });
   router.add("GET", "/v1/jobs", [&jobs](const auto& exchange, const Captures&) {
     Json list = Json::array();
@@ -248,8 +250,8 @@ std::string metrics_of(const JobCounts& c, const Shelf& shelf) {
 
 }  // namespace
 
-void add_native_routes(Router& router, Jobs& jobs, Shelf& shelf, After after) {
-  add_job_routes(router, jobs, after);
+void add_native_routes(Router& router, Jobs& jobs, Shelf& shelf, Background& submitting, After after) {
+  add_job_routes(router, jobs, submitting, after);
   router.add("GET", "/v1/models", [&shelf](const auto& exchange, const Captures&) {
     Json list = Json::array(), data = Json::array();
     for (const ShelfEntry& entry : shelf.list()) {

@@ -1,6 +1,7 @@
 // The server's own face: /v1/jobs and what belongs to it, in the JSON of docs/api.md; /health and /metrics.
 #pragma once
 
+#include "app/server/background.h"
 #include "app/server/jobs.h"
 #include "app/server/router.h"
 #include "app/server/shelf.h"
@@ -19,7 +20,8 @@ namespace sumi::app {
 // DELETE /v1/jobs/ID/pictures/N           204
 // GET    /v1/models                       {"models"} of sumi, {"object", "data"} as OpenAI's clients read it
 // GET    /health, /metrics                {"status", …}; Prometheus' text
-// `jobs` and `shelf` must outlive the exchanges.
-void add_native_routes(Router& router, Jobs& jobs, Shelf& shelf, After after);
+// All must outlive the exchanges. Jobs are read and submitted in the background: a body may be large, and its pictures
+// are decoded.
+void add_native_routes(Router& router, Jobs& jobs, Shelf& shelf, Background& submitting, After after);
 
 }  // namespace sumi::app

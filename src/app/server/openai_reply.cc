@@ -80,12 +80,12 @@ std::string preview_file_of(std::string_view png, int64_t width, int64_t height,
   return encoded(image, {}, asked);
 }
 
-HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequest& asked, std::string_view host) {
+HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequest& asked, std::string_view address) {
   Json data = Json::array();
   for (const KeptPicture& picture : view.pictures) {
     Json entry;
     if (asked.url) {
-      entry["url"] = fmt::format("http://{}/v1/jobs/{}/pictures/{}", host, view.id, picture.number);
+      entry["url"] = fmt::format("{}/v1/jobs/{}/pictures/{}", address, view.id, picture.number);
     } else {
       const auto png = jobs.picture(view.id, picture.number);
       SUMI_CHECK_KIND(kUnavailable, png, "the job's pictures have been forgotten already; ask again");

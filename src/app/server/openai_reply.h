@@ -33,8 +33,9 @@ std::string file_of(const KeptPicture& picture, const std::string& png, const Op
 std::string preview_file_of(std::string_view png, int64_t width, int64_t height, const OpenaiRequest& asked);
 
 // {"created", "background", "data": [{"b64_json" or "url", "seed"}], "output_format", "quality", "size", "warnings"}:
-// of a job that is done. `host`: by which the client calls the server.
-HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequest& asked, std::string_view host);
+// of a job that is done. `address`: of the server, as the client calls it, "http://localhost:7860". Encodes pictures,
+// which takes time.
+HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequest& asked, std::string_view address);
 
 // JSON in UTF-8; bytes of names that are not are replaced.
 std::string text_of(const nlohmann::ordered_json& json);

@@ -6,12 +6,9 @@
 #include <utility>
 
 #include "app/server/openai_fields.h"
-#include "base/base64.h"
+#include "app/server/openai_pictures.h"
 #include "base/check.h"
 #include "base/text_util.h"
-#include "image/mask.h"
-#include "image/png.h"
-#include "image/read.h"
 
 namespace sumi::app {
 namespace {
@@ -121,95 +118,6 @@ OpenaiRequest read_common(const OpenaiFields& fields, const FindModel& find) {
   return out;
 }
 
-// Pictures
-
-// sumi looks at the bytes, whatever the media type says.
-std::string data_uri(std::span<const std::byte> bytes) { return "data:image/png;base64," + base64_of(bytes); }
-
-const FormPart* file_of(const std::vector<FormPart>& form, std::initializer_list<std::string_view> names) {
-  const FormPart* found = nullptr;
-  for (const FormPart& part : form) {
-    if (std::find(names.begin(), names.end(), part.name) == names.end()) continue;
-    const std::string name(*names.begin());
-    if (found != nullptr)
-      throw bad_value(name, fmt::format("give one file as `{}`: several pictures cannot be combined here", name));
-    if (part.body.empty()) throw bad_value(name, fmt::format("the file given as `{}` is empty", name));
-    found = &part;
-  }
-  return found;
-}
-
-// With its opacity, where it has one.
-Image decode(const FormPart& part, const char* field) {
-  const auto bytes = std::as_bytes(std::span(part.body));
-  try {
-    return image::decode_picture({bytes.begin(), bytes.end()}, fmt::format("the file given as `{}`", field), {});
-  } catch (const Error& error) {
-    throw BadField(error.what(), field, "invalid_image_file");
-  }
-}
-
-bool has_opacity(const Image& image) { return image.channels == 4; }
-
-bool is_opaque(const Image& rgba) {
-  for (size_t i = 3; i < rgba.pixels.size(); i += 4)
-    if (rgba.pixels[i] != 255) return false;
-  return true;
-}
-
-// White where the picture is see-through, at least half: what is drawn anew.
-Image see_through_of(const Image& rgba) { return image::inverted(image::mask_of(rgba)); }
-
-std::string png_uri(const Image& mask) {
-  Image rgb(mask.width, mask.height);
-  for (size_t i = 0; i < mask.pixels.size(); ++i)
-    std::fill_n(rgb.pixels.begin() + static_cast<ptrdiff_t>(3 * i), 3, mask.pixels[i]);
-  return data_uri(image::encode_png(rgb));
-}
-
-bool has_white(const Image& mask) {
-  return std::any_of(mask.pixels.begin(), mask.pixels.end(), [](uint8_t value) { return value != 0; });
-}
-
-// A mask in OpenAI's form: a picture of the image's size, see-through where it is drawn anew.
-std::string mask_of(const FormPart& part, const Image& image) {
-  const Image mask = decode(part, "mask");
-  const auto refuse = [](const std::string& sentence) {
-    return BadField(sentence, "mask", "invalid_mask_image_format");
-  };
-  if (mask.width != image.width || mask.height != image.height)
-    throw refuse(
-        fmt::format("Invalid mask image format - mask size does not match image size: `mask` is {}x{}, `image` "
-                    "{}x{}",
-                    mask.width, mask.height, image.width, image.height));
-  if (!has_opacity(mask))
-    throw refuse(
-        "Invalid mask image format - mask image missing alpha channel: what is see-through in it is drawn anew");
-  const bool any = !is_opaque(mask);  // of an opaque one the brightness would be taken
-  if (!any || !has_white(see_through_of(mask)))
-    throw refuse("`mask` is opaque everywhere, so nothing would be drawn; make see-through what is to be drawn anew");
-  return png_uri(see_through_of(mask));
-}
-
-bool may_be_see_through(const FormPart& image) { return !image.body.starts_with("\xFF\xD8"); }  // a JPEG is not
-
-// Without a mask, what is see-through in the image is drawn anew.
-std::string mask_of(const Image& image) {
-  if (!has_opacity(image) || is_opaque(image)) return "";
-  const Image mask = see_through_of(image);
-  return has_white(mask) ? png_uri(mask) : "";
-}
-
-void read_pictures(const std::vector<FormPart>& form, Request& request) {
-  const FormPart *image = file_of(form, {"image", "image[]"}), *mask = file_of(form, {"mask"});
-  if (image == nullptr) throw BadField("Missing required parameter: 'image'.", "image", "missing_required_parameter");
-  if (mask != nullptr || may_be_see_through(*image)) {
-    const Image decoded = decode(*image, "image");
-    request.mask = mask != nullptr ? mask_of(*mask, decoded) : mask_of(decoded);
-  }
-  request.init = data_uri(std::as_bytes(std::span(image->body)));
-}
-
 // How far the result is from the image.
 void read_strength(const OpenaiFields& fields, OpenaiRequest& out) {
   Request& request = out.submission.request;
@@ -242,7 +150,7 @@ OpenaiRequest read_generation(std::string_view json, const FindModel& find) {
 OpenaiRequest read_edit(const std::vector<FormPart>& form, const FindModel& find) {
   const OpenaiFields fields = OpenaiFields::of_edit(form, {"image", "image[]", "mask"});
   OpenaiRequest out = read_common(fields, find);
-  read_pictures(form, out.submission.request);
+  read_edit_pictures(form, out);
   read_strength(fields, out);
   return out;
 }

@@ -43,8 +43,8 @@ using FindModel = std::function<std::string(const std::string&)>;
 // The fields of POST /v1/images/generations: a JSON object. Throws BadField, or Error(kUsage) for what is no JSON.
 OpenaiRequest read_generation(std::string_view json, const FindModel& find);
 
-// Those of POST /v1/images/edits: a form with the files `image` and `mask`. The pictures are decoded here, as far as
-// their opacity matters. Throws BadField.
+// Those of POST /v1/images/edits: a form with the files `image` and `mask`. The pictures are decoded here where their
+// size or opacity matters, which takes time. Throws BadField.
 OpenaiRequest read_edit(const std::vector<FormPart>& form, const FindModel& find);
 
 // The field of the API that a sentence about a request names first, in backquotes; empty: none.

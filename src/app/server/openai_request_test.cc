@@ -237,8 +237,9 @@ TEST(OpenaiEdit, WhatIsSeeThroughIsDrawnAnew) {
   const Image mask = image::decode_mask(bytes_of_uri(request.mask), "the mask");
   ASSERT_EQ(mask.width, 8);
   ASSERT_EQ(mask.height, 4);
+  EXPECT_TRUE(request.mask_invert);  // black is drawn anew
   for (int64_t y = 0; y < 4; ++y) {
-    for (int64_t x = 0; x < 8; ++x) EXPECT_EQ(mask.row(y)[x], x < 4 ? 255 : 0) << x;
+    for (int64_t x = 0; x < 8; ++x) EXPECT_EQ(mask.row(y)[x], x < 4 ? 0 : 255) << x;
   }
   EXPECT_EQ(request.strength, 1.0);
   EXPECT_EQ(request.mask_content, "fill");
@@ -252,9 +253,80 @@ TEST(OpenaiEdit, WhatIsSeeThroughIsDrawnAnew) {
 TEST(OpenaiEdit, AnImageMayBeItsOwnMask) {
   Form see_through, opaque;
   const Request own = see_through.field("prompt", "x").file("image", half_open(8, 4)).read().submission.request;
-  EXPECT_EQ(image::decode_mask(bytes_of_uri(own.mask), "the mask").row(0)[0], 255);
+  EXPECT_EQ(image::decode_mask(bytes_of_uri(own.mask), "the mask").row(0)[0], 0);
+  EXPECT_TRUE(own.mask_invert);
   opaque.field("prompt", "x").file("image", rgba_png(8, 4, [](uint32_t) { return 255; }));
   EXPECT_EQ(opaque.read().submission.request.mask, "");
+  EXPECT_FALSE(opaque.read().submission.request.mask_invert);
+}
+
+// A PNG of that size without its pixels: what decodes it fails.
+std::string head_of_png(uint32_t width, uint32_t height, char colour_type) {
+  return std::string("\x89PNG\r\n\x1a\n") +
+         test::png_chunk("IHDR", test::big_endian(width, 4) + test::big_endian(height, 4) + '\x08' + colour_type +
+                                     std::string(3, '\0'));
+}
+constexpr char kRgb = 2, kRgba = 6;
+
+TEST(OpenaiEdit, DecodesOnlyWhatItMust) {
+  Form opaque, open, sized;
+  opaque.field("prompt", "x").file("image", head_of_png(64, 64, kRgb));
+  EXPECT_NE(opaque.read().submission.request.init, "");  // the job tells what is wrong with its pixels
+  open.field("prompt", "x").file("image", head_of_png(64, 64, kRgba));
+  EXPECT_EQ(open.refusal().code, "invalid_image_file");
+  sized.field("prompt", "x").file("image", head_of_png(8, 4, kRgba)).file("mask", half_open(8, 4));
+  EXPECT_TRUE(sized.read().submission.request.mask_invert);
+}
+
+TEST(OpenaiEdit, RefusesTooManyPixelsBeforeItDecodes) {
+  const auto refused = [](const std::string& image, const std::string& mask) {
+    Form form;
+    form.field("prompt", "x").file("image", image);
+    if (!mask.empty()) form.file("mask", mask);
+    return form.refusal();
+  };
+  const Refusal alone = refused(head_of_png(8193, 8193, kRgba), "");
+  EXPECT_EQ(alone.param, "image");
+  EXPECT_THAT(alone.sentence, HasSubstr("more than 64 megapixels"));
+  EXPECT_THAT(refused(head_of_png(INT32_MAX, INT32_MAX, kRgba), "").sentence, HasSubstr("megapixels"));
+  const Refusal both = refused(head_of_png(8000, 8000, kRgb), head_of_png(8000, 8000, kRgba));
+  EXPECT_EQ(both.param, "mask");
+  EXPECT_THAT(both.sentence, HasSubstr("together more than 64 megapixels"));
+}
+
+TEST(OpenaiEdit, AnImageBeyondAMegapixelIsDrawnSmallerUnlessASizeIsGiven) {
+  const auto read = [](uint32_t width, uint32_t height, const std::string& size) {
+    Form form;
+    form.field("prompt", "x").field("size", size).file("image", head_of_png(width, height, kRgb));
+    return form.read();
+  };
+  const OpenaiRequest photo = read(4000, 3000, "auto");
+  EXPECT_EQ(photo.submission.request.width, 1176);
+  EXPECT_EQ(photo.submission.request.height, 880);
+  EXPECT_EQ(photo.submission.request.resize, "crop");
+  ASSERT_EQ(photo.notes.size(), 1u);
+  EXPECT_THAT(photo.notes[0], HasSubstr("4000x3000 and was drawn at 1176x880"));
+  const OpenaiRequest asked = read(4000, 3000, "2000x1504");
+  EXPECT_EQ(asked.submission.request.width, 2000);
+  EXPECT_TRUE(asked.notes.empty());
+  EXPECT_FALSE(read(1024, 1024, "auto").submission.request.width);
+  const Request strip = read(8'000'000, 2, "auto").submission.request;
+  EXPECT_EQ(strip.width, 16384);
+  EXPECT_EQ(strip.height, 8);
+}
+
+// A camera's picture lies on its side, and its Exif says so.
+TEST(OpenaiEdit, APhotographsSizeIsTheUprightOne) {
+  const std::string exif("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
+  const std::string photo = test::made_png({.width = 1600,
+                                            .height = 800,
+                                            .colour_type = 2,
+                                            .pixels = std::string(3 * 1600 * 800, '\x7f'),
+                                            .before = {{"eXIf", exif}}});
+  Form form;
+  const Request request = form.field("prompt", "x").file("image", photo).read().submission.request;
+  EXPECT_EQ(request.width, 720);
+  EXPECT_EQ(request.height, 1448);
 }
 
 TEST(OpenaiEdit, RefusesMasks) {
@@ -295,7 +367,7 @@ TEST(OpenaiEdit, RefusesForms) {
            {"n", "2x"}, {"n", " 2"}, {"scale", "nan"}, {"scale", "1,5"}, {"stream", "1"}, {"seed", "-1"}})
     EXPECT_EQ(base().field(name, value).refusal().code, "invalid_type") << name << "=" << value;
   Form broken;
-  broken.field("prompt", "x").file("image", image.substr(0, 40));
+  broken.field("prompt", "x").file("image", half_open(4, 4).substr(0, 40));
   EXPECT_EQ(broken.refusal().param, "image");
   EXPECT_EQ(broken.refusal().code, "invalid_image_file");
 }

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "app/server/router.h"
 #include "base/base64.h"
@@ -34,10 +36,11 @@ bool ShownSteps::take(int64_t done, int64_t steps) {
   return true;
 }
 
-OpenaiStream::OpenaiStream(std::shared_ptr<HttpExchange> exchange, Jobs& jobs, After after, OpenaiRequest asked,
-                           std::string prefix)
+OpenaiStream::OpenaiStream(std::shared_ptr<HttpExchange> exchange, Jobs& jobs, Background& background, After after,
+                           OpenaiRequest asked, std::string prefix)
     : exchange_(std::move(exchange)),
       jobs_(jobs),
+      background_(background),
       after_(std::move(after)),
       asked_(std::move(asked)),
       prefix_(std::move(prefix)),
@@ -97,7 +100,7 @@ void OpenaiStream::handle(const JobEvent& event) {
   const auto view = jobs_.view(id_);
   SUMI_CHECK_KIND(kUnavailable, view, "the job has been forgotten already; ask again");
   switch (view->state) {
-    case JobState::kDone: return send_picture(*view);
+    case JobState::kDone: return encode_picture(*view);
     case JobState::kCancelled: return send_error({.status = 409, .message = "the job was cancelled"});
     default:
       send_error({.status = status_of(view->error_kind), .message = view->error, .param = field_of(view->error)});
@@ -136,18 +139,38 @@ void OpenaiStream::send_preview(const JobEvent& event) {
   send(name, json);
 }
 
-void OpenaiStream::send_picture(const JobView& view) {
+// Done here after all where the background is full.
+void OpenaiStream::encode_picture(const JobView& view) {
   SUMI_CHECK_KIND(kInternal, !view.pictures.empty(), "the job has no picture");
-  const KeptPicture& picture = view.pictures.front();
-  const auto png = jobs_.picture(id_, picture.number);
+  const auto png = jobs_.picture(id_, view.pictures.front().number);
   SUMI_CHECK_KIND(kUnavailable, png, "the job's picture has been forgotten already; ask again");
-  const std::string name = prefix_ + ".completed";
-  Json json = event_json(name, file_of(picture, *png, asked_), size_text(picture.width, picture.height));
+  const auto encode = [self = shared_from_this(), view, png] {
+    std::function<void()> then;
+    try {
+      then = [self, json = self->picture_json(view, *png)] { self->send_picture(json); };
+    } catch (const std::exception& error) {
+      then = [self, told = error_of(error)] { self->send_error(told); };
+    }
+    self->after_(milliseconds(0), [self, then] {
+      if (!self->over_) then();
+    });
+  };
+  if (!background_.run(encode)) encode();
+}
+
+Json OpenaiStream::picture_json(const JobView& view, const std::string& png) const {
+  const KeptPicture& picture = view.pictures.front();
+  Json json =
+      event_json(prefix_ + ".completed", file_of(picture, png, asked_), size_text(picture.width, picture.height));
   json["seed"] = picture.seed;
   std::vector<std::string> warnings = asked_.notes;
   warnings.insert(warnings.end(), view.warnings.begin(), view.warnings.end());
   if (!warnings.empty()) json["warnings"] = warnings;
-  send(name, json);
+  return json;
+}
+
+void OpenaiStream::send_picture(const Json& data) {
+  send(prefix_ + ".completed", data);
   finish();
 }
 

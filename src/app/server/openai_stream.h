@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "app/server/background.h"
 #include "app/server/http.h"
 #include "app/server/jobs.h"
 #include "app/server/openai_reply.h"
@@ -32,9 +33,10 @@ class ShownSteps {
 // job's first step, or after 15 s: a failure before that has its own status. The job is cancelled when the client goes.
 class OpenaiStream : public std::enable_shared_from_this<OpenaiStream> {
  public:
-  // `prefix`: "image_generation" or "image_edit". `jobs` must outlive the exchange.
-  OpenaiStream(std::shared_ptr<HttpExchange> exchange, Jobs& jobs, After after, OpenaiRequest asked,
-               std::string prefix);
+  // `prefix`: "image_generation" or "image_edit". `jobs` must outlive the exchange. The finished picture is encoded in
+  // `background`, which must end before `jobs` does.
+  OpenaiStream(std::shared_ptr<HttpExchange> exchange, Jobs& jobs, Background& background, After after,
+               OpenaiRequest asked, std::string prefix);
 
   // Throws as Jobs::submit, and has answered nothing then.
   void begin();
@@ -47,14 +49,18 @@ class OpenaiStream : public std::enable_shared_from_this<OpenaiStream> {
   void send_head();
   void send(const std::string& name, const nlohmann::ordered_json& data);
   void send_preview(const JobEvent& event);
-  void send_picture(const JobView& view);
+  void encode_picture(const JobView& view);
+  void send_picture(const nlohmann::ordered_json& data);
   void send_error(const OpenaiError& error);
   void finish();
   void beat();
+  // On any thread:
+  nlohmann::ordered_json picture_json(const JobView& view, const std::string& png) const;
   nlohmann::ordered_json event_json(std::string_view name, const std::string& file, const std::string& size) const;
 
   const std::shared_ptr<HttpExchange> exchange_;
   Jobs& jobs_;
+  Background& background_;
   const After after_;
   OpenaiRequest asked_;  // without its submission once begun
   const std::string prefix_;

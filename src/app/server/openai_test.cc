@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <future>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "app/server/openai_stream.h"
 #include "base/base64.h"
@@ -37,6 +40,7 @@ class OneJob : public Jobs {
  public:
   std::string submit(Submission given) override {
     if (refuse) refuse();
+    ++submissions;
     submission = std::move(given);
     seen.id = "j1";
     return seen.id;
@@ -92,8 +96,29 @@ class OneJob : public Jobs {
   Submission submission;
   JobView seen{.settings = R"({"width": 64, "height": 32})"};
   std::vector<std::function<void(const JobEvent&)>> calls;
-  int cancelled = 0;
+  int submissions = 0, cancelled = 0;
   uint64_t events = 0;
+};
+
+// Keeps a background from what it is given.
+class Held {
+ public:
+  explicit Held(Background& background) {
+    const auto begun = std::make_shared<std::promise<void>>();
+    background.run([begun, end = end_.get_future().share()] {
+      begun->set_value();
+      end.wait();
+    });
+    begun->get_future().wait();
+  }
+  ~Held() { release(); }
+  void release() {
+    if (!std::exchange(released_, true)) end_.set_value();
+  }
+
+ private:
+  std::promise<void> end_;
+  bool released_ = false;
 };
 
 // What was answered.
@@ -136,7 +161,7 @@ class FakeExchange : public HttpExchange {
 class OpenaiTest : public testing::Test {
  protected:
   OpenaiTest() : shelf_(make_shelf()), waiting_(jobs_, after()) {
-    add_openai_routes(router_, jobs_, *shelf_, waiting_, after());
+    add_openai_routes(router_, jobs_, *shelf_, waiting_, background_, after());
   }
 
   std::unique_ptr<Shelf> make_shelf() {
@@ -146,31 +171,54 @@ class OpenaiTest : public testing::Test {
   }
   After after() {
     return [this](milliseconds time, std::function<void()> call) {
+      const std::lock_guard lock(mutex_);
       (time == milliseconds(0) ? soon_ : later_).push_back(std::move(call));
     };
   }
-  // What waits for no time.
-  void settle() {
-    while (!soon_.empty()) {
-      const auto call = std::move(soon_.front());
-      soon_.pop_front();
-      call();
+  // What waits for no time; false: nothing does.
+  bool run_soon() {
+    bool any = false;
+    for (;;) {
+      std::deque<std::function<void()>> calls;
+      {
+        const std::lock_guard lock(mutex_);
+        calls.swap(soon_);
+      }
+      if (calls.empty()) return any;
+      any = true;
+      for (const auto& call : calls) call();
     }
+  }
+  void wait_for_background() {
+    const auto done = std::make_shared<std::promise<void>>();
+    while (!background_.run([done] { done->set_value(); })) std::this_thread::yield();
+    done->get_future().wait();
+  }
+  // With what the background gives it to do.
+  void settle() {
+    do wait_for_background();
+    while (run_soon());
   }
   void let_time_pass() {
     for (const auto& call : std::exchange(later_, {})) call();
     settle();
   }
-  std::shared_ptr<Answered> ask(const std::string& path, const std::string& type, const std::string& body) {
-    auto answered = std::make_shared<Answered>();
-    router_.answer(
-        std::make_shared<FakeExchange>(HttpRequest{.method = "POST",
-                                                   .path = "/v1/images/" + path,
-                                                   .headers = {{"content-type", type}, {"host", "localhost:7860"}},
-                                                   .body = body,
-                                                   .peer = "10.0.0.1"},
-                                       answered));
+  std::shared_ptr<Answered> ask(const std::string& path, const std::string& type, const std::string& body,
+                                const HttpHeaders& headers = {{"host", "localhost:7860"}}) {
+    auto answered = send(path, type, body, headers);
     settle();
+    return answered;
+  }
+  std::shared_ptr<Answered> send(const std::string& path, const std::string& type, const std::string& body,
+                                 HttpHeaders headers = {{"host", "localhost:7860"}}) {
+    headers.emplace_back("content-type", type);
+    auto answered = std::make_shared<Answered>();
+    router_.answer(std::make_shared<FakeExchange>(HttpRequest{.method = "POST",
+                                                              .path = "/v1/images/" + path,
+                                                              .headers = std::move(headers),
+                                                              .body = body,
+                                                              .peer = "10.0.0.1"},
+                                                  answered));
     return answered;
   }
   std::shared_ptr<Answered> generate(const std::string& fields = "") {
@@ -221,12 +269,23 @@ class OpenaiTest : public testing::Test {
   }
 
   const test::TempFolder folder_;
+  std::mutex mutex_;  // of the next two
   std::deque<std::function<void()>> soon_, later_;
   OneJob jobs_;
   std::unique_ptr<Shelf> shelf_;
   Waiting waiting_;
   Router router_;
+  Background background_;
 };
+
+std::string form_part(const std::string& disposition, const std::string& body) {
+  return "--b\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + body + "\r\n";
+}
+constexpr const char* kForm = "multipart/form-data; boundary=b";
+std::string small_edit() {
+  return form_part("name=\"image\"; filename=\"a.png\"", png_file(64, 32)) + form_part("name=\"prompt\"", "a dog") +
+         "--b--\r\n";
+}
 
 TEST_F(OpenaiTest, PicturesComeInTheReply) {
   const auto answered = generate(R"("n": 2, "seed": 40)");
@@ -259,6 +318,121 @@ TEST_F(OpenaiTest, UrlsNameTheServerAsTheClientDoes) {
   const Json entry = answered->json().at("data").at(0);
   EXPECT_EQ(entry.at("url"), "http://localhost:7860/v1/jobs/j1/pictures/0");
   EXPECT_FALSE(entry.contains("b64_json"));
+}
+
+TEST_F(OpenaiTest, UrlsFollowAProxyWithTls) {
+  const auto url_with = [&](HttpHeaders headers) {
+    jobs_.seen = {};
+    headers.emplace_back("host", "pictures.example");
+    const auto answered =
+        ask("generations", "application/json", R"({"prompt": "a cat", "response_format": "url"})", headers);
+    jobs_.finish();
+    settle();
+    return answered->json().at("data").at(0).at("url").get<std::string>();
+  };
+  const std::string rest = "://pictures.example/v1/jobs/j1/pictures/0";
+  EXPECT_EQ(url_with({{"x-forwarded-proto", "https"}}), "https" + rest);
+  for (const char* other : {"http", "HTTPS", "https, http", "javascript"})
+    EXPECT_EQ(url_with({{"x-forwarded-proto", other}}), "http" + rest) << other;
+}
+
+TEST_F(OpenaiTest, UrlsNeedAHost) {
+  const std::string body = R"({"prompt": "a cat", "response_format": "url"})";
+  for (const HttpHeaders& headers : {HttpHeaders{}, HttpHeaders{{"host", ""}}})
+    expect_error(*ask("generations", "application/json", body, headers), 400, "invalid_request_error",
+                 "response_format", "invalid_value", "Host");
+  EXPECT_EQ(jobs_.submissions, 0);
+}
+
+TEST_F(OpenaiTest, OnlyRequestsWithASeedAreJoined) {
+  generate();
+  generate();
+  EXPECT_EQ(jobs_.submissions, 2);
+  const auto one = generate(R"("seed": 7)"), other = generate(R"("seed": 7)");
+  EXPECT_EQ(jobs_.submissions, 3);
+  jobs_.finish();
+  settle();
+  EXPECT_TRUE(one->ended && other->ended);
+}
+
+TEST_F(OpenaiTest, FilesAreMadeInTheBackground) {
+  for (const char* stream : {"false", "true"}) {
+    jobs_.seen = {};
+    const auto answered = generate(fmt::format(R"("output_format": "webp", "stream": {})", stream));
+    Held held(background_);
+    jobs_.finish();
+    run_soon();
+    EXPECT_FALSE(answered->ended) << stream;
+    held.release();
+    settle();
+    EXPECT_TRUE(answered->ended) << stream;
+    EXPECT_EQ(answered->status(), 200);
+  }
+}
+
+TEST_F(OpenaiTest, AFullBackgroundLosesNoPicture) {
+  for (const char* stream : {"false", "true"}) {
+    jobs_.seen = {};
+    const auto answered = generate(fmt::format(R"("stream": {})", stream));
+    Held held(background_);
+    while (background_.run([] {})) {
+    }
+    jobs_.finish();
+    run_soon();
+    EXPECT_TRUE(answered->ended) << stream;
+    EXPECT_EQ(answered->status(), 200);
+  }
+}
+
+TEST_F(OpenaiTest, APictureThatCannotBeEncodedIsAnError) {
+  const auto answered = generate(R"("stream": true, "output_format": "webp")");
+  jobs_.finish();
+  jobs_.seen.pictures[0].png = std::make_shared<const std::string>("no PNG");
+  settle();
+  EXPECT_EQ(answered->status(), 400);
+  EXPECT_TRUE(answered->ended);
+  EXPECT_TRUE(jobs_.calls.empty());
+}
+
+TEST_F(OpenaiTest, EditsAreReadInTheBackground) {
+  Held held(background_);
+  const auto answered = send("edits", kForm, small_edit());
+  run_soon();
+  EXPECT_EQ(jobs_.submissions, 0);
+  held.release();
+  settle();
+  EXPECT_EQ(jobs_.submissions, 1);
+  EXPECT_EQ(jobs_.submission.client, "10.0.0.1");
+  jobs_.finish();
+  settle();
+  EXPECT_EQ(answered->status(), 200);
+}
+
+TEST_F(OpenaiTest, NothingIsDrawnForAClientThatWentBeforeItsEditWasRead) {
+  const auto before = [&] {  // its turn
+    Held held(background_);
+    const auto answered = send("edits", kForm, small_edit());
+    answered->gone();
+  };
+  const auto after = [&] {  // its turn, and before the server's thread goes on with it
+    const auto answered = send("edits", kForm, small_edit());
+    wait_for_background();
+    answered->gone();
+  };
+  before();
+  settle();
+  after();
+  settle();
+  EXPECT_EQ(jobs_.submissions, 0);
+}
+
+TEST_F(OpenaiTest, EditsAreRefusedWhereTooManyWaitToBeRead) {
+  Held held(background_);
+  while (background_.run([] {})) {
+  }
+  const auto answered = send("edits", kForm, small_edit());
+  expect_error(*answered, 503, "server_error", nullptr, nullptr, "ask again");
+  EXPECT_THAT(answered->head->headers, testing::Contains(testing::Pair("Retry-After", "2")));
 }
 
 TEST_F(OpenaiTest, FilesOfOtherFormatsKeepTheParameters) {
@@ -426,14 +600,11 @@ TEST_F(OpenaiTest, AnEditKeepsWhatTheMaskLeaves) {
   }
   const std::string image = test::made_png({.width = 64, .height = 64, .colour_type = 2, .pixels = rgb}),
                     mask = test::made_png({.width = 64, .height = 64, .pixels = rgba});
-  const auto part = [](const std::string& disposition, const std::string& body) {
-    return "--b\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + body + "\r\n";
-  };
-  const std::string form = part("name=\"image\"; filename=\"a.png\"", image) +
-                           part("name=\"mask\"; filename=\"m.png\"", mask) + part("name=\"prompt\"", "a dog") +
-                           part("name=\"steps\"", "4") + part("name=\"seed\"", "3") + part("name=\"stream\"", "true") +
-                           "--b--\r\n";
-  const auto answered = ask("edits", "multipart/form-data; boundary=b", form);
+  const std::string form = form_part("name=\"image\"; filename=\"a.png\"", image) +
+                           form_part("name=\"mask\"; filename=\"m.png\"", mask) +
+                           form_part("name=\"prompt\"", "a dog") + form_part("name=\"steps\"", "4") +
+                           form_part("name=\"seed\"", "3") + form_part("name=\"stream\"", "true") + "--b--\r\n";
+  const auto answered = ask("edits", kForm, form);
   const Model model = shelf_->get("");
   std::vector<std::string> warnings;
   std::vector<Picture> pictures;

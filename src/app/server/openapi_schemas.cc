@@ -128,7 +128,8 @@ void add_list_schemas(Json& all) {
                           {"body_bytes", whole("of a request")}})},
        {"memory", object({{"free", whole("bytes; 0: not known")},
                           {"budget", whole("bytes of models that may be open; 0: no bound")}})},
-       {"training", flag("whether the server was given folders of training runs")}});
+       {"training", flag("whether the server was given folders of training runs")},
+       {"elsewhere", flag("whether jobs are drawn by other processes, which take them from a queue")}});
 }
 
 void add_other_schemas(Json& all) {

@@ -77,9 +77,9 @@ TEST(Openapi, DescribesWhatTheServerAnswersAndNothingElse) {
   Waiting waiting(jobs, after);
   Background background;
   Router router;
-  add_native_routes(router, jobs, shelf, after);
+  add_native_routes(router, jobs, shelf, background, after);
   add_extra_routes(router, shelf, library, background, {});
-  add_openai_routes(router, jobs, shelf, waiting, after);
+  add_openai_routes(router, jobs, shelf, waiting, background, after);
   add_webui_routes(router, jobs, shelf, library, waiting);
   add_openapi_route(router);
   const auto list = router.routes();

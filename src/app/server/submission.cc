@@ -38,7 +38,8 @@ int take_priority(Json& object) {
   const Json value = take(object, "priority");
   if (value.is_null()) return 0;
   SUMI_CHECK_KIND(kUsage, value.is_number_integer(), "`priority` must be a whole number");
-  return static_cast<int>(std::clamp<int64_t>(value.get<int64_t>(), -100, 100));  // submit() checks it
+  if (value.is_number_unsigned()) return static_cast<int>(std::min<uint64_t>(value.get<uint64_t>(), 100));
+  return static_cast<int>(std::max<int64_t>(value.get<int64_t>(), -100));  // submit() checks it
 }
 
 void check_nothing_left(const Json& object, std::string_view what, std::string_view fields) {
@@ -54,7 +55,7 @@ Upscaling upscaling_of(Json json) {
   const auto side = [&](const char* name) -> int64_t {
     const Json value = take(json, name);
     SUMI_CHECK_KIND(kUsage, value.is_null() || value.is_number_unsigned(), "`{}` must be a whole number", name);
-    return value.is_null() ? 0 : std::min<int64_t>(value.get<int64_t>(), 1 << 30);
+    return value.is_null() ? 0 : static_cast<int64_t>(std::min<uint64_t>(value.get<uint64_t>(), 1 << 30));
   };
   upscaling.width = side("width");
   upscaling.height = side("height");
@@ -78,10 +79,14 @@ Submission parse(const std::string& text, bool stored) {
                   "`request` must be given, an object with `prompts`");
   submission.model = take_text(json, "model");
   submission.vae = take_text(json, "vae");
+  submission.version = take_text(json, "version");
+  submission.instructions = take_text(json, "instructions");
   submission.priority = take_priority(json);
   submission.previews = take_flag(json, "previews");
   if (stored) submission.client = take_text(json, "client");
-  check_nothing_left(json, "a job", "`request` or `upscaling`, `model`, `vae`, `priority`, `previews`");
+  check_nothing_left(json, "a job",
+                     "`request` or `upscaling`, `model`, `vae`, `priority`, `previews`, `version`, "
+                     "`instructions`");
   if (upscaling.is_null()) {
     submission.request = api::parse_request(request.dump());
   } else {
@@ -107,6 +112,8 @@ Submission parse_stored_submission(const std::string& json) { return parse(json,
 std::string to_json(const Submission& s) {
   Json json{
       {"model", s.model}, {"vae", s.vae}, {"client", s.client}, {"priority", s.priority}, {"previews", s.previews}};
+  if (!s.version.empty()) json["version"] = s.version;
+  if (!s.instructions.empty()) json["instructions"] = s.instructions;
   if (s.upscaling) {
     json["upscaling"] = json_of(*s.upscaling);
   } else {

@@ -7,10 +7,10 @@
 
 namespace sumi::app {
 
-// {"request", "model", "vae", "priority", "previews"} or {"upscaling": {"picture", "upscaler", "scale", …}, …}. Checks
-// names and types of fields, not files. Throws Error(kUsage).
+// {"request", "model", "vae", "priority", "previews", "version", "instructions"} or {"upscaling": {"picture",
+// "upscaler", "scale", …}, …}. Checks names and types of fields, not files. Throws Error(kUsage).
 Submission parse_submission(const std::string& json);
-// The same form; with `client`, which parse_submission reads too only if `trusted`.
+// The same form with `client`, which parse_stored_submission alone reads.
 std::string to_json(const Submission& submission);
 Submission parse_stored_submission(const std::string& json);
 

@@ -4,12 +4,14 @@
 #include <exception>
 #include <list>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "app/server/http_text.h"
 #include "app/server/router.h"
 #include "base/check.h"
+#include "base/fnv1a.h"
 
 namespace sumi::app {
 namespace {
@@ -18,10 +20,15 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPatience{15'000};
 constexpr int kConflict = 409;
+constexpr size_t kMostAskers = 16;  // of one job
 
-// Whoever asks the same again.
+// Whoever asks the same again. The body's hash stands for it, so that large ones are not kept twice.
 std::string key_of(const HttpRequest& request, const Submission& submission) {
-  return submission.model + "\n" + submission.vae + "\n" + request.peer + "\n" + request.method + " " + request.path + "\n" + request.body;
+  Fnv1a hash;
+  hash.add(std::as_bytes(std::span(request.body)));
+  return fmt::format("{}\n{}\n{}\n{}\n{} {}\n{} {}", submission.model, submission.vae,
+                     submission.request.rng.value_or(""), request.peer, request.method, request.path,
+                     request.body.size(), hash.hex());
 }
 
 HttpReply reply_of(const Question& question, const JobView& view) {
@@ -60,9 +67,12 @@ struct Waiting::Impl : std::enable_shared_from_this<Waiting::Impl> {
   Impl(Jobs& all, After run_after) : jobs(all), after(std::move(run_after)) {}
 
   void ask(const std::shared_ptr<HttpExchange>& exchange, Question question) {
-    std::string key = key_of(exchange->request(), question.submission);
-    const auto known = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g->key == key; });
+    std::string key = question.repeats ? key_of(exchange->request(), question.submission) : std::string();
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&](const auto& group) { return question.repeats && group->key == key; });
     const bool joins = known != groups.end();
+    if (joins && (*known)->askers.size() >= kMostAskers)
+      throw QueueIsFull("too many wait for this very picture already; try again later");
     const std::shared_ptr<Group> group = joins ? *known : std::make_shared<Group>();
     if (!joins) {
       group->id = jobs.submit(std::move(question.submission));
@@ -121,15 +131,26 @@ struct Waiting::Impl : std::enable_shared_from_this<Waiting::Impl> {
     groups.remove(group);
     group->watch.reset();
     const auto view = jobs.view(group->id);
-    for (const Asker& asker : std::exchange(group->askers, {})) {
-      HttpReply reply = view ? reply_of(asker.question, *view) : refusal(500, "the job has been forgotten already");
-      if (group->valid) {
-        asker.exchange->write(std::move(reply.body));
-        asker.exchange->end();
-      } else {
-        asker.exchange->reply(std::move(reply));
+    for (Asker& asker : std::exchange(group->askers, {})) {
+      if (!view) {
+        send(asker.exchange, group->valid, refusal(500, "the job has been forgotten already"));
+        continue;
       }
+      Background* const background = asker.question.background;
+      const auto answer = [exchange = asker.exchange, question = asker.question, view = *view, valid = group->valid,
+                           run_after = after, there = background != nullptr] {
+        HttpReply reply = reply_of(question, view);
+        if (!there) return send(exchange, valid, std::move(reply));
+        run_after(milliseconds(0), [exchange, valid, reply] { send(exchange, valid, reply); });
+      };
+      if (background == nullptr || !background->run(answer)) answer();
     }
+  }
+
+  static void send(const std::shared_ptr<HttpExchange>& exchange, bool valid, HttpReply reply) {
+    if (!valid) return exchange->reply(std::move(reply));
+    exchange->write(std::move(reply.body));
+    exchange->end();
   }
 
   void leave(const std::shared_ptr<Group>& group, const HttpExchange* gone) {
@@ -141,11 +162,18 @@ struct Waiting::Impl : std::enable_shared_from_this<Waiting::Impl> {
     jobs.cancel(group->id);
   }
 
-  std::string current() const {
+  std::string current(const std::string& peer) const {
+    std::string best;
+    int best_rank = 0;
     for (const auto& group : groups) {
-      if (jobs.state(group->id) == JobState::kRunning) return group->id;
+      const bool own = std::any_of(group->askers.begin(), group->askers.end(),
+                                   [&](const Asker& asker) { return asker.exchange->request().peer == peer; });
+      const int rank = 1 + (own ? 2 : 0) + (jobs.state(group->id) == JobState::kRunning ? 1 : 0);
+      if (rank <= best_rank) continue;
+      best = group->id;
+      best_rank = rank;
     }
-    return groups.empty() ? std::string() : groups.front()->id;
+    return best;
   }
 
   Jobs& jobs;
@@ -160,6 +188,6 @@ void Waiting::ask(const std::shared_ptr<HttpExchange>& exchange, Question questi
   impl_->ask(exchange, std::move(question));
 }
 
-std::string Waiting::current() const { return impl_->current(); }
+std::string Waiting::current(const std::string& peer) const { return impl_->current(peer); }
 
 }  // namespace sumi::app

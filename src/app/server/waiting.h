@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "app/server/background.h"
 #include "app/server/http.h"
 #include "app/server/jobs.h"
 
@@ -18,8 +19,11 @@ using After = std::function<void(std::chrono::milliseconds time, std::function<v
 
 struct Question {
   Submission submission;
-  // The reply for a job that is done. Runs once for each that asks, on the server's thread; what it throws is answered
-  // as a router would.
+  // Whether the same request means the same picture: it names its seed. Others are drawn for each that asks.
+  bool repeats = false;
+  // Where `answer` runs, for one that takes time; null: on the server's thread. It must end before this.
+  Background* background = nullptr;
+  // The reply for a job that is done. Runs once for each that asks; what it throws is answered as a router would.
   std::function<HttpReply(const JobView&)> answer;
   // The reply for a job that someone has cancelled, with the pictures that it had finished; empty: `refuse` with 409.
   std::function<HttpReply(const JobView&)> cancelled = {};
@@ -32,7 +36,7 @@ struct Question {
 // connection for dead. A failure before that has its own status; one after it is a 200 with the error as its body.
 //
 // Clients give up and ask again: whoever sends the same bytes to the same path while a job runs for them waits for that
-// job. When the last client of a job has gone, the job is cancelled, within a step.
+// job, if they name its seed. When the last client of a job has gone, the job is cancelled, within a step.
 class Waiting {
  public:
   Waiting(Jobs& jobs, After after);
@@ -40,9 +44,9 @@ class Waiting {
 
   // Answers the exchange, later. Throws as Jobs::submit.
   void ask(const std::shared_ptr<HttpExchange>& exchange, Question question);
-  // The job that a client waits for now (whose state is running, else the oldest); empty: none. For progress and
-  // interrupt, which name none.
-  std::string current() const;
+  // The job that this client waits for now (whose state is running, else the oldest); one of another client only where
+  // it waits for none; empty: nobody waits. For progress and interrupt, which name none.
+  std::string current(const std::string& peer = {}) const;
 
   struct Impl;
 

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 
 #include "app/server/http_text.h"
 #include "base/check.h"
@@ -94,21 +96,34 @@ class WaitingTest : public testing::Test {
  protected:
   // What is due is done when the test says so.
   void now() {
-    for (auto& call : std::exchange(at_once_, {})) call();
+    std::vector<std::function<void()>> calls;
+    {
+      const std::lock_guard lock(mutex_);
+      calls.swap(at_once_);
+    }
+    for (auto& call : calls) call();
   }
   void fifteen_seconds_later() {
     for (auto& call : std::exchange(later_, {})) call();
   }
   std::shared_ptr<FakeExchange> ask(const std::string& body, const std::string& peer = "me") {
     const auto exchange = std::make_shared<FakeExchange>(body, peer);
-    waiting_.ask(exchange,
-                 {.answer = [](const JobView& view) { return HttpReply{.body = "{\"id\":" + view.id + "}"}; }});
+    waiting_.ask(exchange, {.repeats = repeats_, .answer = [](const JobView& view) {
+                              return HttpReply{.body = "{\"id\":" + view.id + "}"};
+                            }});
     return exchange;
   }
 
+  bool repeats_ = true;
   ScriptedJobs jobs_;
+  size_t at_once_count() {
+    const std::lock_guard lock(mutex_);
+    return at_once_.size();
+  }
+  std::mutex mutex_;
   std::vector<std::function<void()>> at_once_, later_;
   Waiting waiting_{jobs_, [this](milliseconds time, std::function<void()> call) {
+                     const std::lock_guard lock(mutex_);
                      (time.count() == 0 ? at_once_ : later_).push_back(std::move(call));
                    }};
 };
@@ -163,7 +178,7 @@ TEST_F(WaitingTest, FailuresHaveTheirStatus) {
   now();
   EXPECT_EQ(other->replied->status, 409);
   EXPECT_THROW(waiting_.ask(other, {.submission = {.model = "full"}}), QueueIsFull);
-  EXPECT_EQ(waiting_.current(), "");
+  EXPECT_EQ(waiting_.current("me"), "");
 }
 
 TEST_F(WaitingTest, TheSameRequestIsDrawnOnce) {
@@ -187,13 +202,53 @@ TEST_F(WaitingTest, TheSameRequestIsDrawnOnce) {
   EXPECT_FALSE(elsewhere->begun);
 }
 
+TEST_F(WaitingTest, WithoutASeedEachHasItsOwn) {
+  repeats_ = false;
+  ask("a");
+  ask("a");
+  EXPECT_EQ(jobs_.submitted.size(), 2u);
+}
+
+TEST_F(WaitingTest, NotTooManyWaitForOne) {
+  for (int i = 0; i < 16; ++i) ask("a");
+  EXPECT_THROW(ask("a"), QueueIsFull);
+  EXPECT_EQ(jobs_.submitted.size(), 1u);
+}
+
+TEST_F(WaitingTest, EveryClientHasItsOwnCurrentJob) {
+  ask("a", "you");
+  ask("b", "me");
+  ask("c", "me");
+  EXPECT_EQ(waiting_.current("you"), "1");
+  EXPECT_EQ(waiting_.current("me"), "2");
+  jobs_.views["3"].state = JobState::kRunning;
+  EXPECT_EQ(waiting_.current("me"), "3");
+  EXPECT_EQ(waiting_.current("other"), "3");
+}
+
+TEST_F(WaitingTest, AnswersThatTakeTimeHaveAThread) {
+  Background background;
+  const auto exchange = std::make_shared<FakeExchange>("a");
+  std::thread::id where;
+  waiting_.ask(exchange, {.background = &background, .answer = [&](const JobView&) {
+                            where = std::this_thread::get_id();
+                            return HttpReply{.body = "it"};
+                          }});
+  jobs_.end("1", JobState::kDone);
+  now();
+  while (at_once_count() == 0) std::this_thread::yield();
+  now();
+  EXPECT_EQ(exchange->replied->body, "it");
+  EXPECT_NE(where, std::this_thread::get_id());
+}
+
 TEST_F(WaitingTest, AJobThatNobodyWaitsForIsCancelled) {
   const auto first = ask("a"), second = ask("a");
-  EXPECT_EQ(waiting_.current(), "1");
+  EXPECT_EQ(waiting_.current("me"), "1");
   second->gone();
   first->gone();
   EXPECT_EQ(jobs_.cancelled, std::vector<std::string>{"1"});
-  EXPECT_EQ(waiting_.current(), "");
+  EXPECT_EQ(waiting_.current("me"), "");
   EXPECT_TRUE(jobs_.calls.empty());
   fifteen_seconds_later();
   EXPECT_EQ(first->text, "");

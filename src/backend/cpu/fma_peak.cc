@@ -31,6 +31,8 @@ double run_fma_peak(int64_t iterations) {
   return static_cast<double>(iterations) * kChains * static_cast<double>(hn::Lanes(d)) * 2.0 + used;
 }
 
+const char* name_target() { return hwy::TargetName(HWY_TARGET); }
+
 }  // namespace HWY_NAMESPACE
 }  // namespace sumi::backend::cpu
 HWY_AFTER_NAMESPACE();
@@ -40,8 +42,12 @@ namespace sumi::backend::cpu {
 namespace {
 
 HWY_EXPORT(run_fma_peak);
+HWY_EXPORT(name_target);
 
-void fma_peak(Context&, const FmaPeakArgs& args) { *args.flops = HWY_DYNAMIC_DISPATCH(run_fma_peak)(args.iterations); }
+void fma_peak(Context&, const FmaPeakArgs& args) {
+  *args.flops = HWY_DYNAMIC_DISPATCH(run_fma_peak)(args.iterations);
+  if (args.target != nullptr) *args.target = HWY_DYNAMIC_DISPATCH(name_target)();
+}
 
 const KernelRegistration kFmaPeak(fma_peak_slot, Device::kCpu, fma_peak);
 

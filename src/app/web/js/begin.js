@@ -60,6 +60,8 @@ export class Begin {
       extend: picture.extend ?? [0, 0, 0, 0],
       onDone: ({picture: uri, mask, extend}) => {
         this.set({...picture, uri, mask, extend});
+        // What is drawn around a picture begins from nothing of its own.
+        if (extend.some((side) => side > 0)) this.#form.set({strength: '1'});
         byId('prompt').focus();
       },
       onCancel() {}});

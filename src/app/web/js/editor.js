@@ -79,7 +79,7 @@ function makeEditor(modal, picture, mask, extend, finish) {
   const free = () => !pointers.drawing() && !busy;
 
   const editor = {
-    history, tool: 'brush', size: Math.max(1, Math.round(Math.min(picture.width, picture.height) / 10)),
+    history, tool: 'brush', size: Math.max(16, Math.round(Math.min(picture.width, picture.height) / 10)),
     space: false, moved: false,
 
     setTool(tool) {

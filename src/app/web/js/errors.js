@@ -54,7 +54,9 @@ export function showAt(input, message, {focus = true} = {}) {
   const described = (input.getAttribute('aria-describedby') ?? '').split(' ').filter((one) => one && one !== place.id);
   input.setAttribute('aria-describedby', [...described, place.id].join(' '));
   for (let fold = input.closest('details'); fold; fold = fold.parentElement.closest('details')) fold.open = true;
-  if (focus) input.focus();
+  if (!focus) return;
+  input.focus();
+  place.scrollIntoView({block: 'nearest'});
 }
 
 export function clearAt(input) {

@@ -33,6 +33,8 @@ export class Options {
     })]);
     this.models = models;
     this.#options = {...kNone, ...options};
+    if (options.elsewhere)
+      byId('privacy').textContent = 'Pictures and prompts go to this server and the machines that draw for it, nowhere else.';
     this.#offer();
     await this.describeModel();
   }

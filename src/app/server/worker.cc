@@ -1,0 +1,356 @@
+#include "app/server/worker.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "app/server/job_book.h"
+#include "app/server/submission.h"
+#include "base/check.h"
+#include "base/log.h"
+
+namespace sumi::app {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kPause{200};   // between tries to reach a Redis that has gone
+constexpr milliseconds kLook{1'000};  // for work, where no message tells of it
+
+std::string new_name() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
+  return fmt::format("{}-{}-{}", host.data(), getpid(), new_job_id().substr(0, 6));
+}
+
+// What a drawing tells goes to Redis from a thread of its own, so that no step waits for the network. Steps and
+// previews that are overtaken are left out; everything else arrives, as soon as there is a Redis.
+class Outbox {
+ public:
+  using Call = std::function<void()>;
+  explicit Outbox(const std::atomic<bool>& stop) : stop_(stop), thread_([this] { send(); }) {}
+  ~Outbox() {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void add(Call call) {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back(std::move(call));
+    changed_.notify_all();
+  }
+  // In place of the last one of its kind.
+  void replace(int kind, Call call) {
+    const std::lock_guard lock(mutex_);
+    last_[static_cast<size_t>(kind)] = std::move(call);
+    changed_.notify_all();
+  }
+  // Waits until everything is sent; false: it was told to stop while Redis was away.
+  bool flush() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return (calls_.empty() && !sending_) || gave_up_; });
+    return !gave_up_;
+  }
+
+ private:
+  void send() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return closed_ || !calls_.empty() || last_[0] || last_[1]; });
+      Call call;
+      bool must = false;
+      if (!calls_.empty()) {
+        call = calls_.front();
+        must = true;
+      } else if (closed_) {
+        return;
+      } else {
+        call = std::exchange(last_[last_[0] ? 0 : 1], nullptr);
+      }
+      sending_ = true;
+      lock.unlock();
+      const bool sent = try_call(call);
+      lock.lock();
+      sending_ = false;
+      if (must && sent) calls_.pop_front();
+      if (must && !sent) {
+        if (stop_) gave_up_ = true;
+        changed_.notify_all();
+        if (gave_up_) return;
+        changed_.wait_for(lock, kPause, [&] { return closed_; });
+      }
+      changed_.notify_all();
+    }
+  }
+  static bool try_call(const Call& call) {
+    try {
+      call();
+      return true;
+    } catch (const RedisRefusal& refusal) {
+      warn("{}", refusal.what());  // saying it again would not help
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  const std::atomic<bool>& stop_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Call> calls_;
+  std::array<Call, 2> last_ = {};
+  bool sending_ = false, closed_ = false, gave_up_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+struct Worker::Impl {
+  Impl(const RedisAddress& address, Shelf& all, const Library& files, const WorkerOptions& options, std::string own)
+      : shelf(all),
+        library(files),
+        redis(address, options.redis),
+        beats(address, options.redis),
+        queue(redis, options.queue),
+        beat_queue(beats, options.queue),
+        listener(address, {kWorkChannel}, options.redis),
+        name(std::move(own)),
+        identity(own_identity()) {
+    std::vector<std::string> models;
+    for (const ShelfEntry& entry : shelf.list()) models.push_back(entry.name);
+    streams = queue.streams(models, identity);
+    queue.beat(name, identity);
+  }
+
+  // Says that it lives, and looks whether the job that it draws has been cancelled.
+  void beat(const std::atomic<bool>& over) {
+    while (!over) {
+      try {
+        beat_queue.beat(name, identity);
+        std::string id;
+        {
+          const std::lock_guard lock(mutex);
+          id = drawing_id;
+        }
+        if (!id.empty() && beat_queue.is_cancelled(id)) {
+          const std::lock_guard lock(mutex);
+          if (drawing != nullptr && drawing_id == id) {
+            cancelled = true;
+            drawing->cancel();
+          }
+        }
+        last_good = Clock::now();
+      } catch (const std::exception&) {
+        // Entries may look abandoned until everybody who lives has said so again.
+        claims_from = Clock::now() + beat_queue.options().heartbeat;
+      }
+      // Cancelling must be quick.
+      const auto pause = std::min<milliseconds>(milliseconds(500), beat_queue.options().heartbeat / 4);
+      std::this_thread::sleep_for(pause);
+    }
+  }
+
+  void run(const std::atomic<bool>& stop) {
+    std::atomic<bool> over{false};
+    claims_from = Clock::now() + queue.options().heartbeat;
+    std::thread heart([&] { beat(over); });
+    bool lost = false;
+    while (!stop) {
+      try {
+        const bool claims = Clock::now() >= claims_from.load();
+        const auto delivery = queue.take(name, streams, claims);
+        if (std::exchange(lost, false)) warn("the queue is there again");
+        if (delivery) {
+          work(*delivery, stop);
+        } else {
+          wait(stop);
+        }
+      } catch (const std::exception& error) {
+        if (!std::exchange(lost, true)) warn("{}; waiting until it is there again", error.what());
+        std::this_thread::sleep_for(kPause);
+      }
+    }
+    over = true;
+    heart.join();
+    try {
+      queue.leave(name);
+    } catch (const std::exception&) {
+      // It will be taken for ended soon enough.
+    }
+  }
+
+  void wait(const std::atomic<bool>& stop) {
+    const auto end = Clock::now() + kLook;
+    while (!stop && Clock::now() < end) {
+      if (listener.wait(kPause)) return;
+    }
+  }
+
+  void work(const Delivery& delivery, const std::atomic<bool>& stop) {
+    if (delivery.count > queue.options().most_deliveries) {
+      queue.end(delivery, JobState::kFailed,
+                fmt::format("{} workers have ended while they drew it", queue.options().most_deliveries),
+                ErrorKind::kUnavailable);
+      return;
+    }
+    const auto job = queue.job(delivery.id);
+    if (!queue.begin(delivery, name) || !job) return;
+    if (queue.is_cancelled(delivery.id)) {
+      queue.end(delivery, JobState::kCancelled, "", {});
+      return;
+    }
+    draw(delivery, *job, stop);
+  }
+
+  // An earlier job that was the same has its pictures copied. False: there is none.
+  bool reuse(const Delivery& delivery, const std::string& hash) {
+    const auto known = queue.result(hash);
+    if (!known) return false;
+    for (const KeptPicture& picture : known->view.pictures) {
+      const auto png = queue.picture(known->view.id, picture.number);
+      if (!png) return false;
+      queue.save_picture(delivery.id, picture.number, *png);
+    }
+    queue.change(delivery.id, {{"pictures", pictures_json(known->view.pictures)},
+                               {"settings", known->view.settings},
+                               {"done", std::to_string(known->view.done)},
+                               {"steps", std::to_string(known->view.steps)}});
+    queue.end(delivery, JobState::kDone, "", {});
+    return true;
+  }
+
+  void draw(const Delivery& delivery, const SharedJob& job, const std::atomic<bool>& stop) {
+    JobState state = JobState::kDone;
+    std::string error;
+    ErrorKind kind{};
+    std::string hash;
+    Outbox outbox(stop);
+    std::vector<KeptPicture> pictures;
+    std::vector<std::string> warnings;
+    const std::string& id = delivery.id;
+    std::unique_ptr<Drawing> own;
+    try {
+      const Submission submission = parse_stored_submission(job.submission);
+      own = std::make_unique<Drawing>(shelf, library, submission);
+      hash = result_hash(submission, own->model(), identity);
+      if (reuse(delivery, hash)) return;
+      hold(own.get(), id);
+      std::thread watcher;
+      std::atomic<bool> drawn{false};
+      // A worker that is told to stop lets the job go.
+      watcher = std::thread([&] {
+        while (!drawn && !stop) std::this_thread::sleep_for(kPause);
+        if (!drawn) own->cancel();
+      });
+      const auto end_watch = [&] {
+        drawn = true;
+        watcher.join();
+        hold(nullptr, "");
+      };
+      try {
+        own->run(
+            {.prepared =
+                 [&](const std::string& settings) {
+                   outbox.add([&, settings] { queue.change(id, {{"settings", settings}}); });
+                 },
+             .step =
+                 [&](int64_t done, int64_t steps) {
+                   outbox.replace(0, [this, id, done, steps] { queue.tell({.id = id, .step = {{done, steps}}}); });
+                 },
+             .warning =
+                 [&](const std::string& sentence) {
+                   warnings.push_back(sentence);
+                   const std::string all =
+                       nlohmann::json(warnings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+                   outbox.add([this, id, all] { queue.change(id, {{"warnings", all}}); });
+                 },
+             .preview =
+                 [&](int64_t number, const std::string& png) {
+                   outbox.replace(1, [this, id, number, png] { queue.tell({.id = id, .preview = {{number, png}}}); });
+                 },
+             .picture =
+                 [&](KeptPicture picture) {
+                   const auto png = std::exchange(picture.png, nullptr);
+                   const int64_t number = picture.number;
+                   pictures.push_back(std::move(picture));
+                   const std::string all = pictures_json(pictures);
+                   outbox.add([this, id, number, png, all] {
+                     queue.save_picture(id, number, *png);
+                     queue.change(id, {{"pictures", all}});
+                   });
+                 }});
+      } catch (...) {
+        end_watch();
+        throw;
+      }
+      end_watch();
+    } catch (const Error& failure) {
+      state = failure.kind() == ErrorKind::kCancelled ? JobState::kCancelled : JobState::kFailed;
+      if (state == JobState::kFailed) error = failure.what();
+      kind = failure.kind();
+    } catch (const std::bad_alloc&) {
+      state = JobState::kFailed;
+      error = "out of memory";
+      kind = ErrorKind::kUnavailable;
+    } catch (const std::exception& failure) {
+      state = JobState::kFailed;
+      error = failure.what();
+      kind = ErrorKind::kInternal;
+    }
+    const bool gives_back = state == JobState::kCancelled && !was_cancelled();
+    outbox.add([&] {
+      if (gives_back) return queue.give_back(delivery, name);
+      queue.end(delivery, state, error, kind);
+      if (state == JobState::kDone && !hash.empty()) queue.remember_result(hash, id);
+    });
+    outbox.flush();
+  }
+
+  void hold(Drawing* one, const std::string& id) {
+    const std::lock_guard lock(mutex);
+    drawing = one;
+    drawing_id = id;
+    if (one != nullptr) cancelled = false;
+  }
+  bool was_cancelled() {
+    const std::lock_guard lock(mutex);
+    return cancelled;
+  }
+
+  Shelf& shelf;
+  const Library& library;
+  Redis redis, beats;
+  SharedQueue queue, beat_queue;
+  RedisListener listener;
+  const std::string name;
+  const Identity identity;
+  std::vector<std::string> streams;
+  std::mutex mutex;
+  Drawing* drawing = nullptr;  // what is drawn now
+  std::string drawing_id;
+  bool cancelled = false;  // by a client
+  std::atomic<Clock::time_point> claims_from{}, last_good{};
+};
+
+Worker::Worker(const RedisAddress& address, Shelf& shelf, const Library& library, const WorkerOptions& options)
+    : name_(options.name.empty() ? new_name() : options.name) {
+  impl_ = std::make_unique<Impl>(address, shelf, library, options, name_);
+}
+
+Worker::~Worker() = default;
+
+void Worker::run(const std::atomic<bool>& stop) { impl_->run(stop); }
+
+}  // namespace sumi::app
