@@ -167,7 +167,7 @@ int run(ServeFlags& flags) {
   Jobs& jobs = *made;
   Waiting waiting(jobs, after);
   Background background;
-  Background submitting;
+  Background submitting(HttpLimits().connections);
   Background pictures;  // which are decoded and encoded
   add_native_routes(router, jobs, shelf, submitting, after);
   add_extra_routes(router, shelf, library, background,

@@ -165,16 +165,20 @@ TEST_F(HttpTest, ClientsThatGoInTheMidstOfARequestLeaveNothing) {
   }
 }
 
-TEST_F(HttpTest, StopsAcceptingAndGoesOn) {
+TEST_F(HttpTest, StopsAcceptingAndGivesItsAnswers) {
   start();
-  Client client = connect();
-  client.send(get("/"));
-  client.read_reply();
+  Client idle = connect(), busy = connect();
+  idle.send(get("/"));
+  idle.read_reply();
+  busy.send(get("/hold"));
+  const Held exchange = held_.get();
   server_->stop_accepting();
   settle();
   const HttpServer other({.port = server_->port()}, [](const Held&) {});  // the port is free again
-  client.send(get("/"));
-  EXPECT_EQ(client.read_reply().status, 200);
+  EXPECT_TRUE(idle.is_closed());
+  exchange->reply({.body = "late"});
+  EXPECT_EQ(busy.read_reply().body, "late");
+  EXPECT_TRUE(busy.is_closed());
 }
 
 TEST_F(HttpTest, StopEndsEverything) {

@@ -12,7 +12,7 @@ namespace sumi::app {
 // Within the limits, which must outlive it.
 class RequestParser {
  public:
-  explicit RequestParser(const HttpLimits& limits);
+  explicit RequestParser(const HttpLimits& limits);  // which must outlive it
   ~RequestParser();
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
