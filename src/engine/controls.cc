@@ -1,5 +1,6 @@
 #include "engine/controls.h"
 
+#include "core/context.h"
 #include "image/convert.h"
 #include "ops/elementwise.h"
 
@@ -9,6 +10,13 @@ namespace {
 models::Conditioning second_half(const models::Conditioning& both, int64_t count) {
   const auto half = [&](const Tensor& x) { return x ? x.rows(count, 2 * count) : x; };
   return {.sequence = half(both.sequence), .pooled = half(both.pooled), .added = half(both.added)};
+}
+
+// With seeding by picture, kernels are chosen as for one picture alone: here for so many samples of each.
+ContextScope as_for(int64_t samples) {
+  return ContextScope([&](Context& context) {
+    if (context.batch_of_choices > 0) context.batch_of_choices = samples;
+  });
 }
 
 }  // namespace
@@ -35,6 +43,7 @@ Controls::Control Controls::at(LatentSize latent, const std::string& resize, int
 }
 
 Controls::Control Controls::with(const std::vector<Tensor>& hints, int steps, bool guided) {
+  const ContextScope scope = as_for(1);
   for (size_t i = 0; i < nets_.size(); ++i) nets_[i].hint = model_.encode_hint(*nets_[i].network, hints[i]);
   return [this, steps, guided](const Tensor& x, const std::vector<double>& timesteps,
                                const models::Conditioning& conditioning, int step) {
@@ -54,6 +63,7 @@ models::ControlResiduals Controls::of(Net& net, const Tensor& x, const std::vect
   const bool pooled = net.job.file->pooled, half = (guess_ || pooled) && guided;
   const int64_t count = half ? x.dim(0) / 2 : x.dim(0);
   const std::vector<double> own(timesteps.end() - count, timesteps.end());
+  const ContextScope scope = as_for(guided && !half ? 2 : 1);
   models::ControlResiduals residuals =
       model_.control(*net.network, half ? x.rows(count, 2 * count) : x, own,
                      half ? second_half(conditioning, count) : conditioning, net.hint, &net.cache);

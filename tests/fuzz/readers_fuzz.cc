@@ -26,6 +26,8 @@
 namespace sumi::app {
 namespace {
 
+constexpr size_t kMostBytes = 2048;  // of an input: longer ones take longer, and show no more
+
 // Damages a text: bits, bytes that mean something, cuts, repeats, parts of another seed.
 class Mutator {
  public:
@@ -59,7 +61,7 @@ class Mutator {
         break;
       default: text.resize(at);
     }
-    if (text.size() > 8192) text.resize(8192);
+    if (text.size() > kMostBytes) text.resize(kMostBytes);
   }
   std::mt19937_64 random_;
 };
