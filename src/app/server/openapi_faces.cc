@@ -134,12 +134,13 @@ void add_web_state(std::vector<Operation>& all) {
       Json::array({{{"name", "skip_current_image"}, {"in", "query"}, {"schema", {{"type", "boolean"}}}}}));
   for (const char* path :
        {"/sdapi/v1/options", "/sdapi/v1/memory", "/sdapi/v1/cmd-flags", "/sdapi/v1/scripts", "/sdapi/v1/embeddings",
-        "/controlnet/version", "/controlnet/model_list", "/controlnet/module_list", "/internal/ping"})
+        "/controlnet/version", "/controlnet/settings", "/controlnet/model_list", "/controlnet/module_list",
+        "/controlnet/control_types", "/internal/ping"})
     get(path, "As the web UI has it", any);
-  for (const char* path :
-       {"/sdapi/v1/samplers", "/sdapi/v1/schedulers", "/sdapi/v1/latent-upscale-modes", "/sdapi/v1/upscalers",
-        "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae", "/sdapi/v1/loras", "/sdapi/v1/hypernetworks",
-        "/sdapi/v1/face-restorers", "/sdapi/v1/realesrgan-models", "/sdapi/v1/prompt-styles", "/sdapi/v1/script-info"})
+  for (const char* path : {"/sdapi/v1/samplers", "/sdapi/v1/schedulers", "/sdapi/v1/latent-upscale-modes",
+                           "/sdapi/v1/upscalers", "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae", "/sdapi/v1/loras",
+                           "/sdapi/v1/hypernetworks", "/sdapi/v1/face-restorers", "/sdapi/v1/realesrgan-models",
+                           "/sdapi/v1/prompt-styles", "/sdapi/v1/script-info", "/sdapi/v1/extensions"})
     get(path, "What there is", list);
 }
 

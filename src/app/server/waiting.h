@@ -46,7 +46,7 @@ class Waiting {
   void ask(const std::shared_ptr<HttpExchange>& exchange, Question question);
   // The job that this client waits for now (whose state is running, else the oldest); one of another client only where
   // it waits for none; empty: nobody waits. For progress and interrupt, which name none.
-  std::string current(const std::string& peer = {}) const;
+  std::string current(const std::string& peer) const;
 
   struct Impl;
 

@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "app/server/webui_controls.h"
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
 #include "app/server/webui_options.h"
@@ -48,6 +50,11 @@ void guarded(const Exchange& exchange, const std::function<void()>& call) {
   }
 }
 
+struct Asked {
+  Question question;
+  std::optional<WebOptionsState> options_then = {};  // as in WebDrawing
+};
+
 class Routes {
  public:
   Routes(Router& router, WebPtr web) : router_(router), web_(std::move(web)) {}
@@ -58,9 +65,9 @@ class Routes {
     });
   }
   // A body, if there is one, is not looked at.
-  void post(std::string_view path, std::function<HttpReply(Web&)> answer) {
+  void post(std::string_view path, std::function<HttpReply(Web&, const HttpRequest&)> answer) {
     router_.add("POST", path, [web = web_, answer = std::move(answer)](const Exchange& exchange, const Captures&) {
-      guarded(exchange, [&] { exchange->reply(answer(*web)); });
+      guarded(exchange, [&] { exchange->reply(answer(*web, exchange->request())); });
     });
   }
   void post_json(std::string_view path, std::function<Json(Web&, const Json& body)> answer) {
@@ -68,12 +75,13 @@ class Routes {
       exchange->reply(json_reply(answer(*web, body)));
     });
   }
-  void ask(std::string_view path, std::function<Question(const WebPtr&, const Json& body)> read) {
+  void ask(std::string_view path, std::function<Asked(const WebPtr&, const Json& body)> read) {
     add_json(path, [read = std::move(read)](const WebPtr& web, const Exchange& exchange, const Json& body) {
-      Question question = read(web, body);
-      question.submission.client = exchange->request().peer;
-      question.refuse = web_refusal;
-      web->waiting.ask(exchange, std::move(question));
+      Asked asked = read(web, body);
+      asked.question.submission.client = exchange->request().peer;
+      asked.question.refuse = web_refusal;
+      web->waiting.ask(exchange, std::move(asked.question));
+      if (asked.options_then) web->options.put(std::move(*asked.options_then));
     });
   }
 
@@ -94,27 +102,34 @@ class Routes {
 };
 
 // The reply tells of the job alone: of two clients that ask the same, one waits for the other's job.
-Question question_of(const WebPtr& web, WebDrawing drawing) {
+Asked asked_of(const WebPtr& web, WebDrawing drawing) {
   const auto answer = [web, echo = std::make_shared<const WebEcho>(std::move(drawing.echo))](const JobView& view) {
     return web_drawing_reply(web->jobs, view, *echo);
   };
-  return {.submission = std::move(drawing.submission), .answer = answer, .cancelled = answer};
+  return {.question = {.submission = std::move(drawing.submission),
+                       .repeats = drawing.repeats,
+                       .answer = answer,
+                       .cancelled = answer},
+          .options_then = std::move(drawing.options_then)};
 }
 
-Question question_of(const WebPtr& web, Submission submission, bool batch) {
-  return {.submission = std::move(submission),
-          .answer = [web, batch](const JobView& view) { return web_extra_reply(web->jobs, view, batch); }};
+// An enlargement has nothing that is drawn at random.
+Asked asked_of(const WebPtr& web, Submission submission, bool batch) {
+  return {
+      .question = {.submission = std::move(submission), .repeats = true, .answer = [web, batch](const JobView& view) {
+                     return web_extra_reply(web->jobs, view, batch);
+                   }}};
 }
 
 void add_drawing_routes(Routes& routes) {
   routes.ask("/sdapi/v1/txt2img",
-             [](const WebPtr& web, const Json& body) { return question_of(web, read_txt2img(body, web->options)); });
+             [](const WebPtr& web, const Json& body) { return asked_of(web, read_txt2img(body, web->options)); });
   routes.ask("/sdapi/v1/img2img",
-             [](const WebPtr& web, const Json& body) { return question_of(web, read_img2img(body, web->options)); });
+             [](const WebPtr& web, const Json& body) { return asked_of(web, read_img2img(body, web->options)); });
   routes.ask("/sdapi/v1/extra-single-image",
-             [](const WebPtr& web, const Json& body) { return question_of(web, read_extra_image(body), false); });
+             [](const WebPtr& web, const Json& body) { return asked_of(web, read_extra_image(body), false); });
   routes.ask("/sdapi/v1/extra-batch-images",
-             [](const WebPtr& web, const Json& body) { return question_of(web, read_extra_batch(body), true); });
+             [](const WebPtr& web, const Json& body) { return asked_of(web, read_extra_batch(body), true); });
   routes.post_json("/sdapi/v1/png-info", [](Web&, const Json& body) {
     const std::string picture = WebFields(body).picture("image");
     SUMI_CHECK_KIND(kUsage, !picture.empty(), "`image` must be given, a picture in base64");
@@ -134,7 +149,7 @@ std::string preview_of(Jobs& jobs, const std::string& id) {
 }
 
 Json progress(Web& web, const HttpRequest& request) {
-  const auto view = web.jobs.view(web.waiting.current());
+  const auto view = web.jobs.view(web.waiting.current(request.peer));
   if (!view) return web_progress(nullptr, "", false);
   const auto set = [&](const char* name) {
     const std::string* value = request.parameter(name);
@@ -146,22 +161,22 @@ Json progress(Web& web, const HttpRequest& request) {
   return web_progress(&*view, preview, web.interrupted == view->id);
 }
 
-HttpReply interrupt(Web& web) {
-  const std::string id = web.waiting.current();
+HttpReply interrupt(Web& web, const HttpRequest& request) {
+  const std::string id = web.waiting.current(request.peer);
   if (!id.empty() && web.jobs.cancel(id) == Jobs::Cancelled::kYes) web.interrupted = id;
   return json_reply(Json::object());
 }
 
 // The rest of a batch cannot be left out and the next be drawn: to skip the last is to end the job.
-HttpReply skip(Web& web) {
-  const auto view = web.jobs.view(web.waiting.current());
+HttpReply skip(Web& web, const HttpRequest& request) {
+  const auto view = web.jobs.view(web.waiting.current(request.peer));
   if (view && !view->upscaling) {
     const auto rounds = Json::parse(view->request).value("iterations", int64_t{1});
     const bool last = view->steps > 0 && view->done * rounds >= view->steps * (rounds - 1);
     if (rounds > 1 && !last)
       return web_refusal(409, "one of several iterations cannot be skipped; /sdapi/v1/interrupt ends them all");
   }
-  interrupt(web);
+  interrupt(web, request);
   return json_reply(nullptr);
 }
 
@@ -175,7 +190,7 @@ void add_state_routes(Routes& routes) {
     return nullptr;
   });
   for (const char* what : {"checkpoints", "vae", "loras", "embeddings"})
-    routes.post(std::string("/sdapi/v1/refresh-") + what, [](Web&) { return json_reply(nullptr); });
+    routes.post(std::string("/sdapi/v1/refresh-") + what, [](Web&, const HttpRequest&) { return json_reply(nullptr); });
 }
 
 void add_list_routes(Routes& routes) {
@@ -194,21 +209,22 @@ void add_list_routes(Routes& routes) {
   routes.get("/sdapi/v1/scripts", [](Web&, const HttpRequest&) -> Json {
     return {{"txt2img", Json::array()}, {"img2img", Json::array()}};
   });
-  for (const char* what : {"hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "script-info"})
+  for (const char* what :
+       {"hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "script-info", "extensions"})
     routes.get(std::string("/sdapi/v1/") + what, [](Web&, const HttpRequest&) { return Json::array(); });
   routes.get("/internal/ping", [](Web&, const HttpRequest&) { return Json::object(); });
 }
 
 void add_controlnet_routes(Routes& routes) {
   routes.get("/controlnet/version", [](Web&, const HttpRequest&) -> Json { return {{"version", 3}}; });
+  routes.get("/controlnet/settings", [](Web&, const HttpRequest&) -> Json { return {{"control_net_unit_count", 3}}; });
   routes.get("/controlnet/model_list", [](Web& web, const HttpRequest&) -> Json {
-    Json names = Json::array();
-    for (const LibraryEntry& file : web.library.list(FileKind::kControl)) names.push_back(file.name);
-    return {{"model_list", std::move(names)}};
+    return {{"model_list", web_control_models(web.library)}};
   });
   routes.get("/controlnet/module_list", [](Web&, const HttpRequest&) -> Json {
-    return {{"module_list", {"none", "canny"}}, {"module_detail", Json::object()}};
+    return {{"module_list", web_control_modules()}, {"module_detail", Json::object()}};
   });
+  routes.get("/controlnet/control_types", [](Web& web, const HttpRequest&) { return web_control_types(web.library); });
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 #include "app/server/http_text.h"
 #include "app/server/webui_fields.h"
 #include "app/server/webui_options.h"
+#include "app/server/webui_size.h"
 #include "base/check.h"
 #include "base/text_util.h"
 #include "engine/web_words.h"
+#include "image/hints.h"
 
 namespace sumi::app {
 namespace {
@@ -39,34 +41,43 @@ std::string hint_of(const WebFields& unit) {
 bool guess_of(const WebFields& unit) {
   const bool old = unit.flag("guessmode", false);
   const Json* mode = unit.find("control_mode");
-  if (mode == nullptr || *mode == 0 || *mode == engine::kWebBalanced) return old;
-  if (*mode == 2 || *mode == engine::kWebGuess) return true;
+  if (mode == nullptr || is_neutral(*mode, 0) || *mode == engine::kWebBalanced) return old;
+  if (is_neutral(*mode, 2) || *mode == engine::kWebGuess) return true;
   fail(ErrorKind::kUsage, "{} must be \"{}\" (0) or \"{}\" (2); the other is not done", unit.called("control_mode"),
        engine::kWebBalanced, engine::kWebGuess);
 }
 
-// Canny's edges are found at the size of the drawing, with the thresholds that the extension begins with.
-void check_canny(const WebFields& unit, const Request& request) {
+// The extension brings a picture to the size of the drawing and finds the edges then; the library finds them first.
+// Both are the same for a picture of that size. The thresholds are those that the extension begins with.
+void check_canny(const WebFields& unit, const std::string& hint, const Request& request) {
   constexpr double kLow = 100.0, kHigh = 200.0, kMost = 1e6;
   const double low = unit.number("threshold_a", -1.0, kMost).value_or(kLow),
                high = unit.number("threshold_b", -1.0, kMost).value_or(kHigh);
   SUMI_CHECK_KIND(kUsage, (low < 0 || low == kLow) && (high < 0 || high == kHigh),
                   "canny has the thresholds {} and {} here; leave {} and `threshold_b` out", kLow, kHigh,
                   unit.called("threshold_a"));
+  SUMI_CHECK_KIND(
+      kUsage, request.width && request.height,
+      "canny finds edges at the size of the drawing; send `width` and `height`, and a picture of that size");
+  const auto size = web_picture_size(hint);
+  SUMI_CHECK_KIND(kUsage, size && size->width == *request.width && size->height == *request.height,
+                  "canny finds edges at the picture's own size: send a PNG of the drawing's, {}x{}, or the edges ready "
+                  "made with {} \"none\"",
+                  *request.width, *request.height, unit.called("module"));
   if (unit.flag("pixel_perfect", false)) return;
   const int64_t side = unit.whole("processor_res", -1, 1 << 20).value_or(-1);
-  const int64_t own = std::min(request.width.value_or(0), request.height.value_or(0));
-  SUMI_CHECK_KIND(kUsage, side <= 0 || own == 0 || side == own,
+  const int64_t own = std::min(*request.width, *request.height);
+  SUMI_CHECK_KIND(kUsage, side <= 0 || side == own,
                   "canny works at the size of the drawing; leave {} out or send `pixel_perfect`",
                   unit.called("processor_res"));
 }
 
-std::string preprocessor_of(const WebFields& unit, const Request& request) {
+std::string preprocessor_of(const WebFields& unit, const std::string& hint, const Request& request) {
   const std::string module = lower_case(unit.text_or("module", "none"));
   SUMI_CHECK_KIND(kUsage, module == "none" || module == "canny",
                   "{} must be \"none\" or \"canny\", not \"{}\"; prepare the picture yourself and send \"none\"",
                   unit.called("module"), excerpt(module));
-  if (module == "canny") check_canny(unit, request);
+  if (module == "canny") check_canny(unit, hint, request);
   return module;
 }
 
@@ -78,7 +89,11 @@ void check_rest(const WebFields& unit) {
 
 class Units {
  public:
-  explicit Units(Request& request) : request_(request), images_(!request.init.empty()) {}
+  explicit Units(Request& request) : request_(request) {
+    if (request.init.empty() || !is_brought(request.init)) return;
+    decided_ = request.resize.value_or("stretch");
+    decider_ = "the request's `resize_mode`";
+  }
 
   void take(const Json& json) {
     SUMI_CHECK_KIND(kUsage, json.is_object(), "a ControlNet unit must be an object with `model` and `image`");
@@ -88,10 +103,13 @@ class Units {
     const std::string model = web_model_name(unit.text_or("model", "None"));
     SUMI_CHECK_KIND(kUsage, model != "None", "{} must be given, a name of /controlnet/model_list",
                     unit.called("model"));
+    SUMI_CHECK_KIND(kUsage, !request_.mask_padding,
+                    "ControlNet follows the whole picture here; send `inpaint_full_res` false beside a mask");
     std::string hint = hint_of(unit);
-    if (hint.empty()) hint = request_.init;
+    const bool own = !hint.empty();
+    if (!own) hint = request_.init;
     SUMI_CHECK_KIND(kUsage, !hint.empty(), "{} must be given, a picture in base64", unit.called("image"));
-    take_resize(unit);
+    if (own) take_resize(unit, is_brought(hint));  // else as the picture that it begins from
     take_guess(guess_of(unit));
     const double end = unit.number("guidance", 0.0, 1.0).value_or(1.0);
     request_.controls.push_back({.model = model,
@@ -99,20 +117,28 @@ class Units {
                                  .weight = unit.number("weight", -100.0, 100.0).value_or(1.0),
                                  .start = unit.number("guidance_start", 0.0, 1.0).value_or(0.0),
                                  .end = unit.number("guidance_end", 0.0, 1.0).value_or(end),
-                                 .preprocess = preprocessor_of(unit, request_)});
+                                 .preprocess = preprocessor_of(unit, hint, request_)});
   }
 
  private:
-  // A request has one way for all of its pictures.
-  void take_resize(const WebFields& unit) {
+  // Whether the way in which a picture is brought to the size of the drawing shows. A model's own size is square.
+  bool is_brought(const std::string& picture) const {
+    const auto size = web_picture_size(picture);
+    if (!size) return true;
+    return request_.width ? size->width * *request_.height != size->height * *request_.width
+                          : size->width != size->height;
+  }
+
+  void take_resize(const WebFields& unit, bool shows) {
     const Json* mode = unit.find("resize_mode");
-    if (mode == nullptr && (request_.resize || images_)) return;
     const std::string resize = mode == nullptr ? "crop" : web_resize_of(*mode, unit.called("resize_mode"));
-    SUMI_CHECK_KIND(kUsage, !request_.resize || *request_.resize == resize,
+    if (!request_.resize) request_.resize = resize;
+    if (!shows) return;
+    SUMI_CHECK_KIND(kUsage, decided_.empty() || decided_ == resize,
                     "{} means {}, but {} means {}: all pictures of a request are brought to its size in one way",
-                    unit.called("resize_mode"), resize, images_ ? "the request's `resize_mode`" : "another unit's",
-                    request_.resize.value_or(""));
-    request_.resize = resize;
+                    unit.called("resize_mode"), resize, decider_, decided_);
+    request_.resize = decided_ = resize;
+    decider_ = "another unit's";
   }
 
   void take_guess(bool guess) {
@@ -122,7 +148,8 @@ class Units {
   }
 
   Request& request_;
-  const bool images_;
+  std::string decided_;  // how pictures are brought to the size, where it shows; empty: it has not shown yet
+  std::string_view decider_;
 };
 
 bool is_controlnet(const std::string& name) { return lower_case(name) == "controlnet"; }
@@ -131,8 +158,9 @@ bool is_controlnet(const std::string& name) { return lower_case(name) == "contro
 
 std::string web_resize_of(const Json& mode, const std::string& called) {
   constexpr std::string_view kModes[] = {"stretch", "crop", "fill"};
+  const Json plain = web_plain_text(mode), &number = plain.is_null() ? mode : plain;
   for (size_t i = 0; i < std::size(kModes); ++i) {
-    if (mode.is_number() && mode == i) return std::string(kModes[i]);
+    if (number.is_number() && number == i) return std::string(kModes[i]);
   }
   if (mode.is_string()) {
     const auto& name = mode.get_ref<const std::string&>();
@@ -143,8 +171,21 @@ std::string web_resize_of(const Json& mode, const std::string& called) {
   fail(ErrorKind::kUsage, "{} must be 0 (Just Resize), 1 (Crop and Resize) or 2 (Resize and Fill)", called);
 }
 
+const std::vector<std::string>& web_control_modules() {
+  static const std::vector<std::string> modules = [] {
+    std::vector<std::string> all{"none"};
+    try {
+      image::canny(image::Image(8, 8));
+      all.emplace_back("canny");
+    } catch (const Error&) {  // built without what finds edges
+    }
+    return all;
+  }();
+  return modules;
+}
+
 void take_web_scripts(const Json& scripts, Request& request) {
-  Units units(request);
+  std::optional<Units> units;
   for (const auto& [name, script] : scripts.items()) {
     const std::string called = fmt::format("the script \"{}\" of `alwayson_scripts`", excerpt(name));
     SUMI_CHECK_KIND(kUsage, script.is_object() || script.is_null(), "{} must be an object with `args`", called);
@@ -154,7 +195,9 @@ void take_web_scripts(const Json& scripts, Request& request) {
     if (args == nullptr || args->empty()) continue;
     SUMI_CHECK_KIND(kUsage, is_controlnet(name), "{} is not there; only ControlNet is done", called);
     for (const Json& unit : *args) {
-      if (!unit.is_null()) units.take(unit);
+      if (unit.is_null()) continue;
+      if (!units) units.emplace(request);
+      units->take(unit);
     }
   }
 }

@@ -47,8 +47,17 @@ Json read_web_body(const std::string& body) {
   return json;
 }
 
+Json web_plain_text(const Json& value) {
+  constexpr size_t kLongest = 32;  // of the texts that can be numbers
+  if (!value.is_string() || value.get_ref<const std::string&>().size() > kLongest) return nullptr;
+  const Json plain = Json::parse(lower_case(value.get_ref<const std::string&>()), nullptr, false);
+  return plain.is_number() || plain.is_boolean() ? plain : Json();
+}
+
 bool is_neutral(const Json& value, const Json& neutral) {
   if (is_empty(value) && is_empty(neutral)) return true;
+  if (const Json plain = web_plain_text(value); !plain.is_null() && !neutral.is_string())
+    return is_neutral(plain, neutral);
   if (value.is_boolean() && neutral.is_number()) return neutral == (value.get<bool>() ? 1 : 0);
   if (value.is_number() && neutral.is_boolean()) return value == (neutral.get<bool>() ? 1 : 0);
   return value == neutral;  // compares numbers by their values
@@ -57,6 +66,13 @@ bool is_neutral(const Json& value, const Json& neutral) {
 const Json* WebFields::find(const std::string& name) const {
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::optional<Json> WebFields::plain(const std::string& name) const {
+  const Json* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number() || value->is_boolean()) return *value;
+  return web_plain_text(*value);
 }
 
 std::optional<std::string> WebFields::text(const std::string& name) const {
@@ -72,8 +88,8 @@ std::string WebFields::text_or(const std::string& name, std::string otherwise) c
 }
 
 std::optional<int64_t> WebFields::whole(const std::string& name, int64_t least, int64_t most) const {
-  const Json* value = find(name);
-  if (value == nullptr) return std::nullopt;
+  const auto value = plain(name);
+  if (!value) return std::nullopt;
   SUMI_CHECK_KIND(kUsage, value->is_number(), "{} must be a whole number", called(name));
   const auto number = whole_in(*value);
   SUMI_CHECK_KIND(kUsage, number && *number >= least && *number <= most, "{} must be a whole number from {} to {}",
@@ -82,8 +98,8 @@ std::optional<int64_t> WebFields::whole(const std::string& name, int64_t least, 
 }
 
 std::optional<double> WebFields::number(const std::string& name, double least, double most) const {
-  const Json* value = find(name);
-  if (value == nullptr) return std::nullopt;
+  const auto value = plain(name);
+  if (!value) return std::nullopt;
   SUMI_CHECK_KIND(kUsage, value->is_number(), "{} must be a number", called(name));
   const auto number = value->get<double>();
   SUMI_CHECK_KIND(kUsage, number >= least && number <= most, "{} must be from {} to {}, not {}", called(name), least,
@@ -92,8 +108,8 @@ std::optional<double> WebFields::number(const std::string& name, double least, d
 }
 
 bool WebFields::flag(const std::string& name, bool otherwise) const {
-  const Json* value = find(name);
-  if (value == nullptr) return otherwise;
+  const auto value = plain(name);
+  if (!value) return otherwise;
   if (value->is_boolean()) return value->get<bool>();
   const auto number = whole_in(*value);
   SUMI_CHECK_KIND(kUsage, number == 0 || number == 1, "{} must be true or false", called(name));
@@ -101,8 +117,8 @@ bool WebFields::flag(const std::string& name, bool otherwise) const {
 }
 
 std::optional<uint64_t> WebFields::seed(const std::string& name) const {
-  const Json* value = find(name);
-  if (value == nullptr) return std::nullopt;
+  const auto value = plain(name);
+  if (!value) return std::nullopt;
   if (value->is_number_unsigned()) return value->get<uint64_t>();
   const auto number = whole_in(*value);
   SUMI_CHECK_KIND(kUsage, number && *number >= -1,

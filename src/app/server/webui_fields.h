@@ -12,7 +12,8 @@ namespace sumi::app {
 // The body of a request, an object. Throws Error(kUsage).
 nlohmann::json read_web_body(const std::string& body);
 
-// Fields of one object. Absent and null are the same. All throw Error(kUsage), one sentence that names the field, for a
+// Fields of one object. Absent and null are the same. A text that is wholly a number, or true or false, is taken for
+// that where one must be given: "64". All throw Error(kUsage), one sentence that names the field, for a
 // value of another type or out of its bounds. `object` must outlive it.
 class WebFields {
  public:
@@ -45,6 +46,9 @@ class WebFields {
   void must_be(const std::string& name, const nlohmann::json& neutral, std::string_view why) const;
 
  private:
+  // A number or a flag, of a text too; null: of another type. None: absent.
+  std::optional<nlohmann::json> plain(const std::string& name) const;
+
   const nlohmann::json& object_;
   std::string within_;
 };
@@ -53,7 +57,11 @@ class WebFields {
 // which is never fetched, and for what is not base64.
 std::string picture_of(const nlohmann::json& value, const std::string& called);
 
-// Whether two values are the same as far as the web UI's clients tell them apart: 1 is 1.0 and true, null is "" and [].
+// The number or the flag that a text is ("20", "False"), or null. `value`: of any type.
+nlohmann::json web_plain_text(const nlohmann::json& value);
+
+// Whether two values are the same as far as the web UI's clients tell them apart: 1 is 1.0, true and "1", null is ""
+// and [].
 bool is_neutral(const nlohmann::json& value, const nlohmann::json& neutral);
 
 }  // namespace sumi::app

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "app/server/webui_words.h"
 #include "base/base64.h"
 #include "base/check.h"
 #include "diffusion/sampling.h"
@@ -114,7 +115,7 @@ Json info_of(const JobView& view, const WebEcho& echo) {
   info["infotexts"] = Json::array();
   for (const KeptPicture& picture : view.pictures) info["infotexts"].push_back(picture.parameters);
   std::vector<std::string> warnings = echo.warnings;
-  warnings.insert(warnings.end(), view.warnings.begin(), view.warnings.end());
+  for (const std::string& warning : view.warnings) warnings.push_back(in_web_words(warning));
   info["warnings"] = warnings;
   return info;
 }
@@ -148,7 +149,8 @@ HttpReply web_extra_reply(const Jobs& jobs, const JobView& view, bool batch) {
   return {.body = web_json(json)};
 }
 
-HttpReply web_refusal(int status, const std::string& sentence) {
+HttpReply web_refusal(int status, const std::string& own_sentence) {
+  const std::string sentence = in_web_words(own_sentence);
   return {.status = status,
           .body = web_json({{"error", {{"message", sentence}, {"code", status}}},
                             {"detail", sentence},

@@ -19,7 +19,7 @@ HttpReply web_drawing_reply(const Jobs& jobs, const JobView& view, const WebEcho
 HttpReply web_extra_reply(const Jobs& jobs, const JobView& view, bool batch);
 
 // {"error": {"message", "code"}, "detail": message, "errors": message}: the web UI's clients read `detail` or show the
-// whole body, Open WebUI reads `error.message`.
+// whole body, Open WebUI reads `error.message`. The message is `sentence` in the web UI's words (webui_words.h).
 HttpReply web_refusal(int status, const std::string& sentence);
 
 // {"progress", "eta_relative", "state", "current_image", "textinfo"}. `view`: nullptr where nothing is drawn.
@@ -38,6 +38,9 @@ nlohmann::json web_vaes(const Library& library);
 nlohmann::json web_loras(const Library& library);
 nlohmann::json web_embeddings(const Library& library);
 nlohmann::json web_memory();
+nlohmann::json web_control_models(const Library& library);
+// {"control_types": {"All": {"module_list", "model_list", "default_option", "default_model"}, …}}
+nlohmann::json web_control_types(const Library& library);
 
 // An upscaler's web name as a request's: "None" is the filter that the web UI falls back to.
 std::string web_upscaler(const std::string& name);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/server/http_text.h"
+#include "app/server/webui_controls.h"
 #include "app/server/webui_info.h"
 #include "diffusion/sampling.h"
 #include "engine/given.h"
@@ -188,6 +189,31 @@ Json web_embeddings(const Library& library) {
                          {"shape", nullptr},
                          {"vectors", nullptr}};
   return {{"loaded", std::move(loaded)}, {"skipped", Json::object()}};
+}
+
+Json web_control_models(const Library& library) {
+  Json names = Json::array();
+  for (const LibraryEntry& file : library.list(FileKind::kControl)) names.push_back(file.name);
+  return names;
+}
+
+// A type has the preprocessor of its name, and the models that have it in theirs.
+Json web_control_types(const Library& library) {
+  Json types = Json::object();
+  for (const std::string& module : web_control_modules()) {
+    const bool all = module == "none";
+    Json models = Json::array({"None"});
+    for (Json& name : web_control_models(library)) {
+      if (all || lower_case(name.get_ref<const std::string&>()).find(module) != std::string::npos)
+        models.push_back(std::move(name));
+    }
+    const Json chosen = all || models.size() == 1 ? models.front() : models[1];
+    types[all ? "All" : "Canny"] = {{"module_list", all ? Json(web_control_modules()) : Json::array({"none", module})},
+                                    {"model_list", std::move(models)},
+                                    {"default_option", module},
+                                    {"default_model", chosen}};
+  }
+  return {{"control_types", std::move(types)}};
 }
 
 Json web_memory() {

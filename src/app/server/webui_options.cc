@@ -77,19 +77,20 @@ std::string web_model_name(const std::string& title) {
 }
 
 WebOptions::WebOptions(const Shelf& shelf, const Library& library) : shelf_(shelf), library_(library) {
-  choices_.model = shelf.name_of("");
+  state_.choices.model = shelf.name_of("");
 }
 
 Json WebOptions::get() const {
+  const WebChoices& choices = state_.choices;
   Json out = Json::object();
   for (const Undone& option : kUndone) out[std::string(option.name)] = Json::parse(option.neutral).front();
   out["show_progress_every_n_steps"] = 1;
-  for (const auto& [name, value] : remembered_) out[name] = value;
-  out["sd_model_checkpoint"] = choices_.model;
+  for (const auto& [name, value] : state_.remembered) out[name] = value;
+  out["sd_model_checkpoint"] = choices.model;
   out["sd_checkpoint_hash"] = "";
-  out["sd_vae"] = choices_.vae.empty() ? "Automatic" : choices_.vae == "own" ? "None" : choices_.vae;
-  out["randn_source"] = web_source(choices_.rng);
-  out["live_previews_enable"] = choices_.previews;
+  out["sd_vae"] = choices.vae.empty() ? "Automatic" : choices.vae == "own" ? "None" : choices.vae;
+  out["randn_source"] = web_source(choices.rng);
+  out["live_previews_enable"] = choices.previews;
   return out;
 }
 
@@ -117,21 +118,21 @@ void WebOptions::apply(const Json& options, WebChoices& choices) const {
   for (const auto& [name, value] : options.items()) check_undone(name, value);
 }
 
-void WebOptions::set(const Json& options) {
-  WebChoices choices = choices_;
-  apply(options, choices);
-  auto remembered = remembered_;
+WebOptionsState WebOptions::after(const Json& options) const {
+  WebOptionsState state = state_;
+  apply(options, state.choices);
+  for (const auto& [name, value] : options.items()) {
+    if (!value.is_null()) state.remembered[name] = value;
+  }
   size_t bytes = 0;
-  for (const auto& [name, value] : options.items()) remembered[name] = value;
-  for (const auto& [name, value] : remembered) bytes += name.size() + value.dump().size();
-  SUMI_CHECK_KIND(kUsage, remembered.size() <= kMostRemembered && bytes <= kMostBytes,
+  for (const auto& [name, value] : state.remembered) bytes += name.size() + value.dump().size();
+  SUMI_CHECK_KIND(kUsage, state.remembered.size() <= kMostRemembered && bytes <= kMostBytes,
                   "at most {} options of {} bytes are kept", kMostRemembered, kMostBytes);
-  choices_ = std::move(choices);
-  remembered_ = std::move(remembered);
+  return state;
 }
 
 WebChoices WebOptions::with(const Json& overrides) const {
-  WebChoices choices = choices_;
+  WebChoices choices = state_.choices;
   apply(overrides, choices);
   return choices;
 }

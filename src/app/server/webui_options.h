@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "app/server/library.h"
 #include "app/server/shelf.h"
@@ -19,6 +20,12 @@ struct WebChoices {
   bool previews = true;
 };
 
+// What is kept of options.
+struct WebOptionsState {
+  WebChoices choices = {};
+  std::map<std::string, nlohmann::json> remembered = {};
+};
+
 // Of the server's thread alone.
 class WebOptions {
  public:
@@ -26,10 +33,13 @@ class WebOptions {
   WebOptions(const Shelf& shelf, const Library& library);
 
   nlohmann::json get() const;
-  // All of them or none. Those that are not known are remembered, within bounds. Throws Error(kUsage): for a model or
-  // an autoencoder that there is not, with the names; for an option that would change pictures in a way that cannot be
-  // done.
-  void set(const nlohmann::json& options);
+  // All of them or none. Those that are not known are remembered, within bounds; null says nothing. Throws
+  // Error(kUsage): for a model or an autoencoder that there is not, with the names; for an option that would change
+  // pictures in a way that cannot be done.
+  void set(const nlohmann::json& options) { state_ = after(options); }
+  // The same in two steps, of which the second cannot fail.
+  WebOptionsState after(const nlohmann::json& options) const;
+  void put(WebOptionsState state) { state_ = std::move(state); }
   // What holds for a request with these `override_settings`. Throws as set().
   WebChoices with(const nlohmann::json& overrides) const;
 
@@ -40,8 +50,7 @@ class WebOptions {
 
   const Shelf& shelf_;
   const Library& library_;
-  WebChoices choices_;
-  std::map<std::string, nlohmann::json> remembered_;
+  WebOptionsState state_;
 };
 
 // "name [6ce0161689]" and "name" as the shelf has it: without the hash that titles of the web UI end in.

@@ -11,9 +11,10 @@
 #include "app/server/webui_controls.h"
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
+#include "app/server/webui_sampling.h"
+#include "app/server/webui_size.h"
 #include "base/check.h"
 #include "base/text_util.h"
-#include "diffusion/sampling.h"
 #include "engine/like_readers.h"
 #include "engine/resolve.h"
 #include "engine/web_words.h"
@@ -23,7 +24,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMostSide = 16384, kSide = 512, kSteps = 50;
+constexpr int64_t kSteps = 50;
 constexpr int64_t kMostPictures = 1000;  // of a reply, which holds them all
 constexpr double kGuidance = 7.0, kStrength = 0.75;
 constexpr std::array<std::string_view, 4> kFills{"fill", "original", "noise", "nothing"};  // `inpainting_fill`
@@ -43,6 +44,7 @@ constexpr Undone kUndone[] = {{"restore_faces", "false", "faces are not restored
                               {"firstphase_width", "0", "send `hr_scale` instead"},
                               {"firstphase_height", "0", "send `hr_scale` instead"},
                               {"initial_noise_multiplier", "1", kLeaveOut},
+                              {"firstpass_image", "null", kLeaveOut},
                               {"latent_mask", "null", "send `mask` instead"},
                               {"styles", "[]", "this server has no styles; put their words into the prompt"},
                               {"script_name", "null", "there are no scripts here"},
@@ -54,26 +56,6 @@ constexpr Undone kUndone[] = {{"restore_faces", "false", "faces are not restored
 uint64_t random_web_seed() {
   std::random_device device;
   return std::uniform_int_distribution<uint64_t>(0, 4294967293)(device);
-}
-
-bool is_automatic(const std::string& schedule) { return schedule.empty() || lower_case(schedule) == "automatic"; }
-
-// A sampler by the web UI's name, which may end in a schedule's, and a schedule by its label or its name.
-struct Sampling {
-  std::string sampler, schedule;
-};
-Sampling sampling_of(const std::string& sampler, const std::string& schedule) {
-  Sampling out;
-  std::string named;
-  out.sampler = diffusion::resolve_sampler(sampler, &named);
-  out.schedule = is_automatic(schedule) && !named.empty()
-                     ? named
-                     : diffusion::resolve_schedule(web_schedule_label(schedule), out.sampler);
-  SUMI_CHECK_KIND(kUsage, named.empty() || named == out.schedule,
-                  "`sampler_name` \"{}\" means the schedule {}, but `scheduler` says {}", excerpt(sampler), named,
-                  excerpt(schedule));
-  diffusion::check_sampler(out.sampler, out.schedule);
-  return out;
 }
 
 // Parts of the web UI's syntax that sumi takes for text.
@@ -106,15 +88,16 @@ class Reader {
     }
     if (fields_.flag("tiling", false)) r_.seamless = "xy";
     if (const Json* scripts = fields_.object("alwayson_scripts")) take_web_scripts(*scripts, r_);
-    if (image_ && !r_.resize) r_.resize = "stretch";
     take_echo();
     return std::move(out_);
   }
 
  private:
   void take_settings() {
-    const Json* overrides = fields_.object("override_settings");
-    const WebChoices choices = options_.with(overrides == nullptr ? Json::object() : *overrides);
+    const Json* given = fields_.object("override_settings");
+    const Json overrides = given == nullptr ? Json::object() : *given;
+    const WebChoices choices = options_.with(overrides);
+    if (!fields_.flag("override_settings_restore_afterwards", true)) out_.options_then = options_.after(overrides);
     out_.submission.model = choices.model;
     out_.submission.vae = choices.vae;
     out_.submission.previews = choices.previews;
@@ -134,49 +117,34 @@ class Reader {
   void take_sampling() {
     sampler_ = fields_.text_or("sampler_name", fields_.text_or("sampler_index", "Euler"));
     schedule_ = fields_.text_or("scheduler", "");
-    const Sampling sampling = sampling_of(sampler_, schedule_);
+    const WebSampling sampling = web_sampling_of(sampler_, schedule_, "`scheduler`", out_.echo.warnings);
     r_.sampler = sampling.sampler;
     r_.schedule = sampling.schedule;
     r_.steps = fields_.whole("steps", 1, engine::kMaxSteps).value_or(kSteps);
     r_.scale = fields_.number("cfg_scale", 0.0, engine::kMaxScale).value_or(kGuidance);
-    take_eta();
+    r_.eta = web_eta_of(fields_, sampling.sampler, out_.echo.warnings);
   }
 
-  // DDIM has none by itself, ancestral samplers have 1, others have no use for it.
-  void take_eta() {
-    constexpr std::array<std::string_view, 5> kAncestral{"euler_ancestral", "dpm_2_ancestral", "dpmpp_2s_ancestral",
-                                                         "dpmpp_sde", "dpmpp_2m_sde"};
-    const auto eta = fields_.number("eta", 0.0, 1.0);
-    if (!eta) return;
-    const bool ancestral = std::find(kAncestral.begin(), kAncestral.end(), *r_.sampler) != kAncestral.end();
-    SUMI_CHECK_KIND(kUsage, !ancestral || *eta == 1.0, "`eta` of the sampler {} is 1 here, not {}",
-                    diffusion::web_name_of_sampler(*r_.sampler), *eta);
-    if (*r_.sampler == "ddim") r_.eta = *eta;
-  }
-
-  // A drawing from nothing may leave its size to the model, which the web UI takes for 512.
   void take_size() {
-    r_.width = fields_.whole("width", 8, kMostSide);
-    r_.height = fields_.whole("height", 8, kMostSide);
-    const bool sized = image_ || r_.width || r_.height || fields_.whole("hr_resize_x", 0, kMostSide).value_or(0) > 0 ||
-                       fields_.whole("hr_resize_y", 0, kMostSide).value_or(0) > 0;
-    if (!sized) return;
-    r_.width = r_.width.value_or(kSide);
-    r_.height = r_.height.value_or(kSide);
+    size_ = web_size_of(fields_, image_, out_.echo.warnings);
+    r_.width = size_.width;
+    r_.height = size_.height;
   }
 
   void take_seeds() {
     r_.seeding = "picture";
-    r_.seed = fields_.seed("seed").value_or(random_web_seed());
+    const auto seed = fields_.seed("seed");
+    r_.seed = seed.value_or(random_web_seed());
     const double strength = fields_.number("subseed_strength", 0.0, 1.0).value_or(0.0);
     const auto subseed = fields_.seed("subseed");
+    out_.repeats = seed && (strength == 0.0 || subseed);
     if (strength > 0.0) {
       r_.subseed = subseed.value_or(random_web_seed());
       r_.subseed_strength = strength;
     }
     for (const char* name : {"seed_resize_from_w", "seed_resize_from_h"})
-      SUMI_CHECK_KIND(kUsage, fields_.whole(name, -1, kMostSide).value_or(0) <= 0, "{}: this is not done; leave it out",
-                      fields_.called(name));
+      SUMI_CHECK_KIND(kUsage, fields_.whole(name, -1, kMostWebSide).value_or(0) <= 0,
+                      "{}: this is not done; leave it out", fields_.called(name));
     r_.batch = fields_.whole("batch_size", 1, engine::kMaxBatch).value_or(1);
     r_.copies = r_.batch;
     r_.iterations = fields_.whole("n_iter", 1, engine::kMaxIterations).value_or(1);
@@ -195,8 +163,9 @@ class Reader {
     r_.init = picture_of(pictures->front(), "the picture in `init_images`");
     r_.convention = "webui";
     r_.strength = fields_.number("denoising_strength", 0.0, 1.0).value_or(kStrength);
+    r_.resize = "stretch";
     if (const Json* mode = fields_.find("resize_mode")) {
-      SUMI_CHECK_KIND(kUsage, *mode != 3, "`resize_mode` 3 (latent upscale) is not done; send 0, 1 or 2");
+      SUMI_CHECK_KIND(kUsage, !is_neutral(*mode, 3), "`resize_mode` 3 (latent upscale) is not done; send 0, 1 or 2");
       r_.resize = web_resize_of(*mode, "`resize_mode`");
     }
     r_.mask = fields_.picture("mask");
@@ -213,12 +182,13 @@ class Reader {
     r_.mask_content = std::string(kFills[fill]);
     r_.mask_invert = fields_.flag("inpainting_mask_invert", false);
     if (fields_.flag("inpaint_full_res", true))
-      r_.mask_padding = fields_.whole("inpaint_full_res_padding", 0, kMostSide).value_or(0);
+      r_.mask_padding = fields_.whole("inpaint_full_res_padding", 0, kMostWebSide).value_or(0);
   }
 
   void take_hires() {
     if (!fields_.flag("enable_hr", false)) return;
-    Hires h{.scale = hires_scale(), .upscaler = web_upscaler(fields_.text_or("hr_upscaler", "Latent"))};
+    Hires h{.scale = web_hires_scale(fields_, size_, out_.echo.warnings),
+            .upscaler = web_upscaler(fields_.text_or("hr_upscaler", "Latent"))};
     const int64_t steps = fields_.whole("hr_second_pass_steps", 0, engine::kMaxSteps).value_or(0);
     if (steps > 0) h.steps = steps;
     h.strength = fields_.number("denoising_strength", 0.0, 1.0).value_or(kStrength);
@@ -229,7 +199,7 @@ class Reader {
     const std::string sampler = same("hr_sampler_name", "Use same sampler", sampler_),
                       schedule = same("hr_scheduler", "Use same scheduler", schedule_);
     if (sampler != sampler_ || schedule != schedule_) {
-      const Sampling second = sampling_of(sampler, schedule);
+      const WebSampling second = web_sampling_of(sampler, schedule, "`hr_scheduler`", out_.echo.warnings);
       h.sampler = second.sampler;
       h.schedule = second.schedule;
     }
@@ -241,24 +211,6 @@ class Reader {
   std::string same(const char* name, std::string_view word, const std::string& first) const {
     const std::string value = fields_.text_or(name, first);
     return value == word ? first : value;
-  }
-
-  // `hr_resize_x` and `hr_resize_y` go before `hr_scale`; one of them alone keeps the proportions.
-  double hires_scale() const {
-    constexpr double kMostScale = 16.0;
-    const double scale = fields_.number("hr_scale", 1.0, kMostScale).value_or(2.0);
-    const int64_t x = fields_.whole("hr_resize_x", 0, kMostSide).value_or(0),
-                  y = fields_.whole("hr_resize_y", 0, kMostSide).value_or(0);
-    if (x == 0 && y == 0) return scale;
-    const int64_t width = *r_.width, height = *r_.height;
-    SUMI_CHECK_KIND(kUsage, x == 0 || y == 0 || x * height == y * width,
-                    "`hr_resize_x` and `hr_resize_y` must have the proportions of `width` and `height`, {}x{}", width,
-                    height);
-    const double by = x > 0 ? static_cast<double>(x) / static_cast<double>(width)
-                            : static_cast<double>(y) / static_cast<double>(height);
-    SUMI_CHECK_KIND(kUsage, by >= 1.0 && by <= kMostScale, "`{}` must be from 1 to {:g} times the first pass's side",
-                    x > 0 ? "hr_resize_x" : "hr_resize_y", kMostScale);
-    return by;
   }
 
   void take_echo() {
@@ -281,6 +233,7 @@ class Reader {
   const bool image_;
   WebDrawing out_;
   Request& r_ = out_.submission.request;
+  WebSize size_;
   std::string sampler_, schedule_;  // as they were given
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,14 @@ namespace sumi::app {
 struct WebEcho {
   nlohmann::json parameters = {};  // the request without its pictures (those of img2img where it asks for them)
   bool send_images = true;
-  std::vector<std::string> warnings = {};  // sentences: what of the prompts is taken for text
+  std::vector<std::string> warnings = {};  // sentences: what is taken for something else than it says
 };
 
 struct WebDrawing {
   Submission submission = {};
   WebEcho echo = {};
+  bool repeats = false;                              // as in Question: the client gave the seeds
+  std::optional<WebOptionsState> options_then = {};  // what the options are once it is submitted; none: as they were
 };
 
 // `body`: what POST /sdapi/v1/txt2img or /img2img was sent. Fields and defaults are those of version 1.10. Unknown

@@ -5,6 +5,7 @@
 
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
+#include "app/server/webui_words.h"
 #include "base/base64.h"
 #include "base/check.h"
 #include "image/png.h"
@@ -18,7 +19,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string picture() { return base64_of(image::encode_png(Image(8, 8))); }
+std::string picture(int64_t width = 8, int64_t height = 8) {
+  return base64_of(image::encode_png(Image(width, height)));
+}
 
 class WebuiRequestTest : public testing::Test {
  protected:
@@ -29,6 +32,8 @@ class WebuiRequestTest : public testing::Test {
     if (!body.contains("init_images")) body["init_images"] = {picture()};
     return read_img2img(body, options_).submission.request;
   }
+  // What the reply says about how the request was taken.
+  std::vector<std::string> warnings(const Json& body) const { return read_txt2img(body, options_).echo.warnings; }
   // The sentence with which `call` is refused; empty: it is not.
   template <class Call> static std::string sentence(const Call& call) {
     try {
@@ -112,6 +117,36 @@ TEST_F(WebuiRequestTest, SamplersAndSchedulesByAnyOfTheirNames) {
   EXPECT_GE(taken, 4);
 }
 
+// Clients send one schedule with each sampler; the web UI gives these none.
+TEST_F(WebuiRequestTest, SamplersWithAScheduleOfTheirOwn) {
+  for (const auto& [sampler, own] : {std::pair("DDIM", "uniform"), {"PLMS", "uniform"}, {"UniPC", "leading"}}) {
+    for (const char* schedule : {"karras", "Karras", "exponential", "SGM Uniform"}) {
+      const Json body{{"sampler_name", sampler}, {"scheduler", schedule}};
+      EXPECT_EQ(text(body).schedule, own) << body;
+      EXPECT_THAT(warnings(body), ElementsAre(testing::AllOf(HasSubstr(sampler), HasSubstr(schedule)))) << body;
+    }
+    EXPECT_THAT(warnings({{"sampler_name", sampler}, {"scheduler", "Automatic"}}), IsEmpty());
+    EXPECT_THAT(warnings({{"sampler_name", sampler}}), IsEmpty());
+  }
+  EXPECT_THAT(warnings({{"sampler_name", "DDIM"}, {"scheduler", "uniform"}}), IsEmpty());
+  EXPECT_THAT(warnings({{"sampler_name", "DDIM Karras"}}), ElementsAre(HasSubstr("karras")));
+  EXPECT_EQ(text({{"sampler_name", "DDIM"}, {"scheduler", "trailing"}}).schedule, "trailing");  // sumi's own
+  EXPECT_THAT(refused({{"sampler_name", "LCM"}, {"scheduler", "karras"}}), HasSubstr("cannot use the schedule"));
+  const Json second{{"enable_hr", true}, {"scheduler", "karras"}, {"hr_sampler_name", "DDIM"}};
+  EXPECT_EQ(text(second).hires->schedule, "uniform");
+  EXPECT_THAT(warnings(second), ElementsAre(HasSubstr("`hr_scheduler`")));
+}
+
+TEST_F(WebuiRequestTest, AnEtaOfNothingIsNone) {
+  for (const char* sampler : {"Euler a", "DPM2 a", "DPM++ SDE"}) {
+    EXPECT_FALSE(text({{"sampler_name", sampler}, {"eta", 0}}).eta);
+    EXPECT_THAT(warnings({{"sampler_name", sampler}, {"eta", 0}}), ElementsAre(HasSubstr("`eta`")));
+  }
+  EXPECT_THAT(warnings({{"sampler_name", "Euler a"}, {"eta", 1}}), IsEmpty());
+  EXPECT_THAT(warnings({{"sampler_name", "Euler"}, {"eta", 0}}), IsEmpty());
+  EXPECT_EQ(text({{"sampler_name", "DDIM"}, {"eta", 0}}).eta, 0.0);
+}
+
 // The npm package stable-diffusion-api sends every field.
 TEST_F(WebuiRequestTest, AClientThatSendsEverything) {
   const Json body =
@@ -147,6 +182,7 @@ TEST_F(WebuiRequestTest, WhatCannotBeDoneIsRefusedByName) {
                                                  {"seed_resize_from_w", 512},
                                                  {"refiner_checkpoint", "other"},
                                                  {"firstphase_width", 64},
+                                                 {"firstpass_image", picture()},
                                                  {"init_images", {"AAAA"}},
                                                  {"clip_skip", 2},
                                                  {"disable_extra_networks", true},
@@ -161,12 +197,17 @@ TEST_F(WebuiRequestTest, WhatCannotBeDoneIsRefusedByName) {
 }
 
 TEST_F(WebuiRequestTest, TypesAndBoundsAreChecked) {
-  const std::pair<const char*, Json> fields[] = {
-      {"prompt", 1},          {"steps", "20"}, {"steps", 20.5},         {"steps", -1},      {"steps", 0},
-      {"batch_size", 1e9},    {"n_iter", -3},  {"width", 511.5},        {"cfg_scale", "7"}, {"seed", -2},
-      {"seed", 1.5},          {"seed", "1"},   {"seed", 1e300},         {"tiling", "yes"},  {"enable_hr", 2},
-      {"send_images", "a"},   {"width", 1e12}, {"subseed_strength", 2}, {"scheduler", 3},   {"override_settings", "x"},
-      {"alwayson_scripts", 1}};
+  const std::pair<const char*, Json> fields[] = {{"prompt", 1},          {"steps", "many"},
+                                                 {"steps", 20.5},        {"steps", -1},
+                                                 {"steps", 0},           {"batch_size", 1e9},
+                                                 {"n_iter", -3},         {"width", 511.5},
+                                                 {"cfg_scale", "7x"},    {"seed", -2},
+                                                 {"seed", 1.5},          {"seed", "one"},
+                                                 {"seed", 1e300},        {"tiling", "yes"},
+                                                 {"enable_hr", 2},       {"send_images", "a"},
+                                                 {"width", 1e12},        {"subseed_strength", 2},
+                                                 {"scheduler", 3},       {"override_settings", "x"},
+                                                 {"alwayson_scripts", 1}};
   for (const auto& [name, value] : fields)
     EXPECT_THAT(refused({{name, value}}), HasSubstr("`" + std::string(name) + "`")) << value;
   EXPECT_EQ(refused({{"steps", 20.0}}), "");
@@ -176,6 +217,71 @@ TEST_F(WebuiRequestTest, TypesAndBoundsAreChecked) {
   EXPECT_THROW(read_web_body("{"), Error);
   const std::string large(3 << 20, 'A');  // bare base64 of more than a megabyte
   EXPECT_EQ(read_web_body(R"({"mask": ")" + large + "\"}")["mask"].get<std::string>().size(), large.size());
+}
+
+TEST_F(WebuiRequestTest, TextsThatAreNumbersCountAsThose) {
+  const Request r = text({{"width", "64"},
+                          {"height", "64.0"},
+                          {"steps", "20"},
+                          {"cfg_scale", "7.5"},
+                          {"seed", "18446744073709551615"},
+                          {"enable_hr", "false"},
+                          {"tiling", "True"},
+                          {"restore_faces", "False"},
+                          {"s_noise", "1.0"},
+                          {"eta", "0"}});
+  EXPECT_EQ(r.width, 64);
+  EXPECT_EQ(r.height, 64);
+  EXPECT_EQ(r.steps, 20);
+  EXPECT_EQ(r.scale, 7.5);
+  EXPECT_EQ(r.seed, 18446744073709551615u);
+  EXPECT_FALSE(r.hires);
+  EXPECT_EQ(r.seamless, "xy");
+  EXPECT_TRUE(text({{"enable_hr", "true"}}).hires);
+  EXPECT_EQ(image({{"resize_mode", "1"}}).resize, "crop");
+  const std::pair<const char*, Json> wrong[] = {{"steps", "true"},        {"steps", "20 steps"},     {"steps", ""},
+                                                {"seed", "-2"},           {"cfg_scale", "1e999"},    {"tiling", "2"},
+                                                {"restore_faces", "yes"}, {"restore_faces", "true"}, {"width", "[64]"}};
+  for (const auto& [name, value] : wrong)
+    EXPECT_THAT(refused({{name, value}}), HasSubstr("`" + std::string(name) + "`")) << value;
+  EXPECT_THAT(refused({{"override_settings", {{"CLIP_stop_at_last_layers", "2"}}}}), HasSubstr("CLIP_stop"));
+  EXPECT_EQ(refused({{"override_settings", {{"CLIP_stop_at_last_layers", "1"}}}}), "");
+}
+
+TEST_F(WebuiRequestTest, SidesAreRoundedDown) {
+  const Json odd{{"width", 515}, {"height", 767}};
+  EXPECT_EQ(text(odd).width, 512);
+  EXPECT_EQ(text(odd).height, 760);
+  EXPECT_NO_THROW(CheckedRequest{text(odd)});
+  EXPECT_THAT(warnings(odd), ElementsAre(testing::AllOf(HasSubstr("`width` 515"), HasSubstr("512")),
+                                         testing::AllOf(HasSubstr("`height` 767"), HasSubstr("760"))));
+  EXPECT_THAT(warnings({{"width", 512}, {"height", 768}}), IsEmpty());
+  EXPECT_THAT(refused({{"width", 7}}), HasSubstr("`width`"));
+  EXPECT_EQ(image({{"width", 100}}).width, 96);
+  // The second pass is as large as it was asked for.
+  const auto scale = [&](int width, int height, int x, int y) {
+    return text({{"enable_hr", true}, {"width", width}, {"height", height}, {"hr_resize_x", x}, {"hr_resize_y", y}})
+        .hires->scale;
+  };
+  EXPECT_EQ(scale(515, 515, 1024, 0), 2.0);
+  EXPECT_EQ(scale(515, 515, 1030, 1030), 2.0);
+  const double both = scale(500, 700, 1000, 1400);
+  EXPECT_EQ(static_cast<int64_t>(496 * both), 1000);
+  EXPECT_EQ(static_cast<int64_t>(696 * both) / 8 * 8, 1400);
+  for (const auto& [width, x] : {std::pair(88, 120), {88, 960}, {104, 240}}) {  // quotients that fall short
+    EXPECT_EQ(static_cast<int>(width * scale(width, 64, x, 0)), x) << width;
+  }
+}
+
+TEST_F(WebuiRequestTest, WhoGivesTheSeedsAsksForThePicture) {
+  const auto repeats = [&](const Json& body) { return read_txt2img(body, options_).repeats; };
+  EXPECT_TRUE(repeats({{"seed", 7}}));
+  EXPECT_TRUE(repeats({{"seed", "7"}, {"subseed", -1}}));
+  EXPECT_TRUE(repeats({{"seed", 0}, {"subseed", 3}, {"subseed_strength", 0.5}}));
+  EXPECT_FALSE(repeats({{"seed", 7}, {"subseed", -1}, {"subseed_strength", 0.5}}));
+  EXPECT_FALSE(repeats({{"seed", -1}}));
+  EXPECT_FALSE(repeats({{"prompt", "a cat"}}));
+  EXPECT_TRUE(read_img2img({{"seed", 7}, {"init_images", {picture()}}}, options_).repeats);
 }
 
 TEST_F(WebuiRequestTest, HiresIsASecondPass) {
@@ -257,50 +363,11 @@ TEST_F(WebuiRequestTest, Masks) {
   EXPECT_THAT(refused_image({{"mask", "http://x"}}), HasSubstr("`mask`"));
 }
 
-Json units(const Json& unit) { return {{"alwayson_scripts", {{"controlnet", {{"args", {unit}}}}}}}; }
-
-TEST_F(WebuiRequestTest, ControlNetUnits) {
-  const Request r = text(units({{"input_image", picture()},
-                                {"module", "canny"},
-                                {"model", "edges [d14c016b]"},
-                                {"weight", 0.5},
-                                {"resize_mode", "Scale to Fit (Inner Fit)"},
-                                {"guidance_start", 0.1},
-                                {"guidance_end", 0.8},
-                                {"pixel_perfect", true},
-                                {"control_mode", "ControlNet is more important"}}));
-  ASSERT_EQ(r.controls.size(), 1u);
-  EXPECT_EQ(r.controls[0].model, "edges");
-  EXPECT_EQ(r.controls[0].image, "data:image/png;base64," + picture());
-  EXPECT_EQ(r.controls[0].weight, 0.5);
-  EXPECT_EQ(r.controls[0].start, 0.1);
-  EXPECT_EQ(r.controls[0].end, 0.8);
-  EXPECT_EQ(r.controls[0].preprocess, "canny");
-  EXPECT_TRUE(r.guess_mode);
-  EXPECT_EQ(r.resize, "crop");
-  EXPECT_THAT(text(units({{"enabled", false}, {"module", "depth"}})).controls, IsEmpty());
-  const Request from_init = image(units({{"model", "edges"}}));  // follows the picture that it begins from
-  EXPECT_EQ(from_init.controls.at(0).image, from_init.init);
-  EXPECT_EQ(from_init.resize, "stretch");
-  const auto refuse = [&](const Json& change) {
-    Json unit{{"image", picture()}, {"model", "edges"}};
-    unit.update(change);
-    return refused(units(unit));
-  };
-  EXPECT_EQ(refuse({{"module", "none"}, {"threshold_a", 64}, {"processor_res", 64}}), "");
-  EXPECT_THAT(refuse({{"module", "depth_midas"}}), HasSubstr("`module`"));
-  EXPECT_THAT(refuse({{"module", "canny"}, {"threshold_a", 64}}), HasSubstr("`threshold_a`"));
-  EXPECT_THAT(refuse({{"control_mode", 1}}), HasSubstr("`control_mode`"));
-  EXPECT_THAT(refuse({{"mask", picture()}}), HasSubstr("`mask`"));
-  EXPECT_THAT(refuse({{"model", "None"}}), HasSubstr("`model`"));
-  EXPECT_THAT(refuse({{"image", "https://x"}}), HasSubstr("nothing is fetched"));
-  EXPECT_THAT(refuse({{"resize_mode", 3}}), HasSubstr("`resize_mode`"));
-}
-
 TEST_F(WebuiRequestTest, TheEchoHasNoPictures) {
-  Json body = units({{"image", picture()}, {"model", "edges"}});
+  Json body{{"alwayson_scripts", {{"controlnet", {{"args", {{{"image", picture()}, {"model", "edges"}}}}}}}}};
   body["init_images"] = {picture()};
   body["mask"] = picture();
+  body["inpaint_full_res"] = false;
   body["steps"] = 3;
   const WebEcho echo = read_img2img(body, options_).echo;
   EXPECT_EQ(echo.parameters.dump().find(picture()), std::string::npos);
@@ -343,6 +410,42 @@ TEST_F(WebuiRequestTest, OptionsHoldForAllRequestsAndOverridesForOne) {
   Json many;
   for (int i = 0; i < 3000; ++i) many["option" + std::to_string(i)] = i;
   EXPECT_NE(refuse(many), "");
+}
+
+TEST_F(WebuiRequestTest, OverridesAreKeptWhereTheClientSaysSo) {
+  const auto then = [&](const Json& restore) {
+    Json body{{"override_settings", {{"sd_vae", "soft"}, {"unheard_of", 1}}}};
+    if (!restore.is_null()) body["override_settings_restore_afterwards"] = restore;
+    return read_txt2img(body, options_).options_then;
+  };
+  EXPECT_FALSE(then(nullptr));
+  EXPECT_FALSE(then(true));
+  EXPECT_TRUE(then("false"));
+  const Json before = options_.get();
+  auto state = then(false);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(options_.get(), before);  // nothing yet
+  options_.put(*state);
+  EXPECT_EQ(options_.get().at("sd_vae"), "soft");
+  EXPECT_EQ(options_.get().at("unheard_of"), 1);
+}
+
+TEST_F(WebuiRequestTest, OptionsThatSayNothingAreNotKept) {
+  options_.set({{"unheard_of", 5}});
+  options_.set({{"unheard_of", nullptr}, {"never_heard_of", nullptr}, {"samples_format", nullptr}});
+  EXPECT_EQ(options_.get().at("unheard_of"), 5);
+  EXPECT_FALSE(options_.get().contains("never_heard_of"));
+  EXPECT_EQ(options_.get().at("samples_format"), "png");
+}
+
+TEST(WebuiWords, FieldsHaveTheNamesThatClientsKnow) {
+  EXPECT_EQ(in_web_words("the `strength` of `hires` must be above 0; `hires` and `mask`"),
+            "the `denoising_strength` must be above 0; `enable_hr` and `mask`");
+  EXPECT_EQ(in_web_words("the guidance `scale`, the `scale` of `hires` and `scale`"),
+            "the `cfg_scale`, the `hr_scale` and `cfg_scale`");
+  EXPECT_EQ(in_web_words("`init` is no picture; `init_images`, init and `steps`"),
+            "`init_images` is no picture; `init_images`, init and `steps`");
+  EXPECT_EQ(in_web_words("(`mask_invert` turns it round)"), "(`inpainting_mask_invert` turns it round)");
 }
 
 TEST_F(WebuiRequestTest, Upscaling) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/server/local_jobs.h"
+#include "app/server/webui_controls.h"
 #include "base/base64.h"
 #include "image/png.h"
 #include "tests/support/http_client.h"
@@ -261,6 +262,49 @@ TEST_F(WebuiTest, ErrorsAreInTheFormThatClientsRead) {
   EXPECT_TRUE(jobs_.drain(std::chrono::minutes(1)));  // nothing is left
 }
 
+// Whatever part of the server refuses.
+TEST_F(WebuiTest, ErrorsNameTheFieldsThatClientsKnow) {
+  Json body = drawing();
+  body.update({{"enable_hr", true}, {"denoising_strength", 0}});
+  EXPECT_THAT(post("/sdapi/v1/txt2img", body, 400).at("detail").get<std::string>(), HasSubstr("`denoising_strength`"));
+  Image black(64, 64);
+  body = drawing();
+  body["init_images"] = {base64_of_picture(black)};
+  body["mask"] = base64_of_picture(black);
+  EXPECT_THAT(post("/sdapi/v1/img2img", body, 400).at("detail").get<std::string>(),
+              HasSubstr("`inpainting_mask_invert`"));
+}
+
+TEST_F(WebuiTest, OverridesStayWhereTheRequestSaysSo) {
+  const auto source = [&] { return get("/sdapi/v1/options").at("randn_source"); };
+  Json body = drawing();
+  body["override_settings"] = {{"randn_source", "CPU"}};
+  post("/sdapi/v1/txt2img", body);
+  EXPECT_EQ(source(), "NV");
+  body["override_settings_restore_afterwards"] = false;
+  Json wrong = body;
+  wrong["steps"] = "many";
+  post("/sdapi/v1/txt2img", wrong, 400);
+  EXPECT_EQ(source(), "NV");
+  wrong = body;
+  wrong.update({{"enable_hr", true}, {"denoising_strength", 0}});  // the library refuses it
+  post("/sdapi/v1/txt2img", wrong, 400);
+  EXPECT_EQ(source(), "NV");
+  post("/sdapi/v1/txt2img", body);
+  EXPECT_EQ(source(), "CPU");
+}
+
+// What is done otherwise than the request says stands beside the picture.
+TEST_F(WebuiTest, WarningsAreInTheReply) {
+  Json body = drawing();
+  body.update({{"width", 67}, {"sampler_name", "DDIM"}, {"scheduler", "karras"}});
+  const Json reply = post("/sdapi/v1/txt2img", body);
+  EXPECT_EQ(png_of(reply.at("images").at(0)).image.width, 64);
+  const std::string warnings = Json::parse(reply.at("info").get<std::string>()).at("warnings").dump();
+  EXPECT_THAT(warnings, HasSubstr("`width` 67"));
+  EXPECT_THAT(warnings, HasSubstr("karras"));
+}
+
 TEST_F(WebuiTest, WhatOpenWebUIAndSillyTavernDo) {
   EXPECT_EQ(get("/internal/ping"), Json::object());
   Json options = get("/sdapi/v1/options");
@@ -282,11 +326,17 @@ TEST_F(WebuiTest, WhatOpenWebUIAndSillyTavernDo) {
   EXPECT_EQ(get("/sdapi/v1/latent-upscale-modes").at(0).at("name"), "Latent");
   EXPECT_EQ(get("/sdapi/v1/loras").at(0).at("name"), "paint");
   EXPECT_EQ(get("/controlnet/model_list").at("model_list"), Json({"edges"}));
-  EXPECT_EQ(get("/controlnet/module_list").at("module_list"), Json({"none", "canny"}));
+  EXPECT_EQ(get("/controlnet/module_list").at("module_list"), Json(web_control_modules()));
+  EXPECT_EQ(get("/controlnet/settings").at("control_net_unit_count"), 3);
+  const Json all = get("/controlnet/control_types").at("control_types").at("All");
+  EXPECT_EQ(all.at("module_list"), Json(web_control_modules()));
+  EXPECT_EQ(all.at("model_list"), Json::array({"None", "edges"}));
+  EXPECT_EQ(all.at("default_option"), "none");
   EXPECT_GT(get("/sdapi/v1/memory").at("ram").at("total"), 0);
   EXPECT_EQ(get("/sdapi/v1/schedulers").at(0).at("label"), "Automatic");
   EXPECT_TRUE(get("/sdapi/v1/scripts").at("txt2img").empty());
-  for (const char* list : {"samplers", "sd-vae", "hypernetworks", "face-restorers", "prompt-styles", "script-info"})
+  for (const char* list :
+       {"samplers", "sd-vae", "hypernetworks", "face-restorers", "prompt-styles", "script-info", "extensions"})
     EXPECT_TRUE(get(std::string("/sdapi/v1/") + list).is_array()) << list;
   EXPECT_TRUE(get("/sdapi/v1/embeddings").at("loaded").is_object());
   for (const char* what : {"checkpoints", "loras", "vae", "embeddings"})
