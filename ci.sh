@@ -247,7 +247,7 @@ case $command in
   fuzz)
     deps
     build asan readers_fuzz
-    ASAN_OPTIONS=allocator_may_return_null=1 build/asan/readers_fuzz "${1:-10000000}" ${2+"$2"}
+    ASAN_OPTIONS=allocator_may_return_null=1 build/asan/readers_fuzz "${1:-10000000}" "${@:2}"
     ;;
   soak)
     deps

@@ -1,7 +1,7 @@
 // Readers of what strangers send, on millions of damaged inputs: ./ci.sh fuzz [inputs]. A reader returns or throws
 // Error; anything else, and what the sanitizers see, ends this program. The same inputs on every run.
 //
-//   readers_fuzz INPUTS [SEED]     ends with "N inputs, M of them taken"
+//   readers_fuzz INPUTS [SEED [READER]]     ends with "N inputs, M of them taken"
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -197,7 +197,7 @@ std::vector<Reader> readers(const WebOptions& options) {
 
 }  // namespace
 
-int fuzz(uint64_t inputs, uint64_t seed) {
+int fuzz(uint64_t inputs, uint64_t seed, const std::string& only) {
   // A shelf needs a file; it is not opened.
   const test::TempFolder folder;
   std::ofstream(folder / "m.safetensors") << "a model";
@@ -207,10 +207,11 @@ int fuzz(uint64_t inputs, uint64_t seed) {
   const std::vector<Reader> all = readers(options);
   Mutator mutate(seed);
   for (const Reader& reader : all) {
+    if (!only.empty() && only != reader.name) continue;
     // What a reader takes is damaged further.
     std::vector<std::string> corpus = reader.seeds;
     uint64_t taken = 0;
-    const uint64_t share = inputs / all.size() + 1;
+    const uint64_t share = only.empty() ? inputs / all.size() + 1 : inputs;
     for (uint64_t i = 0; i < share; ++i) {
       const std::string input = i < reader.seeds.size()
                                     ? reader.seeds[i]
@@ -240,5 +241,5 @@ int fuzz(uint64_t inputs, uint64_t seed) {
 int main(int count, char** words) {
   const uint64_t inputs = count > 1 ? std::strtoull(words[1], nullptr, 10) : 1'000'000;
   const uint64_t seed = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1;
-  return sumi::app::fuzz(inputs, seed);
+  return sumi::app::fuzz(inputs, seed, count > 3 ? words[3] : "");
 }

@@ -1,23 +1,19 @@
 #include "app/server/webui_request.h"
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <random>
 #include <string_view>
 #include <utility>
 
-#include "app/server/http_text.h"
 #include "app/server/webui_controls.h"
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
 #include "app/server/webui_sampling.h"
 #include "app/server/webui_size.h"
 #include "base/check.h"
-#include "base/text_util.h"
 #include "engine/like_readers.h"
 #include "engine/resolve.h"
-#include "engine/web_words.h"
 
 namespace sumi::app {
 namespace {
