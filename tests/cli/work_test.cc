@@ -67,8 +67,10 @@ TEST_F(WorkTest, NothingIsLost) {
     const json view = job(id);
     EXPECT_EQ(view["state"], "done") << view.dump();
     EXPECT_EQ(view["pictures"].size(), 1u);
+    EXPECT_EQ(view["done"], view["steps"]);
     if (seed >= 0) EXPECT_EQ(get("/v1/jobs/" + id + "/pictures/0").body, alone[seed]);
   }
+  EXPECT_THAT(get("/metrics").body, HasSubstr("\nsumi_jobs_done_total " + std::to_string(kJobs + 1) + "\n"));  // once
 }
 
 TEST_F(WorkTest, AServerIsStartedAgain) {

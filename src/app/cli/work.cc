@@ -17,6 +17,14 @@ struct WorkFlags {
   int64_t heartbeat = 10;  // seconds
 };
 
+// Those that change bytes of pictures.
+std::string options_of(const ServingFlags& flags) {
+  const EngineFlags& engine = flags.engine;
+  const ModelChoice& model = flags.model;
+  return fmt::format("{} {} {} {}\n{}\n{}\n{}\n{}\n", engine.backend, engine.dtype, engine.exact, engine.precision,
+                     model.config, model.vae, model.tokenizer, model.prediction);
+}
+
 int run(const WorkFlags& flags) {
   SUMI_CHECK_KIND(kUsage, !flags.serving.queue.empty(), "name the queue with --queue redis://host");
   SUMI_CHECK_KIND(kUsage, flags.heartbeat >= 1 && flags.heartbeat <= 3600,
@@ -28,7 +36,9 @@ int run(const WorkFlags& flags) {
   const Library library(library_folders(models));
   Shelf shelf(flags.serving.engine.options(), models, flags.serving.model_bytes());
   shelf.get("");  // a model that cannot be opened is told of now
-  Worker worker(address, shelf, library, {.queue = {.heartbeat = std::chrono::seconds(flags.heartbeat)}});
+  Worker worker(
+      address, shelf, library,
+      {.queue = {.heartbeat = std::chrono::seconds(flags.heartbeat)}, .drawn_with = options_of(flags.serving)});
   const Identity identity = own_identity();
   say(fmt::format("{} draws for {} (sumi {}, {})\n", worker.name(), address.shown(), identity.version,
                   identity.instructions));

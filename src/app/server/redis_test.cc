@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "app/server/drawn_with.h"
 #include "app/server/local_jobs.h"
 #include "app/server/shared_jobs.h"
 #include "app/server/worker.h"
@@ -98,6 +99,8 @@ TEST_F(SharedJobsTest, AJobIsDrawnByAWorker) {
   const JobView view = jobs.view(id).value();
   ASSERT_EQ(view.state, JobState::kDone) << view.error;
   EXPECT_EQ(view.client, "me");
+  EXPECT_EQ(view.done, 2);
+  EXPECT_EQ(view.steps, 2);
   EXPECT_EQ(nlohmann::json::parse(view.settings)["seed"], 7);
   const std::lock_guard lock(mutex);
   for (const char* name : {"queued", "running", "picture", "done"}) EXPECT_THAT(names, testing::Contains(name));
@@ -169,6 +172,74 @@ TEST_F(SharedJobsTest, TheSameIsDrawnOnce) {
   EXPECT_EQ(*jobs.picture(again, 0), *jobs.picture(first, 0));
   EXPECT_TRUE(jobs.forget(first));
   EXPECT_TRUE(jobs.picture(again, 0));  // its own
+  // One with a picture less is not the same any more.
+  Request two = request(6);
+  two.copies = 2;
+  const std::string both = jobs.submit({.request = two});
+  wait(jobs, both);
+  EXPECT_TRUE(jobs.forget_picture(both, 0));
+  const std::string anew = jobs.submit({.request = two});
+  wait(jobs, anew);
+  EXPECT_EQ(jobs.view(anew)->pictures.size(), 2u);
+  EXPECT_TRUE(jobs.picture(anew, 0));
+}
+
+// Another worker's options and files may draw other bytes.
+TEST_F(SharedJobsTest, WhatDrewItDecidesWhatIsTheSame) {
+  const Submission submission{.request = request(5)};
+  const Identity own = own_identity();
+  const std::string hash = result_hash(submission, "m", own, "cpu f16");
+  EXPECT_EQ(hash, result_hash({.request = request(5), .client = "me", .priority = 3}, "m", own, "cpu f16"));
+  EXPECT_NE(hash, result_hash(submission, "m", own, "cpu full"));
+  EXPECT_NE(hash, result_hash(submission, "n", own, "cpu f16"));
+  EXPECT_NE(hash, result_hash({.request = request(6)}, "m", own, "cpu f16"));
+  // A model that was trained further has the same name and size.
+  const auto file = folder_ / "mine.safetensors";
+  const auto prints = [&](char last) {
+    test::write_file(file, std::string(3'000'000, 'a') + last);
+    return FilePrints().of(Shelf({.threads = 1}, {{.path = file.string()}}), library_, "mine");
+  };
+  const std::string before = prints('b');
+  EXPECT_NE(before, prints('c'));
+  EXPECT_EQ(before, prints('b'));
+}
+
+// What ended without being drawn leaves nothing large, and no streams.
+TEST_F(SharedJobsTest, WhatIsOverIsSmall) {
+  SharedJobs jobs(address(), shelf_, library_, serving());
+  Redis redis(address());
+  const std::string id = jobs.submit({.request = request(1), .version = "0.0.9"});
+  EXPECT_EQ(redis.call({"KEYS", "sumi:queue:*"}).items.size(), 1u);
+  EXPECT_EQ(jobs.cancel(id), Jobs::Cancelled::kYes);
+  EXPECT_EQ(redis.call({"HEXISTS", "sumi:job:" + id, "submission"}).integer, 0);
+  EXPECT_EQ(redis.call({"KEYS", "sumi:queue:*"}).items.size(), 0u);
+  EXPECT_THROW(jobs.submit({.request = request(1), .version = std::string(65, 'x')}), Error);
+  // Of many the oldest go, with their pictures.
+  SharedQueue queue(redis, {.most_kept = 2});
+  for (int i = 0; i < 4; ++i) {
+    const std::string next = jobs.submit({.request = request(1), .version = "0.0.9"});
+    queue.save_picture(next, 0, "png");
+    EXPECT_EQ(queue.cancel(next), Jobs::Cancelled::kYes);
+  }
+  EXPECT_EQ(redis.call({"KEYS", "sumi:job:*"}).items.size(), 2u);
+  // A job that Redis has lost takes no place.
+  const std::string lost = jobs.submit({.request = request(1), .version = "0.0.9"});
+  redis.call({"DEL", "sumi:job:" + lost});
+  while (jobs.state(lost)) std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_EQ(redis.call({"ZCARD", "sumi:open"}).integer, 0);
+}
+
+TEST_F(SharedJobsTest, BytesThatWaitAreBounded) {
+  SharedJobsOptions options = serving();
+  options.most_queued_bytes = 1500;
+  SharedJobs jobs(address(), shelf_, library_, options);
+  Request long_one = request(1);
+  long_one.prompts = {std::string(1000, 'a')};
+  const std::string id = jobs.submit({.request = long_one});
+  EXPECT_THROW(jobs.submit({.request = long_one}), QueueIsFull);
+  EXPECT_EQ(jobs.counts().refused, 1);
+  EXPECT_EQ(jobs.cancel(id), Jobs::Cancelled::kYes);
+  jobs.submit({.request = long_one});
 }
 
 TEST_F(SharedJobsTest, AJobMayAskForAWorker) {
@@ -193,7 +264,7 @@ TEST_F(SharedJobsTest, ADeadWorkersJobGoesToAnother) {
     queue.beat(worker, own_identity());
     std::optional<Delivery> delivery;
     while (!(delivery = queue.take(worker, streams, true))) std::this_thread::sleep_for(milliseconds(20));
-    EXPECT_TRUE(queue.begin(*delivery, worker));
+    EXPECT_TRUE(queue.begin(*delivery));
     queue.leave(worker);
     return *delivery;
   };
@@ -214,6 +285,42 @@ TEST_F(SharedJobsTest, ADeadWorkersJobGoesToAnother) {
   wait(jobs, poison);
   EXPECT_EQ(jobs.state(poison), JobState::kFailed);
   EXPECT_THAT(jobs.view(poison)->error, HasSubstr("3 workers have ended"));
+}
+
+// A worker that was only slow says nothing more about a job that is another's.
+TEST_F(SharedJobsTest, AJobHasOneWorker) {
+  SharedJobs jobs(address(), shelf_, library_, serving());
+  Redis redis(address());
+  SharedQueue queue(redis, quick());
+  const auto streams = queue.streams({shelf_.name_of("")}, own_identity());
+  const std::string id = jobs.submit({.request = request(7)});
+  const auto slow = queue.take("slow", streams, true);
+  ASSERT_TRUE(slow);
+  EXPECT_TRUE(queue.begin(*slow));
+  EXPECT_EQ(queue.standing(*slow), SharedQueue::Standing::kOwn);
+  queue.beat("quick", own_identity());
+  const auto quick_one = queue.take("quick", streams, true);
+  ASSERT_TRUE(quick_one);
+  EXPECT_EQ(quick_one->id, id);
+  EXPECT_EQ(quick_one->count, 2);
+  EXPECT_TRUE(queue.begin(*quick_one));
+  EXPECT_EQ(queue.standing(*slow), SharedQueue::Standing::kLost);
+  queue.change(*slow, {{"pictures", R"([{"number": 9}])"}});
+  EXPECT_FALSE(queue.end(*slow, JobState::kFailed, "late", ErrorKind::kInternal));
+  queue.give_back(*slow);
+  EXPECT_EQ(queue.job(id)->view.state, JobState::kRunning);
+  EXPECT_TRUE(queue.job(id)->view.pictures.empty());
+  // What is given back keeps its place before what came later, and is not held against the job.
+  jobs.submit({.request = request(8)});
+  queue.give_back(*quick_one);
+  EXPECT_EQ(queue.job(id)->view.state, JobState::kQueued);
+  const auto next = queue.take("quick", streams, false);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->id, id);
+  EXPECT_EQ(next->count, 2);
+  EXPECT_TRUE(queue.begin(*next));
+  EXPECT_TRUE(queue.end(*next, JobState::kDone, "", {}));
+  EXPECT_FALSE(queue.end(*next, JobState::kDone, "", {}));
 }
 
 // Redis is started again, with its files: nothing is lost.

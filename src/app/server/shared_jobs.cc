@@ -21,6 +21,7 @@ constexpr milliseconds kListen{200};     // between looks at whether this ends
 constexpr milliseconds kRefresh{2'000};  // messages can be lost: so often all that is not over is looked at
 constexpr int64_t kMostListed = 500;
 constexpr size_t kMostBytes = 64 << 20;  // of a submission
+constexpr size_t kLongestName = 64;      // of a version or an instruction set
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
@@ -35,7 +36,8 @@ SharedJobs::SharedJobs(const RedisAddress& address, Shelf& shelf, const Library&
       queue_(redis_, options.queue),
       book_({.most_kept = static_cast<size_t>(kMostListed), .on_end = options.on_end}),
       listener_(address, {kEventsChannel}, options.redis) {
-  for (const std::string& id : queue_.jobs(kMostListed)) refresh(id);
+  for (const std::string& id : queue_.jobs(kMostListed)) refresh_one(id);
+  refresh_all();
   thread_ = std::thread([this] { listen(); });
 }
 
@@ -47,6 +49,8 @@ SharedJobs::~SharedJobs() {
 std::string SharedJobs::submit(Submission submission) {
   SUMI_CHECK_KIND(kUsage, submission.priority >= -10 && submission.priority <= 10,
                   "`priority` must be from -10 to 10, not {}", submission.priority);
+  SUMI_CHECK_KIND(kUsage, submission.version.size() <= kLongestName && submission.instructions.size() <= kLongestName,
+                  "`version` and `instructions` have at most {} characters", kLongestName);
   SUMI_CHECK_KIND(kUnavailable, !draining_, "the server is closing down");
   submission.model = shelf_.name_of(submission.model);
   SharedJob job{.view = {.id = new_job_id(),
@@ -63,13 +67,17 @@ std::string SharedJobs::submit(Submission submission) {
   job.submission = to_json(submission);
   SUMI_CHECK_KIND(kUsage, job.submission.size() <= kMostBytes, "the job has more than {} MB; send smaller pictures",
                   kMostBytes >> 20);
-  if (!queue_.submit(job, submission, static_cast<int64_t>(options_.most_queued))) {
+  const auto submitted =
+      queue_.submit(job, submission, static_cast<int64_t>(options_.most_queued), options_.most_queued_bytes);
+  if (submitted != SharedQueue::Submitted::kYes) {
     const std::lock_guard lock(mutex_);
     ++refused_;
+    if (submitted == SharedQueue::Submitted::kHeavy)
+      throw QueueIsFull("the pictures of the jobs that wait take too much memory; try again later");
     throw QueueIsFull(fmt::format("{} jobs are waiting already; try again later", options_.most_queued));
   }
   const std::lock_guard lock(refreshing_);
-  apply(job);
+  if (!book_.state(job.view.id)) apply(job);  // else a message was quicker, and tells of more
   tell_places();
   return job.view.id;
 }
@@ -147,6 +155,12 @@ void SharedJobs::on_event(const SharedEvent& event) {
 }
 
 void SharedJobs::refresh(const std::string& id) {
+  refresh_one(id);
+  const std::lock_guard lock(refreshing_);
+  tell_places();
+}
+
+void SharedJobs::refresh_one(const std::string& id) {
   const std::lock_guard lock(refreshing_);
   const auto job = queue_.job(id);
   if (job) {
@@ -156,8 +170,8 @@ void SharedJobs::refresh(const std::string& id) {
     book_.end(id, JobState::kFailed, "the queue has lost this job: Redis was started again without its data",
               ErrorKind::kUnavailable);
     book_.forget(id);
+    queue_.drop(id);
   }
-  tell_places();
 }
 
 void SharedJobs::refresh_all() {
@@ -166,7 +180,9 @@ void SharedJobs::refresh_all() {
   for (const JobView& view : book_.list()) {
     if (!is_over(view.state)) open.insert(view.id);
   }
-  for (const std::string& id : open) refresh(id);
+  for (const std::string& id : open) refresh_one(id);
+  const std::lock_guard lock(refreshing_);
+  tell_places();
 }
 
 // What is new in it becomes the book's, and events.
@@ -194,6 +210,8 @@ void SharedJobs::apply(const SharedJob& job) {
                                   [&](const KeptPicture& one) { return one.number == picture.number; });
     if (!told) book_.picture(id, picture);
   }
+  // The last step's message may come after the end.
+  if (is_over(job.view.state) && job.view.done > known->done) book_.step(id, job.view.done, job.view.steps);
   if (is_over(job.view.state)) book_.end(id, job.view.state, job.view.error, job.view.error_kind);
 }
 

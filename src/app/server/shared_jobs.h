@@ -17,7 +17,8 @@
 namespace sumi::app {
 
 struct SharedJobsOptions {
-  size_t most_queued = 100;  // jobs that are not over, of all servers; more are refused
+  size_t most_queued = 100;               // jobs that are not over, of all servers; more are refused
+  int64_t most_queued_bytes = 1LL << 30;  // of them, with the pictures that come with them
   SharedQueueOptions queue = {};
   RedisOptions redis = {};
   std::function<void(const JobView&)> on_end = {};
@@ -54,6 +55,7 @@ class SharedJobs : public Jobs {
   void listen();
   void on_event(const SharedEvent& event);
   void refresh(const std::string& id);
+  void refresh_one(const std::string& id);  // without places
   void refresh_all();
   void apply(const SharedJob& job);
   void tell_places();

@@ -5,9 +5,9 @@
 //   picture:ID:N a PNG
 //   jobs         sorted set: ids of all jobs by the time of their creation
 //   open         sorted set: ids of those that are not over
-//   queue:MODEL:CLASS[:DEMAND]  stream: entries {id}; consumer group "workers". CLASS 0 for priorities above 0, 1 for
-//   0,
-//                2 below. DEMAND: the version and instruction set that a job asks for.
+//   queue:MODEL:CLASS[:DEMAND]  stream: entries {id}; consumer group "workers", in which "-" has what was given back.
+//                CLASS 0 for priorities above 0, 1 for 0, 2 below. DEMAND: the version and instruction set that a job
+//                asks for. Goes with its last entry.
 //   worker:NAME  what a living worker says of itself; expires when it says nothing for a while
 //   cancel:ID    somebody has asked for it
 //   result:HASH  the id of a job that has drawn what has this hash
@@ -41,12 +41,14 @@ inline constexpr const char *kEventsChannel = "sumi:events", *kWorkChannel = "su
 struct SharedJob {
   JobView view = {};
   std::string submission = {};  // JSON
+  bool whole = true;            // no picture of it has been forgotten
 };
 
 // An entry of a stream, taken by a worker.
 struct Delivery {
   std::string stream, entry, id;
   int64_t count = 1;  // how often it has been taken
+  std::string worker;
 };
 
 // A message of kEventsChannel: the job has changed, or it has come a step further, or there is a preview.
@@ -65,14 +67,15 @@ class SharedQueue {
   SharedQueue(Redis& redis, const SharedQueueOptions& options) : redis_(redis), options_(options) {}
   const SharedQueueOptions& options() const { return options_; }
 
-  // False: `most_open` jobs are not over already.
-  bool submit(const SharedJob& job, const Submission& submission, int64_t most_open);
+  enum class Submitted : unsigned char { kYes, kFull, kHeavy };
+  // kFull: `most_open` jobs are not over already; kHeavy: with it, they would have more than `most_bytes`.
+  Submitted submit(const SharedJob& job, const Submission& submission, int64_t most_open, int64_t most_bytes);
   std::optional<SharedJob> job(const std::string& id);
   std::vector<std::string> jobs(int64_t most);  // the newest, the oldest of them first
   std::vector<std::string> open_jobs();         // the oldest first
 
   Jobs::Cancelled cancel(const std::string& id);
-  bool is_cancelled(const std::string& id);
+  void drop(const std::string& id);    // one of which Redis has nothing but its place in lists
   bool forget(const std::string& id);  // false: it is not over
   bool forget_picture(const JobView& changed, int64_t number);
 
@@ -83,21 +86,22 @@ class SharedQueue {
   // The next job: one that this worker has been given without knowing it, one whose worker has ended, or a new one.
   std::optional<Delivery> take(const std::string& worker, const std::vector<std::string>& streams, bool claims);
   // False: it is over, and its entry has been removed.
-  bool begin(const Delivery& delivery, const std::string& worker);
-  void change(const std::string& id, const std::map<std::string, std::string>& fields);  // while it runs
+  bool begin(const Delivery& delivery);
+  enum class Standing : unsigned char { kOwn, kCancelled, kLost };
+  Standing standing(const Delivery& delivery);  // kLost: it is over, or another's
+  // Of a worker that has lost the job, nothing is taken from here on.
+  void change(const Delivery& delivery, const std::map<std::string, std::string>& fields);
   void save_picture(const std::string& id, int64_t number, const std::string& png);
   std::shared_ptr<const std::string> picture(const std::string& id, int64_t number);
   // Once: false, and nothing changes, for a job that is over.
   bool end(const Delivery& delivery, JobState state, const std::string& error, ErrorKind kind);
-  void give_back(const Delivery& delivery, const std::string& worker);  // for another worker, as if never taken
+  void give_back(const Delivery& delivery);  // for another worker, as if never taken
   void tell(const SharedEvent& event);
   void remember_result(const std::string& hash, const std::string& id);
   std::optional<SharedJob> result(const std::string& hash);  // one that is done and has all its pictures
 
  private:
-  void make_groups(const std::vector<std::string>& streams);
-  std::optional<Delivery> read(const std::string& worker, const std::string& stream, const char* from);
-  std::optional<Delivery> claim(const std::string& worker, const std::string& stream);
+  void forget_old();
 
   Redis& redis_;
   const SharedQueueOptions options_;
@@ -107,7 +111,8 @@ class SharedQueue {
 std::map<std::string, std::string> fields_of(const JobView& view);
 std::string pictures_json(const std::vector<KeptPicture>& pictures);
 
-// Of what decides the bytes of a job's pictures.
-std::string result_hash(const Submission& submission, const std::string& model, const Identity& identity);
+// Of what decides the bytes of a job's pictures; `drawn_with` tells of the worker's options and files (drawn_with.h).
+std::string result_hash(const Submission& submission, const std::string& model, const Identity& identity,
+                        const std::string& drawn_with);
 
 }  // namespace sumi::app

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "app/server/drawn_with.h"
 #include "app/server/job_book.h"
 #include "app/server/submission.h"
 #include "base/check.h"
@@ -23,6 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr milliseconds kBeat{500};
 constexpr milliseconds kPause{200};   // between tries to reach a Redis that has gone
 constexpr milliseconds kLook{1'000};  // for work, where no message tells of it
 
@@ -126,6 +128,8 @@ struct Worker::Impl {
         queue(redis, options.queue),
         beat_queue(beats, options.queue),
         listener(address, {kWorkChannel}, options.redis),
+        cancels(address, {kCancelsChannel}, options.redis),
+        drawn_with(options.drawn_with),
         name(std::move(own)),
         identity(own_identity()) {
     std::vector<std::string> models;
@@ -139,27 +143,34 @@ struct Worker::Impl {
     while (!over) {
       try {
         beat_queue.beat(name, identity);
-        std::string id;
-        {
-          const std::lock_guard lock(mutex);
-          id = drawing_id;
+        look_at_drawing();
+        const auto end = Clock::now() + std::min<milliseconds>(kBeat, beat_queue.options().heartbeat / 4);
+        // A message may be lost, or be for a job that begins just now: the next beat looks anyway.
+        while (!over && Clock::now() < end) {
+          if (cancels.wait(std::chrono::ceil<milliseconds>(end - Clock::now()))) look_at_drawing();
         }
-        if (!id.empty() && beat_queue.is_cancelled(id)) {
-          const std::lock_guard lock(mutex);
-          if (drawing != nullptr && drawing_id == id) {
-            cancelled = true;
-            drawing->cancel();
-          }
-        }
-        last_good = Clock::now();
       } catch (const std::exception&) {
         // Entries may look abandoned until everybody who lives has said so again.
         claims_from = Clock::now() + beat_queue.options().heartbeat;
+        std::this_thread::sleep_for(kPause);
       }
-      // Cancelling must be quick.
-      const auto pause = std::min<milliseconds>(milliseconds(500), beat_queue.options().heartbeat / 4);
-      std::this_thread::sleep_for(pause);
     }
+  }
+
+  // Ends it where it has been cancelled, or is another worker's by now.
+  void look_at_drawing() {
+    Delivery delivery;
+    {
+      const std::lock_guard lock(mutex);
+      if (drawing == nullptr) return;
+      delivery = held;
+    }
+    const SharedQueue::Standing standing = beat_queue.standing(delivery);
+    if (standing == SharedQueue::Standing::kOwn) return;
+    const std::lock_guard lock(mutex);
+    if (drawing == nullptr || held.entry != delivery.entry) return;
+    cancelled = standing == SharedQueue::Standing::kCancelled;
+    drawing->cancel();
   }
 
   void run(const std::atomic<bool>& stop) {
@@ -199,34 +210,43 @@ struct Worker::Impl {
   }
 
   void work(const Delivery& delivery, const std::atomic<bool>& stop) {
+    const auto job = queue.job(delivery.id);
+    if (!queue.begin(delivery) || !job) return;
     if (delivery.count > queue.options().most_deliveries) {
       queue.end(delivery, JobState::kFailed,
                 fmt::format("{} workers have ended while they drew it", queue.options().most_deliveries),
                 ErrorKind::kUnavailable);
       return;
     }
-    const auto job = queue.job(delivery.id);
-    if (!queue.begin(delivery, name) || !job) return;
-    if (queue.is_cancelled(delivery.id)) {
+    if (queue.standing(delivery) == SharedQueue::Standing::kCancelled) {
       queue.end(delivery, JobState::kCancelled, "", {});
       return;
     }
     draw(delivery, *job, stop);
   }
 
-  // An earlier job that was the same has its pictures copied. False: there is none.
+  // An earlier job that was the same has its pictures copied. False: there is none, or Redis has gone: then it is
+  // drawn.
   bool reuse(const Delivery& delivery, const std::string& hash) {
-    const auto known = queue.result(hash);
+    try {
+      return copy(delivery, queue.result(hash));
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  bool copy(const Delivery& delivery, const std::optional<SharedJob>& known) {
     if (!known) return false;
     for (const KeptPicture& picture : known->view.pictures) {
       const auto png = queue.picture(known->view.id, picture.number);
       if (!png) return false;
       queue.save_picture(delivery.id, picture.number, *png);
     }
-    queue.change(delivery.id, {{"pictures", pictures_json(known->view.pictures)},
-                               {"settings", known->view.settings},
-                               {"done", std::to_string(known->view.done)},
-                               {"steps", std::to_string(known->view.steps)}});
+    queue.change(delivery, {{"warnings", nlohmann::json(known->view.warnings).dump()},
+                            {"pictures", pictures_json(known->view.pictures)},
+                            {"settings", known->view.settings},
+                            {"done", std::to_string(known->view.done)},
+                            {"steps", std::to_string(known->view.steps)}});
     queue.end(delivery, JobState::kDone, "", {});
     return true;
   }
@@ -239,14 +259,15 @@ struct Worker::Impl {
     Outbox outbox(stop);
     std::vector<KeptPicture> pictures;
     std::vector<std::string> warnings;
+    std::pair<int64_t, int64_t> last_step{};
     const std::string& id = delivery.id;
     std::unique_ptr<Drawing> own;
     try {
       const Submission submission = parse_stored_submission(job.submission);
       own = std::make_unique<Drawing>(shelf, library, submission);
-      hash = result_hash(submission, own->model(), identity);
+      hash = result_hash(submission, own->model(), identity, drawn_with + prints.of(shelf, library, own->model()));
       if (reuse(delivery, hash)) return;
-      hold(own.get(), id);
+      hold(own.get(), delivery);
       std::thread watcher;
       std::atomic<bool> drawn{false};
       // A worker that is told to stop lets the job go.
@@ -257,16 +278,17 @@ struct Worker::Impl {
       const auto end_watch = [&] {
         drawn = true;
         watcher.join();
-        hold(nullptr, "");
+        hold(nullptr, {});
       };
       try {
         own->run(
             {.prepared =
                  [&](const std::string& settings) {
-                   outbox.add([&, settings] { queue.change(id, {{"settings", settings}}); });
+                   outbox.add([&, settings] { queue.change(delivery, {{"settings", settings}}); });
                  },
              .step =
                  [&](int64_t done, int64_t steps) {
+                   last_step = {done, steps};
                    outbox.replace(0, [this, id, done, steps] { queue.tell({.id = id, .step = {{done, steps}}}); });
                  },
              .warning =
@@ -274,7 +296,7 @@ struct Worker::Impl {
                    warnings.push_back(sentence);
                    const std::string all =
                        nlohmann::json(warnings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-                   outbox.add([this, id, all] { queue.change(id, {{"warnings", all}}); });
+                   outbox.add([&, all] { queue.change(delivery, {{"warnings", all}}); });
                  },
              .preview =
                  [&](int64_t number, const std::string& png) {
@@ -286,9 +308,9 @@ struct Worker::Impl {
                    const int64_t number = picture.number;
                    pictures.push_back(std::move(picture));
                    const std::string all = pictures_json(pictures);
-                   outbox.add([this, id, number, png, all] {
+                   outbox.add([&, number, png, all] {
                      queue.save_picture(id, number, *png);
-                     queue.change(id, {{"pictures", all}});
+                     queue.change(delivery, {{"pictures", all}});
                    });
                  }});
       } catch (...) {
@@ -311,17 +333,18 @@ struct Worker::Impl {
     }
     const bool gives_back = state == JobState::kCancelled && !was_cancelled();
     outbox.add([&] {
-      if (gives_back) return queue.give_back(delivery, name);
+      if (gives_back) return queue.give_back(delivery);
+      queue.change(delivery, {{"done", std::to_string(last_step.first)}, {"steps", std::to_string(last_step.second)}});
       queue.end(delivery, state, error, kind);
       if (state == JobState::kDone && !hash.empty()) queue.remember_result(hash, id);
     });
     outbox.flush();
   }
 
-  void hold(Drawing* one, const std::string& id) {
+  void hold(Drawing* one, const Delivery& delivery) {
     const std::lock_guard lock(mutex);
     drawing = one;
-    drawing_id = id;
+    held = delivery;
     if (one != nullptr) cancelled = false;
   }
   bool was_cancelled() {
@@ -333,15 +356,17 @@ struct Worker::Impl {
   const Library& library;
   Redis redis, beats;
   SharedQueue queue, beat_queue;
-  RedisListener listener;
+  RedisListener listener, cancels;
+  const std::string drawn_with;
+  FilePrints prints;
   const std::string name;
   const Identity identity;
   std::vector<std::string> streams;
   std::mutex mutex;
   Drawing* drawing = nullptr;  // what is drawn now
-  std::string drawing_id;
+  Delivery held;
   bool cancelled = false;  // by a client
-  std::atomic<Clock::time_point> claims_from{}, last_good{};
+  std::atomic<Clock::time_point> claims_from{};
 };
 
 Worker::Worker(const RedisAddress& address, Shelf& shelf, const Library& library, const WorkerOptions& options)

@@ -14,7 +14,8 @@ namespace sumi::app {
 struct WorkerOptions {
   SharedQueueOptions queue = {};
   RedisOptions redis = {};
-  std::string name = {};  // of this worker among all; empty: the host's, the process's number and chance
+  std::string drawn_with = {};  // what its pictures depend on beside requests, version and instruction set
+  std::string name = {};        // of this worker among all; empty: the host's, the process's number and chance
 };
 
 class Worker {
