@@ -197,9 +197,7 @@ template <class S> S parse(std::string_view text) {
   return object;
 }
 
-template <class T> std::string dump(const T& value) {
-  return to_value(value).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-}
+template <class T> std::string dump(const T& value) { return io::json_line(to_value(value)); }
 
 }  // namespace
 

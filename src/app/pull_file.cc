@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +17,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/hex.h"
+#include "base/parse_number.h"
 #include "base/progress.h"
 #include "base/small_file.h"
 #include "base/text_util.h"
@@ -31,10 +32,8 @@ namespace fs = std::filesystem;
 constexpr int64_t kMaxUnsaidBytes = 64 << 20;
 
 std::optional<int64_t> parse_size(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  const auto value = number_in<int64_t>(text);
+  return value && *value >= 0 ? value : std::nullopt;
 }
 
 // The two kinds of checksum that a hub gives: SHA-256 of the bytes, or git's SHA-1 of "blob SIZE\0" and the bytes.
@@ -60,9 +59,7 @@ std::string file_sum(const fs::path& path, bool git_blob, const std::function<bo
   unsigned int size = 0;
   good = good && EVP_DigestFinal_ex(context.get(), digest, &size) == 1;
   SUMI_CHECK_KIND(kUnavailable, good, "this OpenSSL does not provide {}", git_blob ? "SHA-1" : "SHA-256");
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
+  return hex_of({digest, size});
 }
 
 bool sum_matches(const fs::path& path, const HubFile& file, const std::function<bool()>& cancelled) {

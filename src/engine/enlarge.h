@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "image/metadata.h"
 #include "image/resize.h"
 #include "models/upscaler/upscaler.h"
 #include "sumi/image.h"
@@ -23,9 +24,7 @@ struct EnlargeOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-struct PictureSize {
-  int64_t width = 0, height = 0;
-};
+using image::PictureSize;
 
 // What a picture of these sides has `by` times as large. Throws Error(kUsage) where that is too much, or nothing;
 // `name` is what messages call the picture.

@@ -88,4 +88,10 @@ MemoryLimits memory_limits() {
   return limits;
 }
 
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  return file >> pages >> resident ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
 }  // namespace sumi::engine

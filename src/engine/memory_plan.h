@@ -76,6 +76,8 @@ struct MemoryLimits {
   std::optional<int64_t> address_space;  // left under RLIMIT_AS
 };
 MemoryLimits memory_limits();
+// Physical memory that this process has, in bytes; 0 where the system does not tell.
+int64_t resident_bytes();
 
 // "needs about 3.1 GB: 2.1 GB of weights, 0.9 GB to sample, 0.8 GB to decode; 11.2 GB are available".
 std::string describe(const MemoryPlan& plan, const MemoryLimits& limits);

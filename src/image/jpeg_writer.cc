@@ -10,6 +10,7 @@
 #include <jpeglib.h>
 
 #include "base/check.h"
+#include "image/check_written.h"
 #include "image/exif_comment.h"
 
 namespace sumi::image {
@@ -95,16 +96,7 @@ bool write(Writer& writer, const Image& image, int quality, const std::string& e
 }  // namespace
 
 std::string encode_jpeg(const Image& image, int quality, std::string_view parameters) {
-  SUMI_CHECK_KIND(kUsage,
-                  image.channels == 3 && image.width > 0 && image.height > 0 &&
-                      image.pixels.size() == static_cast<size_t>(image.width * image.height * 3),
-                  "a picture of {}x{} with {} channels cannot be written as RGB", image.width, image.height,
-                  image.channels);
-  SUMI_CHECK_KIND(kUsage, image.width <= kMostJpegSide && image.height <= kMostJpegSide,
-                  "a JPEG has at most {} pixels on a side, and the picture is {}x{}; take PNG", kMostJpegSide,
-                  image.width, image.height);
-  SUMI_CHECK_KIND(kUsage, quality >= 0 && quality <= 100, "the quality of a JPEG must be from 0 to 100, not {}",
-                  quality);
+  check_written(image, quality, {.name = "JPEG", .most_side = kMostJpegSide, .instead = "PNG"});
   std::string exif;
   if (!parameters.empty()) exif = std::string("Exif\0\0", 6) + exif_comment(parameters);
   if (exif.size() > kMostSegment) exif.clear();

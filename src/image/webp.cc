@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "image/check_written.h"
 #include "image/exif_comment.h"
 
 namespace sumi::image {
@@ -43,16 +44,7 @@ std::string with_exif(const std::string& file, const Image& image, const std::st
 }  // namespace
 
 std::string encode_webp(const Image& image, int quality, std::string_view parameters) {
-  SUMI_CHECK_KIND(kUsage,
-                  image.channels == 3 && image.width > 0 && image.height > 0 &&
-                      image.pixels.size() == static_cast<size_t>(image.width * image.height * 3),
-                  "a picture of {}x{} with {} channels cannot be written as RGB", image.width, image.height,
-                  image.channels);
-  SUMI_CHECK_KIND(kUsage, image.width <= kMostWebpSide && image.height <= kMostWebpSide,
-                  "a WebP has at most {} pixels on a side, and the picture is {}x{}; take PNG or JPEG", kMostWebpSide,
-                  image.width, image.height);
-  SUMI_CHECK_KIND(kUsage, quality >= 0 && quality <= 100, "the quality of a WebP must be from 0 to 100, not {}",
-                  quality);
+  check_written(image, quality, {.name = "WebP", .most_side = kMostWebpSide, .instead = "PNG or JPEG"});
   uint8_t* bytes = nullptr;
   const size_t size = WebPEncodeRGB(image.pixels.data(), static_cast<int>(image.width), static_cast<int>(image.height),
                                     static_cast<int>(3 * image.width), static_cast<float>(quality), &bytes);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 
 #include "sumi/error.h"
@@ -33,5 +34,9 @@ struct JsonRules {
 // value alone, has a number beyond a double, or repeats a key in one object. The message is one line, "SUBJECT: what is
 // wrong".
 nlohmann::json parse_json(std::string_view text, const JsonRules& rules);
+
+// One line of JSON; bytes that are not UTF-8, of names of files, become U+FFFD.
+std::string json_line(const nlohmann::json& json);
+std::string json_line(const nlohmann::ordered_json& json);
 
 }  // namespace sumi::io

@@ -1,7 +1,6 @@
 #include "train/run_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,18 +68,9 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
   fs::create_directories(path_, error);
   const std::string trouble = error ? error.message() : "another file has that name";
   SUMI_CHECK_KIND(kCannotCreate, fs::is_directory(path_, error), "{}: cannot be created: {}", path_.string(), trouble);
-  lock_ = open((path_ / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  SUMI_CHECK_KIND(kCannotCreate, lock_ >= 0, "{}: cannot be written to: {}", path_.string(), std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const int why = errno;
-    if (why == EWOULDBLOCK) {
-      close(lock_);
-      fail(ErrorKind::kUnavailable, "another trainer is using {}; wait until it ends, or choose another `out`",
-           path_.string());
-    }
-    // Some network file systems have no locks.
-    warn("{}: cannot be locked ({}); make sure that no other trainer uses it", path_.string(), std::strerror(why));
-  }
+  lock_.emplace(
+      path_, "trainer",
+      fmt::format("another trainer is using {}; wait until it ends, or choose another `out`", path_.string()));
   error.clear();
   for (const fs::path& folder : {path_, path_ / "samples"}) sweep_temporary_files(folder);
   // Those of version 0.1.0, whose names do not say whose they are.
@@ -101,7 +91,6 @@ RunFolder::RunFolder(fs::path path, bool only_reads) : path_(std::move(path)) {
 
 RunFolder::~RunFolder() {
   if (metrics_ >= 0) close(metrics_);
-  if (lock_ >= 0) close(lock_);
 }
 
 std::vector<int64_t> RunFolder::checkpoints() const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/fnv1a.h"
+#include "base/folder_lock.h"
 #include "train/adamw.h"
 
 namespace sumi::train {
@@ -65,7 +66,7 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
   int metrics_ = -1;
 };
 

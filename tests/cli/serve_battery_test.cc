@@ -1,9 +1,8 @@
 // What strangers send to the running server, byte for byte, and how it is answered.
-#include <zlib.h>
-
 #include "base/base64.h"
 #include "image/png.h"
 #include "tests/cli/serve_fixture.h"
+#include "tests/support/made_png.h"
 
 namespace sumi::test {
 namespace {
@@ -62,18 +61,9 @@ TEST_F(ServeBattery, BrokenRequests) {
 
 // A picture of a few bytes that would take gigabytes.
 std::string bomb() {
-  const auto part = [](const std::string& type, const std::string& data) {
-    const auto number = [](uint32_t value) {
-      std::string text(4, '\0');
-      for (int i = 0; i < 4; ++i) text[static_cast<size_t>(i)] = static_cast<char>(value >> (24 - 8 * i));
-      return text;
-    };
-    const std::string body = type + data;
-    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
-    return number(static_cast<uint32_t>(data.size())) + body + number(static_cast<uint32_t>(sum));
-  };
-  const std::string head("\0\0\xff\xff\0\0\xff\xff\x08\x02\0\0\0", 13);
-  const std::string file = "\x89PNG\r\n\x1a\n" + part("IHDR", head) + part("IDAT", "x") + part("IEND", "");
+  const std::string head = big_endian(65535, 4) + big_endian(65535, 4) + std::string("\x08\x02\0\0\0", 5);
+  const std::string file =
+      "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", head) + png_chunk("IDAT", "x") + png_chunk("IEND", "");
   return "data:image/png;base64," + base64_of(std::as_bytes(std::span(file)));
 }
 

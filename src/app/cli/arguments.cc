@@ -7,6 +7,7 @@
 #include "app/cli/command.h"
 #include "base/check.h"
 #include "base/nearest.h"
+#include "base/parse_number.h"
 
 namespace sumi::app {
 namespace {
@@ -149,9 +150,8 @@ CLI::Option* add_repeatable(CLI::App& app, const std::string& names, std::vector
 
 std::optional<uint64_t> parse_seed(const std::string& text) {
   if (text == "-1") return std::nullopt;
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  SUMI_CHECK_KIND(kUsage, error == std::errc() && end == text.data() + text.size(),
+  const auto value = number_in<uint64_t>(text);
+  SUMI_CHECK_KIND(kUsage, value,
                   "the seed must be a whole number from 0 to 18446744073709551615, or -1 for a random one, not \"{}\"",
                   text.substr(0, 40));
   return value;

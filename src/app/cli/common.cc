@@ -1,6 +1,5 @@
 #include "app/cli/common.h"
 
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/parallel.h"
+#include "base/parse_number.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 
@@ -105,11 +106,9 @@ namespace {
 constexpr const char* kLoraForms = "FILE, FILE:WEIGHT or FILE:unet=WEIGHT,text=WEIGHT";
 
 double lora_weight(std::string_view text, std::string_view argument) {
-  double weight = 0.0;
-  const auto [stopped, trouble] = std::from_chars(text.data(), text.data() + text.size(), weight);
-  SUMI_CHECK_KIND(kUsage, trouble == std::errc() && stopped == text.data() + text.size() && std::isfinite(weight),
-                  "--lora takes {}, not {}", kLoraForms, argument);
-  return weight;
+  const auto weight = number_in<double>(text);
+  SUMI_CHECK_KIND(kUsage, weight && std::isfinite(*weight), "--lora takes {}, not {}", kLoraForms, argument);
+  return *weight;
 }
 
 }  // namespace
@@ -139,9 +138,7 @@ Lora parse_lora(const std::string& text) {
   return lora;
 }
 
-std::string as_line(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
+std::string as_line(const nlohmann::ordered_json& json) { return io::json_line(json) + "\n"; }
 
 void tell_warnings(const Model& model, size_t& told) {
   for (const std::vector<std::string> all = model.info().warnings; told < all.size(); ++told) warn("{}", all[told]);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "engine/memory_plan.h"
+#include "io/json_text.h"
 #include "models/config.h"
 #include "models/embedding_file.h"
 #include "models/loading/open.h"
@@ -157,7 +158,7 @@ std::string as_json(const io::Checkpoint& checkpoint, const Recognised& known) {
                                {"shape", info.shape.dims()},
                                {"bytes", bytes_of(info.dtype, info.shape.numel())}});
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return io::json_line(json) + "\n";
 }
 
 std::string join(const std::vector<int64_t>& values) {

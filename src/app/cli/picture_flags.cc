@@ -3,11 +3,11 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "app/cli/arguments.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "base/text_util.h"
 #include "engine/resolve.h"
 #include "image/read.h"
@@ -103,10 +103,8 @@ bool is_off(const std::string& value) { return value == "off"; }
 std::string unless_off(const std::string& value) { return is_off(value) ? std::string() : value; }
 
 std::optional<double> finite_number(std::string_view text) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && std::isfinite(value) ? std::optional(value) : std::nullopt;
+  const auto value = number_in<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 double number_of(std::string_view text, const std::string& whole) {
@@ -116,11 +114,7 @@ double number_of(std::string_view text, const std::string& whole) {
   return *value;
 }
 
-bool is_number(std::string_view text) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return !text.empty() && error == std::errc() && end == text.data() + text.size();
-}
+bool is_number(std::string_view text) { return number_in<double>(text).has_value(); }
 
 bool exists(const std::string& path) {
   std::error_code error;
@@ -131,11 +125,10 @@ std::vector<int64_t> parse_extend(const std::string& text) {
   std::vector<int64_t> sides;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
-    int64_t value = 0;
-    const auto [at, error] = std::from_chars(text.data() + begin, text.data() + end, value);
-    SUMI_CHECK_KIND(kUsage, error == std::errc() && at == text.data() + end,
+    const auto value = number_in<int64_t>(std::string_view(text).substr(begin, end - begin));
+    SUMI_CHECK_KIND(kUsage, value,
                     "--extend takes pixels as LEFT,RIGHT,TOP,BOTTOM, or one number for all sides, not {}", text);
-    sides.push_back(value);
+    sides.push_back(*value);
     begin = end + 1;
   }
   if (sides.size() == 1) sides.assign(4, sides[0]);

@@ -1,5 +1,4 @@
 // sumi probe text, unet, vae-decode, vae-encode: one network on given numbers.
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -9,6 +8,7 @@
 #include "app/cli/common.h"
 #include "app/cli/probe_io.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "engine/controls.h"
 #include "models/embedding_file.h"
 #include "models/loading/autoencoder_file.h"
@@ -107,12 +107,10 @@ engine::ControlJob control_of(const std::string& argument, const models::ModelCo
   std::error_code ignored;
   const size_t colon = std::filesystem::exists(argument, ignored) ? std::string::npos : argument.rfind(':');
   if (colon == std::string::npos) return {.file = models::open_control(argument, config)};
-  double weight = 0.0;
-  const char* const end = argument.data() + argument.size();
-  const auto [stopped, trouble] = std::from_chars(argument.data() + colon + 1, end, weight);
-  SUMI_CHECK_KIND(kUsage, colon > 0 && trouble == std::errc() && stopped == end && std::isfinite(weight),
-                  "--control takes FILE or FILE:WEIGHT, not {}", argument);
-  return {.file = models::open_control(argument.substr(0, colon), config), .weight = weight};
+  const auto weight = number_in<double>(std::string_view(argument).substr(colon + 1));
+  SUMI_CHECK_KIND(kUsage, colon > 0 && weight && std::isfinite(*weight), "--control takes FILE or FILE:WEIGHT, not {}",
+                  argument);
+  return {.file = models::open_control(argument.substr(0, colon), config), .weight = *weight};
 }
 
 // A tiny autoencoder needs no model around it.

@@ -1,6 +1,5 @@
 // sumi probe resample: pictures and latents in other sizes.
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "app/cli/common.h"
 #include "app/cli/probe_io.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "base/text_util.h"
 #include "image/resize.h"
 #include "ops/interpolate.h"
@@ -35,13 +35,6 @@ struct ResampleProbe {
   std::vector<std::string> sizes, scales;
 };
 
-template <class Number> std::optional<Number> number_of(std::string_view text) {
-  Number value{};
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 struct Size {
   int64_t height, width;
 };
@@ -49,14 +42,14 @@ struct Size {
 std::optional<Size> size_of(std::string_view text) {
   const size_t cross = text.find('x');
   if (cross == std::string_view::npos) return std::nullopt;
-  const auto height = number_of<int64_t>(text.substr(0, cross)), width = number_of<int64_t>(text.substr(cross + 1));
+  const auto height = number_in<int64_t>(text.substr(0, cross)), width = number_in<int64_t>(text.substr(cross + 1));
   const auto fits = [](const std::optional<int64_t>& side) { return side && *side >= 1 && *side <= kMostSide; };
   if (!fits(height) || !fits(width)) return std::nullopt;
   return Size{*height, *width};
 }
 
 std::optional<double> scale_of(std::string_view text) {
-  const auto scale = number_of<double>(text);
+  const auto scale = number_in<double>(text);
   return scale && std::isfinite(*scale) && *scale > 0.0 && *scale <= kMostScale ? scale : std::nullopt;
 }
 

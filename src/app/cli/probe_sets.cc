@@ -1,11 +1,11 @@
 #include "app/cli/probe_sets.h"
 
-#include <charconv>
 #include <functional>
 #include <set>
 
 #include "app/cli/process.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "engine/beginning.h"
 #include "engine/noise.h"
 #include "engine/resolve.h"
@@ -19,12 +19,9 @@ namespace {
 using engine::Convention;
 
 double number_in(const ProbeInput& in, const std::string& key) {
-  const std::string text = in.metadata(key);
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  SUMI_CHECK(error == std::errc() && end == text.data() + text.size(), "{}: its metadata has no number \"{}\"",
-             in.path(), key);
-  return value;
+  const auto value = sumi::number_in<double>(in.metadata(key));
+  SUMI_CHECK(value, "{}: its metadata has no number \"{}\"", in.path(), key);
+  return *value;
 }
 
 // How a set names a sampler.

@@ -1,7 +1,5 @@
 #include "app/server/background.h"
 
-#include "base/log.h"
-
 #include <atomic>
 #include <exception>
 #include <utility>
@@ -9,11 +7,10 @@
 #include "app/server/hide_folders.h"
 #include "app/server/http_text.h"
 #include "app/server/router.h"
+#include "base/log.h"
 
 namespace sumi::app {
 namespace {
-
-constexpr const char* kRetryAfter = "2";  // seconds
 
 HttpReply reply_of(const std::function<HttpReply()>& make) {
   try {
@@ -75,7 +72,7 @@ void answer_later(Background& background, const std::shared_ptr<HttpExchange>& e
   });
   if (queued) return;
   HttpReply reply = refusal(503, "too much is asked at once; ask again in a moment");
-  reply.headers.emplace_back("Retry-After", kRetryAfter);
+  reply.headers.emplace_back("Retry-After", Background::kRetryAfter);
   exchange->reply(std::move(reply));
 }
 

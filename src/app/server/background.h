@@ -16,6 +16,7 @@ namespace sumi::app {
 // One thread with a bounded queue. Any number of threads may use one.
 class Background {
  public:
+  static constexpr const char* kRetryAfter = "2";  // seconds, for clients that found it full
   explicit Background(size_t most_queued = 64);
   ~Background();  // waits for the call that runs, and drops those that wait
   Background(const Background&) = delete;

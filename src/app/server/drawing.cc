@@ -1,6 +1,7 @@
 #include "app/server/drawing.h"
 
 #include <chrono>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,19 @@ class Stages {
 };
 
 }  // namespace
+
+Failure failure() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kCancelled) return {JobState::kCancelled};
+    return {.error = error.what(), .kind = error.kind()};
+  } catch (const std::bad_alloc&) {
+    return {.error = "out of memory", .kind = ErrorKind::kUnavailable};
+  } catch (const std::exception& error) {
+    return {.error = error.what()};
+  }
+}
 
 Drawing::Drawing(Shelf& shelf, const Library& library, Submission submission)
     : shelf_(shelf), library_(library), submission_(std::move(submission)), model_(shelf.name_of(submission_.model)) {

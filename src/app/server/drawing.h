@@ -25,6 +25,14 @@ struct DrawingCalls {
   std::function<void(const char* stage, double seconds)> stage = {};  // "open", "prepare", "sample", "decode", "write"
 };
 
+// How a job ends by what its drawing has thrown.
+struct Failure {
+  JobState state = JobState::kFailed;
+  std::string error = {};
+  ErrorKind kind = ErrorKind::kInternal;
+};
+Failure failure();  // of the exception in flight; to be called where it is caught
+
 // What decides a picture's bytes beside its request: processes of one identity draw the same.
 struct Identity {
   std::string version, instructions;

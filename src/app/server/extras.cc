@@ -1,6 +1,5 @@
 #include "app/server/extras.h"
 
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,9 +14,11 @@
 #include "app/server/submission.h"
 #include "app/server/training.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "engine/memory_plan.h"
 #include "engine/resolve.h"
 #include "image/resize.h"
+#include "io/json_text.h"
 #include "sumi/engine.h"
 
 namespace sumi::app {
@@ -26,7 +27,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Exchange = std::shared_ptr<HttpExchange>;
 
-HttpReply json_reply(const Json& json) { return {.body = json.dump(-1, ' ', false, Json::error_handler_t::replace)}; }
+HttpReply json_reply(const Json& json) { return {.body = io::json_line(json)}; }
 
 // Settings, plans and logs may have changed by the next time.
 HttpReply fresh(HttpReply reply) {
@@ -141,8 +142,7 @@ HttpReply settings_reply(const Shelf& shelf, const Library& library, const std::
 
 void add_planning_routes(Router& router, Shelf& shelf, const Library& library, Background& background) {
   router.add("POST", "/v1/plan", [&shelf, &library, &background](const Exchange& exchange, const Captures&) {
-    const std::string* type = exchange->request().header("content-type");
-    if (type == nullptr || !type->starts_with("application/json"))
+    if (!is_json(exchange->request()))
       return exchange->reply(refusal(415, "the body must be JSON, with Content-Type: application/json"));
     answer_later(background, exchange,
                  [&shelf, &library, exchange] { return plan_reply(shelf, library, exchange->request().body); });
@@ -214,10 +214,7 @@ void add_training_routes(Router& router, Background& background, const std::shar
   });
   router.add("GET", "/v1/training/{}/samples/{}", [&background, runs](const Exchange& exchange, const Captures& parts) {
     answer_later(background, exchange, [runs, name = parts[0], text = parts[1]] {
-      int64_t step = -1;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
-      if (error != std::errc() || end != text.data() + text.size()) step = -1;
-      return png_reply(read_training_sample(run_folder(*runs, name), step));
+      return png_reply(read_training_sample(run_folder(*runs, name), number_in<int64_t>(text).value_or(-1)));
     });
   });
 }

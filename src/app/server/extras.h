@@ -16,14 +16,12 @@ struct ExtrasOptions {
   bool elsewhere = false;                        // whether jobs are drawn by other processes
 };
 
-// GET  /v1/options                       {"version", "samplers", …, "files", "limits", "memory", "training", "elsewhere"}
-// GET  /v1/models/NAME (or FOLDER/NAME)  what is known of a model without its weights; opens it
-// POST /v1/plan                          a submission → {"settings", "planned_bytes", "memory"}
-// POST /v1/settings                      a picture file → {"from", "request", …} (picture_settings.h)
-// GET  /v1/training                      {"runs"}
-// GET  /v1/training/RUN                  {"log", "samples"}
-// GET  /v1/training/RUN/samples/STEP     PNG
-// All three must outlive the exchanges; what takes time runs in `background`, which must end before them.
+// GET  /v1/options                       {"version", "samplers", …, "files", "limits", "memory", "training",
+// "elsewhere"} GET  /v1/models/NAME (or FOLDER/NAME)  what is known of a model without its weights; opens it POST
+// /v1/plan                          a submission → {"settings", "planned_bytes", "memory"} POST /v1/settings a picture
+// file → {"from", "request", …} (picture_settings.h) GET  /v1/training                      {"runs"} GET
+// /v1/training/RUN                  {"log", "samples"} GET  /v1/training/RUN/samples/STEP     PNG All three must
+// outlive the exchanges; what takes time runs in `background`, which must end before them.
 void add_extra_routes(Router& router, Shelf& shelf, const Library& library, Background& background,
                       const ExtrasOptions& options);
 

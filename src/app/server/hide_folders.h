@@ -9,7 +9,8 @@
 namespace sumi::app {
 
 // The sentence with each absolute path cut down to its last part: "/home/ann/models/x.ckpt: …" → "x.ckpt: …". A path
-// ends at a space that no further '/' follows within it, or at one of , : ; " ' ( ). Advice to choose a folder is left out.
+// ends at a space that no further '/' follows within it, or at one of , : ; " ' ( ). Advice to choose a folder is left
+// out.
 std::string without_folders(std::string_view sentence);
 
 // Calls and passes on what it throws, without folders.

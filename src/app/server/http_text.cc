@@ -1,4 +1,5 @@
 #include "app/server/http_text.h"
+#include "io/json_text.h"
 
 #include <fmt/format.h>
 
@@ -115,6 +116,11 @@ std::string_view read_target(std::string_view target, HttpRequest& request) {
 
 bool has_body(int status) { return status != 204 && status != 304; }
 
+bool is_json(const HttpRequest& request) {
+  const std::string* type = request.header("content-type");
+  return type != nullptr && type->starts_with("application/json");
+}
+
 bool is_sendable(const HttpReply& reply) {
   if (reply.status < 200 || reply.status > 599 || !is_value(reply.type)) return false;
   return std::all_of(reply.headers.begin(), reply.headers.end(), [](const auto& header) {
@@ -139,7 +145,7 @@ std::string head_of(const HttpReply& reply, Framing framing, bool close) {
 }
 
 HttpReply refusal(int status, std::string_view message) {
-  const std::string quoted = nlohmann::json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string quoted = io::json_line(nlohmann::json(message));
   return {.status = status, .body = fmt::format(R"({{"error": {{"message": {}, "code": {}}}}})", quoted, status)};
 }
 

@@ -19,6 +19,7 @@ enum class Framing : unsigned char { kLength, kChunked, kConnection };
 // The status line and all headers, with the empty line after them. `reply` must be sendable.
 std::string head_of(const HttpReply& reply, Framing framing, bool close);
 
+bool is_json(const HttpRequest& request);  // by its Content-Type
 bool is_sendable(const HttpReply& reply);  // what HttpReply asks for
 bool has_body(int status);                 // 204 and 304 have none
 

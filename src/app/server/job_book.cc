@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <span>
 #include <utility>
 
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -16,32 +16,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
-double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-// Bytes of names that are not UTF-8 are replaced.
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // Before the first event: a number that no earlier server has come to, for watchers that come back after a restart.
-uint64_t first_event() { return static_cast<uint64_t>(now() * 1000) * 1000; }
+uint64_t first_event() { return static_cast<uint64_t>(seconds_now() * 1000) * 1000; }
 
 int64_t size_of(const std::string& text) { return static_cast<int64_t>(text.size()); }
 
 }  // namespace
-
-std::string new_job_id() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}", device(), device());
-}
-
-const char* name_of(JobState state) {
-  switch (state) {
-    case JobState::kQueued: return "queued";
-    case JobState::kRunning: return "running";
-    case JobState::kDone: return "done";
-    case JobState::kFailed: return "failed";
-    default: return "cancelled";
-  }
-}
 
 struct JobBook::Entry {
   JobView view;  // pictures without their bytes where there is a store
@@ -95,7 +75,7 @@ void JobBook::add(JobView view) {
   }
   over_.push_back(entry);
   const Json json = entry->view.state == JobState::kFailed ? Json{{"error", entry->view.error}} : Json::object();
-  tell(*entry, name_of(entry->view.state), text_of(json));
+  tell(*entry, name_of(entry->view.state), io::json_line(json));
   forget_old();
 }
 
@@ -105,7 +85,7 @@ void JobBook::place(const std::string& id, int64_t place) {
   if (!entry || (entry->placed && entry->view.place == place)) return;
   entry->placed = true;
   entry->view.place = place;
-  tell(*entry, "queued", text_of({{"place", place}}));
+  tell(*entry, "queued", io::json_line(Json{{"place", place}}));
 }
 
 void JobBook::begin(const std::string& id) {
@@ -113,7 +93,7 @@ void JobBook::begin(const std::string& id) {
   const auto entry = find(id);
   if (!entry || is_over(entry->view.state)) return;
   entry->view.state = JobState::kRunning;
-  entry->view.started = now();
+  entry->view.started = seconds_now();
   tell(*entry, "running", "{}");
 }
 
@@ -125,7 +105,7 @@ void JobBook::requeue(const std::string& id) {
   entry->view.started = 0;
   entry->view.done = entry->view.steps = 0;
   entry->view.seconds_left.reset();
-  tell(*entry, "queued", text_of({{"place", entry->view.place}}));
+  tell(*entry, "queued", io::json_line(Json{{"place", entry->view.place}}));
 }
 
 void JobBook::settings(const std::string& id, std::string json) {
@@ -152,7 +132,7 @@ void JobBook::step(const std::string& id, int64_t done, int64_t steps) {
     view.seconds_left = seconds / static_cast<double>(done) * static_cast<double>(steps - done);
     json["seconds_left"] = *view.seconds_left;
   }
-  tell(*entry, "step", text_of(json));
+  tell(*entry, "step", io::json_line(json));
 }
 
 void JobBook::warning(const std::string& id, const std::string& message) {
@@ -160,12 +140,12 @@ void JobBook::warning(const std::string& id, const std::string& message) {
   const auto entry = find(id);
   if (!entry || is_over(entry->view.state)) return;
   entry->view.warnings.push_back(message);
-  tell(*entry, "warning", text_of({{"message", message}}));
+  tell(*entry, "warning", io::json_line(Json{{"message", message}}));
 }
 
 void JobBook::preview(const std::string& id, int64_t number, const std::string& png) {
   const Json json{{"number", number}, {"png", base64_of(std::as_bytes(std::span(png)))}};
-  std::string text = text_of(json);
+  std::string text = io::json_line(json);
   const Lock lock(*mutex_);
   const auto entry = find(id);
   if (entry && !is_over(entry->view.state)) tell(*entry, "preview", std::move(text));
@@ -201,7 +181,7 @@ void JobBook::keep(const std::string& id, KeptPicture picture) {
     ++counts_.pictures;
     kept.push_back(std::move(picture));
   }
-  tell(*entry, "picture", text_of(json));
+  tell(*entry, "picture", io::json_line(json));
 }
 
 void JobBook::end(const std::string& id, JobState state, std::string error, ErrorKind kind) {
@@ -226,7 +206,7 @@ void JobBook::end_now(const std::string& id, JobState state, std::string error, 
   ended.state = state;
   ended.error = std::move(error);
   ended.error_kind = kind;
-  ended.finished = now();
+  ended.finished = seconds_now();
   ended.seconds_left.reset();
   save(ended);  // before anyone is told
   if (options_.on_end) options_.on_end(ended);
@@ -238,7 +218,7 @@ void JobBook::end_now(const std::string& id, JobState state, std::string error, 
   std::erase_if(entry->events, [](const JobEvent& event) { return event.name == "preview"; });
   const Json json = state == JobState::kFailed ? Json{{"error", entry->view.error}} : Json::object();
   over_.push_back(entry);
-  tell(*entry, name_of(state), text_of(json));
+  tell(*entry, name_of(state), io::json_line(json));
   forget_old();
 }
 

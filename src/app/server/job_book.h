@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/server/job_store.h"
@@ -76,7 +77,21 @@ class JobBook {
   JobCounts counts_;
 };
 
-// 64 random bits in hexadecimal: nobody guesses another's.
-std::string new_job_id();
+// Jobs that are told of from a book.
+class BookedJobs : public Jobs {
+ public:
+  std::optional<JobView> view(const std::string& id) const override { return book_.view(id); }
+  std::optional<JobState> state(const std::string& id) const override { return book_.state(id); }
+  std::vector<JobView> list() const override { return book_.list(); }
+  std::unique_ptr<Watch> watch(const std::string& id, uint64_t after,
+                               std::function<void(const JobEvent&)> call) override {
+    return book_.watch(id, after, std::move(call));
+  }
+
+ protected:
+  explicit BookedJobs(const JobBook::Options& options) : book_(options) {}
+
+  JobBook book_;
+};
 
 }  // namespace sumi::app

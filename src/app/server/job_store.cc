@@ -1,20 +1,19 @@
 #include "app/server/job_store.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/server/job_json.h"
 #include "app/server/submission.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/small_file.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -24,25 +23,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMostBytes = 1 << 30;  // of a file that is read
 constexpr const char *kJob = "job.json", *kSubmission = "submission.json", *kBegun = "begun";
-
-constexpr JobState kStates[] = {JobState::kQueued, JobState::kRunning, JobState::kDone, JobState::kFailed,
-                                JobState::kCancelled};
-
-Json json_of(const KeptPicture& p) {
-  return {{"number", p.number},  {"seed", p.seed},     {"width", p.width},
-          {"height", p.height},  {"prompt", p.prompt}, {"parameters", p.parameters},
-          {"flagged", p.flagged}};
-}
-
-KeptPicture picture_of(const Json& json) {
-  return {.number = json.at("number"),
-          .seed = json.at("seed"),
-          .width = json.at("width"),
-          .height = json.at("height"),
-          .prompt = json.at("prompt"),
-          .parameters = json.at("parameters"),
-          .flagged = json.at("flagged")};
-}
 
 std::string text_of(const JobView& view) {
   Json json{{"id", view.id},
@@ -61,26 +41,21 @@ std::string text_of(const JobView& view) {
             {"steps", view.steps},
             {"upscaling", view.upscaling},
             {"warnings", view.warnings}};
-  json["pictures"] = Json::array();
-  for (const KeptPicture& picture : view.pictures) json["pictures"].push_back(json_of(picture));
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-JobState state_of(const std::string& name) {
-  for (const JobState state : kStates) {
-    if (name == name_of(state)) return state;
-  }
-  fail(ErrorKind::kData, "there is no state \"{}\"", name);
+  json["pictures"] = json_of(view.pictures);
+  return io::json_line(json);
 }
 
 JobView view_of(const std::string& text) {
   const Json json = Json::parse(text);
+  const std::string state = json.at("state");
+  const auto known = state_of(state);
+  SUMI_CHECK_KIND(kData, known, "there is no state \"{}\"", state);
   JobView view{.id = json.at("id"),
                .model = json.at("model"),
                .vae = json.at("vae"),
                .client = json.at("client"),
                .priority = json.at("priority"),
-               .state = state_of(json.at("state")),
+               .state = *known,
                .done = json.at("done"),
                .steps = json.at("steps"),
                .created = json.at("created"),
@@ -90,8 +65,8 @@ JobView view_of(const std::string& text) {
                .request = json.at("request"),
                .settings = json.at("settings"),
                .upscaling = json.at("upscaling"),
-               .warnings = json.at("warnings")};
-  for (const Json& picture : json.at("pictures")) view.pictures.push_back(picture_of(picture));
+               .warnings = json.at("warnings"),
+               .pictures = pictures_of(json.at("pictures"))};
   // What other code reads again as JSON.
   if (!Json::accept(view.request) || (!view.settings.empty() && !Json::accept(view.settings)))
     fail(ErrorKind::kData, "its request is no JSON");
@@ -108,28 +83,19 @@ bool is_id(const std::string& name) {
   return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+fs::path made_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder / "jobs", error);
+  SUMI_CHECK_KIND(kCannotCreate, !error, "{}: cannot be created: {}", folder.string(), error.message());
+  return folder;
+}
+
 }  // namespace
 
-JobStore::JobStore(const fs::path& folder) : folder_(folder) {
-  std::error_code error;
-  fs::create_directories(folder_ / "jobs", error);
-  SUMI_CHECK_KIND(kCannotCreate, !error, "{}: cannot be created: {}", folder_.string(), error.message());
-  lock_ = open((folder_ / ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  SUMI_CHECK_KIND(kCannotCreate, lock_ >= 0, "{}: cannot be written to: {}", folder_.string(), std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  const int why = errno;
-  if (why == EWOULDBLOCK) {
-    close(lock_);
-    fail(ErrorKind::kUnavailable, "another server keeps its jobs in {}; stop it, or choose another folder",
-         folder_.string());
-  }
-  // Some network file systems have no locks.
-  warn("{}: cannot be locked ({}); make sure that no other server uses it", folder_.string(), std::strerror(why));
-}
-
-JobStore::~JobStore() {
-  if (lock_ >= 0) close(lock_);
-}
+JobStore::JobStore(const fs::path& folder)
+    : folder_(made_folder(folder)),
+      lock_(folder_, "server",
+            fmt::format("another server keeps its jobs in {}; stop it, or choose another folder", folder_.string())) {}
 
 fs::path JobStore::folder_of(const std::string& id) const { return folder_ / "jobs" / id; }
 

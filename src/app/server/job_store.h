@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/server/jobs.h"
+#include "base/folder_lock.h"
 
 namespace sumi::app {
 
@@ -22,7 +23,6 @@ class JobStore {
  public:
   // Makes the folder and locks it. Throws Error(kUnavailable) where another server has it, or it cannot be written.
   explicit JobStore(const std::filesystem::path& folder);
-  ~JobStore();
   JobStore(const JobStore&) = delete;
   JobStore& operator=(const JobStore&) = delete;
 
@@ -43,7 +43,7 @@ class JobStore {
   std::filesystem::path folder_of(const std::string& id) const;
 
   std::filesystem::path folder_;
-  int lock_ = -1;
+  const FolderLock lock_;
 };
 
 }  // namespace sumi::app

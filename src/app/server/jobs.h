@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sumi/error.h"
@@ -20,7 +21,8 @@
 namespace sumi::app {
 
 enum class JobState : unsigned char { kQueued, kRunning, kDone, kFailed, kCancelled };
-const char* name_of(JobState state);  // "queued", …
+const char* name_of(JobState state);                      // "queued", …
+std::optional<JobState> state_of(std::string_view name);  // nullopt: none is called so
 inline bool is_over(JobState state) { return state != JobState::kQueued && state != JobState::kRunning; }
 
 // A larger version of a picture, in place of a drawing.
@@ -43,9 +45,9 @@ struct Submission {
   // A name of the library in place of the model's own autoencoder; "own": that one, even where another lies beside the
   // model; empty: as the model is opened.
   std::string vae = {};
-  std::string client = {};                  // whose it is: the queue takes turns between clients
-  int priority = 0;                         // -10 to 10; the higher is drawn before the lower
-  bool previews = false;                    // whether pictures in the making are wanted
+  std::string client = {};  // whose it is: the queue takes turns between clients
+  int priority = 0;         // -10 to 10; the higher is drawn before the lower
+  bool previews = false;    // whether pictures in the making are wanted
   // By whom it must be drawn, as Engine::version() and instruction_set() name them: pictures have the same bytes
   // wherever both are the same. Empty: by anyone.
   std::string version = {}, instructions = {};
@@ -59,6 +61,10 @@ struct KeptPicture {
   bool flagged = false;
   std::shared_ptr<const std::string> png = {};
 };
+
+double seconds_now();  // since 1970
+// 64 random bits in hexadecimal: nobody guesses another's.
+std::string new_job_id();
 
 // What is known of a job at one moment.
 struct JobView {
@@ -94,6 +100,7 @@ inline bool ends(const JobEvent& event) {
 
 class QueueIsFull : public Error {
  public:
+  static constexpr int kRetryAfter = 30;  // seconds, for clients that ask again
   explicit QueueIsFull(const std::string& sentence) : Error(ErrorKind::kUnavailable, sentence) {}
 };
 

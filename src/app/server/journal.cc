@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/text_util.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -20,8 +21,6 @@ std::string time_now() {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
 }
-
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // Passes everything on.
 class Passing : public HttpExchange {
@@ -125,7 +124,7 @@ void Journal::job(const JobView& view) {
             {"seconds", seconds},
             {"waited", view.started > 0 ? view.started - view.created : 0}};
   if (!view.error.empty()) json["error"] = view.error;
-  line(text_of(json));
+  line(io::json_line(json));
 }
 
 std::shared_ptr<HttpExchange> Journal::watched(std::shared_ptr<HttpExchange> exchange) {
@@ -135,14 +134,14 @@ std::shared_ptr<HttpExchange> Journal::watched(std::shared_ptr<HttpExchange> exc
 
 void Journal::request(const HttpRequest& request, int status, size_t bytes, double seconds) {
   if (form_ == Form::kJson)
-    return line(text_of({{"time", time_now()},
-                         {"event", "request"},
-                         {"client", request.peer},
-                         {"method", request.method},
-                         {"path", request.path},
-                         {"status", status},
-                         {"bytes", bytes},
-                         {"seconds", seconds}}));
+    return line(io::json_line(Json{{"time", time_now()},
+                                   {"event", "request"},
+                                   {"client", request.peer},
+                                   {"method", request.method},
+                                   {"path", request.path},
+                                   {"status", status},
+                                   {"bytes", bytes},
+                                   {"seconds", seconds}}));
   if (status >= 500)
     line(fmt::format("{} {} was answered with {}", request.method, strip_control(request.path), status));
 }

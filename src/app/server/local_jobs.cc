@@ -11,18 +11,14 @@
 #include "app/server/together.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "engine/resolve.h"
 
 namespace sumi::app {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kMostBeginnings = 3;       // of a job at which the server may have ended
-constexpr int64_t kMostPictures = 1000;  // of a job
-constexpr size_t kMostClients = 1000;    // whose turns are remembered
-
-double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+constexpr int kMostBeginnings = 3;     // of a job at which the server may have ended
+constexpr size_t kMostClients = 1000;  // whose turns are remembered
 
 // Of the pictures and prompts that come with it.
 int64_t bytes_of(const Submission& submission) {
@@ -31,26 +27,6 @@ int64_t bytes_of(const Submission& submission) {
   for (const Control& control : submission.request.controls) bytes += control.image.size();
   if (submission.upscaling) bytes += submission.upscaling->picture.size();
   return static_cast<int64_t>(bytes);
-}
-
-struct Failure {
-  JobState state = JobState::kFailed;
-  std::string error = {};
-  ErrorKind kind = ErrorKind::kInternal;
-};
-
-// What the exception in flight means for a job.
-Failure failure() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kCancelled) return {JobState::kCancelled};
-    return {.error = error.what(), .kind = error.kind()};
-  } catch (const std::bad_alloc&) {
-    return {.error = "out of memory", .kind = ErrorKind::kUnavailable};
-  } catch (const std::exception& error) {
-    return {.error = error.what()};
-  }
 }
 
 }  // namespace
@@ -66,13 +42,13 @@ struct LocalJobs::Entry {
 };
 
 LocalJobs::LocalJobs(Shelf& shelf, const Library& library, const LocalJobsOptions& options)
-    : shelf_(shelf),
+    : BookedJobs({.most_kept = options.most_kept,
+                  .most_kept_bytes = options.most_kept_bytes,
+                  .store = options.store,
+                  .on_end = options.on_end}),
+      shelf_(shelf),
       library_(library),
-      options_(options),
-      book_({.most_kept = options.most_kept,
-             .most_kept_bytes = options.most_kept_bytes,
-             .store = options.store,
-             .on_end = options.on_end}) {
+      options_(options) {
   if (options_.store != nullptr) take_up(options_.store->load());
   thread_ = std::thread([this] { draw_all(); });
 }
@@ -140,22 +116,8 @@ void LocalJobs::take_up(const std::vector<StoredJob>& stored) {
 }
 
 std::string LocalJobs::submit(Submission submission) {
-  SUMI_CHECK_KIND(kUsage, submission.priority >= -10 && submission.priority <= 10,
-                  "`priority` must be from -10 to 10, not {}", submission.priority);
-  JobView view{.id = new_job_id(),
-               .model = shelf_.name_of(submission.model),
-               .vae = submission.vae,
-               .client = submission.client,
-               .priority = submission.priority,
-               .created = now(),
-               .request = request_json(submission),
-               .upscaling = submission.upscaling.has_value()};
-  // Chosen now, so that the job is the same when it has to be drawn again.
-  if (!submission.upscaling && !submission.request.seed && submission.request.seeds.empty())
-    submission.request.seed = engine::random_seed();
+  JobView view = new_job(submission, shelf_.name_of(submission.model));
   const std::string id = view.id;
-  SUMI_CHECK_KIND(kUsage, submission.upscaling || pictures_of(submission) <= kMostPictures,
-                  "a job may have {} pictures, not {}; send several jobs", kMostPictures, pictures_of(submission));
   const EntryPtr entry = entry_of(std::move(submission), id);
   {
     const Lock lock(mutex_);

@@ -34,16 +34,13 @@ struct LocalJobsOptions {
 
 // The next job is the one with the highest priority; of those, of the client whose last turn is longest ago; of those,
 // the oldest.
-class LocalJobs : public Jobs {
+class LocalJobs : public BookedJobs {
  public:
   // All three must outlive it.
   LocalJobs(Shelf& shelf, const Library& library, const LocalJobsOptions& options);
   ~LocalJobs() override;  // cancels what runs and waits for it; with a store the jobs wait there
 
   std::string submit(Submission submission) override;
-  std::optional<JobView> view(const std::string& id) const override { return book_.view(id); }
-  std::optional<JobState> state(const std::string& id) const override { return book_.state(id); }
-  std::vector<JobView> list() const override { return book_.list(); }
   std::shared_ptr<const std::string> picture(const std::string& id, int64_t number) const override {
     return book_.png(id, number);
   }
@@ -51,10 +48,6 @@ class LocalJobs : public Jobs {
   bool forget(const std::string& id) override { return book_.forget(id); }
   bool forget_picture(const std::string& id, int64_t number) override { return book_.forget_picture(id, number); }
   bool move(const std::string& id, const std::string& before) override;
-  std::unique_ptr<Watch> watch(const std::string& id, uint64_t after,
-                               std::function<void(const JobEvent&)> call) override {
-    return book_.watch(id, after, std::move(call));
-  }
   JobCounts counts() const override;
   bool drain(std::chrono::milliseconds patience) override;
 
@@ -82,7 +75,6 @@ class LocalJobs : public Jobs {
   Shelf& shelf_;
   const Library& library_;
   const LocalJobsOptions options_;
-  JobBook book_;
   mutable std::mutex mutex_;  // taken before the book's
   std::condition_variable changed_;
   std::deque<EntryPtr> queue_;

@@ -1,16 +1,14 @@
 #include "app/server/native.h"
 
-#include <unistd.h>
-
 #include <atomic>
-#include <charconv>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "app/server/http_text.h"
 #include "app/server/submission.h"
 #include "base/check.h"
+#include "base/parse_number.h"
+#include "engine/memory_plan.h"
 #include "io/json_text.h"
 
 namespace sumi::app {
@@ -21,12 +19,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kHeartbeat{15'000};
 constexpr size_t kMostWaiting = 4 << 20;       // bytes that a watcher has not taken: it is let go
-constexpr int kRetryAfter = 30;                // seconds
 constexpr size_t kMostForPreview = 256 << 10;  // beyond, previews are left out
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-HttpReply json_reply(const Json& json, int status = 200) { return {.status = status, .body = text_of(json)}; }
+HttpReply json_reply(const Json& json, int status = 200) { return {.status = status, .body = io::json_line(json)}; }
 
 Json json_of(const KeptPicture& picture, const std::string& job) {
   return {{"number", picture.number},   {"seed", picture.seed},
@@ -51,17 +46,6 @@ Json json_of(const JobView& view) {
   json["pictures"] = Json::array();
   for (const KeptPicture& picture : view.pictures) json["pictures"].push_back(json_of(picture, view.id));
   return json;
-}
-
-bool is_json(const HttpRequest& request) {
-  const std::string* type = request.header("content-type");
-  return type != nullptr && type->starts_with("application/json");
-}
-
-template <class T> std::optional<T> number_in(const std::string& text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
 HttpReply no_such_job() { return refusal(404, "there is no such job; it may have been forgotten"); }
@@ -127,7 +111,7 @@ HttpReply submit(Jobs& jobs, Submission submission) {
     return reply;
   } catch (const QueueIsFull& full) {
     HttpReply reply = refusal(429, full.what());
-    reply.headers.emplace_back("Retry-After", std::to_string(kRetryAfter));
+    reply.headers.emplace_back("Retry-After", std::to_string(QueueIsFull::kRetryAfter));
     return reply;
   }
 }
@@ -218,13 +202,6 @@ class MetricsText {
   std::string text_;
 };
 
-// Physical memory of this process, in bytes; 0 where the system does not tell.
-double resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  double pages = 0, resident = 0;
-  return file >> pages >> resident ? resident * static_cast<double>(sysconf(_SC_PAGESIZE)) : 0;
-}
-
 std::string metrics_of(const JobCounts& c, const Shelf& shelf) {
   MetricsText text;
   const auto count = [](int64_t value) { return static_cast<double>(value); };
@@ -241,7 +218,8 @@ std::string metrics_of(const JobCounts& c, const Shelf& shelf) {
   text.add("drawing_seconds_total", "counter", "Time spent on jobs.", c.seconds_drawing);
   text.head("stage_seconds_total", "counter", "Time spent on jobs, by stage.");
   for (const auto& [stage, seconds] : c.stage_seconds) text.with_label("stage_seconds_total", "stage", stage, seconds);
-  text.add("resident_memory_bytes", "gauge", "Memory that the server has.", resident_bytes());
+  text.add("resident_memory_bytes", "gauge", "Memory that the server has.",
+           static_cast<double>(engine::resident_bytes()));
   int64_t loaded = 0;
   for (const ShelfEntry& entry : shelf.list()) loaded += entry.loaded ? entry.bytes : 0;
   text.add("models_loaded_bytes", "gauge", "Bytes of the files of models that are loaded.", count(loaded));

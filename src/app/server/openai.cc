@@ -19,7 +19,6 @@ namespace {
 using Exchange = std::shared_ptr<HttpExchange>;
 
 constexpr int kWrongType = 415;
-constexpr const char* kRetryAfter = "2";  // seconds, of a full background
 
 struct Face {
   Jobs& jobs;
@@ -110,7 +109,7 @@ void answer_edit(const FacePtr& face, const Exchange& exchange) {
   });
   if (queued) return;
   HttpReply reply = reply_of({.status = 503, .message = "too much is asked at once; ask again in a moment"});
-  reply.headers.emplace_back("Retry-After", kRetryAfter);
+  reply.headers.emplace_back("Retry-After", Background::kRetryAfter);
   exchange->reply(std::move(reply));
 }
 

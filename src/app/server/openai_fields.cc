@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "app/server/openai_request.h"
 #include "base/check.h"
 #include "base/nearest.h"
+#include "base/parse_number.h"
 #include "base/text_util.h"
 #include "io/json_text.h"
 
@@ -68,12 +68,6 @@ Json as_whole(const Json& value) {
   const auto number = value.get<double>();
   if (number != std::floor(number) || std::abs(number) > kMostExact) return value;
   return static_cast<int64_t>(number);
-}
-
-template <class T> std::optional<T> number_in(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
 // Digits in a text are a seed, for clients whose numbers are doubles.

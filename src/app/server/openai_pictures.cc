@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 
-#include "app/server/openai_picture_head.h"
+#include "app/server/picture_head.h"
 #include "base/base64.h"
 #include "base/check.h"
+#include "engine/resolve.h"
 #include "image/png.h"
 #include "image/read.h"
 
@@ -17,7 +18,7 @@ namespace sumi::app {
 namespace {
 
 constexpr int64_t kLargestUnasked = 1024 * 1024;  // pixels of an edit whose size the client left open
-constexpr int64_t kMultiple = 8, kMostSide = 16384;
+constexpr int64_t kMultiple = 8;
 constexpr uint8_t kOpaqueFrom = 129;  // image::mask_of's
 
 // What is known of a picture's file.
@@ -112,7 +113,7 @@ void choose_size(const Look& image, OpenaiRequest& out) {
                                  static_cast<double>(image.height));
   const auto side = [&](int64_t pixels) {
     const auto scaled = static_cast<int64_t>(static_cast<double>(pixels) * scale);
-    return std::clamp(scaled / kMultiple * kMultiple, kMultiple, kMostSide);
+    return std::clamp(scaled / kMultiple * kMultiple, kMultiple, engine::kMaxSide);
   };
   request.width = side(image.width);
   request.height = side(image.height);

@@ -11,13 +11,13 @@
 #include "image/png.h"
 #include "image/resize.h"
 #include "image/webp.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kRetryAfter = 30;  // seconds
 constexpr int kConflict = 409, kTooMany = 429;
 
 std::string encoded(const Image& image, std::string_view parameters, const OpenaiRequest& asked) {
@@ -36,8 +36,6 @@ const char* type_of(int status) {
 }
 
 }  // namespace
-
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 OpenaiError error_of(const std::exception& thrown) {
   if (const auto* field = dynamic_cast<const BadField*>(&thrown))
@@ -59,8 +57,8 @@ Json json_of(const OpenaiError& error) {
 }
 
 HttpReply reply_of(const OpenaiError& error) {
-  HttpReply reply{.status = error.status, .body = text_of(json_of(error))};
-  if (error.status == kTooMany) reply.headers.emplace_back("Retry-After", std::to_string(kRetryAfter));
+  HttpReply reply{.status = error.status, .body = io::json_line(json_of(error))};
+  if (error.status == kTooMany) reply.headers.emplace_back("Retry-After", std::to_string(QueueIsFull::kRetryAfter));
   // OpenAI's clients send a 409 again by themselves; here it means that someone has cancelled the job.
   if (error.status == kConflict) reply.headers.emplace_back("x-should-retry", "false");
   return reply;
@@ -105,7 +103,7 @@ HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequ
   std::vector<std::string> warnings = asked.notes;
   warnings.insert(warnings.end(), view.warnings.begin(), view.warnings.end());
   if (!warnings.empty()) json["warnings"] = warnings;
-  return {.headers = {{"Cache-Control", "no-store"}}, .body = text_of(json)};
+  return {.headers = {{"Cache-Control", "no-store"}}, .body = io::json_line(json)};
 }
 
 }  // namespace sumi::app

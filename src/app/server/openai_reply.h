@@ -37,7 +37,4 @@ std::string preview_file_of(std::string_view png, int64_t width, int64_t height,
 // which takes time.
 HttpReply pictures_reply(const Jobs& jobs, const JobView& view, const OpenaiRequest& asked, std::string_view address);
 
-// JSON in UTF-8; bytes of names that are not are replaced.
-std::string text_of(const nlohmann::ordered_json& json);
-
 }  // namespace sumi::app

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "app/server/openai_fields.h"
 #include "app/server/openai_pictures.h"
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "base/text_util.h"
 
 namespace sumi::app {
@@ -41,10 +41,8 @@ void read_size(const OpenaiFields& fields, Request& request) {
   const std::string size = fields.text("size").value_or("auto");
   if (size == "auto") return;
   const auto side = [&](std::string_view text) {
-    int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool fine = error == std::errc() && end == text.data() + text.size() && value > 0;
-    if (!fine)
+    const int64_t value = number_in<int64_t>(text).value_or(0);
+    if (value <= 0)
       throw bad_value("size", fmt::format("`size` must be \"auto\" or as \"512x768\", not \"{}\"", excerpt(size)));
     return value;
   };

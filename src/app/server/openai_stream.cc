@@ -10,6 +10,7 @@
 #include "app/server/router.h"
 #include "base/base64.h"
 #include "base/check.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -18,10 +19,6 @@ using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPatience{15'000};
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string size_text(int64_t width, int64_t height) { return fmt::format("{}x{}", width, height); }
 
@@ -114,13 +111,13 @@ void OpenaiStream::send_head() {
 
 void OpenaiStream::send(const std::string& name, const Json& data) {
   send_head();
-  exchange_->write(fmt::format("event: {}\ndata: {}\n\n", name, text_of(data)));
+  exchange_->write(fmt::format("event: {}\ndata: {}\n\n", name, io::json_line(data)));
 }
 
 Json OpenaiStream::event_json(std::string_view name, const std::string& file, const std::string& size) const {
   return {{"type", name},
           {"b64_json", base64_of(std::as_bytes(std::span(file)))},
-          {"created_at", now()},
+          {"created_at", static_cast<int64_t>(seconds_now())},
           {"size", size},
           {"quality", asked_.quality},
           {"background", "opaque"},

@@ -1,4 +1,4 @@
-#include "app/server/openai_picture_head.h"
+#include "app/server/picture_head.h"
 
 #include <algorithm>
 

@@ -7,6 +7,7 @@
 #include "app/server/enlargement.h"
 #include "engine/memory_plan.h"
 #include "image/resize.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -38,7 +39,7 @@ Plan plan_upscaling(const Library& library, const Upscaling& wanted) {
   const int64_t all = pictures + network_bytes;
   const nlohmann::json settings{
       {"width", work.result.width}, {"height", work.result.height}, {"upscaler", wanted.upscaler}};
-  return {.settings = settings.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+  return {.settings = io::json_line(settings),
           .planned_bytes = all,
           .memory = fmt::format("needs at most {}: {} for the network, {} for pictures", engine::format_bytes(all),
                                 engine::format_bytes(network_bytes), engine::format_bytes(pictures))};

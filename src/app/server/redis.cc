@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parse_number.h"
 
 namespace sumi::app {
 namespace {
@@ -52,9 +53,8 @@ std::string decoded(std::string_view text) {
 }
 
 int64_t number_of(std::string_view text, int64_t most, const char* what) {
-  int64_t number = -1;
-  const auto [last, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  SUMI_CHECK_KIND(kUsage, error == std::errc() && last == text.data() + text.size() && number >= 0 && number <= most,
+  const int64_t number = number_in<int64_t>(text).value_or(-1);
+  SUMI_CHECK_KIND(kUsage, number >= 0 && number <= most,
                   "the {} in the address of the queue must be a number up to {}; the form is {}", what, most, kForm);
   return number;
 }

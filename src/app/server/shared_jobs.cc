@@ -9,7 +9,6 @@
 #include "app/server/submission.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "engine/resolve.h"
 
 namespace sumi::app {
 namespace {
@@ -23,18 +22,16 @@ constexpr int64_t kMostListed = 500;
 constexpr size_t kMostBytes = 64 << 20;  // of a submission
 constexpr size_t kLongestName = 64;      // of a version or an instruction set
 
-double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
 }  // namespace
 
 SharedJobs::SharedJobs(const RedisAddress& address, Shelf& shelf, const Library& library,
                        const SharedJobsOptions& options)
-    : shelf_(shelf),
+    : BookedJobs({.most_kept = static_cast<size_t>(kMostListed), .on_end = options.on_end}),
+      shelf_(shelf),
       library_(library),
       options_(options),
       redis_(address, options.redis),
       queue_(redis_, options.queue),
-      book_({.most_kept = static_cast<size_t>(kMostListed), .on_end = options.on_end}),
       listener_(address, {kEventsChannel}, options.redis) {
   for (const std::string& id : queue_.jobs(kMostListed)) refresh_one(id);
   refresh_all();
@@ -47,22 +44,11 @@ SharedJobs::~SharedJobs() {
 }
 
 std::string SharedJobs::submit(Submission submission) {
-  SUMI_CHECK_KIND(kUsage, submission.priority >= -10 && submission.priority <= 10,
-                  "`priority` must be from -10 to 10, not {}", submission.priority);
   SUMI_CHECK_KIND(kUsage, submission.version.size() <= kLongestName && submission.instructions.size() <= kLongestName,
                   "`version` and `instructions` have at most {} characters", kLongestName);
   SUMI_CHECK_KIND(kUnavailable, !draining_, "the server is closing down");
   submission.model = shelf_.name_of(submission.model);
-  SharedJob job{.view = {.id = new_job_id(),
-                         .model = submission.model,
-                         .vae = submission.vae,
-                         .client = submission.client,
-                         .priority = submission.priority,
-                         .created = now(),
-                         .request = request_json(submission),
-                         .upscaling = submission.upscaling.has_value()}};
-  if (!submission.upscaling && !submission.request.seed && submission.request.seeds.empty())
-    submission.request.seed = engine::random_seed();
+  SharedJob job{.view = new_job(submission, submission.model)};
   const Drawing checks(shelf_, library_, submission);
   job.submission = to_json(submission);
   SUMI_CHECK_KIND(kUsage, job.submission.size() <= kMostBytes, "the job has more than {} MB; send smaller pictures",

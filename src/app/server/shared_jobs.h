@@ -27,7 +27,7 @@ struct SharedJobsOptions {
 // Differs from LocalJobs: jobs are drawn in the order of their coming within three classes of priority (above 0, 0,
 // below), whoever's they are, and cannot be moved; each is drawn by itself. While Redis cannot be reached, new jobs are
 // refused (Error(kUnavailable)) and the others stay as they were told last.
-class SharedJobs : public Jobs {
+class SharedJobs : public BookedJobs {
  public:
   // Shelf and library check requests; workers have files of the same names. Throws Error(kUnavailable) where Redis
   // cannot be reached.
@@ -35,18 +35,11 @@ class SharedJobs : public Jobs {
   ~SharedJobs() override;
 
   std::string submit(Submission submission) override;
-  std::optional<JobView> view(const std::string& id) const override { return book_.view(id); }
-  std::optional<JobState> state(const std::string& id) const override { return book_.state(id); }
-  std::vector<JobView> list() const override { return book_.list(); }
   std::shared_ptr<const std::string> picture(const std::string& id, int64_t number) const override;
   Cancelled cancel(const std::string& id) override;
   bool forget(const std::string& id) override;
   bool forget_picture(const std::string& id, int64_t number) override;
   bool move(const std::string&, const std::string&) override { return false; }
-  std::unique_ptr<Watch> watch(const std::string& id, uint64_t after,
-                               std::function<void(const JobEvent&)> call) override {
-    return book_.watch(id, after, std::move(call));
-  }
   JobCounts counts() const override;
   // Takes no more work. What waits is drawn by others: nothing is left to wait for.
   bool drain(std::chrono::milliseconds patience) override;
@@ -65,7 +58,6 @@ class SharedJobs : public Jobs {
   const SharedJobsOptions options_;
   mutable Redis redis_;
   mutable SharedQueue queue_;
-  JobBook book_;
   std::mutex refreshing_;  // one at a time brings the book up to date
   mutable std::mutex mutex_;
   int64_t refused_ = 0;

@@ -8,9 +8,12 @@
 #include <span>
 #include <utility>
 
+#include "app/server/job_json.h"
 #include "app/server/submission.h"
 #include "base/base64.h"
 #include "base/check.h"
+#include "base/hex.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -22,21 +25,11 @@ std::string job_key(const std::string& id) { return "sumi:job:" + id; }
 std::string picture_key(const std::string& id, int64_t number) { return fmt::format("sumi:picture:{}:{}", id, number); }
 std::string worker_key(const std::string& name) { return "sumi:worker:" + name; }
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string stream_of(const std::string& model, int priority, const std::string& version,
                       const std::string& instructions) {
   std::string key = fmt::format("sumi:queue:{}:{}", model, priority > 0 ? 0 : priority == 0 ? 1 : 2);
   if (!version.empty() || !instructions.empty()) key += fmt::format(":{}/{}", version, instructions);
   return key;
-}
-
-JobState state_of(const std::string& name) {
-  for (const JobState state :
-       {JobState::kQueued, JobState::kRunning, JobState::kDone, JobState::kFailed, JobState::kCancelled}) {
-    if (name == name_of(state)) return state;
-  }
-  return JobState::kQueued;
 }
 
 std::map<std::string, std::string> map_of(const RedisReply& reply) {
@@ -47,19 +40,7 @@ std::map<std::string, std::string> map_of(const RedisReply& reply) {
 
 double number_of(const std::string& text) { return text.empty() ? 0.0 : std::strtod(text.c_str(), nullptr); }
 
-std::vector<KeptPicture> pictures_of(const std::string& text) {
-  std::vector<KeptPicture> pictures;
-  if (text.empty()) return pictures;
-  for (const Json& p : Json::parse(text))
-    pictures.push_back({.number = p.at("number"),
-                        .seed = p.at("seed"),
-                        .width = p.at("width"),
-                        .height = p.at("height"),
-                        .prompt = p.at("prompt"),
-                        .parameters = p.at("parameters"),
-                        .flagged = p.at("flagged")});
-  return pictures;
-}
+std::string now_text() { return fmt::format("{:.6f}", seconds_now()); }
 
 // Scripts run whole or not at all. KEYS and ARGV are named in their first lines; all begin with this.
 constexpr const char* kCommon = R"(
@@ -233,7 +214,7 @@ std::string to_text(const SharedEvent& event) {
     json["number"] = event.preview->first;
     json["png"] = base64_of(std::as_bytes(std::span(event.preview->second)));
   }
-  return text_of(json);
+  return io::json_line(json);
 }
 
 std::optional<SharedEvent> event_of(const std::string& text) {
@@ -253,18 +234,7 @@ std::optional<SharedEvent> event_of(const std::string& text) {
   }
 }
 
-std::string pictures_json(const std::vector<KeptPicture>& pictures) {
-  Json list = Json::array();
-  for (const KeptPicture& p : pictures)
-    list.push_back({{"number", p.number},
-                    {"seed", p.seed},
-                    {"width", p.width},
-                    {"height", p.height},
-                    {"prompt", p.prompt},
-                    {"parameters", p.parameters},
-                    {"flagged", p.flagged}});
-  return text_of(list);
-}
+std::string pictures_json(const std::vector<KeptPicture>& pictures) { return io::json_line(json_of(pictures)); }
 
 std::map<std::string, std::string> fields_of(const JobView& view) {
   return {{"state", name_of(view.state)},
@@ -292,9 +262,7 @@ std::string result_hash(const Submission& submission, const std::string& model, 
   unsigned size = 0;
   SUMI_CHECK_KIND(kInternal, EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1,
                   "OpenSSL has no SHA-256");
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
+  return hex_of(std::span(digest).first(size));
 }
 
 SharedQueue::Submitted SharedQueue::submit(const SharedJob& job, const Submission& s, int64_t most_open,
@@ -322,7 +290,7 @@ std::optional<SharedJob> SharedQueue::job(const std::string& id) {
               .vae = fields["vae"],
               .client = fields["client"],
               .priority = static_cast<int>(number_of(fields["priority"])),
-              .state = state_of(fields["state"]),
+              .state = state_of(fields["state"]).value_or(JobState::kQueued),
               .done = static_cast<int64_t>(number_of(fields["done"])),
               .steps = static_cast<int64_t>(number_of(fields["steps"])),
               .created = number_of(fields["created"]),
@@ -332,8 +300,8 @@ std::optional<SharedJob> SharedQueue::job(const std::string& id) {
               .error_kind = static_cast<ErrorKind>(static_cast<int>(number_of(fields["error_kind"]))),
               .request = fields["request"].empty() ? "{}" : fields["request"],
               .settings = fields["settings"],
-              .upscaling = fields["upscaling"] == "1",
-              .pictures = pictures_of(fields["pictures"])};
+              .upscaling = fields["upscaling"] == "1"};
+  if (!fields["pictures"].empty()) job.view.pictures = pictures_of(Json::parse(fields["pictures"]));
   if (!fields["warnings"].empty()) job.view.warnings = Json::parse(fields["warnings"]).get<std::vector<std::string>>();
   return job;
 }
@@ -350,13 +318,6 @@ std::vector<std::string> SharedQueue::open_jobs() {
   for (const RedisReply& item : redis_.call({"ZRANGE", "sumi:open", "0", "-1"}).items) ids.push_back(item.text);
   return ids;
 }
-
-namespace {
-std::string now_text() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return fmt::format("{:.6f}", std::chrono::duration<double>(now).count());
-}
-}  // namespace
 
 Jobs::Cancelled SharedQueue::cancel(const std::string& id) {
   const std::string answer = redis_
@@ -404,7 +365,7 @@ bool SharedQueue::forget_picture(const JobView& changed, int64_t number) {
 
 void SharedQueue::beat(const std::string& worker, const Identity& identity) {
   redis_.call({"SET", worker_key(worker),
-               text_of({{"version", identity.version}, {"instructions", identity.instructions}}), "PX",
+               io::json_line(Json{{"version", identity.version}, {"instructions", identity.instructions}}), "PX",
                std::to_string(options_.heartbeat.count())});
 }
 

@@ -6,12 +6,15 @@
 
 #include "api/json.h"
 #include "base/check.h"
+#include "engine/resolve.h"
 #include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr int64_t kMostPictures = 1000;  // of a job
 
 // The object's field, taken out; null where there is none.
 Json take(Json& object, const char* name) {
@@ -102,7 +105,22 @@ Json json_of(const Upscaling& u) {
   return json;
 }
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+// What a JobView shows of it.
+std::string request_json(const Submission& submission) {
+  const auto shorten = [](std::string& picture) {
+    if (!picture.empty()) picture = "data:";
+  };
+  if (submission.upscaling) {
+    Upscaling upscaling = *submission.upscaling;
+    shorten(upscaling.picture);
+    return io::json_line(json_of(upscaling));
+  }
+  Request request = submission.request;
+  shorten(request.init);
+  shorten(request.mask);
+  for (Control& control : request.controls) shorten(control.image);
+  return api::to_json(request);
+}
 
 }  // namespace
 
@@ -119,23 +137,31 @@ std::string to_json(const Submission& s) {
   } else {
     json["request"] = Json::parse(api::to_json(s.request));
   }
-  return text_of(json);
+  return io::json_line(json);
 }
 
-std::string request_json(const Submission& submission) {
-  const auto shorten = [](std::string& picture) {
-    if (!picture.empty()) picture = "data:";
-  };
-  if (submission.upscaling) {
-    Upscaling upscaling = *submission.upscaling;
-    shorten(upscaling.picture);
-    return text_of(json_of(upscaling));
-  }
-  Request request = submission.request;
-  shorten(request.init);
-  shorten(request.mask);
-  for (Control& control : request.controls) shorten(control.image);
-  return api::to_json(request);
+int64_t pictures_of(const Submission& submission) {
+  const Request& r = submission.request;
+  if (submission.upscaling) return 1;
+  return static_cast<int64_t>(r.prompts.size()) * r.copies.value_or(1) * r.iterations.value_or(1);
+}
+
+JobView new_job(Submission& submission, const std::string& model) {
+  SUMI_CHECK_KIND(kUsage, submission.priority >= -10 && submission.priority <= 10,
+                  "`priority` must be from -10 to 10, not {}", submission.priority);
+  SUMI_CHECK_KIND(kUsage, pictures_of(submission) <= kMostPictures,
+                  "a job may have {} pictures, not {}; send several jobs", kMostPictures, pictures_of(submission));
+  JobView view{.id = new_job_id(),
+               .model = model,
+               .vae = submission.vae,
+               .client = submission.client,
+               .priority = submission.priority,
+               .created = seconds_now(),
+               .request = request_json(submission),
+               .upscaling = submission.upscaling.has_value()};
+  if (!submission.upscaling && !submission.request.seed && submission.request.seeds.empty())
+    submission.request.seed = engine::random_seed();
+  return view;
 }
 
 }  // namespace sumi::app

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "api/json.h"
+#include "app/server/submission.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -37,10 +39,6 @@ std::string together_key(const Submission& submission, const std::string& model)
   return model + "\n" + submission.vae + "\n" + api::to_json(common);
 }
 
-int64_t pictures_of(const Submission& submission) {
-  return static_cast<int64_t>(submission.request.prompts.size()) * copies_of(submission.request);
-}
-
 Submission joined(const std::vector<const Submission*>& all) {
   Submission out = *all.front();
   Request& r = out.request;
@@ -68,7 +66,7 @@ std::string settings_of_one(const std::string& settings, const Submission& submi
   json["pictures"] = pictures_of(submission);
   json["batch"] = submission.request.batch.value_or(1);
   json.erase("seeds");
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return io::json_line(json);
 }
 
 }  // namespace sumi::app

@@ -12,9 +12,6 @@ namespace sumi::app {
 // Equal for submissions that can be drawn together; empty: this one is drawn by itself. `model` is the full name.
 std::string together_key(const Submission& submission, const std::string& model);
 
-// Of a submission with a key.
-int64_t pictures_of(const Submission& submission);
-
 // One submission that draws the pictures of all, in their order. Each has its seed, and the bytes that it has alone.
 Submission joined(const std::vector<const Submission*>& all);
 

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -12,6 +11,7 @@
 #include <system_error>
 
 #include "base/check.h"
+#include "base/parse_number.h"
 #include "base/small_file.h"
 #include "base/text_util.h"
 
@@ -27,13 +27,6 @@ constexpr size_t kMostOfLine = 4096;        // longer lines are no trainer's
 constexpr int64_t kMostOfReport = 4 << 20;  // bytes
 constexpr int64_t kMostOfSample = 256LL << 20;
 constexpr std::string_view kPng = "\x89PNG\r\n\x1a\n";
-
-template <class T> std::optional<T> number_in(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 bool is_run(const fs::path& folder) {
   std::error_code error;

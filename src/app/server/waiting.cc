@@ -11,7 +11,7 @@
 #include "app/server/http_text.h"
 #include "app/server/router.h"
 #include "base/check.h"
-#include "base/fnv1a.h"
+#include "engine/given.h"
 
 namespace sumi::app {
 namespace {
@@ -24,11 +24,9 @@ constexpr size_t kMostAskers = 16;  // of one job
 
 // Whoever asks the same again. The body's hash stands for it, so that large ones are not kept twice.
 std::string key_of(const HttpRequest& request, const Submission& submission) {
-  Fnv1a hash;
-  hash.add(std::as_bytes(std::span(request.body)));
   return fmt::format("{}\n{}\n{}\n{}\n{} {}\n{} {}", submission.model, submission.vae,
                      submission.request.rng.value_or(""), request.peer, request.method, request.path,
-                     request.body.size(), hash.hex());
+                     request.body.size(), engine::hash_of(std::as_bytes(std::span(request.body))));
 }
 
 HttpReply reply_of(const Question& question, const JobView& view) {

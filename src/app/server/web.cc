@@ -8,8 +8,8 @@
 
 #include "app/server/http_text.h"
 #include "base/check.h"
-#include "base/fnv1a.h"
 #include "base/small_file.h"
+#include "engine/given.h"
 
 namespace sumi::app {
 namespace {
@@ -34,11 +34,7 @@ std::string_view type_of(std::string_view name) {
   return "application/octet-stream";
 }
 
-std::string tag_of(std::string_view bytes) {
-  Fnv1a hash;
-  hash.add(std::as_bytes(std::span(bytes)));
-  return "\"" + hash.hex() + "\"";
-}
+std::string tag_of(std::string_view bytes) { return "\"" + engine::hash_of(std::as_bytes(std::span(bytes))) + "\""; }
 
 void send(const std::shared_ptr<HttpExchange>& exchange, std::string_view name, std::string bytes) {
   const std::string tag = tag_of(bytes);

@@ -15,8 +15,8 @@ struct WebFile {
 };
 const std::vector<WebFile>& embedded_web_files();  // written by cmake/embed_web.cmake
 
-// "/" is index.html, and each other file has its own path. With a folder its files are taken instead, read anew for each
-// request; files that come later need a restart. Throws Error(kNoInput) for a folder without index.html.
+// "/" is index.html, and each other file has its own path. With a folder its files are taken instead, read anew for
+// each request; files that come later need a restart. Throws Error(kNoInput) for a folder without index.html.
 void add_web_routes(Router& router, const std::filesystem::path& folder = {});
 
 }  // namespace sumi::app

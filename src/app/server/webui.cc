@@ -7,20 +7,20 @@
 #include <string_view>
 #include <utility>
 
+#include "app/server/http_text.h"
 #include "app/server/webui_controls.h"
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
 #include "app/server/webui_options.h"
 #include "app/server/webui_request.h"
 #include "base/check.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
 
 using Json = nlohmann::json;
 using Exchange = std::shared_ptr<HttpExchange>;
-
-constexpr int kRetryAfter = 30;  // seconds
 
 // What the routes share; of the server's thread alone.
 struct Web {
@@ -33,7 +33,7 @@ struct Web {
 };
 using WebPtr = std::shared_ptr<Web>;
 
-HttpReply json_reply(const Json& json) { return {.body = web_json(json)}; }
+HttpReply json_reply(const Json& json) { return {.body = io::json_line(json)}; }
 
 // What `call` throws, in the form that the web UI's clients read.
 void guarded(const Exchange& exchange, const std::function<void()>& call) {
@@ -41,7 +41,7 @@ void guarded(const Exchange& exchange, const std::function<void()>& call) {
     call();
   } catch (const QueueIsFull& full) {
     HttpReply reply = web_refusal(429, full.what());
-    reply.headers.emplace_back("Retry-After", std::to_string(kRetryAfter));
+    reply.headers.emplace_back("Retry-After", std::to_string(QueueIsFull::kRetryAfter));
     exchange->reply(std::move(reply));
   } catch (const Error& error) {
     exchange->reply(web_refusal(status_of(error.kind()), error.what()));
@@ -89,8 +89,7 @@ class Routes {
   void add_json(std::string_view path, std::function<void(const WebPtr&, const Exchange&, const Json&)> answer) {
     router_.add("POST", path, [web = web_, answer = std::move(answer)](const Exchange& exchange, const Captures&) {
       guarded(exchange, [&] {
-        const std::string* type = exchange->request().header("content-type");
-        if (type == nullptr || !type->starts_with("application/json"))
+        if (!is_json(exchange->request()))
           return exchange->reply(web_refusal(415, "the body must be JSON, with Content-Type: application/json"));
         answer(web, exchange, read_web_body(exchange->request().body));
       });

@@ -8,18 +8,13 @@
 #include "base/check.h"
 #include "image/hints.h"
 #include "image/png.h"
-#include "tests/support/tiny_engine.h"
+#include "tests/support/webui_fixture.h"
 
 namespace sumi::app {
 namespace {
 
-using Json = nlohmann::json;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-std::string picture(int64_t width = 8, int64_t height = 8) {
-  return base64_of(image::encode_png(Image(width, height)));
-}
 
 // A request with one unit.
 Json units(const Json& unit, Json body = Json::object()) {
@@ -27,37 +22,7 @@ Json units(const Json& unit, Json body = Json::object()) {
   return body;
 }
 
-class WebuiControlsTest : public testing::Test {
- protected:
-  Request text(const Json& body) const { return read_txt2img(body, options_).submission.request; }
-  Request image(Json body) const {
-    if (!body.contains("init_images")) body["init_images"] = {picture()};
-    return read_img2img(body, options_).submission.request;
-  }
-  // The sentence with which a request is refused; empty: it is not.
-  std::string refused(const Json& body) const {
-    return sentence([&] { text(body); });
-  }
-  std::string refused_image(const Json& body) const {
-    return sentence([&] { image(body); });
-  }
-
- private:
-  template <class Call> static std::string sentence(const Call& call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-      return error.what();
-    }
-    return "";
-  }
-
-  const test::TempFolder folder_;
-  const Shelf shelf_{{.threads = 1}, {test::tiny_options(folder_.path())}};
-  const Library library_{{folder_.path()}};
-  const WebOptions options_{shelf_, library_};
-};
+class WebuiControlsTest : public WebuiReading {};
 
 TEST_F(WebuiControlsTest, ControlNetUnits) {
   const Request r = text(units({{"input_image", picture()},

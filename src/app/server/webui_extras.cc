@@ -4,6 +4,7 @@
 #include "app/server/webui_fields.h"
 #include "app/server/webui_info.h"
 #include "app/server/webui_request.h"
+#include "app/server/webui_size.h"
 #include "base/check.h"
 #include "base/text_util.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMostSide = 16384, kSide = 512;
+constexpr int64_t kSide = 512;
 constexpr double kMostScale = 64.0;
 
 Upscaling upscaling_of(const WebFields& fields) {
@@ -35,8 +36,8 @@ Upscaling upscaling_of(const WebFields& fields) {
     SUMI_CHECK_KIND(kUsage, scale > 0.0, "`upscaling_resize` must be above 0");
     u.scale = scale;
   } else {
-    u.width = fields.whole("upscaling_resize_w", 1, kMostSide).value_or(kSide);
-    u.height = fields.whole("upscaling_resize_h", 1, kMostSide).value_or(kSide);
+    u.width = fields.whole("upscaling_resize_w", 1, kMostWebSide).value_or(kSide);
+    u.height = fields.whole("upscaling_resize_h", 1, kMostWebSide).value_or(kSide);
     u.crop = fields.flag("upscaling_crop", fields.flag("upscaling_resize_crop", true));
   }
   return u;

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "diffusion/sampling.h"
 #include "engine/resolve.h"
+#include "io/json_text.h"
 #include "sumi/engine.h"
 
 namespace sumi::app {
@@ -128,16 +129,14 @@ Json idle_state() {
 
 }  // namespace
 
-std::string web_json(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 HttpReply web_drawing_reply(const Jobs& jobs, const JobView& view, const WebEcho& echo) {
   Json images = Json::array();
   if (echo.send_images) {
     for (const KeptPicture& picture : view.pictures) images.push_back(picture_text(jobs, view, picture));
   }
-  return {
-      .body = web_json(
-          {{"images", std::move(images)}, {"parameters", echo.parameters}, {"info", web_json(info_of(view, echo))}})};
+  return {.body = io::json_line(Json{{"images", std::move(images)},
+                                     {"parameters", echo.parameters},
+                                     {"info", io::json_line(info_of(view, echo))}})};
 }
 
 HttpReply web_extra_reply(const Jobs& jobs, const JobView& view, bool batch) {
@@ -146,16 +145,16 @@ HttpReply web_extra_reply(const Jobs& jobs, const JobView& view, bool batch) {
   Json json{{"html_info", fmt::format("<p>{}x{}</p>", picture.width, picture.height)}};
   Json text = picture_text(jobs, view, picture);
   json[batch ? "images" : "image"] = batch ? Json::array({std::move(text)}) : std::move(text);
-  return {.body = web_json(json)};
+  return {.body = io::json_line(json)};
 }
 
 HttpReply web_refusal(int status, const std::string& own_sentence) {
   const std::string sentence = in_web_words(own_sentence);
   return {.status = status,
-          .body = web_json({{"error", {{"message", sentence}, {"code", status}}},
-                            {"detail", sentence},
-                            {"body", ""},
-                            {"errors", sentence}})};
+          .body = io::json_line(Json{{"error", {{"message", sentence}, {"code", status}}},
+                                     {"detail", sentence},
+                                     {"body", ""},
+                                     {"errors", sentence}})};
 }
 
 Json web_progress(const JobView* view, const std::string& preview, bool interrupted) {

@@ -48,7 +48,5 @@ std::string web_upscaler(const std::string& name);
 std::string web_schedule_label(const std::string& name);
 // `scripts` with null in place of pictures.
 nlohmann::json without_web_pictures(nlohmann::json scripts);
-// JSON in UTF-8, whatever bytes file names have.
-std::string web_json(const nlohmann::json& json);
 
 }  // namespace sumi::app

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "app/server/webui_info.h"
 #include "diffusion/sampling.h"
 #include "engine/given.h"
+#include "engine/memory_plan.h"
 #include "engine/web_words.h"
 #include "image/file_texts.h"
 #include "image/metadata.h"
@@ -219,9 +219,7 @@ Json web_control_types(const Library& library) {
 Json web_memory() {
   const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
   const double total = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * page;
-  double all = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> all >> resident;
-  const double used = resident * page;
+  const auto used = static_cast<double>(engine::resident_bytes());
   return {{"ram", {{"free", total - used}, {"used", used}, {"total", total}}}, {"cuda", {{"error", "unavailable"}}}};
 }
 

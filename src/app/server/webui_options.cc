@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/text_util.h"
 #include "engine/resolve.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -60,7 +61,7 @@ void check_undone(const std::string& name, const Json& value) {
   const bool fine =
       std::any_of(neutral.begin(), neutral.end(), [&](const Json& one) { return is_neutral(value, one); });
   SUMI_CHECK_KIND(kUsage, fine, "the option `{}` can only be {} here, not {}", name, neutral.front().dump(),
-                  excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+                  excerpt(io::json_line(value)));
 }
 
 const char* web_source(const std::string& rng) { return rng == "cpu" ? "CPU" : "NV"; }

@@ -9,52 +9,21 @@
 #include "base/base64.h"
 #include "base/check.h"
 #include "image/png.h"
-#include "tests/support/tiny_engine.h"
+#include "tests/support/webui_fixture.h"
 
 namespace sumi::app {
 namespace {
 
-using Json = nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string picture(int64_t width = 8, int64_t height = 8) {
-  return base64_of(image::encode_png(Image(width, height)));
-}
-
-class WebuiRequestTest : public testing::Test {
+class WebuiRequestTest : public WebuiReading {
  protected:
   WebuiRequestTest() { test::write_file(folder_ / "vae/soft.safetensors", "x"); }
 
-  Request text(const Json& body) const { return read_txt2img(body, options_).submission.request; }
-  Request image(Json body) const {
-    if (!body.contains("init_images")) body["init_images"] = {picture()};
-    return read_img2img(body, options_).submission.request;
-  }
   // What the reply says about how the request was taken.
   std::vector<std::string> warnings(const Json& body) const { return read_txt2img(body, options_).echo.warnings; }
-  // The sentence with which `call` is refused; empty: it is not.
-  template <class Call> static std::string sentence(const Call& call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-      return error.what();
-    }
-    return "";
-  }
-  std::string refused(const Json& body) const {
-    return sentence([&] { text(body); });
-  }
-  std::string refused_image(const Json& body) const {
-    return sentence([&] { image(body); });
-  }
-
-  const test::TempFolder folder_;
-  const Shelf shelf_{{.threads = 1}, {test::tiny_options(folder_.path())}};
-  const Library library_{{folder_.path()}};
-  WebOptions options_{shelf_, library_};
 };
 
 TEST_F(WebuiRequestTest, DefaultsAreTheWebUIs) {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <string_view>
 
-#include "app/server/openai_picture_head.h"
+#include "app/server/picture_head.h"
 #include "base/base64.h"
 #include "base/check.h"
 
@@ -64,12 +64,12 @@ double web_hires_scale(const WebFields& fields, const WebSize& size, std::vector
   return by;
 }
 
-std::optional<WebPictureSize> web_picture_size(const std::string& picture) {
+std::optional<image::PictureSize> web_picture_size(const std::string& picture) {
   const auto bytes = from_base64(std::string_view(picture).substr(picture.find(',') + 1));
   if (!bytes) return {};
   const auto head = picture_head({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   if (!head || (head->may_be_turned && head->width != head->height)) return {};
-  return WebPictureSize{head->width, head->height};
+  return image::PictureSize{head->width, head->height};
 }
 
 }  // namespace sumi::app

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "app/server/webui_fields.h"
+#include "engine/resolve.h"
+#include "image/metadata.h"
 
 namespace sumi::app {
 
-inline constexpr int64_t kMostWebSide = 16384;  // pixels
+inline constexpr int64_t kMostWebSide = engine::kMaxSide;  // pixels
 
 // Both or none.
 struct WebSize {
@@ -26,10 +28,7 @@ WebSize web_size_of(const WebFields& fields, bool image, std::vector<std::string
 // alone keeps the proportions. Throws Error(kUsage).
 double web_hires_scale(const WebFields& fields, const WebSize& size, std::vector<std::string>& warnings);
 
-struct WebPictureSize {
-  int64_t width, height;  // upright
-};
-// Of a picture as picture_of (webui_fields.h) gives it; none where that takes decoding.
-std::optional<WebPictureSize> web_picture_size(const std::string& picture);
+// The sides, upright, of a picture as picture_of (webui_fields.h) gives it; none where that takes decoding.
+std::optional<image::PictureSize> web_picture_size(const std::string& picture);
 
 }  // namespace sumi::app

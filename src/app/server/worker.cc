@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "app/server/drawn_with.h"
-#include "app/server/job_book.h"
 #include "app/server/submission.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "io/json_text.h"
 
 namespace sumi::app {
 namespace {
@@ -251,92 +251,93 @@ struct Worker::Impl {
     return true;
   }
 
+  // What is told of a job while it is drawn, on its way to Redis.
+  struct Told {
+    std::vector<KeptPicture> pictures = {};
+    std::vector<std::string> warnings = {};
+    int64_t done = 0, steps = 0;
+  };
+
+  DrawingCalls calls_of(const Delivery& delivery, Outbox& outbox, Told& told) {
+    return {.prepared =
+                [&](const std::string& settings) {
+                  outbox.add([&, settings] { queue.change(delivery, {{"settings", settings}}); });
+                },
+            .step =
+                [&](int64_t done, int64_t steps) {
+                  told.done = done;
+                  told.steps = steps;
+                  outbox.replace(0, [this, id = delivery.id, done, steps] {
+                    queue.tell({.id = id, .step = {{done, steps}}});
+                  });
+                },
+            .warning =
+                [&](const std::string& sentence) {
+                  told.warnings.push_back(sentence);
+                  const std::string all = io::json_line(nlohmann::json(told.warnings));
+                  outbox.add([&, all] { queue.change(delivery, {{"warnings", all}}); });
+                },
+            .preview =
+                [&](int64_t number, const std::string& png) {
+                  outbox.replace(1, [this, id = delivery.id, number, png] {
+                    queue.tell({.id = id, .preview = {{number, png}}});
+                  });
+                },
+            .picture =
+                [&](KeptPicture picture) {
+                  const auto png = std::exchange(picture.png, nullptr);
+                  const int64_t number = picture.number;
+                  told.pictures.push_back(std::move(picture));
+                  const std::string all = pictures_json(told.pictures);
+                  outbox.add([&, number, png, all] {
+                    queue.save_picture(delivery.id, number, *png);
+                    queue.change(delivery, {{"pictures", all}});
+                  });
+                }};
+  }
+
+  // A worker that is told to stop lets the job go.
+  void run_until(const std::atomic<bool>& stop, Drawing& own, const Delivery& delivery, const DrawingCalls& calls) {
+    hold(&own, delivery);
+    std::atomic<bool> drawn{false};
+    std::thread watcher([&] {
+      while (!drawn && !stop) std::this_thread::sleep_for(kPause);
+      if (!drawn) own.cancel();
+    });
+    const auto end_watch = [&] {
+      drawn = true;
+      watcher.join();
+      hold(nullptr, {});
+    };
+    try {
+      own.run(calls);
+    } catch (...) {
+      end_watch();
+      throw;
+    }
+    end_watch();
+  }
+
   void draw(const Delivery& delivery, const SharedJob& job, const std::atomic<bool>& stop) {
-    JobState state = JobState::kDone;
-    std::string error;
-    ErrorKind kind{};
+    Failure how{.state = JobState::kDone};
     std::string hash;
     Outbox outbox(stop);
-    std::vector<KeptPicture> pictures;
-    std::vector<std::string> warnings;
-    std::pair<int64_t, int64_t> last_step{};
-    const std::string& id = delivery.id;
-    std::unique_ptr<Drawing> own;
+    Told told;
     try {
       const Submission submission = parse_stored_submission(job.submission);
-      own = std::make_unique<Drawing>(shelf, library, submission);
-      hash = result_hash(submission, own->model(), identity, drawn_with + prints.of(shelf, library, own->model()));
+      Drawing own(shelf, library, submission);
+      hash = result_hash(submission, own.model(), identity, drawn_with + prints.of(shelf, library, own.model()));
       if (reuse(delivery, hash)) return;
-      hold(own.get(), delivery);
-      std::thread watcher;
-      std::atomic<bool> drawn{false};
-      // A worker that is told to stop lets the job go.
-      watcher = std::thread([&] {
-        while (!drawn && !stop) std::this_thread::sleep_for(kPause);
-        if (!drawn) own->cancel();
-      });
-      const auto end_watch = [&] {
-        drawn = true;
-        watcher.join();
-        hold(nullptr, {});
-      };
-      try {
-        own->run(
-            {.prepared =
-                 [&](const std::string& settings) {
-                   outbox.add([&, settings] { queue.change(delivery, {{"settings", settings}}); });
-                 },
-             .step =
-                 [&](int64_t done, int64_t steps) {
-                   last_step = {done, steps};
-                   outbox.replace(0, [this, id, done, steps] { queue.tell({.id = id, .step = {{done, steps}}}); });
-                 },
-             .warning =
-                 [&](const std::string& sentence) {
-                   warnings.push_back(sentence);
-                   const std::string all =
-                       nlohmann::json(warnings).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-                   outbox.add([&, all] { queue.change(delivery, {{"warnings", all}}); });
-                 },
-             .preview =
-                 [&](int64_t number, const std::string& png) {
-                   outbox.replace(1, [this, id, number, png] { queue.tell({.id = id, .preview = {{number, png}}}); });
-                 },
-             .picture =
-                 [&](KeptPicture picture) {
-                   const auto png = std::exchange(picture.png, nullptr);
-                   const int64_t number = picture.number;
-                   pictures.push_back(std::move(picture));
-                   const std::string all = pictures_json(pictures);
-                   outbox.add([&, number, png, all] {
-                     queue.save_picture(id, number, *png);
-                     queue.change(delivery, {{"pictures", all}});
-                   });
-                 }});
-      } catch (...) {
-        end_watch();
-        throw;
-      }
-      end_watch();
-    } catch (const Error& failure) {
-      state = failure.kind() == ErrorKind::kCancelled ? JobState::kCancelled : JobState::kFailed;
-      if (state == JobState::kFailed) error = failure.what();
-      kind = failure.kind();
-    } catch (const std::bad_alloc&) {
-      state = JobState::kFailed;
-      error = "out of memory";
-      kind = ErrorKind::kUnavailable;
-    } catch (const std::exception& failure) {
-      state = JobState::kFailed;
-      error = failure.what();
-      kind = ErrorKind::kInternal;
+      run_until(stop, own, delivery, calls_of(delivery, outbox, told));
+    } catch (...) {
+      how = failure();
     }
-    const bool gives_back = state == JobState::kCancelled && !was_cancelled();
+    const bool gives_back = how.state == JobState::kCancelled && !was_cancelled();
     outbox.add([&] {
       if (gives_back) return queue.give_back(delivery);
-      queue.change(delivery, {{"done", std::to_string(last_step.first)}, {"steps", std::to_string(last_step.second)}});
-      queue.end(delivery, state, error, kind);
-      if (state == JobState::kDone && !hash.empty()) queue.remember_result(hash, id);
+      queue.change(delivery, {{"done", std::to_string(told.done)}, {"steps", std::to_string(told.steps)}});
+      queue.end(delivery, how.state, how.error, how.kind);
+      if (how.state == JobState::kDone && !hash.empty()) queue.remember_result(hash, delivery.id);
     });
     outbox.flush();
   }
