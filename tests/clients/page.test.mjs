@@ -1,17 +1,10 @@
 // The page of `sumi serve` in a real browser: drawing, the queue, settings. What a person sees, and what the server has.
 import assert from 'node:assert/strict';
-import {after, before} from 'node:test';
-import {bytesOf, closeBrowser, drawn, dropFile, eventually, fillForm, focused, openPage, reads, shoot, shows,
+import {bytesOf, drawn, dropFile, eventually, fillForm, focused, openPage, reads, shoot, sharedServer, shows,
         story} from './page_open.mjs';
-import {startServer, until} from './server.mjs';
+import {until} from './server.mjs';
 
-let server;
-before(async () => { server = await startServer(); });
-after(async () => {
-  await closeBrowser();
-  await server.stop('SIGKILL');
-});
-const shared = {server: () => server};
+const shared = sharedServer();
 
 story('the first picture: a prompt and Ctrl+Enter', shared, async ({page, api}) => {
   assert.equal(await focused(page), 'prompt');

@@ -1,7 +1,7 @@
 // What the stories of the page share: a browser, a page on a server that has no jobs, and what is often done with it.
 import assert from 'node:assert/strict';
 import {mkdirSync} from 'node:fs';
-import {test} from 'node:test';
+import {after, before, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {chromium} from 'playwright-core';
 import {startServer, until} from './server.mjs';
@@ -10,8 +10,20 @@ const kPatience = 60000;  // ms; machines are slow while they build
 const kShots = fileURLToPath(new URL('shots/', import.meta.url));
 
 let browser;
-export async function closeBrowser() {
-  await browser?.close();
+
+// One server for the stories of a file, before the first and until the last: prepare() makes what it needs and returns
+// the words and the environment that it is started with.
+export function sharedServer(prepare = () => ({})) {
+  let server;
+  before(async () => {
+    const {words, env} = prepare();
+    server = await startServer(words, env);
+  });
+  after(async () => {
+    await browser?.close();
+    await server.stop('SIGKILL');
+  });
+  return {server: () => server};
 }
 
 // A story with a fresh browser context: run({page, context, api, url}). `server`: one that is there, whose jobs are

@@ -1,18 +1,11 @@
 // The page of `sumi serve`: pictures to begin from, the editor, the gallery, what is done with a picture.
 import assert from 'node:assert/strict';
 import {readFile} from 'node:fs/promises';
-import {after, before} from 'node:test';
-import {bytesOf, closeBrowser, drawn, dropFile, eventually, field, fillForm, openFold, pixelsOf, reads, shoot, shows,
+import {bytesOf, drawn, dropFile, eventually, field, fillForm, openFold, pixelsOf, reads, shoot, sharedServer, shows,
         story} from './page_open.mjs';
-import {sizeOf, startServer, until} from './server.mjs';
+import {sizeOf, until} from './server.mjs';
 
-let server;
-before(async () => { server = await startServer(); });
-after(async () => {
-  await closeBrowser();
-  await server.stop('SIGKILL');
-});
-const shared = {server: () => server};
+const shared = sharedServer();
 
 // A drawn picture in the page, and what is needed to draw on.
 async function withPicture(page, api) {

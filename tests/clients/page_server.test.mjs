@@ -1,28 +1,21 @@
 // The page of `sumi serve` and its server: one that goes away and comes back, one that asks for a token; and axe-core's
 // rules on every view and dialog.
 import assert from 'node:assert/strict';
-import {after, before} from 'node:test';
 import {join} from 'node:path';
 import {axe} from './page_axe.mjs';
 import {addLora, addRun, bundledModel, put, temporaryFolder} from './page_home.mjs';
-import {closeBrowser, drawn, dropFile, eventually, fillForm, openFolds, openPage, reads, shoot, shows,
+import {drawn, dropFile, eventually, fillForm, openFolds, openPage, reads, shoot, sharedServer, shows,
         story} from './page_open.mjs';
 import {startServer} from './server.mjs';
 
 const home = temporaryFolder(), token = '0123456789abcdef0123456789abcdef';
-let server;
-before(async () => {
+const shared = sharedServer(() => {
   put(join(home, 'token'), token);
   addLora(home, 'ink');
   put(join(home, 'controlnet', 'edges.safetensors'), 'named alone');
   addRun(join(home, 'runs'), 'emoji', 40);
-  server = await startServer(['--ckpt', bundledModel(), '--runs', join(home, 'runs')], {SUMI_HOME: home});
+  return {words: ['--ckpt', bundledModel(), '--runs', join(home, 'runs')], env: {SUMI_HOME: home}};
 });
-after(async () => {
-  await closeBrowser();
-  await server.stop('SIGKILL');
-});
-const shared = {server: () => server};
 
 // Stops a story's server, tries meanwhile(), and starts another one at the same address.
 async function startAnew(one, words, meanwhile) {

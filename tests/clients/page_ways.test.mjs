@@ -1,24 +1,17 @@
 // The page of `sumi serve`: models and LoRAs, training, a phone, the keyboard alone, colours.
 import assert from 'node:assert/strict';
-import {after, before} from 'node:test';
 import {join} from 'node:path';
 import {addLora, addModel, addRun, bundledModel, logSteps, temporaryFolder} from './page_home.mjs';
-import {bytesOf, closeBrowser, drawn, eventually, fillForm, focused, openFold, openFolds, openPage, reads, shoot, shows,
+import {bytesOf, drawn, eventually, fillForm, focused, openFold, openFolds, openPage, reads, shoot, sharedServer, shows,
         story} from './page_open.mjs';
-import {startServer, until} from './server.mjs';
+import {until} from './server.mjs';
 
-let server;
 const home = temporaryFolder(), runs = join(home, 'runs'), nothing = temporaryFolder();
-before(async () => {
+const shared = sharedServer(() => {
   addModel(home, 'second');
   addLora(home, 'ink');
-  server = await startServer();
+  return {};
 });
-after(async () => {
-  await closeBrowser();
-  await server.stop('SIGKILL');
-});
-const shared = {server: () => server};
 const phone = {viewport: {width: 360, height: 740}, deviceScaleFactor: 2, hasTouch: true, isMobile: true};
 
 story('another model', {words: ['--ckpt', bundledModel()], env: {SUMI_HOME: home}}, async ({page, api}) => {
